@@ -1,0 +1,111 @@
+import * as v from "valibot";
+
+import { METHODS } from "./methods.ts";
+import type { MethodName, MethodParams, MethodResult, MethodSpec } from "./methods.ts";
+import { StreamName } from "./names.ts";
+import type { GapNotification, MessagesNotification, SubscriptionClosedNotification } from "./notifications.ts";
+import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
+
+/**
+ * What another Worker sees of this one through a service binding. Only types and one schema: a caller imports
+ * `type DurableStreamsBinding` and nothing that runs.
+ */
+
+/** The methods that a service binding has by their own names: those that need no socket. */
+export type BindingMethodName = {
+  [M in MethodName]: (typeof METHODS)[M] extends { readonly needsSocket: true } ? never : M;
+}[MethodName];
+
+/** The methods of {@link BindingMethodName}, in the order of the contract. */
+export const BINDING_METHODS: readonly BindingMethodName[] = Object.keys(METHODS).filter(isBindingMethodName);
+
+function isBindingMethodName(name: string): name is BindingMethodName {
+  const methods: Readonly<Record<string, MethodSpec>> = METHODS;
+  return methods[name] !== undefined && methods[name].needsSocket !== true;
+}
+
+/** Params and results are those of the contract. A call rejects with an Error that has `code`, and `data` if any. */
+export type BindingMethods = {
+  [M in BindingMethodName]: Record<never, never> extends MethodParams<M>
+    ? (params?: MethodParams<M>) => Promise<MethodResult<M>>
+    : (params: MethodParams<M>) => Promise<MethodResult<M>>;
+};
+
+/** What `putObject` takes as `data` besides text: a stream whose length is known, of up to `objectBytes`. */
+export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & { data: ReadableStream };
+
+/** Asks `getObject` for the body as a stream, however large it is. */
+export type StreamedGet = Omit<MethodParams<"getObject">, "encoding"> & { encoding: "stream" };
+
+/** What a {@link StreamedGet} gets. */
+export type StreamedObject = Omit<MethodResult<"getObject">, "data" | "encoding"> & { data: ReadableStream };
+
+/** A message as a follower gets it; one of a consumer carries `deliveryCount`. */
+export type BindingMessage = MessagesNotification["messages"][number];
+
+/** What a follower is called with: messages in the stream's order, or sequences that will not come. */
+export type BindingDelivery = {
+  messages: BindingMessage[];
+  /** As the notification of that name; there are no messages then. */
+  gap?: Omit<GapNotification, "subscription">;
+};
+
+/**
+ * Why following is over: the stream's reasons, `unsubscribed` by the caller, `handlerFailed` when a call of it threw
+ * or could not be made, `refused` when the server would not go on after a connection was lost.
+ */
+export type BindingClosed = {
+  reason: SubscriptionClosedNotification["reason"] | "unsubscribed" | "handlerFailed" | "refused";
+};
+
+/** A stream being followed. It ends by `unsubscribe`, when its stub is disposed of, and with the caller itself. */
+export type BindingSubscription = {
+  /** Ends it. The handler is not called again; what it was doing goes on. */
+  unsubscribe(): Promise<void>;
+  /** Waits for the end, and tells why it came. */
+  whenClosed(): Promise<BindingClosed>;
+};
+
+/** What `subscribe` of the contract answers, with a handle in the place of the subscription's number. */
+export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { subscription: BindingSubscription };
+
+/**
+ * The type of a service binding to the entrypoint `DurableStreams`:
+ *
+ * ```ts
+ * import type { DurableStreamsBinding } from "durable-stream";
+ *
+ * interface Env { STREAMS: DurableStreamsBinding }
+ * ```
+ */
+export type DurableStreamsBinding = BindingMethods & {
+  putObject(params: StreamedPut): Promise<MethodResult<"putObject">>;
+  getObject(params: StreamedGet): Promise<StreamedObject>;
+  /**
+   * Follows a stream live: `onMessages` is called with what comes, once at a time, and what it has returned from is
+   * acked. Params and order are those of `subscribe` in the contract, and the first call may come before the answer. A lost connection is made again and goes on after
+   * the last message handled, so nothing is missed or repeated while this lives.
+   *
+   * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
+   * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`
+   * from an alarm or a cron trigger: nothing is awake in between.
+   */
+  subscribe(
+    params: SubscribeParams,
+    onMessages: (delivery: BindingDelivery) => void | Promise<void>,
+  ): Promise<BindingSubscribeResult>;
+};
+
+/**
+ * What a binding may do, as its `props` say in the caller's configuration. Without props: everything. A list that is
+ * given allows what it holds and nothing else.
+ */
+export const BindingProps = v.strictObject({
+  /** Streams by name; of the others nothing is told, not even whether they exist. */
+  streams: v.optional(v.array(StreamName)),
+  /** Methods of the contract, by name. */
+  actions: v.optional(
+    v.array(v.custom<MethodName>((name) => typeof name === "string" && Object.hasOwn(METHODS, name))),
+  ),
+});
+export type BindingProps = v.InferOutput<typeof BindingProps>;

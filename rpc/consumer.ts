@@ -1,0 +1,184 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { ConsumerMessage, From, SequenceRange } from "./message.ts";
+import { ConsumerName, durationMs, Sequence, SequenceOrZero, StreamName, SubjectFilter, Time } from "./names.ts";
+import { NakDelayMs } from "./subscription.ts";
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+
+const Count = SequenceOrZero;
+const AckWaitMs = durationMs(100, HOUR_MS, "A message not settled for this long comes again; 30,000 unless given.");
+const MaxDeliver = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.maxValue(100),
+  v.description("How often a message is delivered before it goes to the dead letters; 5 unless given."),
+);
+const MaxInFlight = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.maxValue(LIMITS.maxInFlight),
+  v.description(
+    "Most messages in flight at all subscriptions and leases together; 1,000 unless given, 1 for strict order.",
+  ),
+);
+const BackoffMs = v.pipe(
+  v.array(durationMs(0, DAY_MS, "Wait before one more delivery.")),
+  v.maxLength(16),
+  v.description("Wait before the second delivery, the third, …; the last one repeats, an empty list waits not at all."),
+);
+
+/** What a consumer has when its `createConsumer` does not say. */
+export const CONSUMER_DEFAULTS = {
+  from: "first",
+  ackWaitMs: 30_000,
+  maxDeliver: 5,
+  maxInFlight: 1_000,
+  backoffMs: [1_000, 5_000, 30_000, 120_000],
+} as const;
+
+/** What a consumer was made to be; it does not change. */
+export const ConsumerConfig = v.strictObject({
+  from: From,
+  filter: v.optional(SubjectFilter),
+  ackWaitMs: AckWaitMs,
+  maxDeliver: MaxDeliver,
+  maxInFlight: MaxInFlight,
+  backoffMs: BackoffMs,
+});
+export type ConsumerConfig = v.InferOutput<typeof ConsumerConfig>;
+
+export const LostMessages = v.strictObject({
+  from: v.pipe(Sequence, v.description("The lowest of them.")),
+  to: v.pipe(Sequence, v.description("The highest of them; not everything between was lost.")),
+  total: Count,
+});
+
+/** How a consumer stands. */
+export const ConsumerInfo = v.strictObject({
+  consumer: ConsumerName,
+  config: ConsumerConfig,
+  ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is settled, dead or lost.")),
+  pending: v.pipe(Count, v.description("Matching messages neither settled nor in flight.")),
+  inFlight: v.pipe(Count, v.description("Messages delivered and not settled, within their ack deadline.")),
+  redelivered: v.pipe(Count, v.description("Unsettled messages that were delivered more than once.")),
+  deadLetters: Count,
+  lost: v.optional(
+    v.pipe(
+      LostMessages,
+      v.description("Matching messages that were deleted from the stream before they were settled."),
+    ),
+  ),
+  paused: v.boolean(),
+  subscriptions: v.pipe(Count, v.description("Subscriptions that share the consumer now.")),
+  /** In the answer to createConsumer and seekConsumer. */
+  skipped: v.optional(SequenceRange),
+});
+export type ConsumerInfo = v.InferOutput<typeof ConsumerInfo>;
+
+export const CreateConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  from: v.optional(From),
+  filter: v.optional(SubjectFilter),
+  ackWaitMs: v.optional(AckWaitMs),
+  maxDeliver: v.optional(MaxDeliver),
+  maxInFlight: v.optional(MaxInFlight),
+  backoffMs: v.optional(BackoffMs),
+});
+export type CreateConsumerParams = v.InferOutput<typeof CreateConsumerParams>;
+
+export const ConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName });
+export type ConsumerParams = v.InferOutput<typeof ConsumerParams>;
+
+export const ListConsumersResult = v.strictObject({ consumers: v.array(ConsumerInfo) });
+export type ListConsumersResult = v.InferOutput<typeof ListConsumersResult>;
+
+export const PauseConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  paused: v.pipe(v.boolean(), v.description("While true nothing is delivered; acks still count.")),
+});
+export type PauseConsumerParams = v.InferOutput<typeof PauseConsumerParams>;
+
+export const SeekConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName, from: From });
+export type SeekConsumerParams = v.InferOutput<typeof SeekConsumerParams>;
+
+/** What a fetch's messages are acked by. */
+export const Lease = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("As fetchMessages gave it."));
+
+export const FetchMessagesParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageMessages),
+      v.description("Most messages to take; 100 unless given."),
+    ),
+  ),
+});
+export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
+
+export const FetchMessagesResult = v.strictObject({
+  lease: Lease,
+  messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when nothing is to be had now.")),
+});
+export type FetchMessagesResult = v.InferOutput<typeof FetchMessagesResult>;
+
+export const AckMessagesParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  lease: Lease,
+  sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight)),
+  outcome: v.optional(v.pipe(v.picklist(["ack", "nak", "term"]), v.description("`ack` unless given."))),
+  delayMs: v.optional(NakDelayMs),
+});
+export type AckMessagesParams = v.InferOutput<typeof AckMessagesParams>;
+
+export const DeadLetter = v.strictObject({
+  sequence: Sequence,
+  deliveries: Count,
+  reason: v.pipe(v.string(), v.description("`maxDeliver`, `term`, or what term was given.")),
+  deadAt: Time,
+});
+export type DeadLetter = v.InferOutput<typeof DeadLetter>;
+
+export const GetDeadLettersParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  from: v.optional(v.pipe(Sequence, v.description("The first sequence to look at; the lowest unless given."))),
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageMessages),
+      v.description("500 unless given."),
+    ),
+  ),
+});
+export type GetDeadLettersParams = v.InferOutput<typeof GetDeadLettersParams>;
+
+export const GetDeadLettersResult = v.strictObject({
+  deadLetters: v.pipe(v.array(DeadLetter), v.description("In the order of their sequences.")),
+});
+export type GetDeadLettersResult = v.InferOutput<typeof GetDeadLettersResult>;
+
+export const ChangeDeadLettersParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  sequences: v.optional(
+    v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight), v.description("All unless given.")),
+  ),
+});
+export type ChangeDeadLettersParams = v.InferOutput<typeof ChangeDeadLettersParams>;
+
+export const ChangeDeadLettersResult = v.strictObject({ count: Count });
+export type ChangeDeadLettersResult = v.InferOutput<typeof ChangeDeadLettersResult>;

@@ -1,0 +1,91 @@
+/** The codes a JSON-RPC error of this service may carry (JSON-RPC 2.0 section 5.1, then ours). */
+export const ErrorCode = {
+  ParseError: -32_700,
+  InvalidRequest: -32_600,
+  MethodNotFound: -32_601,
+  InvalidParams: -32_602,
+  InternalError: -32_603,
+  Unauthenticated: -32_001,
+  Forbidden: -32_002,
+  NotFound: -32_003,
+  Conflict: -32_004,
+  RateLimited: -32_005,
+  TooLarge: -32_006,
+  StorageFull: -32_007,
+  OutcomeUnknown: -32_008,
+  Unavailable: -32_009,
+  EpochChanged: -32_010,
+  LimitReached: -32_011,
+  Busy: -32_012,
+  NeedsSocket: -32_013,
+} as const;
+
+export type ErrorName = keyof typeof ErrorCode;
+export type ErrorCode = (typeof ErrorCode)[ErrorName];
+
+/** One fault of a params object: where it is (`messages.3.subject`, empty for the whole) and what was wrong. */
+export type ParamsIssue = { path: string; reason: string };
+
+/** The facts of an error; which of them are there depends on its code (the table `ERRORS`). */
+export type ErrorData = Readonly<Record<string, string | number | boolean | readonly ParamsIssue[]>>;
+
+/** What each code means to a caller and what its `data` holds; the README's table is made from it. */
+export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string }>> = {
+  ParseError: { meaning: "the frame or body is not JSON" },
+  InvalidRequest: { meaning: "JSON, but not a JSON-RPC 2.0 request" },
+  MethodNotFound: { meaning: "no such method" },
+  InvalidParams: { meaning: "the params do not fit the method", data: "`issues`: path and reason of each" },
+  InternalError: { meaning: "a fault of the server", data: "`requestId`, to find it in the log" },
+  Unauthenticated: { meaning: "no credentials, or wrong ones" },
+  Forbidden: { meaning: "these credentials may not do this" },
+  NotFound: { meaning: "the thing named does not exist", data: "`what`" },
+  Conflict: { meaning: "an expectation did not hold; nothing was changed", data: "the actual value" },
+  RateLimited: { meaning: "too much in too short a time; nothing was done", data: "`retryAfterMs`" },
+  TooLarge: {
+    meaning: "a size is above its limit; nothing was done",
+    data: "`limit`, `what` is limited, and where there is another way, what to `use`",
+  },
+  StorageFull: { meaning: "the stream has no room; reads, acks and deletes still work" },
+  OutcomeUnknown: { meaning: "it may or may not have happened; safe to repeat with the same `id`" },
+  Unavailable: { meaning: "it was definitely not done; try again" },
+  EpochChanged: { meaning: "the stream was deleted and made again", data: "`epoch`" },
+  LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
+  Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },
+  NeedsSocket: { meaning: "the method works on a WebSocket only" },
+};
+
+const nameOfCode = new Map<number, ErrorName>();
+for (const name of Object.keys(ErrorCode).filter(isErrorName)) {
+  nameOfCode.set(ErrorCode[name], name);
+}
+
+function isErrorName(name: string): name is ErrorName {
+  return Object.hasOwn(ErrorCode, name);
+}
+
+/** Tells the name of a code of the table, or undefined for a code that is not ours. */
+export function errorNameOf(code: number): ErrorName | undefined {
+  return nameOfCode.get(code);
+}
+
+/**
+ * An error a caller can act on. Its own properties survive native RPC, its class does not: on the far side
+ * recognise it by {@link isRpcError}.
+ */
+export class RpcError extends Error {
+  readonly code: ErrorCode;
+  readonly data?: ErrorData;
+
+  constructor(name: ErrorName, message: string, data?: ErrorData) {
+    super(message);
+    this.code = ErrorCode[name];
+    if (data !== undefined) {
+      this.data = data;
+    }
+  }
+}
+
+/** Tells whether a thrown value is an {@link RpcError}, also after it has crossed an RPC boundary. */
+export function isRpcError(thrown: unknown): thrown is RpcError {
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" && nameOfCode.has(thrown.code);
+}

@@ -1,0 +1,89 @@
+/**
+ * Every bound a caller can run into, as `getServerInfo` returns them; `LIMIT_MEANINGS` says what each bounds.
+ *
+ * Sizes are bytes of UTF-8 unless a name says otherwise; durations are milliseconds.
+ */
+export const LIMITS = {
+  frameBytes: 1_048_576,
+  messageBytes: 262_144,
+  batchMessages: 500,
+  batchCalls: 50,
+  batchAnswerBytes: 4_194_304,
+  nesting: 32,
+  requestsInFlight: 64,
+  subscriptions: 100,
+  maxInFlight: 10_000,
+  outgoingPauseBytes: 1_048_576,
+  outgoingCloseBytes: 4_194_304,
+  publishQueueBytes: 16_777_216,
+  consumers: 100,
+  consumerSubscriptions: 1_000,
+  consumerLeases: 1_000,
+  pageMessages: 500,
+  pageBytes: 1_048_576,
+  stateBytes: 262_144,
+  streamBytes: 1_073_741_824,
+  streamMaxBytes: 9_000_000_000,
+  publishIds: 200_000,
+  objectBodyBytes: 768_000,
+  objectBytes: 5_363_466_240,
+  objectKeyBytes: 1024,
+  objectMetadataBytes: 4096,
+  pageObjects: 1000,
+  uploadParts: 1000,
+  uploadKeptMs: 604_800_000,
+  requestDeadlineMs: 15_000,
+  pingMs: 25_000,
+  idleCloseMs: 75_000,
+} as const;
+
+export type LimitName = keyof typeof LIMITS;
+
+/** The limits as a caller sees them: a number for each name. */
+export type Limits = { readonly [Name in LimitName]: number };
+
+/** What each limit bounds and what happens beyond it; the README's table is made from it. */
+export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
+  frameBytes:
+    "one WebSocket frame or HTTP body to the server; a longer one closes the socket with 1009 or is answered with 413",
+  messageBytes: "one message: its data, subject, headers and id as JSON text; TooLarge beyond it",
+  batchMessages: "messages in one publishBatch",
+  batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
+  batchAnswerBytes: "answers of one JSON-RPC batch after which its further calls are TooLarge and not begun",
+  nesting: "levels of arrays and objects in one frame, the JSON-RPC envelope included; TooLarge beyond it",
+  requestsInFlight:
+    "calls of one socket that have come and not been answered; one more is Busy, but for what settles messages",
+  subscriptions: "subscriptions of one socket; one more is LimitReached",
+  maxInFlight: "the largest `maxInFlight`: messages sent and not acked, of a subscription or a consumer",
+
+  outgoingPauseBytes:
+    "unacked bytes at which a subscription is not sent to until it acks, and buffered bytes at which a socket is not",
+  outgoingCloseBytes: "buffered bytes at which a socket is closed with 4413, on a runtime that tells `bufferedAmount`",
+  publishQueueBytes: "bytes waiting in one gateway to be committed; publishes beyond it are Busy",
+  consumers: "consumers of one stream; one more is LimitReached",
+  consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
+  consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",
+  pageMessages: "messages in one page of a log, and in one deletion by `sequences`",
+  pageBytes: "message text in one page of a log; a single larger row still comes whole",
+  stateBytes: "the state document of a stream; TooLarge beyond it",
+  streamBytes:
+    "what a stream may hold that has no `maxBytes` of its own, unless the server is configured otherwise; StorageFull beyond it",
+  streamMaxBytes: "the largest `maxBytes` of a stream",
+  publishIds: "publish ids one stream remembers within its duplicate window; RateLimited beyond it",
+  objectBodyBytes:
+    "the body of an object in one call, decoded: in base64 it fits a frame with what is known of it; TooLarge beyond it",
+  objectBytes: "the body of an object over HTTP, as much as R2 takes in one piece; TooLarge beyond it",
+  objectKeyBytes: "the key of an object",
+  objectMetadataBytes: "names and values of an object's custom metadata",
+  pageObjects: "objects and prefixes in one page of a listing, and keys in one deleteObject",
+  uploadParts: "parts of one upload",
+  uploadKeptMs: "how long an upload that is not completed keeps its parts",
+  requestDeadlineMs: "how long a request may take before it is answered with OutcomeUnknown or Unavailable",
+  pingMs: "how often a client should send the text frame `ping`, which is answered with `pong` and wakes nobody",
+  idleCloseMs: "silence after which a socket that has sent pings is closed with 4408, when its gateway is next awake",
+};
+
+/** Tells whether a name is that of a limit. */
+export function isLimitName(name: string): name is LimitName {
+  return Object.hasOwn(LIMITS, name);
+}

@@ -1,0 +1,169 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { Epoch, PublishId, Sequence, SequenceOrZero, StreamName, Subject, SubjectFilter, Time } from "./names.ts";
+
+const MAX_HEADERS = 32;
+const MAX_HEADER_CHARACTERS = 4096;
+
+/** Names that valibot leaves out of a record, in silence, because objects of JavaScript have them already. */
+const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
+
+/** Up to 32 string pairs, 4,096 characters in all. */
+export const Headers = v.pipe(
+  v.custom<Record<string, string>>(
+    (headers) => !Array.isArray(headers) && !RESERVED_NAMES.some((name) => hasOwn(headers, name)),
+    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
+  ),
+  v.record(v.pipe(v.string(), v.minLength(1)), v.string()),
+  v.maxEntries(MAX_HEADERS),
+  v.check(
+    (headers) =>
+      Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0) <=
+      MAX_HEADER_CHARACTERS,
+    `must be at most ${MAX_HEADER_CHARACTERS} characters in all`,
+  ),
+  v.description(`Up to ${MAX_HEADERS} string pairs, ${MAX_HEADER_CHARACTERS} characters in all.`),
+);
+export type Headers = v.InferOutput<typeof Headers>;
+
+function hasOwn(value: unknown, name: string): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
+}
+
+/** Any JSON value. */
+export const JsonValue = v.pipe(v.unknown(), v.description("Any JSON value."));
+
+/** A message as it rests in the log and goes to clients. */
+export const Message = v.strictObject({
+  sequence: Sequence,
+  publishedAt: Time,
+  subject: v.optional(Subject),
+  data: JsonValue,
+  headers: v.optional(Headers),
+  id: v.optional(PublishId),
+});
+export type Message = v.InferOutput<typeof Message>;
+
+const DeliveryCount = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.description("How often the consumer has delivered this message, this time included."),
+);
+
+/** A message as a consumer delivers it. */
+export const ConsumerMessage = v.strictObject({ deliveryCount: DeliveryCount, ...Message.entries });
+export type ConsumerMessage = v.InferOutput<typeof ConsumerMessage>;
+
+/** A message of either kind of subscription. */
+export const DeliveredMessage = v.strictObject({ deliveryCount: v.optional(DeliveryCount), ...Message.entries });
+export type DeliveredMessage = v.InferOutput<typeof DeliveredMessage>;
+
+/** A condition on the stream for a publish to happen. */
+export const Expect = v.strictObject({
+  lastSequence: v.optional(
+    v.pipe(SequenceOrZero, v.description("Publish only if this is the stream's last sequence; 0 for an empty one.")),
+  ),
+});
+export type Expect = v.InferOutput<typeof Expect>;
+
+export const PublishParams = v.strictObject({
+  stream: StreamName,
+  data: JsonValue,
+  subject: v.optional(Subject),
+  headers: v.optional(Headers),
+  id: v.optional(PublishId),
+  expect: v.optional(Expect),
+});
+export type PublishParams = v.InferOutput<typeof PublishParams>;
+
+export const PublishResult = v.strictObject({
+  stream: StreamName,
+  epoch: Epoch,
+  sequence: Sequence,
+  publishedAt: Time,
+  duplicate: v.pipe(v.boolean(), v.description("True when the id was known: this is where it was stored first.")),
+});
+export type PublishResult = v.InferOutput<typeof PublishResult>;
+
+export const PublishBatchParams = v.strictObject({
+  stream: StreamName,
+  messages: v.pipe(
+    v.array(v.strictObject({ data: JsonValue, subject: v.optional(Subject), headers: v.optional(Headers) })),
+    v.minLength(1),
+    v.maxLength(LIMITS.batchMessages),
+  ),
+  id: v.optional(PublishId),
+  expect: v.optional(Expect),
+});
+export type PublishBatchParams = v.InferOutput<typeof PublishBatchParams>;
+
+export const PublishBatchResult = v.strictObject({
+  stream: StreamName,
+  epoch: Epoch,
+  firstSequence: Sequence,
+  lastSequence: Sequence,
+  publishedAt: Time,
+  duplicate: v.boolean(),
+});
+export type PublishBatchResult = v.InferOutput<typeof PublishBatchResult>;
+
+/** Where to start in a stream. */
+export const From = v.pipe(
+  v.union([
+    v.picklist(["first", "new"]),
+    v.strictObject({ sequence: Sequence }),
+    v.strictObject({ time: Time }),
+    v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
+  ]),
+  v.description(
+    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`; `{ time }`: " +
+      "the first message published at or after it; `{ last: n }`: the last n messages.",
+  ),
+);
+export type From = v.InferOutput<typeof From>;
+
+export const GetMessagesParams = v.strictObject({
+  stream: StreamName,
+  from: v.optional(From),
+  epoch: v.optional(Epoch),
+  filter: v.optional(SubjectFilter),
+  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageMessages))),
+});
+export type GetMessagesParams = v.InferOutput<typeof GetMessagesParams>;
+
+/** Sequences that were asked for by a start below the first message, and are deleted. */
+export const SequenceRange = v.pipe(
+  v.strictObject({ from: Sequence, to: Sequence }),
+  v.description("Asked for, but deleted before."),
+);
+export type SequenceRange = v.InferOutput<typeof SequenceRange>;
+
+export const GetMessagesResult = v.strictObject({
+  epoch: Epoch,
+  messages: v.array(Message),
+  nextSequence: v.pipe(Sequence, v.description("Where the next page begins. Past `lastSequence`: this was the last.")),
+  lastSequence: SequenceOrZero,
+  skipped: v.optional(SequenceRange),
+});
+export type GetMessagesResult = v.InferOutput<typeof GetMessagesResult>;
+
+export const DeleteMessagesParams = v.union([
+  v.strictObject({
+    stream: StreamName,
+    through: v.pipe(Sequence, v.description("Delete everything up to and with this sequence.")),
+  }),
+  v.strictObject({
+    stream: StreamName,
+    sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.pageMessages)),
+  }),
+]);
+export type DeleteMessagesParams = v.InferOutput<typeof DeleteMessagesParams>;
+
+export const DeleteMessagesResult = v.strictObject({
+  deleted: SequenceOrZero,
+  firstSequence: v.pipe(Sequence, v.description("The first message there is; one past the last when there is none.")),
+  lastSequence: SequenceOrZero,
+});
+export type DeleteMessagesResult = v.InferOutput<typeof DeleteMessagesResult>;

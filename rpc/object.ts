@@ -1,0 +1,278 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { Time } from "./names.ts";
+
+const UTF8 = new TextEncoder();
+
+/** A key's segments are between slashes; these three are what a URL or a file system would make disappear. */
+const VANISHING_SEGMENTS = new Set(["", ".", ".."]);
+
+/**
+ * The key of an object: 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is
+ * empty, `.` or `..`. So `a//b`, `/a` and `a/` are no keys: what stands between a client and a server may make one
+ * slash of two. Over HTTP it is percent-decoded once, and only then looked at.
+ */
+export const ObjectKey = v.pipe(
+  v.string(),
+  v.minLength(1, "must not be empty"),
+  v.check(isWellFormed, "must be well-formed Unicode"),
+  v.check(
+    (key) => UTF8.encode(key).byteLength <= LIMITS.objectKeyBytes,
+    `must be at most ${LIMITS.objectKeyBytes} bytes of UTF-8`,
+  ),
+  v.check(hasNoControl, "must have no control characters"),
+  v.check(
+    (key) => !key.split("/").some((segment) => VANISHING_SEGMENTS.has(segment)),
+    "must have no segment that is empty, . or ..",
+  ),
+  v.description(
+    `Key of an object: 1 to ${LIMITS.objectKeyBytes} bytes of UTF-8, no control characters, ` +
+      "no segment between slashes that is empty, . or ..",
+  ),
+);
+export type ObjectKey = v.InferOutput<typeof ObjectKey>;
+
+/** The media type of an object, as HTTP has it (RFC 9110 section 8.3.1), in 255 characters. */
+export const ContentType = v.pipe(
+  v.string(),
+  v.maxLength(255),
+  v.regex(/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ -~\t]*)?$/, "must be a media type like text/plain"),
+  v.description("Media type, as in HTTP's Content-Type."),
+);
+
+/** Names that valibot leaves out of a record, in silence, because objects of JavaScript have them already. */
+const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
+
+/** Custom metadata: it travels in HTTP headers too, whose names have no case. */
+export const ObjectMetadata = v.pipe(
+  v.custom<Record<string, string>>(
+    (metadata) => !Array.isArray(metadata) && !RESERVED_NAMES.some((name) => hasOwn(metadata, name)),
+    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
+  ),
+  v.record(
+    v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "a name must be 1 to 64 of [a-z0-9_-]")),
+    v.pipe(
+      v.string(),
+      v.check(isWellFormed, "must be well-formed Unicode"),
+      v.check(hasNoControl, "must have no control characters"),
+    ),
+  ),
+  v.check(
+    (metadata) =>
+      Object.entries(metadata).reduce((sum, pair) => sum + UTF8.encode(pair.join("")).byteLength, 0) <=
+      LIMITS.objectMetadataBytes,
+    `must be at most ${LIMITS.objectMetadataBytes} bytes in all`,
+  ),
+  v.description(
+    `Custom metadata: names of [a-z0-9_-], values without control characters, ` +
+      `${LIMITS.objectMetadataBytes} bytes of UTF-8 in all.`,
+  ),
+);
+export type ObjectMetadata = v.InferOutput<typeof ObjectMetadata>;
+
+/** The SHA-256 of a body: 64 lower-case hexadecimal digits. */
+export const Sha256 = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits"),
+  v.description("SHA-256 in lower-case hexadecimal digits."),
+);
+
+/** The tag of one version of an object, without the quotes HTTP puts around it. */
+const Etag = v.pipe(
+  v.string(),
+  v.regex(/^[\x21\x23-\x7e]{1,128}$/, "must be an etag, without quotes"),
+  v.description("Tag of one version of an object."),
+);
+const ifMatch = v.optional(
+  v.pipe(Etag, v.description("Only if this is the object's etag; `*`: only if there is one. Conflict otherwise.")),
+);
+const ifNoneMatch = v.optional(
+  v.pipe(Etag, v.description("Only if this is not its etag; `*`: only if there is no object yet. Conflict otherwise.")),
+);
+
+/** What to use where something is too large, as an error's `data.use` says it. */
+export const INSTEAD = {
+  /** The claim check: the message carries where its data is. */
+  publish: "putObject (or PUT /r2/<key>) for the data, and publish its key: { object: { key, etag, size } }",
+  getObject: "getObject with range, or GET /r2/<key>",
+  putObject: "createUpload, uploadPart and completeUpload, or PUT /r2/<key>",
+  frame: "createUpload, uploadPart and completeUpload, or PUT /r2/<key>, for what is large",
+} as const;
+
+/** How bytes stand in JSON. */
+export const Encoding = v.picklist(["utf8", "base64"]);
+export type Encoding = v.InferOutput<typeof Encoding>;
+
+const Bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const body = {
+  data: v.pipe(
+    v.string(),
+    v.description(`The body, at most ${LIMITS.objectBodyBytes} bytes once decoded. More: /r2/<key>, or an upload.`),
+  ),
+  encoding: v.optional(v.pipe(Encoding, v.description("What `data` is: `utf8` unless given."))),
+  sha256: v.optional(v.pipe(Sha256, v.description("Nothing is stored unless it is the body's SHA-256."))),
+};
+
+/** What is known of an object. */
+export const ObjectInfo = v.strictObject({
+  key: v.string(),
+  size: v.pipe(Bytes, v.description("Bytes.")),
+  etag: v.pipe(v.string(), v.description("Changes with every change of the body; HTTP shows it in quotes.")),
+  uploadedAt: Time,
+  contentType: v.pipe(v.string(), v.description("`application/octet-stream` unless it was given.")),
+  metadata: v.record(v.string(), v.string()),
+  sha256: v.optional(v.pipe(Sha256, v.description("If it was given with the body."))),
+});
+export type ObjectInfo = v.InferOutput<typeof ObjectInfo>;
+
+export const ObjectParams = v.strictObject({ key: ObjectKey });
+export type ObjectParams = v.InferOutput<typeof ObjectParams>;
+
+export const GetObjectParams = v.strictObject({
+  key: ObjectKey,
+  range: v.optional(
+    v.pipe(
+      v.strictObject({ offset: Bytes, length: v.pipe(Bytes, v.minValue(1)) }),
+      v.description("Bytes `offset` to `offset + length`, or to the end if that is before."),
+    ),
+  ),
+  encoding: v.optional(
+    v.pipe(Encoding, v.description("Unless given, `utf8` where the bytes are UTF-8 and `base64` where not.")),
+  ),
+});
+export type GetObjectParams = v.InferOutput<typeof GetObjectParams>;
+
+export const GetObjectResult = v.strictObject({
+  ...ObjectInfo.entries,
+  data: v.string(),
+  encoding: Encoding,
+  range: v.optional(v.pipe(v.strictObject({ offset: Bytes, length: Bytes }), v.description("What `data` is of it."))),
+});
+export type GetObjectResult = v.InferOutput<typeof GetObjectResult>;
+
+export const PutObjectParams = v.strictObject({
+  key: ObjectKey,
+  ...body,
+  contentType: v.optional(ContentType),
+  metadata: v.optional(ObjectMetadata),
+  ifMatch,
+  ifNoneMatch,
+});
+export type PutObjectParams = v.InferOutput<typeof PutObjectParams>;
+
+export const DeleteObjectParams = v.union([
+  v.strictObject({ key: ObjectKey }),
+  v.strictObject({ keys: v.pipe(v.array(ObjectKey), v.minLength(1), v.maxLength(LIMITS.pageObjects)) }),
+]);
+export type DeleteObjectParams = v.InferOutput<typeof DeleteObjectParams>;
+
+export const ListObjectsParams = v.strictObject({
+  prefix: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(LIMITS.objectKeyBytes),
+      v.check(isWellFormed, "must be well-formed Unicode"),
+      v.description("Only keys that begin so."),
+    ),
+  ),
+  delimiter: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1),
+      v.maxLength(16),
+      v.check(isWellFormed, "must be well-formed Unicode"),
+      v.description("Keys that have it after the prefix are summed up in `prefixes`: with / a folder at a time."),
+    ),
+  ),
+  cursor: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.description("From the page before."))),
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageObjects),
+      v.description("Most objects and prefixes of a page, 100 unless given. There may be fewer though more follow."),
+    ),
+  ),
+});
+export type ListObjectsParams = v.InferOutput<typeof ListObjectsParams>;
+
+export const ListObjectsResult = v.strictObject({
+  objects: v.pipe(v.array(ObjectInfo), v.description("In the order of their keys' UTF-8 bytes.")),
+  prefixes: v.array(v.string()),
+  cursor: v.optional(v.pipe(v.string(), v.description("For the next page; absent on the last."))),
+});
+export type ListObjectsResult = v.InferOutput<typeof ListObjectsResult>;
+
+const UploadId = v.pipe(v.string(), v.uuid("must be an uploadId"), v.description("As createUpload gave it."));
+const PartNumber = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.maxValue(LIMITS.uploadParts),
+  v.description(`The place of a part, 1 to ${LIMITS.uploadParts}.`),
+);
+
+export const CreateUploadParams = v.strictObject({
+  key: ObjectKey,
+  contentType: v.optional(ContentType),
+  metadata: v.optional(ObjectMetadata),
+});
+export type CreateUploadParams = v.InferOutput<typeof CreateUploadParams>;
+
+export const CreateUploadResult = v.strictObject({
+  key: v.string(),
+  uploadId: UploadId,
+  expiresAt: v.pipe(Time, v.description("When it is aborted unless it was completed.")),
+});
+export type CreateUploadResult = v.InferOutput<typeof CreateUploadResult>;
+
+export const UploadPartParams = v.strictObject({
+  key: ObjectKey,
+  uploadId: UploadId,
+  partNumber: PartNumber,
+  ...body,
+});
+export type UploadPartParams = v.InferOutput<typeof UploadPartParams>;
+
+/** A part that is stored; `completeUpload` takes a list of them. */
+export const UploadedPart = v.strictObject({
+  partNumber: PartNumber,
+  etag: v.pipe(Sha256, v.description("The part's SHA-256.")),
+});
+export type UploadedPart = v.InferOutput<typeof UploadedPart>;
+
+export const CompleteUploadParams = v.strictObject({
+  key: ObjectKey,
+  uploadId: UploadId,
+  parts: v.pipe(
+    v.array(UploadedPart),
+    v.minLength(1),
+    v.maxLength(LIMITS.uploadParts),
+    v.check(
+      (parts) => parts.every((part, index) => part.partNumber > (parts[index - 1]?.partNumber ?? 0)),
+      "must be in the order of their numbers, each once",
+    ),
+    v.description("What the object is made of, in order of part number."),
+  ),
+  sha256: v.optional(v.pipe(Sha256, v.description("Nothing is stored unless it is the whole's SHA-256."))),
+  ifMatch,
+  ifNoneMatch,
+});
+export type CompleteUploadParams = v.InferOutput<typeof CompleteUploadParams>;
+
+export const AbortUploadParams = v.strictObject({ key: ObjectKey, uploadId: UploadId });
+export type AbortUploadParams = v.InferOutput<typeof AbortUploadParams>;
+
+function hasOwn(value: unknown, name: string): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
+}
+
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed();
+}
+
+function hasNoControl(text: string): boolean {
+  return !/\p{Cc}/u.test(text);
+}

@@ -1,0 +1,68 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { durationMs, Epoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
+
+const DAY_MS = 86_400_000;
+
+const MaxAgeMs = durationMs(1, 3650 * DAY_MS, "Messages older than this are dropped.");
+const MaxMessages = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description("Most messages kept."));
+const MaxBytes = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.maxValue(LIMITS.streamMaxBytes),
+  v.description("Most bytes of message text kept; dropping goes by whole batches."),
+);
+const Discard = v.pipe(
+  v.picklist(["old", "new"]),
+  v.description("At maxMessages or maxBytes: drop the oldest (the default), or refuse the new with LimitReached."),
+);
+const DuplicateWindowMs = durationMs(100, DAY_MS, "How long a publish id is remembered; 120,000 unless configured.");
+
+/** What a stream keeps and for how long. A field that is absent has its default: no bound of its own. */
+export const StreamConfig = v.strictObject({
+  maxAgeMs: v.optional(MaxAgeMs),
+  maxMessages: v.optional(MaxMessages),
+  maxBytes: v.optional(MaxBytes),
+  discard: Discard,
+  duplicateWindowMs: DuplicateWindowMs,
+});
+export type StreamConfig = v.InferOutput<typeof StreamConfig>;
+
+/** The config of a stream that was never configured. */
+export const DEFAULT_STREAM_CONFIG: StreamConfig = { discard: "old", duplicateWindowMs: 120_000 };
+
+/** Fields left out stay as they are, `null` puts one back to its default. */
+export const ConfigureStreamParams = v.strictObject({
+  stream: StreamName,
+  maxAgeMs: v.optional(v.nullable(MaxAgeMs)),
+  maxMessages: v.optional(v.nullable(MaxMessages)),
+  maxBytes: v.optional(v.nullable(MaxBytes)),
+  discard: v.optional(v.nullable(Discard)),
+  duplicateWindowMs: v.optional(v.nullable(DuplicateWindowMs)),
+});
+export type ConfigureStreamParams = v.InferOutput<typeof ConfigureStreamParams>;
+
+export const StreamParams = v.strictObject({ stream: StreamName });
+export type StreamParams = v.InferOutput<typeof StreamParams>;
+
+export const StreamInfo = v.strictObject({
+  stream: StreamName,
+  epoch: Epoch,
+  createdAt: Time,
+  config: StreamConfig,
+  firstSequence: Sequence,
+  lastSequence: SequenceOrZero,
+  messages: v.pipe(SequenceOrZero, v.description("How many messages there are.")),
+  bytes: v.pipe(SequenceOrZero, v.description("Message text stored, by whole batches.")),
+  stateRevision: SequenceOrZero,
+  consumers: SequenceOrZero,
+  gateways: v.pipe(SequenceOrZero, v.description("Gateways that new messages are pushed to.")),
+});
+export type StreamInfo = v.InferOutput<typeof StreamInfo>;
+
+export const DeleteStreamResult = v.strictObject({
+  deleted: v.pipe(v.boolean(), v.description("False when there was none.")),
+});
+export type DeleteStreamResult = v.InferOutput<typeof DeleteStreamResult>;

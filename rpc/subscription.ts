@@ -1,0 +1,124 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { From, SequenceRange } from "./message.ts";
+import { ConsumerName, durationMs, Epoch, Sequence, SequenceOrZero, StreamName, SubjectFilter } from "./names.ts";
+
+/** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
+export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+
+/** What a subscription has when its `subscribe` does not say. */
+export const SUBSCRIPTION_DEFAULTS = { maxInFlight: 256, ackWaitMs: 30_000, maxDeliver: 5 } as const;
+
+const MaxInFlight = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.maxValue(LIMITS.maxInFlight),
+  v.description("Most messages sent and not acked; 256 unless given, 1 for strictly one at a time."),
+);
+
+/** Follows a stream with a cursor of its own. */
+export const SubscribeStreamParams = v.strictObject({
+  stream: StreamName,
+  from: v.optional(From),
+  epoch: v.optional(Epoch),
+  filter: v.optional(SubjectFilter),
+  maxInFlight: v.optional(MaxInFlight),
+  ackWaitMs: v.optional(
+    durationMs(
+      100,
+      3_600_000,
+      "Without progress for this long, all after the ack floor is sent again; 30,000 unless given.",
+    ),
+  ),
+  maxDeliver: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(100),
+      v.description("How often a message is sent before the subscription is closed with ackTimeout; 5 unless given."),
+    ),
+  ),
+});
+export type SubscribeStreamParams = v.InferOutput<typeof SubscribeStreamParams>;
+
+/** Takes a share of a consumer's messages. */
+export const SubscribeConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  maxInFlight: v.optional(MaxInFlight),
+});
+export type SubscribeConsumerParams = v.InferOutput<typeof SubscribeConsumerParams>;
+
+export const SubscribeParams = v.union([SubscribeStreamParams, SubscribeConsumerParams]);
+export type SubscribeParams = v.InferOutput<typeof SubscribeParams>;
+
+export const SubscribeResult = v.strictObject({
+  subscription: SubscriptionId,
+  stream: StreamName,
+  epoch: Epoch,
+  nextSequence: v.pipe(Sequence, v.description("The first sequence this subscription can get.")),
+  lastSequence: SequenceOrZero,
+  skipped: v.optional(SequenceRange),
+});
+export type SubscribeResult = v.InferOutput<typeof SubscribeResult>;
+
+export const UnsubscribeParams = v.strictObject({ subscription: SubscriptionId });
+export type UnsubscribeParams = v.InferOutput<typeof UnsubscribeParams>;
+
+const Sequences = v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight));
+
+export const AckParams = v.union([
+  v.strictObject({
+    subscription: SubscriptionId,
+    through: v.pipe(
+      Sequence,
+      v.description(
+        "This message and all before it are done; on a consumer, those that this subscription was given up to there.",
+      ),
+    ),
+  }),
+  v.strictObject({
+    subscription: SubscriptionId,
+    sequences: v.pipe(Sequences, v.description("These messages are done; on a consumer only.")),
+  }),
+]);
+export type AckParams = v.InferOutput<typeof AckParams>;
+
+/** How long a message waits after a nak. */
+export const NakDelayMs = durationMs(
+  0,
+  86_400_000,
+  "Wait before the next delivery, instead of the consumer's backoff.",
+);
+
+/** Why a message is never to be delivered again. */
+export const TermReason = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(256),
+  v.description("Kept with the dead letter; `term` unless given."),
+);
+
+export const NakParams = v.strictObject({
+  subscription: SubscriptionId,
+  sequences: Sequences,
+  delayMs: v.optional(NakDelayMs),
+});
+export type NakParams = v.InferOutput<typeof NakParams>;
+
+export const TermParams = v.strictObject({
+  subscription: SubscriptionId,
+  sequences: Sequences,
+  reason: v.optional(TermReason),
+});
+export type TermParams = v.InferOutput<typeof TermParams>;
+
+export const WorkingParams = v.strictObject({ subscription: SubscriptionId, sequences: Sequences });
+export type WorkingParams = v.InferOutput<typeof WorkingParams>;
+
+/** A result that says only that it was done. */
+export const Done = v.strictObject({});
+export type Done = v.InferOutput<typeof Done>;
