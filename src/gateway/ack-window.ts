@@ -1,0 +1,169 @@
+/** Consecutive messages sent in one frame. */
+type Run = { first: number; last: number; bytes: number };
+
+/** What survives an eviction in a socket's attachment: numbers only, see {@link AckWindow.toStored}. */
+export type StoredWindow = [floor: number, acked: number, sent: number, count: number];
+
+/**
+ * What a subscription was sent and has not acked: order, room, and how often each message was sent.
+ *
+ * Messages are sent in the stream's order from the ack floor on. When an ack is overdue, sending goes back to the
+ * floor and a new round begins; so a message was sent as often as there are rounds that reached it, and the first
+ * unacked one most often of all.
+ */
+export class AckWindow {
+  /** Where sending resumes after a go-back: all up to here is done. */
+  #floor: number;
+  /** The last message acked; 0 before the first. */
+  #acked: number;
+  /** The last message sent in this round; `#acked` when none was. */
+  #sent: number;
+  #count = 0;
+  #bytes = 0;
+  #runs: Run[] = [];
+  #isCounted = true;
+  /** How far each earlier round got, of those that got past the floor. */
+  #rounds: number[] = [];
+
+  /** @param position Everything up to here does not concern the subscription. */
+  constructor(position: number) {
+    this.#floor = position;
+    this.#acked = 0;
+    this.#sent = 0;
+  }
+
+  /**
+   * Restores a window. Which sequences are unacked is not stored, only how many: unless they are all there are since the
+   * floor they are to be recounted, and are taken for the last ones until then, so that room is never overestimated.
+   */
+  static restore([floor, acked, sent, count]: StoredWindow, rounds: readonly number[]): AckWindow {
+    const window = new AckWindow(floor);
+    window.#acked = acked;
+    window.#sent = sent;
+    window.#count = count;
+    if (count > 0) {
+      window.#runs = [{ first: sent - count + 1, last: sent, bytes: 0 }];
+      window.#isCounted = sent - floor === count;
+    }
+    window.#rounds = [...rounds];
+    return window;
+  }
+
+  toStored(): StoredWindow {
+    return [this.#floor, this.#acked, this.#sent, this.#count];
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /** The message sent before the next one; 0 at the start. */
+  get previous(): number {
+    return this.#sent;
+  }
+
+  /** Messages sent in this round and not acked. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of text sent in this round and not acked. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** How far earlier rounds got. */
+  get rounds(): readonly number[] {
+    return this.#rounds;
+  }
+
+  /** The highest sequence ever sent. */
+  get highest(): number {
+    return Math.max(this.#sent, this.#acked, ...this.#rounds);
+  }
+
+  /** How often the first unacked message was sent. */
+  get timesSent(): number {
+    return this.#rounds.length + (this.#count > 0 ? 1 : 0);
+  }
+
+  /** Whether it is known which messages are unacked. */
+  get isCounted(): boolean {
+    return this.#isCounted;
+  }
+
+  /** Says which messages between the floor and the last sent there are. Those acked meanwhile are left out. */
+  recount(sequences: readonly number[]): void {
+    this.#runs = [];
+    this.#count = 0;
+    const sent = this.#sent;
+    for (const sequence of sequences) {
+      if (sequence > this.#floor && sequence <= sent) {
+        this.sent(sequence, sequence, 0);
+      }
+    }
+    this.#sent = sent;
+    this.#isCounted = true;
+  }
+
+  /** Consecutive messages were sent. */
+  sent(first: number, last: number, bytes: number): void {
+    this.#runs.push({ first, last, bytes });
+    this.#count += last - first + 1;
+    this.#bytes += bytes;
+    this.#sent = last;
+  }
+
+  /**
+   * Everything up to `through` is done.
+   *
+   * @returns Whether the floor moved.
+   */
+  ack(through: number): boolean {
+    if (through <= this.#floor) {
+      return false;
+    }
+    let done = 0;
+    let acked = through;
+    for (const run of this.#runs) {
+      if (run.last > through) {
+        if (run.first <= through) {
+          this.#count -= through - run.first + 1;
+          run.first = through + 1;
+        } else {
+          // Between two messages: what the client has done is the one before.
+          acked = this.#runs[done - 1]?.last ?? through;
+        }
+        break;
+      }
+      this.#count -= run.last - run.first + 1;
+      this.#bytes -= run.bytes;
+      acked = run.last;
+      done += 1;
+    }
+    this.#runs.splice(0, done);
+    this.#floor = through;
+    this.#acked = acked;
+    this.#sent = Math.max(this.#sent, acked);
+    this.#rounds = this.#rounds.filter((reached) => reached > through);
+    return true;
+  }
+
+  /** With nothing in flight and nothing to be sent again, what was passed over without a message is done too. */
+  settle(position: number): void {
+    if (this.#count === 0 && this.highest <= position) {
+      this.#floor = Math.max(this.#floor, position);
+      this.#rounds = [];
+    }
+  }
+
+  /** Sending begins again after the floor. */
+  goBack(): void {
+    this.#rounds.push(this.#sent);
+    this.#isCounted = true;
+    this.#sent = this.#acked;
+    this.#runs = [];
+    this.#count = 0;
+    this.#bytes = 0;
+  }
+}

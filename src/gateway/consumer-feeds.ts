@@ -1,0 +1,102 @@
+import type { SubscriptionClosedNotification } from "../../rpc/index.ts";
+import type { ConsumerPush, Settlement } from "../consumer-calls.ts";
+
+import type { ConsumerSubscription } from "./consumer-subscription.ts";
+import { Settler } from "./settler.ts";
+import type { StreamLife } from "./settler.ts";
+
+/** A subscription with what may be done to its socket. */
+export type Sharer = {
+  readonly subscription: ConsumerSubscription;
+  /** Its position moved: it is to be kept. */
+  moved(): void;
+  /** The subscription is over. */
+  close(reason: SubscriptionClosedNotification["reason"]): void;
+};
+
+/**
+ * The subscriptions of this gateway that share consumers, by their names there: streams push to them, and what their
+ * clients say goes back.
+ */
+export class ConsumerFeeds {
+  readonly #env: Env;
+  readonly #sharers = new Map<string, Sharer>();
+  readonly #settlers = new Map<string, Settler>();
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  add(sharer: Sharer): void {
+    this.#sharers.set(sharer.subscription.spec.holder, sharer);
+  }
+
+  /** Forgets a subscription; its stream gives what it holds to others. */
+  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription): void {
+    this.#sharers.delete(holder);
+    if (epoch !== undefined) {
+      this.release({ stream, epoch }, holder);
+    }
+  }
+
+  /** Tells a stream that a subscription is over. */
+  release(life: StreamLife, holder: string): void {
+    this.settle(life, { kind: "release", holder }).catch(() => {
+      // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
+    });
+  }
+
+  /** Tells a stream what became of messages; done when it is stored. */
+  settle(life: StreamLife, settlement: Settlement): Promise<void> {
+    const key = `${life.stream}/${life.epoch}`;
+    let settler = this.#settlers.get(key);
+    if (settler === undefined) {
+      settler = new Settler(this.#env, life, {
+        onUnknown: (holders) => this.end(holders, "consumerDeleted"),
+        onStreamDeleted: ({ stream, epoch }) => this.streamDeleted(stream, epoch),
+        onIdle: () => this.#settlers.delete(key),
+      });
+      this.#settlers.set(key, settler);
+    }
+    return settler.settle(settlement);
+  }
+
+  /**
+   * Takes messages.
+   *
+   * @returns The holders that are no subscription here.
+   */
+  deliver({ parcels }: ConsumerPush): string[] {
+    const unknown = new Set<string>();
+    for (const parcel of parcels) {
+      const sharer = this.#sharers.get(parcel.holder);
+      if (sharer === undefined) {
+        unknown.add(parcel.holder);
+      } else {
+        sharer.subscription.deliver(parcel);
+        sharer.moved();
+      }
+    }
+    return [...unknown];
+  }
+
+  /** These subscriptions share no consumer any more. */
+  end(holders: readonly string[], reason: SubscriptionClosedNotification["reason"]): void {
+    for (const holder of holders) {
+      const sharer = this.#sharers.get(holder);
+      this.#sharers.delete(holder);
+      sharer?.close(reason);
+    }
+  }
+
+  /** A life of a stream is over. */
+  streamDeleted(stream: string, epoch: string): void {
+    const over = [...this.#sharers.values()]
+      .map(({ subscription }) => subscription)
+      .filter((subscription) => subscription.spec.stream === stream && subscription.epoch === epoch);
+    this.end(
+      over.map(({ spec }) => spec.holder),
+      "streamDeleted",
+    );
+  }
+}

@@ -1,0 +1,216 @@
+import { DurableObject } from "cloudflare:workers";
+
+import { LIMITS } from "../../rpc/index.ts";
+import { AlarmClock } from "../alarm-clock.ts";
+import { SUBPROTOCOL } from "../auth.ts";
+import type { Push } from "../calls.ts";
+import type { ConsumerPush } from "../consumer-calls.ts";
+import { logError } from "../log.ts";
+import { streamOfPath } from "../routes.ts";
+
+import { CloseCode, closeQuietly } from "./closing.ts";
+import { ConsumerFeeds } from "./consumer-feeds.ts";
+import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
+import { Feeds, RENEW_MS } from "./feeds.ts";
+import { Publishers } from "./publishers.ts";
+import { Session } from "./session.ts";
+import type { Attachment, SessionHost } from "./session.ts";
+import { SessionStore } from "./session-store.ts";
+
+/** The key of the time at which leases are to be renewed: it must outlast sleep. */
+const RENEW_AT = "renewAt";
+
+const ALARM_RETRY_MS = 30_000;
+
+/**
+ * Holds client sockets, answers their requests and fans messages out to them. It hibernates between events: what a
+ * socket needs is in its attachment or in SQLite, and is read back when the gateway wakes.
+ */
+export class Gateway extends DurableObject<Env> {
+  readonly #sessions = new Map<WebSocket, Session>();
+  readonly #feeds: Feeds;
+  readonly #alarm: AlarmClock;
+  readonly #host: SessionHost;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const gateway = ctx.id.name;
+    if (gateway === undefined) {
+      throw new Error("a gateway is reached by its name");
+    }
+    const alarm = new AlarmClock(ctx.storage);
+    const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
+    const feeds = new Feeds({ env, gateway, wakeBy });
+    const publishers = new Publishers(env);
+    this.#feeds = feeds;
+    this.#alarm = alarm;
+    this.#host = {
+      env,
+      gateway,
+      startedAt: Date.now(),
+      feeds,
+      store: new SessionStore(ctx.storage.sql),
+      consumerFeeds: new ConsumerFeeds(env),
+      consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
+      publish: async (stream, request) => {
+        const published = await publishers.publish(stream, request);
+        feeds.note(stream, published);
+        return published;
+      },
+      wakeBy,
+    };
+    // Answered by the runtime: a ping wakes nobody.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+    void ctx.blockConcurrencyWhile(async () => {
+      await alarm.restore();
+      this.#wake();
+    });
+  }
+
+  /**
+   * Takes a WebSocket handshake. It is the one request that comes by fetch: a WebSocket can not cross an RPC boundary
+   * (`DataCloneError: Could not serialize object of type "WebSocket"`).
+   */
+  override fetch(request: Request): Response {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const attachment: Attachment = {
+      socket: crypto.randomUUID(),
+      defaultStream: streamOfPath(new URL(request.url).pathname),
+      connectedAt: Date.now(),
+      lastSubscription: 0,
+      subscriptions: [],
+      consumers: [],
+    };
+    server.serializeAttachment(attachment);
+    this.#sessions.set(server, new Session(this.#host, server, attachment));
+    const isOffered = request.headers.get("Sec-WebSocket-Protocol") !== null;
+    const headers = isOffered ? { "Sec-WebSocket-Protocol": SUBPROTOCOL } : {};
+    return new Response(null, { status: 101, webSocket: client, headers });
+  }
+
+  /**
+   * Takes a committed batch of a stream and sends it to who is ready for it; the others read it when they are.
+   *
+   * @returns Whether anybody here follows the stream.
+   */
+  deliver(push: Push): boolean {
+    return this.#feeds.deliver(push);
+  }
+
+  /** Ends the subscriptions to a life of a stream that is over. */
+  streamDeleted(stream: string, epoch: string): void {
+    this.#feeds.streamDeleted(stream, epoch);
+    this.#host.consumerFeeds.streamDeleted(stream, epoch);
+  }
+
+  /**
+   * Takes messages of consumers and sends them to their subscriptions.
+   *
+   * @returns The holders that are no subscription here.
+   */
+  deliverConsumer(push: ConsumerPush): string[] {
+    // A socket that is gone without a goodbye would go on taking its share: silent ones are looked for soon.
+    this.#host.wakeBy(Date.now() + LIMITS.idleCloseMs);
+    return this.#host.consumerFeeds.deliver(push);
+  }
+
+  /** Ends subscriptions whose consumer is deleted. */
+  consumerDeleted(holders: string[]): void {
+    this.#host.consumerFeeds.end(holders, "consumerDeleted");
+  }
+
+  override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+    const session = this.#sessionOf(ws);
+    try {
+      await session.receive(frame);
+    } catch (error) {
+      // A request that can not be answered must not be left open.
+      logError("a frame could not be answered", error);
+      session.close(CloseCode.InternalError, "internal error");
+    }
+  }
+
+  override webSocketClose(ws: WebSocket, code: number, reason: string): void {
+    closeQuietly(ws, code, reason);
+    this.#forget(ws);
+  }
+
+  override webSocketError(ws: WebSocket): void {
+    this.#forget(ws);
+  }
+
+  /** Looks after overdue acks, silent sockets and leases. Never throws: an alarm that does is given up in the end. */
+  override async alarm(): Promise<void> {
+    const nowMs = Date.now();
+    this.#alarm.clear();
+    try {
+      for (const [ws, session] of this.#sessions) {
+        if (this.#isSilent(ws, session, nowMs)) {
+          session.close(CloseCode.Idle, "silent for too long");
+          this.#sessions.delete(ws);
+        } else {
+          session.expire(nowMs);
+        }
+      }
+      await this.#feeds.checkActive(nowMs);
+      await this.#renewLeases(nowMs);
+    } catch (error) {
+      logError("the alarm of a gateway failed", error);
+      this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
+    }
+  }
+
+  /** Renews the leases of the streams followed here when it is time, and sees to the next time. */
+  async #renewLeases(nowMs: number): Promise<void> {
+    const { kv } = this.ctx.storage;
+    let dueAt = kv.get<number>(RENEW_AT);
+    if (!this.#feeds.areFollowed) {
+      kv.delete(RENEW_AT);
+      return;
+    }
+    if (dueAt !== undefined && dueAt <= nowMs) {
+      await this.#feeds.renew();
+    }
+    if (dueAt === undefined || dueAt <= nowMs) {
+      dueAt = nowMs + RENEW_MS;
+      kv.put(RENEW_AT, dueAt);
+    }
+    this.#alarm.ensureBy(dueAt, nowMs);
+  }
+
+  /** Reads back the sockets that slept or, after a crash, forgets those that did not survive it. */
+  #wake(): void {
+    const sockets = this.ctx.getWebSockets();
+    for (const ws of sockets) {
+      this.#sessionOf(ws);
+    }
+    const alive = [...this.#sessions.values()].map((session) => session.key);
+    this.#host.store.keepOnly(alive);
+    for (const { stream, epoch, holder } of this.#host.consumerStore.keepOnly(alive)) {
+      this.#host.consumerFeeds.release({ stream, epoch }, holder);
+    }
+  }
+
+  #sessionOf(ws: WebSocket): Session {
+    let session = this.#sessions.get(ws);
+    if (session === undefined) {
+      // Every socket got its attachment in fetch().
+      const attachment: Attachment = ws.deserializeAttachment();
+      session = new Session(this.#host, ws, attachment);
+      this.#sessions.set(ws, session);
+    }
+    return session;
+  }
+
+  #forget(ws: WebSocket): void {
+    this.#sessions.get(ws)?.closed();
+    this.#sessions.delete(ws);
+  }
+
+  /** Tells whether a client that pings has stopped to. One that never did is not expected to. */
+  #isSilent(ws: WebSocket, session: Session, nowMs: number): boolean {
+    const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
+    return pingedAt !== undefined && Math.max(pingedAt, session.heardAt) < nowMs - LIMITS.idleCloseMs;
+  }
+}

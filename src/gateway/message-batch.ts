@@ -1,0 +1,64 @@
+import type { MessageRange } from "../calls.ts";
+import { splitMessages, utf8Bytes } from "../message-text.ts";
+import type { MessageText } from "../message-text.ts";
+
+/** The head of a frame up to its messages. Stream names need no escaping. */
+function frameHead(subscription: number, stream: string, previous: number): string {
+  return (
+    `{"jsonrpc":"2.0","method":"messages","params":{"subscription":${subscription},"stream":"${stream}",` +
+    `"previous":${previous},"messages":[`
+  );
+}
+
+/** A `messages` notification as text. */
+export function messagesFrame(subscription: number, stream: string, previous: number, text: string): string {
+  return `${frameHead(subscription, stream, previous)}${text}]}}`;
+}
+
+/**
+ * A range of a stream's messages on its way to the sockets of one gateway. What is the same for several of them is made
+ * once: the frame of all messages, for each subscription number and position, and the messages taken apart.
+ */
+export class MessageBatch {
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly text: string;
+  #bytes: number | undefined;
+  #messages: MessageText[] | undefined;
+  readonly #frames = new Map<number, { previous: number; frame: string }>();
+
+  constructor(range: MessageRange) {
+    this.first = range.first;
+    this.last = range.last;
+    this.count = range.count;
+    this.text = range.text;
+  }
+
+  /** Whether every sequence of the range still has its message. */
+  get isWhole(): boolean {
+    return this.count === this.last - this.first + 1;
+  }
+
+  /** UTF-8 bytes of the text. */
+  get bytes(): number {
+    this.#bytes ??= utf8Bytes(this.text);
+    return this.#bytes;
+  }
+
+  get messages(): readonly MessageText[] {
+    this.#messages ??= splitMessages(this.text);
+    return this.#messages;
+  }
+
+  /** The notification of all messages: the same string for every follower of that number at that position. */
+  frame(subscription: number, stream: string, previous: number): string {
+    const made = this.#frames.get(subscription);
+    if (made?.previous === previous) {
+      return made.frame;
+    }
+    const frame = messagesFrame(subscription, stream, previous, this.text);
+    this.#frames.set(subscription, { previous, frame });
+    return frame;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What a gateway keeps of the subscriptions of its sockets: all that does not change while messages flow. Positions
+ * and ack windows are in the sockets' attachments, which cost no write.
+ */
+export type SubscriptionRow = {
+  /** The socket's key in its attachment. */
+  socket: string;
+  /** The subscription's number on that socket. */
+  subscription: number;
+  stream: string;
+  epoch: string;
+  /** Null for every subject. */
+  filter: string | null;
+  max_in_flight: number;
+  ack_wait_ms: number;
+  max_deliver: number;
+  /** JSON of the sequences that earlier rounds of sending reached (`AckWindow`). */
+  rounds: string;
+};
+
+export const SCHEMA = `CREATE TABLE IF NOT EXISTS subscriptions (
+  socket TEXT NOT NULL,
+  subscription INTEGER NOT NULL,
+  stream TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  filter TEXT,
+  max_in_flight INTEGER NOT NULL,
+  ack_wait_ms INTEGER NOT NULL,
+  max_deliver INTEGER NOT NULL,
+  rounds TEXT NOT NULL,
+  PRIMARY KEY (socket, subscription)
+) WITHOUT ROWID`;
+
+/** A subscription that shares a consumer. */
+export type ConsumerSubscriptionRow = {
+  socket: string;
+  subscription: number;
+  stream: string;
+  epoch: string;
+  /** Its name at the consumer. */
+  holder: string;
+};
+
+export const CONSUMER_SCHEMA = `CREATE TABLE IF NOT EXISTS consumer_subscriptions (
+  socket TEXT NOT NULL,
+  subscription INTEGER NOT NULL,
+  stream TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  holder TEXT NOT NULL,
+  PRIMARY KEY (socket, subscription)
+) WITHOUT ROWID`;

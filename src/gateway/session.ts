@@ -1,0 +1,226 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
+import type { Published, PublishRequest } from "../calls.ts";
+import { answer } from "../json-rpc/answer.ts";
+import { CallFlow } from "../json-rpc/call-flow.ts";
+import { utf8Bytes } from "../message-text.ts";
+import type { CallContext, Connection, ConsumerWord } from "../methods/context.ts";
+
+import { CloseCode, closeQuietly } from "./closing.ts";
+import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
+import { SessionConsumers } from "./session-consumers.ts";
+import type { SessionConsumersHost } from "./session-consumers.ts";
+import { SessionFollowers } from "./session-followers.ts";
+import type { SessionFollowersHost } from "./session-followers.ts";
+import type { StoredSubscription } from "./subscription.ts";
+
+/** What a session needs of its gateway. */
+export type SessionHost = SessionFollowersHost &
+  SessionConsumersHost & {
+    readonly startedAt: number;
+    readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
+  };
+
+/** What its subscriptions need of a socket. */
+export type SessionSocket = {
+  /** Its key in the gateway's tables. */
+  readonly key: string;
+  /** Sends a frame, unless the client reads so slowly that it is better closed. */
+  send(frame: string): void;
+  /** Bytes the runtime holds for a client that does not read; 0 on a runtime that does not tell. */
+  bufferedBytes(): number;
+  /** Keeps every subscription's position in the attachment, and has a deadline watched. */
+  keep(deadlineAt: number | undefined): void;
+  /** The number of a new subscription. */
+  nextSubscription(): number;
+};
+
+/** A socket's attachment, at most 16,384 bytes: what changes with every message, so that it costs no write. */
+export type Attachment = {
+  socket: string;
+  defaultStream: string | undefined;
+  connectedAt: number;
+  lastSubscription: number;
+  subscriptions: StoredSubscription[];
+  consumers: StoredConsumerSubscription[];
+};
+
+/** One client socket: its requests in flight and its subscriptions. */
+export class Session implements Connection, SessionSocket {
+  readonly #host: SessionHost;
+  readonly #ws: WebSocket;
+  readonly #attachment: Attachment;
+  readonly #followers: SessionFollowers;
+  readonly #consumers: SessionConsumers;
+  readonly #flow = new CallFlow();
+  #opening = 0;
+  #isClosed = false;
+  #heardAt = Date.now();
+
+  constructor(host: SessionHost, ws: WebSocket, attachment: Attachment) {
+    this.#host = host;
+    this.#ws = ws;
+    this.#attachment = attachment;
+    this.#followers = new SessionFollowers(host, this);
+    this.#consumers = new SessionConsumers(host, this);
+    // Taken out before anything is restored, which may already keep what it finds.
+    const { subscriptions, consumers } = attachment;
+    this.#consumers.restore(consumers);
+    this.#followers.restore(subscriptions);
+  }
+
+  get key(): string {
+    return this.#attachment.socket;
+  }
+
+  /** When the last frame came, or the gateway woke since. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** Takes a frame from the client and answers it. */
+  async receive(frame: string | ArrayBuffer): Promise<void> {
+    this.#heardAt = Date.now();
+    if (typeof frame !== "string") {
+      this.close(CloseCode.UnsupportedData, "text frames only");
+      return;
+    }
+    // At most three bytes a unit: most frames need no counting.
+    if (frame.length * 3 > LIMITS.frameBytes && utf8Bytes(frame) > LIMITS.frameBytes) {
+      this.close(CloseCode.TooBig, "frame too big");
+      return;
+    }
+    const context = this.#context();
+    const response = await answer(frame, context);
+    if (response !== undefined) {
+      this.send(response);
+    }
+    for (const next of context.afterAnswer) {
+      next();
+    }
+  }
+
+  send(frame: string): void {
+    if (this.#isClosed) {
+      return;
+    }
+    if (this.bufferedBytes() > LIMITS.outgoingCloseBytes) {
+      this.close(CloseCode.SlowReader, "slow reader");
+      return;
+    }
+    try {
+      this.#ws.send(frame);
+    } catch {
+      // Safe: the socket is gone, and the close event that says so is on its way.
+    }
+  }
+
+  bufferedBytes(): number {
+    const buffered: unknown = Reflect.get(this.#ws, "bufferedAmount");
+    return typeof buffered === "number" ? buffered : 0;
+  }
+
+  keep(deadlineAt: number | undefined): void {
+    this.#attachment.subscriptions = this.#followers.toStored();
+    this.#attachment.consumers = this.#consumers.toStored();
+    try {
+      this.#ws.serializeAttachment(this.#attachment);
+    } catch {
+      // Safe: only a socket that is closed refuses, and its subscriptions go with it.
+    }
+    if (deadlineAt !== undefined) {
+      this.#host.wakeBy(deadlineAt);
+    }
+  }
+
+  nextSubscription(): number {
+    this.#attachment.lastSubscription += 1;
+    return this.#attachment.lastSubscription;
+  }
+
+  /** Sends again, or closes, what was not acked in time. */
+  expire(nowMs: number): void {
+    this.#followers.expire(nowMs);
+  }
+
+  /** Closes the socket; its subscriptions end with it. */
+  close(code: number, reason: string): void {
+    closeQuietly(this.#ws, code, reason);
+    this.closed();
+  }
+
+  /** The socket is closed. */
+  closed(): void {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    this.#followers.closed();
+    this.#consumers.closed();
+  }
+
+  describe(): NonNullable<ServerInfo["connection"]> {
+    return {
+      gateway: this.#host.gateway,
+      gatewayStartedAt: this.#host.startedAt,
+      connectedAt: this.#attachment.connectedAt,
+    };
+  }
+
+  async subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult> {
+    if (this.#followers.count + this.#consumers.count + this.#opening >= LIMITS.subscriptions) {
+      const limit = LIMITS.subscriptions;
+      throw new RpcError("LimitReached", "too many subscriptions on this socket", { what: "subscriptions", limit });
+    }
+    this.#opening += 1;
+    try {
+      return await ("consumer" in params
+        ? this.#consumers.subscribe(params, context)
+        : this.#followers.subscribe(params, context));
+    } finally {
+      this.#opening -= 1;
+    }
+  }
+
+  unsubscribe(subscription: number): void {
+    const shared = this.#consumers.get(subscription);
+    if (shared === undefined) {
+      this.#followers.unsubscribe(subscription);
+    } else {
+      this.#consumers.unsubscribe(shared);
+    }
+  }
+
+  async ack(params: AckParams, context: CallContext): Promise<void> {
+    const { subscription } = params;
+    if ("sequences" in params) {
+      return this.settle(subscription, { kind: "ack", sequences: params.sequences }, context);
+    }
+    const { through } = params;
+    if (this.#consumers.get(subscription) !== undefined) {
+      return this.settle(subscription, { kind: "ackThrough", through }, context);
+    }
+    return this.#followers.ack(subscription, through);
+  }
+
+  async settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void> {
+    const shared = this.#consumers.get(subscription);
+    if (shared !== undefined) {
+      return this.#consumers.settle(shared, word, context);
+    }
+    this.#followers.get(subscription);
+    const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];
+    throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
+  }
+
+  #context(): CallContext {
+    return {
+      env: this.#host.env,
+      defaultStream: this.#attachment.defaultStream,
+      connection: this,
+      publish: this.#host.publish,
+      afterAnswer: [],
+      flow: this.#flow,
+    };
+  }
+}

@@ -1,0 +1,56 @@
+import { INSTEAD, LIMITS, RpcError } from "../rpc/index.ts";
+
+import { answer } from "./json-rpc/answer.ts";
+import { errorObject, errorResponse } from "./json-rpc/server.ts";
+import { socketlessContext } from "./socketless.ts";
+
+/** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
+export async function answerHttp(request: Request, env: Env): Promise<Response> {
+  const bytes = await readBody(request);
+  if (bytes === undefined) {
+    const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
+    return rpcError(413, new RpcError("TooLarge", "the body is too large", data));
+  }
+  const body = decode(bytes);
+  if (body === undefined) {
+    return rpcError(200, new RpcError("ParseError", "the body is not UTF-8"));
+  }
+  const response = await answer(body, socketlessContext(env));
+  return response === undefined ? new Response(null, { status: 204 }) : jsonResponse(200, response);
+}
+
+/** An HTTP response that says an error as JSON-RPC does. */
+export function rpcError(status: number, error: RpcError, headers: Record<string, string> = {}): Response {
+  return jsonResponse(status, errorResponse(null, errorObject(error)), headers);
+}
+
+function jsonResponse(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(text, {
+    status,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
+  });
+}
+
+/** The body; undefined when it is larger than a frame may be, of which no more is read. */
+async function readBody(request: Request): Promise<ArrayBuffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > LIMITS.frameBytes) {
+      return undefined;
+    }
+    chunks.push(chunk);
+  }
+  return new Blob(chunks).arrayBuffer();
+}
+
+/** The text of UTF-8; undefined when it is none, rather than a text in which other characters stand for what was sent. */
+function decode(bytes: ArrayBuffer): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    // Not UTF-8, which is all that this says.
+    return undefined;
+  }
+}

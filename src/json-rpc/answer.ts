@@ -1,0 +1,104 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { utf8Bytes } from "../message-text.ts";
+import type { CallContext } from "../methods/context.ts";
+
+import { isCall, readFrame } from "./frame.ts";
+import type { Call, Malformed } from "./frame.ts";
+import { errorObject, errorResponse, run } from "./server.ts";
+
+/** Neighbours of these do not wait for each other: what they do keeps its order, and goes in one commit. */
+const PIPELINED = new Set(["publish", "publishBatch", "ack", "nak", "term", "working"]);
+
+/** What says something of messages that were received: it makes room, and costs little. */
+const SETTLING = new Set(["ack", "nak", "term", "working"]);
+
+/** A call that was refused before it began; nothing is answered where there is no id. */
+type Refused = ReturnType<typeof errorObject> & { id: Call["id"] };
+type Element = Call | Malformed | Refused;
+
+/**
+ * Answers a frame: every request in it that has an id exactly once. A batch runs in order, a call beginning when those
+ * before it are answered, but for neighbouring publishes and acks, which go together. Once its answers are large, the
+ * calls that are left are refused and not begun.
+ *
+ * @returns The text to send; undefined when there is nothing to answer. Never rejects.
+ */
+export async function answer(text: string, context: CallContext): Promise<string | undefined> {
+  const frame = readFrame(text);
+  const elements = frame.elements.map((element) => admit(element, context));
+  const turn = context.flow?.turnFor(elements.filter(isPublish).length);
+  if (turn?.before !== undefined) {
+    await turn.before;
+  }
+  const answers: Promise<string | undefined>[] = [];
+  let answerBytes = 0;
+  let isPipelining = true;
+  for (const element of elements) {
+    const isPipelined = isCall(element) && PIPELINED.has(element.method);
+    if (answers.length > 0 && !(isPipelined && isPipelining)) {
+      await Promise.all(answers);
+    }
+    isPipelining = isPipelined;
+    const answered =
+      answerBytes < LIMITS.batchAnswerBytes ? answerElement(element, context) : refuseElement(element, context);
+    answers.push(
+      answered.then((response) => {
+        answerBytes += frame.isBatch && response !== undefined ? utf8Bytes(response) : 0;
+        return response;
+      }),
+    );
+    if (isPublish(element)) {
+      turn?.begun();
+    }
+  }
+  const texts = (await Promise.all(answers)).filter((response) => response !== undefined);
+  if (!frame.isBatch) {
+    return texts[0];
+  }
+  return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+}
+
+/** Counts a call as in flight from the moment its frame is read, or refuses it. */
+function admit(element: Call | Malformed, context: CallContext): Element {
+  if (!isCall(element) || !isCounted(element) || context.flow?.enter() !== false) {
+    return element;
+  }
+  const busy = new RpcError("Busy", "too many requests in flight", { limit: LIMITS.requestsInFlight });
+  return { id: element.id, ...errorObject(busy) };
+}
+
+async function answerElement(element: Element, context: CallContext): Promise<string | undefined> {
+  if (!isCall(element)) {
+    return element.id === undefined ? undefined : errorResponse(element.id, element);
+  }
+  try {
+    return await run(element, context);
+  } finally {
+    leave(element, context);
+  }
+}
+
+/** Two thousand bytes can ask for fifty pages of a log: what is beyond a few of them is not read. */
+async function refuseElement(element: Element, context: CallContext): Promise<string | undefined> {
+  if (!isCall(element) || element.id === undefined) {
+    return answerElement(element, context);
+  }
+  leave(element, context);
+  const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
+  return errorResponse(element.id, errorObject(new RpcError("TooLarge", "the batch has too large an answer", data)));
+}
+
+function leave(call: Call, context: CallContext): void {
+  if (isCounted(call)) {
+    context.flow?.leave();
+  }
+}
+
+/** An ack refused as a notification would be lost in silence, and its messages sent again. */
+function isCounted(call: Call): boolean {
+  return !SETTLING.has(call.method);
+}
+
+function isPublish(element: Element): boolean {
+  return isCall(element) && (element.method === "publish" || element.method === "publishBatch");
+}

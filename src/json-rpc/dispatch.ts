@@ -1,0 +1,73 @@
+import * as v from "valibot";
+
+import { METHODS, RpcError } from "../../rpc/index.ts";
+import type { MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
+import type { CallContext } from "../methods/context.ts";
+import { HANDLERS } from "../methods/index.ts";
+
+/** Faults of params an answer tells, and characters of each: they quote what the client sent, which may be a whole frame. */
+const MAX_ISSUES = 16;
+const MAX_ISSUE_TEXT = 200;
+
+/**
+ * Checks a call's params and runs its handler; everything up to the handler's first await runs at once, so that calls
+ * of one socket reach their streams in the order they came.
+ *
+ * @throws RpcError what a caller can act on; anything else is a fault of the server.
+ */
+export async function dispatch(method: MethodName, params: unknown, context: CallContext): Promise<unknown> {
+  const spec: MethodSpec = METHODS[method];
+  if (spec.needsSocket === true && context.connection === undefined) {
+    throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
+  }
+  const checked = paramsOf(method, params, context.defaultStream);
+  // The handlers' params are typed by the table's schemas, method for method; the compiler can not follow one at a time.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  const handle = HANDLERS[method] as (params: unknown, context: CallContext) => Promise<unknown>;
+  return handle(checked, context);
+}
+
+/**
+ * The params of a call as its handler takes them.
+ *
+ * @param defaultStream The stream of `/stream/<name>`.
+ * @throws InvalidParams.
+ */
+export function paramsOf(method: MethodName, params: unknown, defaultStream?: string): unknown {
+  const spec: MethodSpec = METHODS[method];
+  // Some libraries send an empty list where params are left out.
+  const named = Array.isArray(params) && params.length === 0 ? undefined : params;
+  if (Array.isArray(named)) {
+    throw invalidParams(method, [{ path: "", reason: "params are passed by name" }]);
+  }
+  const parsed = v.safeParse(spec.params, withDefaultStream(spec, named ?? {}, defaultStream));
+  if (!parsed.success) {
+    throw invalidParams(method, parsed.issues.slice(0, MAX_ISSUES).map(issueOf));
+  }
+  return parsed.output;
+}
+
+/** On `/stream/<name>` every method that takes a stream has that one by default. */
+function withDefaultStream(spec: MethodSpec, params: unknown, stream: string | undefined): unknown {
+  if (stream === undefined || typeof params !== "object" || params === null || Array.isArray(params)) {
+    return params;
+  }
+  return takesStream(spec) && !Object.hasOwn(params, "stream") ? { ...params, stream } : params;
+}
+
+/** Tells whether params of a method name a stream. */
+export function takesStream({ params }: MethodSpec): boolean {
+  const objects = "options" in params && Array.isArray(params.options) ? params.options : [params];
+  return objects.some((object: unknown) => {
+    const isObject = typeof object === "object" && object !== null && "entries" in object;
+    return isObject && typeof object.entries === "object" && object.entries !== null && "stream" in object.entries;
+  });
+}
+
+function invalidParams(method: MethodName, issues: ParamsIssue[]): RpcError {
+  return new RpcError("InvalidParams", `the params do not fit ${method}`, { issues });
+}
+
+function issueOf(issue: v.BaseIssue<unknown>): ParamsIssue {
+  return { path: (v.getDotPath(issue) ?? "").slice(0, MAX_ISSUE_TEXT), reason: issue.message.slice(0, MAX_ISSUE_TEXT) };
+}

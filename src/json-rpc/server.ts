@@ -1,0 +1,62 @@
+import { JSONRPCServer } from "json-rpc-2.0";
+
+import { ErrorCode, isMethodName, isRpcError, METHODS } from "../../rpc/index.ts";
+import type { ErrorData } from "../../rpc/index.ts";
+import { toJson } from "../json-text.ts";
+import { logError } from "../log.ts";
+import type { CallContext } from "../methods/context.ts";
+
+import { dispatch } from "./dispatch.ts";
+import type { Call, CallId } from "./frame.ts";
+
+/** What an error says to a client. */
+type ErrorObject = { code: number; message: string; data?: ErrorData };
+
+// The library gets single, checked requests only; what it does not do by the letter stands before it, in frame.ts.
+const server = new JSONRPCServer<CallContext>({
+  errorListener: () => {
+    // Every error is mapped, and logged where it is a fault of the server, by errorObject().
+  },
+});
+for (const method of Object.keys(METHODS).filter(isMethodName)) {
+  server.addMethod(method, (params: unknown, context) => dispatch(method, params, context));
+}
+server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0", id, error: errorObject(error) });
+
+/**
+ * Runs one request.
+ *
+ * @returns The response as JSON text; undefined for a notification, whatever came of it.
+ */
+export async function run(call: Call, context: CallContext): Promise<string | undefined> {
+  // Run as a request, so that the library maps its error too, and a fault of the server is logged.
+  const response = await (call.id === undefined
+    ? server.receive({ ...call, id: null }, { ...context, isNotification: true })
+    : server.receive(call, context));
+  if (response === null || call.id === undefined) {
+    return undefined;
+  }
+  return response.error === undefined
+    ? `{"jsonrpc":"2.0","id":${JSON.stringify(call.id)},"result":${toJson(response.result)}}`
+    : errorResponse(call.id, response.error);
+}
+
+/** An error response as JSON text. */
+export function errorResponse(id: CallId, { code, message, data }: ErrorObject): string {
+  return JSON.stringify({
+    jsonrpc: "2.0",
+    id,
+    error: data === undefined ? { code, message } : { code, message, data },
+  });
+}
+
+/** Of a fault of the server a client learns a request id and nothing else. */
+export function errorObject(error: unknown): ErrorObject {
+  if (isRpcError(error)) {
+    const { code, message, data } = error;
+    return data === undefined ? { code, message } : { code, message, data };
+  }
+  const requestId = crypto.randomUUID();
+  logError("a request failed", error, { requestId });
+  return { code: ErrorCode.InternalError, message: "internal error", data: { requestId } };
+}

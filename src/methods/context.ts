@@ -1,0 +1,58 @@
+import type {
+  AckParams,
+  MethodName,
+  MethodResult,
+  ServerInfo,
+  SubscribeParams,
+  SubscribeResult,
+} from "../../rpc/index.ts";
+import type * as v from "valibot";
+import type { METHODS } from "../../rpc/index.ts";
+import type { Published, PublishRequest } from "../calls.ts";
+import type { Settlement } from "../consumer-calls.ts";
+import type { CallFlow } from "../json-rpc/call-flow.ts";
+import type { JsonText } from "../json-text.ts";
+
+/** What a handler knows of who called and how. */
+export type CallContext = {
+  readonly env: Env;
+  /** The stream of `/stream/<name>`. */
+  readonly defaultStream: string | undefined;
+  /** The caller's socket; undefined for HTTP and the service binding. */
+  readonly connection: Connection | undefined;
+  /** Stores messages: in a gateway with what others publish meanwhile, elsewhere at once. */
+  readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
+  /** What is to happen once the answer has been sent. */
+  readonly afterAnswer: (() => void)[];
+  /** Of a socket: counts its calls and keeps its publishes in order. */
+  readonly flow?: CallFlow;
+  /** Nobody waits for the outcome. */
+  readonly isNotification?: boolean;
+};
+
+/** What a client says of a consumer's messages: a settlement without its holder. */
+export type ConsumerWord = Settlement extends infer One
+  ? One extends Settlement
+    ? Omit<One, "holder">
+    : never
+  : never;
+
+/** The socket of a caller, with its subscriptions. */
+export type Connection = {
+  describe(): NonNullable<ServerInfo["connection"]>;
+  /** Follows a stream; messages flow once the answer is sent. */
+  subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult>;
+  /** NotFound when there is no such subscription. */
+  unsubscribe(subscription: number): void;
+  /** NotFound when there is no such subscription, Conflict for messages that were never sent on it. */
+  ack(params: AckParams, context: CallContext): Promise<void>;
+  /** Done when it is stored. NotFound when there is no such subscription, InvalidParams when it is of no consumer. */
+  settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void>;
+};
+
+type Params<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["params"]>;
+
+/** The handlers of some methods: their params are checked, their results are of the contract, or its JSON text. */
+export type Handlers<M extends MethodName> = {
+  readonly [Name in M]: (params: Params<Name>, context: CallContext) => Promise<MethodResult<Name> | JsonText>;
+};

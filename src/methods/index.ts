@@ -1,0 +1,23 @@
+import type { MethodName } from "../../rpc/index.ts";
+
+import { consumerHandlers } from "./consumers.ts";
+import type { Handlers } from "./context.ts";
+import { messageHandlers } from "./messages.ts";
+import { objectHandlers } from "./objects.ts";
+import { serverHandlers } from "./server.ts";
+import { stateHandlers } from "./state.ts";
+import { streamHandlers } from "./streams.ts";
+import { subscriptionHandlers } from "./subscriptions.ts";
+import { uploadHandlers } from "./uploads.ts";
+
+/** A handler for every method of the contract; one that is missing does not compile. */
+export const HANDLERS: Handlers<MethodName> = {
+  ...serverHandlers,
+  ...messageHandlers,
+  ...streamHandlers,
+  ...stateHandlers,
+  ...subscriptionHandlers,
+  ...consumerHandlers,
+  ...objectHandlers,
+  ...uploadHandlers,
+};

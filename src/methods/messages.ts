@@ -1,0 +1,127 @@
+import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import type { DeleteMessagesParams, Expect, GetMessagesParams } from "../../rpc/index.ts";
+import type { Page, PublishRequest } from "../calls.ts";
+import { JsonText } from "../json-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../message-text.ts";
+import type { MessageText } from "../message-text.ts";
+import { callStream } from "../stream-calls.ts";
+import { subjectMatcher } from "../subject.ts";
+
+import type { CallContext, Handlers } from "./context.ts";
+
+/** Pages one filtered getMessages reads before it returns what it has, with where to go on. */
+const MAX_SCANNED_PAGES = 20;
+
+export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
+  publish: async ({ stream, id, expect, ...message }, context) => {
+    const request = publishRequest([{ ...message, id }], id, expect);
+    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request);
+    return { stream, sequence: firstSequence, ...stored };
+  },
+
+  publishBatch: async ({ stream, messages, id, expect }, context) => {
+    const stored = await context.publish(stream, publishRequest(messages, id, expect));
+    return { stream, ...stored };
+  },
+
+  getMessages: async (params, context) => {
+    const { epoch, texts, nextSequence, lastSequence, skipped } = await readMessages(params, context);
+    const head = `{"epoch":${JSON.stringify(epoch)},"messages":[${texts.join(MESSAGE_SEPARATOR)}]`;
+    const tail = skipped === undefined ? "" : `,"skipped":${JSON.stringify(skipped)}`;
+    return new JsonText(`${head},"nextSequence":${nextSequence},"lastSequence":${lastSequence}${tail}}`);
+  },
+
+  deleteMessages: async (params: DeleteMessagesParams, { env }) => {
+    const { stream } = params;
+    const what = "through" in params ? { through: params.through } : { sequences: params.sequences };
+    return found(await callStream(env, stream, "changes", (stub) => stub.deleteMessages(what)));
+  },
+};
+
+/** The result of a call to a stream that must exist. */
+export function found<T>(result: T | undefined): T {
+  if (result === undefined) {
+    throw new RpcError("NotFound", "no such stream", { what: "stream" });
+  }
+  return result;
+}
+
+type Publishable = Parameters<typeof messageBody>[0];
+
+function publishRequest(messages: Publishable[], id: string | undefined, expect: Expect | undefined): PublishRequest {
+  const bodies = messages.map(messageBody);
+  const bytes = bodies.map(utf8Bytes);
+  if (bytes.some((size) => size > LIMITS.messageBytes)) {
+    const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: INSTEAD.publish };
+    throw new RpcError("TooLarge", "a message is too large", data);
+  }
+  return { bodies, bytes, id, expectedLastSequence: expect?.lastSequence };
+}
+
+/** Reads pages until one has a message that fits, the limit is reached or the stream ends. */
+async function readMessages(params: GetMessagesParams, { env }: CallContext) {
+  const { stream, filter, limit = LIMITS.pageMessages } = params;
+  const matches = filter === undefined ? undefined : subjectMatcher(filter);
+  const texts: string[] = [];
+  let { from = "first" } = params;
+  let count = 0;
+  let bytes = 0;
+  let page: Page;
+  let skipped: Page["skipped"];
+  let pages = 0;
+  do {
+    const [start, room] = [from, limit - count];
+    const read = callStream(env, stream, "reads", (stub) =>
+      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes),
+    );
+    page = found(await read);
+    if (params.epoch !== undefined && params.epoch !== page.epoch) {
+      throw new RpcError("EpochChanged", "the stream was deleted and made again", { epoch: page.epoch });
+    }
+    // Of the first page only: what is deleted between two pages was not there when it was asked for.
+    skipped = pages === 0 ? page.skipped : skipped;
+    const taken = take(page, matches, { messages: room, bytes: LIMITS.pageBytes - bytes });
+    if (taken.text !== "") {
+      texts.push(taken.text);
+    }
+    count += taken.count;
+    bytes += taken.bytes;
+    from = { sequence: taken.last + 1 };
+    pages += 1;
+    if (taken.last < page.last) {
+      break;
+    }
+  } while (from.sequence <= page.lastSequence && pages < MAX_SCANNED_PAGES && needsMore(count, limit, matches));
+  return { epoch: page.epoch, texts, nextSequence: from.sequence, lastSequence: page.lastSequence, skipped };
+}
+
+/** Without a filter one page with a message is enough; with one, pages are gathered up to the limit. */
+function needsMore(count: number, limit: number, matches: unknown): boolean {
+  return matches === undefined ? count === 0 : count < limit;
+}
+
+/** What a page holds for the caller, and the last sequence that was looked at. */
+function take(
+  page: Page,
+  matches: ((subject: string | undefined) => boolean) | undefined,
+  room: { messages: number; bytes: number },
+) {
+  if (matches === undefined) {
+    // The stream has cut it, and no other page follows one that has a message.
+    return { text: page.text, count: page.count, bytes: 0, last: page.last };
+  }
+  const taken: MessageText[] = [];
+  let bytes = 0;
+  for (const message of splitMessages(page.text)) {
+    if (!matches(message.subject)) {
+      continue;
+    }
+    const size = utf8Bytes(message.text);
+    if (taken.length === room.messages || bytes + size > room.bytes) {
+      return { text: joinMessages(taken), count: taken.length, bytes, last: message.sequence - 1 };
+    }
+    bytes += size;
+    taken.push(message);
+  }
+  return { text: joinMessages(taken), count: taken.length, bytes, last: page.last };
+}

@@ -1,0 +1,114 @@
+import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import type { GetObjectParams, GetObjectResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
+import { existing, listObjects, objectInfo, stored } from "../objects/bucket.ts";
+import { decodeBody, encodeBody, invalid } from "../objects/bytes.ts";
+import { bucketConditions } from "../objects/conditions.ts";
+import { callBucket } from "../objects/failures.ts";
+import { resolveRange } from "../objects/range.ts";
+import { JsonText } from "../json-text.ts";
+import { utf8Bytes } from "../message-text.ts";
+import { withDeadline } from "../stream-calls.ts";
+
+import type { Handlers } from "./context.ts";
+
+/** Room in a frame for what stands around a result, the caller's id above all. */
+const ENVELOPE_BYTES = 1_024;
+
+export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" | "deleteObject" | "listObjects"> = {
+  headObject: async ({ key }, { env }) =>
+    objectInfo(existing(await callBucket("reads", () => withDeadline(env.BUCKET.head(key))))),
+
+  getObject: async (params, { env }) => callBucket("reads", () => withDeadline(read(env.BUCKET, params))),
+
+  putObject: async ({ data, encoding, ...params }, { env }) => {
+    const body = bodyOf(data, encoding);
+    return callBucket("changes", () => withDeadline(putBody(env.BUCKET, params, body)));
+  },
+
+  deleteObject: async (params, { env }) => {
+    const keys = "key" in params ? params.key : params.keys;
+    await callBucket("changes", () => withDeadline(env.BUCKET.delete(keys)));
+    return {};
+  },
+
+  listObjects: async (params, { env }) => callBucket("reads", () => withDeadline(listObjects(env.BUCKET, params))),
+};
+
+/** Stores a body as an object; a stream must be of known length, as R2 has it. */
+export async function putBody(
+  bucket: R2Bucket,
+  { key, contentType, metadata = {}, ...conditions }: Omit<PutObjectParams, "data" | "encoding">,
+  body: Uint8Array | ReadableStream,
+): Promise<ObjectInfo> {
+  const object = await bucket.put(key, body, {
+    onlyIf: bucketConditions(conditions),
+    httpMetadata: contentType === undefined ? {} : { contentType },
+    customMetadata: metadata,
+    ...(conditions.sha256 === undefined ? {} : { sha256: conditions.sha256 }),
+  });
+  return objectInfo(await stored(bucket, key, object));
+}
+
+/**
+ * The bytes of a body in a call.
+ *
+ * @throws TooLarge beyond what a call may carry, with what to use instead.
+ */
+export function bodyOf(data: string, encoding: GetObjectParams["encoding"]): Uint8Array {
+  const body = decodeBody(data, encoding);
+  if (body.byteLength > LIMITS.objectBodyBytes) {
+    throw tooLarge(body.byteLength, INSTEAD.putObject);
+  }
+  return body;
+}
+
+/** An object's body as a stream, of any size, with what is known of it. */
+export async function openBody(bucket: R2Bucket, { key, range }: Pick<GetObjectParams, "key" | "range">) {
+  const object = await open(bucket, key, range);
+  const span = range === undefined ? undefined : resolveRange(toBytes(range), object.size);
+  return { ...objectInfo(object), data: object.body, ...(span === undefined ? {} : { range: span }) };
+}
+
+async function read(bucket: R2Bucket, { key, range, encoding }: GetObjectParams): Promise<JsonText> {
+  if (range !== undefined && range.length > LIMITS.objectBodyBytes) {
+    throw tooLarge(range.length, INSTEAD.getObject);
+  }
+  const object = await open(bucket, key, range);
+  const span = range === undefined ? undefined : resolveRange(toBytes(range), object.size);
+  if (span === undefined && object.size > LIMITS.objectBodyBytes) {
+    await object.body.cancel();
+    throw tooLarge(object.size, INSTEAD.getObject);
+  }
+  const body = encodeBody(await object.bytes(), encoding);
+  const result: GetObjectResult = { ...objectInfo(object), ...body, ...(span === undefined ? {} : { range: span }) };
+  const text = JSON.stringify(result);
+  if (utf8Bytes(text) > LIMITS.frameBytes - ENVELOPE_BYTES) {
+    // Text that is mostly quotes, breaks or the like grows when it is escaped.
+    throw tooLarge(object.size, INSTEAD.getObject);
+  }
+  return new JsonText(text);
+}
+
+async function open(bucket: R2Bucket, key: string, range: GetObjectParams["range"]): Promise<R2ObjectBody> {
+  if (range === undefined) {
+    return existing(await bucket.get(key));
+  }
+  try {
+    return existing(await bucket.get(key, { range }));
+  } catch (error) {
+    // R2 does not say how large the object is that lacks the range.
+    const { size } = existing(await bucket.head(key));
+    throw resolveRange(toBytes(range), size) === undefined
+      ? invalid("range.offset", `must be less than the object's size, ${size}`)
+      : error;
+  }
+}
+
+function toBytes({ offset, length }: NonNullable<GetObjectParams["range"]>) {
+  return { first: offset, last: offset + length - 1 };
+}
+
+function tooLarge(size: number, use: string): RpcError {
+  const limit = LIMITS.objectBodyBytes;
+  return new RpcError("TooLarge", "the body is too large for one call", { what: "objectBodyBytes", limit, size, use });
+}

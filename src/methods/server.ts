@@ -1,0 +1,22 @@
+import { LIMITS, openRpcDocument } from "../../rpc/index.ts";
+import { JsonText } from "../json-text.ts";
+import { SERVER } from "../version.ts";
+
+import type { Handlers } from "./context.ts";
+
+let openRpc: JsonText | undefined;
+
+export const serverHandlers: Handlers<"getServerInfo" | "rpc.discover"> = {
+  getServerInfo: async (_params, { env, connection }) => ({
+    ...SERVER,
+    time: Date.now(),
+    ...(connection === undefined ? {} : { connection: connection.describe() }),
+    limits: { ...LIMITS, streamBytes: Number(env.MAX_STREAM_BYTES) },
+  }),
+
+  "rpc.discover": async () => {
+    // Made once an isolate: it is the same for every caller.
+    openRpc ??= new JsonText(JSON.stringify(openRpcDocument(SERVER.version)));
+    return openRpc;
+  },
+};

@@ -1,0 +1,15 @@
+import { callStream } from "../stream-calls.ts";
+
+import type { Handlers } from "./context.ts";
+import { found } from "./messages.ts";
+
+export const streamHandlers: Handlers<"getStreamInfo" | "configureStream" | "deleteStream"> = {
+  getStreamInfo: async ({ stream }, { env }) => found(await callStream(env, stream, "reads", (stub) => stub.info())),
+
+  configureStream: async (params, { env }) =>
+    callStream(env, params.stream, "changes", (stub) => stub.configure(params)),
+
+  deleteStream: async ({ stream }, { env }) => ({
+    deleted: await callStream(env, stream, "changes", (stub) => stub.destroy()),
+  }),
+};

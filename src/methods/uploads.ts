@@ -1,0 +1,34 @@
+import { invalid, toHex } from "../objects/bytes.ts";
+import { callUpload } from "../objects/upload-calls.ts";
+import { withDeadline } from "../stream-calls.ts";
+
+import type { Handlers } from "./context.ts";
+import { bodyOf } from "./objects.ts";
+
+export const uploadHandlers: Handlers<"createUpload" | "uploadPart" | "completeUpload" | "abortUpload"> = {
+  createUpload: async (params, { env }) => {
+    const uploadId = crypto.randomUUID();
+    const expiresAt = await callUpload(env, uploadId, (stub) => withDeadline(stub.create(params, Date.now())));
+    return { key: params.key, uploadId, expiresAt };
+  },
+
+  uploadPart: async ({ key, uploadId, partNumber, data, encoding, sha256 }, { env }) => {
+    const body = bodyOf(data, encoding);
+    const etag = toHex(await crypto.subtle.digest("SHA-256", body));
+    if (sha256 !== undefined && sha256 !== etag) {
+      throw invalid("sha256", "not the SHA-256 of the body");
+    }
+    const part = { partNumber, etag };
+    await callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, part, body)));
+    return part;
+  },
+
+  // Storing gigabytes takes longer than a request may: the caller has headObject to find out how it went.
+  completeUpload: async ({ uploadId, ...params }, { env }) =>
+    callUpload(env, uploadId, (stub) => stub.complete(params)),
+
+  abortUpload: async ({ key, uploadId }, { env }) => {
+    await callUpload(env, uploadId, (stub) => withDeadline(stub.abort(key)));
+    return {};
+  },
+};

@@ -1,0 +1,73 @@
+import { RpcError } from "../../rpc/index.ts";
+import type { ListObjectsParams, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+
+import { toHex } from "./bytes.ts";
+import { callBucket } from "./failures.ts";
+
+/** What an object is served as when nobody said what it is. */
+const UNKNOWN_TYPE = "application/octet-stream";
+
+const PAGE_OBJECTS = 100;
+
+const SHORT_PAGE_OBJECTS = 10;
+
+/** What the contract says of an object of R2. */
+export function objectInfo(object: R2Object): ObjectInfo {
+  const info = {
+    key: object.key,
+    size: object.size,
+    etag: object.etag,
+    uploadedAt: object.uploaded.getTime(),
+    contentType: object.httpMetadata?.contentType ?? UNKNOWN_TYPE,
+    metadata: object.customMetadata ?? {},
+  };
+  const { sha256 } = object.checksums;
+  return sha256 === undefined ? info : { ...info, sha256: toHex(sha256) };
+}
+
+/** The object of a read. @throws NotFound when there is none. */
+export function existing<T>(object: T | null): T {
+  if (object === null) {
+    throw new RpcError("NotFound", "no such object", { what: "object" });
+  }
+  return object;
+}
+
+/**
+ * What a conditional put stored.
+ *
+ * @throws Conflict when the conditions did not hold: `exists` and, if there is an object, its `etag`.
+ */
+export async function stored(bucket: R2Bucket, key: string, object: R2Object | null): Promise<R2Object> {
+  if (object !== null) {
+    return object;
+  }
+  const actual = await callBucket("reads", () => bucket.head(key));
+  const data = actual === null ? { exists: false } : { exists: true, etag: actual.etag };
+  throw new RpcError("Conflict", "the object is not as expected", data);
+}
+
+/**
+ * One page of the objects. It fits a frame: the runtime takes at most 1 MiB of what R2 answers to a listing, and what
+ * is left of that here is less.
+ */
+export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): Promise<ListObjectsResult> {
+  const options: R2ListOptions = { limit: params.limit ?? PAGE_OBJECTS, include: ["httpMetadata", "customMetadata"] };
+  for (const name of ["prefix", "delimiter", "cursor"] as const) {
+    if (params[name] !== undefined) {
+      options[name] = params[name];
+    }
+  }
+  const page = await callBucket("reads", () => listOnceOrTwice(bucket, options));
+  const result = { objects: page.objects.map(objectInfo), prefixes: page.delimitedPrefixes };
+  return page.truncated ? { ...result, cursor: page.cursor } : result;
+}
+
+/** A read may be repeated; and where the answer was too long for the runtime, because metadata is, a short page is not. */
+async function listOnceOrTwice(bucket: R2Bucket, options: R2ListOptions): Promise<R2Objects> {
+  try {
+    return await bucket.list(options);
+  } catch {
+    return bucket.list({ ...options, limit: Math.min(options.limit ?? SHORT_PAGE_OBJECTS, SHORT_PAGE_OBJECTS) });
+  }
+}

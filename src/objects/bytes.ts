@@ -1,0 +1,70 @@
+import { RpcError } from "../../rpc/index.ts";
+import type { Encoding } from "../../rpc/index.ts";
+
+/** Arguments of one call of String.fromCharCode; some ten thousand more overflow the stack. */
+const CHUNK = 0x2000;
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * The bytes that `data` stands for.
+ *
+ * @throws InvalidParams when it is not what `encoding` says: base64 with its padding, or well-formed text.
+ */
+export function decodeBody(data: string, encoding: Encoding = "utf8"): Uint8Array {
+  if (encoding === "utf8") {
+    if (!data.isWellFormed()) {
+      throw invalid("data", "must be well-formed Unicode");
+    }
+    return new TextEncoder().encode(data);
+  }
+  if (data.length % 4 !== 0 || !BASE64.test(data)) {
+    throw invalid("data", "must be base64 with padding");
+  }
+  return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+}
+
+/**
+ * Bytes as they go into JSON: in the encoding asked for, or else as text if they are UTF-8.
+ *
+ * @throws InvalidParams when text was asked for and they are not.
+ */
+export function encodeBody(bytes: Uint8Array, asked: Encoding | undefined): { data: string; encoding: Encoding } {
+  if (asked !== "base64") {
+    const text = fromUtf8(bytes);
+    if (text !== undefined) {
+      return { data: text, encoding: "utf8" };
+    }
+    if (asked === "utf8") {
+      throw invalid("encoding", "these bytes are not UTF-8: ask for base64");
+    }
+  }
+  return { data: toBase64(bytes), encoding: "base64" };
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + CHUNK));
+  }
+  return btoa(binary);
+}
+
+export function toHex(bytes: ArrayBuffer): string {
+  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The error for one param that does not fit, as the check of params itself says it. */
+export function invalid(path: string, reason: string): RpcError {
+  return new RpcError("InvalidParams", reason, { issues: [{ path, reason }] });
+}
+
+function fromUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    // A byte order mark is part of the body.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    // Not UTF-8, which is an answer.
+    return undefined;
+  }
+}

@@ -1,0 +1,56 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { logError } from "../log.ts";
+import type { CallKind } from "../stream-calls.ts";
+
+import { invalid } from "./bytes.ts";
+
+/** How long to let a key rest that was written too often: R2 takes about one write a second of each. */
+const WRITE_RATE_MS = 1_000;
+
+/**
+ * What R2 refuses before it does anything, by its own number, which a Worker sees at the end of the message only
+ * (developers.cloudflare.com/r2/api/error-codes).
+ */
+const REFUSALS: Readonly<Record<number, () => RpcError>> = {
+  10_012: () => tooLarge("objectMetadataBytes", "the metadata is too large"),
+  10_020: () => invalid("key", "R2 does not take this key"),
+  10_022: () => invalid("limit", "R2 does not take this limit"),
+  10_029: () => invalid("", "R2 does not take this request"),
+  10_031: () => new RpcError("Conflict", "the object is not as expected"),
+  10_037: () => invalid("sha256", "not the SHA-256 of the body"),
+  10_058: () => new RpcError("RateLimited", "too many writes of this key", { retryAfterMs: WRITE_RATE_MS }),
+  100_100: () => tooLarge("objectBytes", "the object is too large"),
+};
+
+/**
+ * Calls R2.
+ *
+ * @throws RpcError for a call that R2 refused, and for one that failed: Unavailable for a read, OutcomeUnknown for a
+ * change, which R2 may have made all the same.
+ */
+export async function callBucket<T>(kind: CallKind, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw bucketFailure(error, kind);
+  }
+}
+
+/** What to tell a caller whose call of R2 threw. A fault of ours, such as a wrong type, stays what it is. */
+export function bucketFailure(error: unknown, kind: CallKind): unknown {
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RpcError) {
+    return error;
+  }
+  const refusal = REFUSALS[Number(/\((\d+)\)$/.exec(error.message)?.[1])];
+  if (refusal !== undefined) {
+    return refusal();
+  }
+  logError("a call of R2 failed", error);
+  return kind === "reads"
+    ? new RpcError("Unavailable", "the objects could not be reached; nothing was done")
+    : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");
+}
+
+function tooLarge(what: "objectBytes" | "objectMetadataBytes", message: string): RpcError {
+  return new RpcError("TooLarge", message, { what, limit: LIMITS[what] });
+}

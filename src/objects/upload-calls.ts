@@ -1,0 +1,18 @@
+import { accepted, asOutcome } from "../stream-calls.ts";
+
+/**
+ * Calls an upload by native RPC.
+ *
+ * @throws The upload's own RpcError; OutcomeUnknown when the call was lost, for all of them change it.
+ */
+export async function callUpload<R extends PromiseLike<unknown>>(
+  env: Env,
+  uploadId: string,
+  call: (stub: ReturnType<Env["UPLOAD"]["getByName"]>) => R,
+) {
+  try {
+    return accepted(await call(env.UPLOAD.getByName(uploadId)));
+  } catch (error) {
+    throw asOutcome(error, "changes");
+  }
+}

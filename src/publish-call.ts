@@ -1,0 +1,41 @@
+import { errorNameOf, RpcError } from "../rpc/index.ts";
+
+import type { Published, PublishCall, PublishReply, PublishRequest } from "./calls.ts";
+
+/** The requests as one call to the stream. */
+export function publishCall(stream: string, requests: readonly PublishRequest[]): PublishCall {
+  const call: PublishCall = { stream, bodies: [], bytes: [], counts: [] };
+  for (const [index, request] of requests.entries()) {
+    call.bodies.push(...request.bodies);
+    call.bytes.push(...request.bytes);
+    call.counts.push(request.bodies.length);
+    if (request.id !== undefined) {
+      call.ids ??= Array.from({ length: requests.length }, () => null);
+      call.ids[index] = request.id;
+    }
+    if (request.expectedLastSequence !== undefined) {
+      call.expectations ??= [];
+      call.expectations.push({ request: index, lastSequence: request.expectedLastSequence });
+    }
+  }
+  return call;
+}
+
+/** What became of each request of a call, in its order. */
+export function outcomes(requests: readonly PublishRequest[], reply: PublishReply): (Published | RpcError)[] {
+  const { epoch, publishedAt, firstSequences } = reply;
+  const settled: (Published | RpcError)[] = requests.map((request, index) => {
+    const firstSequence = firstSequences[index] ?? 0;
+    const lastSequence = firstSequence + request.bodies.length - 1;
+    return { epoch, firstSequence, lastSequence, publishedAt, duplicate: false };
+  });
+  for (const { request, publishedAt: storedAt, count } of reply.duplicates) {
+    const firstSequence = firstSequences[request] ?? 0;
+    const lastSequence = firstSequence + count - 1;
+    settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
+  }
+  for (const { request, code, message, data } of reply.refusals) {
+    settled[request] = new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+  }
+  return settled;
+}

@@ -1,0 +1,125 @@
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import type { StreamConfig } from "../../rpc/index.ts";
+import type { PublishCall, Refusal } from "../calls.ts";
+
+import type { KnownId, NewId } from "./publish-ids.ts";
+
+/** What admission needs to know of a stream. */
+export type StreamState = {
+  config: StreamConfig;
+  last: number;
+  messages: number;
+  bytes: number;
+  /** Bytes that may still be written before the stream is full. */
+  roomBytes: number;
+  findId: (id: string) => KnownId | undefined;
+  /** Milliseconds until so many more ids can be remembered; 0 for now. */
+  waitMsForIds: (more: number) => number;
+};
+
+/** Which requests of a call are stored, where, and why the others are not. */
+export type Admission = {
+  bodies: string[];
+  bytes: number[];
+  ids: NewId[];
+  firstSequences: number[];
+  /** Without a time when the same call stores the id for the first time. */
+  duplicates: { request: number; publishedAt: number | undefined; count: number }[];
+  refusals: Refusal[];
+};
+
+type Verdict = Omit<Refusal, "request"> | undefined;
+
+/**
+ * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours. A known id
+ * is looked up before `expect`, so that the retry of a publish that had succeeded is a duplicate and not a conflict.
+ * Changes nothing.
+ */
+export function admit(call: PublishCall, stream: StreamState): Admission {
+  const admission: Admission = { bodies: [], bytes: [], ids: [], firstSequences: [], duplicates: [], refusals: [] };
+  const expected = new Map(call.expectations?.map(({ request, lastSequence }) => [request, lastSequence]));
+  const newIds = new Map<string, NewId>();
+  let last = stream.last;
+  let storedBytes = 0;
+  let offset = 0;
+
+  for (const [request, count] of call.counts.entries()) {
+    const begin = offset;
+    offset += count;
+    const id = call.ids?.[request] ?? undefined;
+    const known = id === undefined ? undefined : (newIds.get(id) ?? stream.findId(id));
+    if (known !== undefined) {
+      const publishedAt = "publishedAt" in known ? known.publishedAt : undefined;
+      admission.duplicates.push({ request, publishedAt, count: known.count });
+      admission.firstSequences.push(known.firstSequence);
+      continue;
+    }
+
+    let size = 0;
+    for (let index = begin; index < offset; index += 1) {
+      size += call.bytes[index] ?? 0;
+    }
+    const verdict =
+      conflict(expected.get(request), last) ??
+      overStorage(size, stream.roomBytes - storedBytes) ??
+      overBounds({ messages: count + last - stream.last, bytes: storedBytes + size, ownBytes: size }, stream) ??
+      overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1));
+    if (verdict !== undefined) {
+      admission.refusals.push({ request, ...verdict });
+      admission.firstSequences.push(0);
+      continue;
+    }
+
+    if (id !== undefined) {
+      newIds.set(id, { id, firstSequence: last + 1, count });
+    }
+    admission.firstSequences.push(last + 1);
+    for (let index = begin; index < offset; index += 1) {
+      admission.bodies.push(call.bodies[index] ?? "");
+      admission.bytes.push(call.bytes[index] ?? 0);
+    }
+    last += count;
+    storedBytes += size;
+  }
+  admission.ids = [...newIds.values()];
+  return admission;
+}
+
+function conflict(expected: number | undefined, last: number): Verdict {
+  if (expected === undefined || expected === last) {
+    return undefined;
+  }
+  return { code: ErrorCode.Conflict, message: "the last sequence is another", data: { lastSequence: last } };
+}
+
+function overStorage(size: number, roomBytes: number): Verdict {
+  return size <= roomBytes ? undefined : { code: ErrorCode.StorageFull, message: "the stream is full", data: {} };
+}
+
+/** What the call adds up to and with this request, against the stream's own bounds. */
+function overBounds(added: { messages: number; bytes: number; ownBytes: number }, stream: StreamState): Verdict {
+  const { maxMessages, maxBytes, discard } = stream.config;
+  if (discard === "new" && maxMessages !== undefined && stream.messages + added.messages > maxMessages) {
+    return limitReached("maxMessages", maxMessages);
+  }
+  if (maxBytes !== undefined) {
+    const bytes = discard === "new" ? stream.bytes + added.bytes : added.ownBytes;
+    return bytes > maxBytes ? limitReached("maxBytes", maxBytes) : undefined;
+  }
+  return undefined;
+}
+
+function limitReached(what: string, limit: number): Verdict {
+  return { code: ErrorCode.LimitReached, message: `the stream's ${what} is reached`, data: { what, limit } };
+}
+
+function overIds(waitMs: number): Verdict {
+  if (waitMs === 0) {
+    return undefined;
+  }
+  return {
+    code: ErrorCode.RateLimited,
+    message: "too many publish ids within the duplicate window",
+    data: { retryAfterMs: waitMs, limit: LIMITS.publishIds },
+  };
+}

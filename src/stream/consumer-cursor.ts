@@ -1,0 +1,313 @@
+/**
+ * Where one durable consumer stands: which matching messages were handed out, to whom, and what became of them.
+ *
+ * A message is in exactly one state:
+ *
+ *            deliver                   ack, ackThrough
+ *     new ─────────────▶ in flight ────────────────────▶ settled
+ *      │                  │     ▲                           ▲
+ *      │    ack deadline, │     │ deliver,                  │
+ *      │    nak, release  ▼     │ once due                  │ late ack
+ *      │                 waiting ───────────────────────────┘
+ *      ▼                        ▲
+ *     lost                dead ─┘ requeue
+ *
+ * Dead: from in flight by the same three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
+ * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
+ *
+ * Settled, dead and lost messages are not remembered: they are what lies below `nextSequence` and is not unsettled.
+ * The owner keeps the dead letters.
+ */
+import type {
+  CursorConfig,
+  CursorInfo,
+  DeadLetter,
+  Delivery,
+  DeliverRequest,
+  LostMessages,
+  NakRequest,
+  TermRequest,
+} from "./cursor-types.ts";
+import { MAX_UNSETTLED_MESSAGES } from "./cursor-types.ts";
+import { packRuns, unpackRuns } from "./stored-cursor.ts";
+import type { StoredCursor } from "./stored-cursor.ts";
+import { UnsettledMessages } from "./unsettled-messages.ts";
+import { backoffAfter, handedOut, isInFlightAt, withoutHolder } from "./unsettled.ts";
+import type { Unsettled } from "./unsettled.ts";
+
+/**
+ * The cursor of one consumer as plain values in memory: no clock, no storage. The owner writes `toStored()` in the
+ * same transaction as the dead letters that a call returns, and lets nothing handed out leave before that.
+ */
+export class ConsumerCursor {
+  readonly #config: CursorConfig;
+  readonly #unsettled: UnsettledMessages;
+  #nextSequence: number;
+  #paused = false;
+  #lost: LostMessages | undefined;
+  #version = 0;
+
+  /** A cursor that has handed out nothing and starts at `nextSequence`. */
+  constructor(config: CursorConfig, nextSequence: number) {
+    this.#config = config;
+    this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
+    this.#nextSequence = nextSequence;
+  }
+
+  /** What is in flight keeps its holder and its deadline. */
+  static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
+    const cursor = new ConsumerCursor(config, stored.nextSequence);
+    cursor.#paused = stored.paused;
+    cursor.#lost = stored.lost;
+    for (const message of unpackRuns(stored)) {
+      cursor.#unsettled.put(message);
+    }
+    return cursor;
+  }
+
+  toStored(): StoredCursor {
+    const { holders, runs } = packRuns(this.#unsettled.inOrder());
+    return { nextSequence: this.#nextSequence, paused: this.#paused, lost: this.#lost, holders, runs };
+  }
+
+  /**
+   * Grows with every change that a restart must not forget. Passing over messages that do not match is not one: the
+   * log shows it again.
+   */
+  get version(): number {
+    return this.#version + this.#unsettled.version;
+  }
+
+  /** Where to read the log for messages not handed out yet. */
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  /** Whether new messages could be handed out to a holder with room, so that reading the log is of use. */
+  get mayTakeNew(): boolean {
+    const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
+    return this.#room > 0 && this.#unsettled.size < (maxInFlight === 1 ? 1 : maxUnsettled);
+  }
+
+  info(): CursorInfo {
+    const lowest = this.#unsettled.lowest?.sequence ?? this.#nextSequence;
+    const { inFlight, waiting, redelivered } = this.#unsettled;
+    return { ackFloor: lowest - 1, inFlight, waiting, redelivered, paused: this.#paused, lost: this.#lost };
+  }
+
+  inFlightOf(holder: string): number {
+    return this.#unsettled.inFlightOf(holder);
+  }
+
+  /** Whether this holder has the message now. */
+  isInFlightAt(holder: string, sequence: number): boolean {
+    const message = this.#unsettled.get(sequence);
+    return message !== undefined && isInFlightAt(holder, message);
+  }
+
+  /** Whoever was given something unsettled and did not give it back. */
+  get holders(): string[] {
+    return this.#unsettled.holders;
+  }
+
+  /** The redeliveries that `deliver` would hand out first, in its order, to a holder with room for `limit`. */
+  dueSequences(nowMs: number, limit: number): number[] {
+    return this.#unsettled.due(nowMs, Math.min(limit, this.#room)).map(({ sequence }) => sequence);
+  }
+
+  /**
+   * Hands out redeliveries that are due, the longest due first, then new messages of the page. The same page may be
+   * offered to one holder after the other: what is handed out already is skipped.
+   */
+  deliver({ holder, maxInFlight, limit, page, nowMs }: DeliverRequest): Delivery[] {
+    if (page !== undefined && page.from > this.#nextSequence) {
+      throw new Error(`log page from ${page.from} leaves out ${this.#nextSequence}`);
+    }
+
+    const room = Math.min(limit, maxInFlight - this.inFlightOf(holder), this.#room);
+    const deliveries: Delivery[] = [];
+    const handOut = (message: Unsettled): void => {
+      const delivered = handedOut(message, holder, nowMs + this.#config.ackWaitMs);
+      this.#unsettled.put(delivered);
+      deliveries.push({ sequence: delivered.sequence, deliveryCount: delivered.deliveries });
+    };
+
+    for (const message of this.#unsettled.due(nowMs, room)) {
+      handOut(message);
+    }
+    for (const sequence of page?.sequences ?? []) {
+      if (sequence >= this.#nextSequence) {
+        this.#nextSequence = sequence;
+        if (deliveries.length >= room || !this.mayTakeNew) {
+          return deliveries;
+        }
+        handOut({ sequence, state: "waiting", dueAt: nowMs, deliveries: 0, holders: [] });
+        this.#nextSequence = sequence + 1;
+      }
+    }
+    this.#passOver(page?.through ?? 0);
+    return deliveries;
+  }
+
+  /** Settles what is in flight, at whichever holder, or waiting; the rest is left alone. Returns how many. */
+  ack(sequences: readonly number[]): number {
+    const before = this.#unsettled.size;
+    for (const sequence of sequences) {
+      this.#unsettled.remove(sequence);
+    }
+    return before - this.#unsettled.size;
+  }
+
+  /** Settles what this holder was given up to there and did not give back by nak. Returns how many. */
+  ackThrough(holder: string, through: number): number {
+    return this.ack(this.#unsettled.givenTo(holder, through).map(({ sequence }) => sequence));
+  }
+
+  /** Puts back what this holder has in flight; nothing else. Returns what died of it. */
+  nak({ holder, sequences, delayMs, nowMs }: NakRequest): DeadLetter[] {
+    return this.#inFlightAt(holder, sequences).flatMap((message) => {
+      const dueAt = nowMs + (delayMs ?? backoffAfter(message, this.#config));
+      return this.#giveBack({ ...withoutHolder(message, holder), dueAt }, nowMs);
+    });
+  }
+
+  /** Makes dead letters of what is in flight, at whichever holder, or waiting. */
+  term({ sequences, reason = "term", nowMs }: TermRequest): DeadLetter[] {
+    return sequences.flatMap((sequence) => {
+      const message = this.#unsettled.get(sequence);
+      return message === undefined ? [] : [this.#bury(message, reason, nowMs)];
+    });
+  }
+
+  /** Restarts the ack deadline of what this holder has in flight; nothing else. */
+  working(holder: string, sequences: readonly number[], nowMs: number): void {
+    for (const message of this.#inFlightAt(holder, sequences)) {
+      this.#unsettled.put({ ...message, dueAt: nowMs + this.#config.ackWaitMs });
+    }
+  }
+
+  /**
+   * Takes back what has passed its ack deadline; the backoff counts from the deadline, however late the call. To be
+   * called when `nextDeadline` has come, and before `deliver`. Returns what died of it.
+   */
+  expire(nowMs: number): DeadLetter[] {
+    return this.#unsettled.overdue(nowMs).flatMap((message) => {
+      const dueAt = message.dueAt + backoffAfter(message, this.#config);
+      return this.#giveBack({ ...message, dueAt }, nowMs);
+    });
+  }
+
+  /** The holder is gone: what it has in flight is due at once. Returns what died of it. */
+  release(holder: string, nowMs: number): DeadLetter[] {
+    return this.#unsettled.givenTo(holder, Infinity).flatMap((message) => {
+      const given = withoutHolder(message, holder);
+      if (isInFlightAt(holder, message)) {
+        return this.#giveBack({ ...given, dueAt: nowMs }, nowMs);
+      }
+      this.#unsettled.put(given);
+      return [];
+    });
+  }
+
+  /**
+   * Everything up to `through` was deleted from the stream.
+   *
+   * @param unread What matched and existed from `nextSequence` to `through`, if anything: the cursor never saw it.
+   */
+  trim(through: number, unread: LostMessages | undefined): void {
+    this.lose(this.#unsettled.upTo(through).map(({ sequence }) => sequence));
+    if (unread !== undefined) {
+      this.#countLost(unread);
+    }
+    this.#passOver(through);
+  }
+
+  /** Single messages that match the filter were deleted from the stream; what is settled or dead is no loss. */
+  lose(sequences: readonly number[]): void {
+    for (const sequence of sequences) {
+      if (sequence >= this.#nextSequence || this.#unsettled.get(sequence) !== undefined) {
+        this.#unsettled.remove(sequence);
+        this.#countLost({ from: sequence, to: sequence, total: 1 });
+      }
+    }
+  }
+
+  /**
+   * Starts over at `nextSequence`, like a consumer made anew: what is unsettled is forgotten, and what was settled
+   * from there on comes again. The owner drops the dead letters from there on.
+   */
+  seek(nextSequence: number): void {
+    this.ack(this.#unsettled.inOrder().map(({ sequence }) => sequence));
+    this.#nextSequence = nextSequence;
+    this.#version++;
+  }
+
+  /** While paused nothing is handed out; acks and ack deadlines still count. */
+  setPaused(paused: boolean): void {
+    if (paused !== this.#paused) {
+      this.#paused = paused;
+      this.#version++;
+    }
+  }
+
+  /**
+   * Makes dead letters whose messages still exist due again, with no delivery counted. Returns those it took: not what
+   * is new or unsettled, nor more than may be unsettled.
+   */
+  requeue(sequences: readonly number[], nowMs: number): number[] {
+    const { maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
+    return sequences.filter((sequence) => {
+      const isOver = sequence < this.#nextSequence && this.#unsettled.get(sequence) === undefined;
+      const isTaken = isOver && this.#unsettled.size < maxUnsettled;
+      if (isTaken) {
+        this.#unsettled.put({ sequence, state: "waiting", dueAt: nowMs, deliveries: 0, holders: [] });
+      }
+      return isTaken;
+    });
+  }
+
+  /**
+   * When something next happens by itself: an ack deadline, overdue or not, or a redelivery time after `nowMs`. A
+   * redelivery that is due already needs no alarm: it waits for room, and whatever makes room calls `deliver`.
+   */
+  nextDeadline(nowMs: number): number | undefined {
+    const deadline = this.#unsettled.nextInFlight?.dueAt ?? Infinity;
+    const redelivery = this.#paused ? undefined : this.#unsettled.nextWaiting?.dueAt;
+    const isAhead = redelivery !== undefined && redelivery > nowMs;
+    const earliest = isAhead ? Math.min(deadline, redelivery) : deadline;
+    return earliest === Infinity ? undefined : earliest;
+  }
+
+  get #room(): number {
+    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
+  }
+
+  #inFlightAt(holder: string, sequences: readonly number[]): Unsettled[] {
+    return [...new Set(sequences)]
+      .flatMap((sequence) => this.#unsettled.get(sequence) ?? [])
+      .filter((message) => isInFlightAt(holder, message));
+  }
+
+  #giveBack(message: Unsettled, nowMs: number): DeadLetter[] {
+    if (message.deliveries >= this.#config.maxDeliver) {
+      return [this.#bury(message, "maxDeliver", nowMs)];
+    }
+    this.#unsettled.put({ ...message, state: "waiting" });
+    return [];
+  }
+
+  #bury({ sequence, deliveries }: Unsettled, reason: string, nowMs: number): DeadLetter {
+    this.#unsettled.remove(sequence);
+    return { sequence, deliveries, reason, deadAt: nowMs };
+  }
+
+  #countLost({ from, to, total }: LostMessages): void {
+    const lost = this.#lost ?? { from, to, total: 0 };
+    this.#lost = { from: Math.min(lost.from, from), to: Math.max(lost.to, to), total: lost.total + total };
+    this.#version++;
+  }
+
+  #passOver(through: number): void {
+    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
+  }
+}

@@ -1,0 +1,369 @@
+import { LIMITS } from "../../rpc/index.ts";
+import type { ConsumerInfo, CreateConsumerParams, From } from "../../rpc/index.ts";
+import type { Start } from "../calls.ts";
+import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import { logError } from "../log.ts";
+
+import { Consumer } from "./consumer.ts";
+import { consumerConfig, expectSame, newConsumerId } from "./consumer-config.ts";
+import type { ConsumerCourier, Returned } from "./consumer-courier.ts";
+import { Consumers } from "./consumers.ts";
+import type { DeadLetter } from "./cursor-types.ts";
+import { MAX_UNSETTLED_MESSAGES } from "./cursor-types.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { HandOut } from "./hand-out.ts";
+import type { AddressedParcel } from "./hand-out.ts";
+import { leaseHolder, leasesOf, newLease } from "./lease.ts";
+import type { DeletionWatcher, Log } from "./log.ts";
+import { messagesAt } from "./next-messages.ts";
+import { RefusedError } from "./refuse.ts";
+import { settle } from "./settle.ts";
+import { Subscriber } from "./subscriber.ts";
+
+/** Deadlines that lie this close together are looked after by one alarm. */
+const ALARM_GRAIN_MS = 100;
+const RETRY_MS = 5_000;
+
+/** What the consumers need of their stream. */
+export type DeskHost = {
+  readonly log: Log;
+  readonly courier: ConsumerCourier;
+  readonly ctx: DurableObjectState;
+  /** Runs a change in one transaction that ends with {@link ConsumerDesk.save}. */
+  change<T>(act: () => T): T;
+  /** Has {@link ConsumerDesk.serve} called at that time or before. */
+  wakeBy(atMs: number, nowMs: number): void;
+};
+
+/**
+ * The consumers of a stream: what is asked of them, and who gets what.
+ *
+ * Every request is one transaction: the change, the deliveries it makes room for, and each changed cursor written
+ * once. What was handed out leaves after it.
+ */
+export class ConsumerDesk implements DeletionWatcher {
+  readonly #host: DeskHost;
+  readonly #table: Consumers;
+  readonly #deadLetters: DeadLetters;
+  /** In the order of whose turn it is. */
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #consumerOf = new Map<string, Consumer>();
+  /** Handed out and not sent yet. */
+  #parcels: AddressedParcel[] = [];
+  /** Whether the last turn ended before everything that could go out had. */
+  #isBehind = false;
+
+  constructor(sql: SqlStorage, host: DeskHost) {
+    this.#host = host;
+    this.#table = new Consumers(sql);
+    this.#deadLetters = new DeadLetters(sql);
+    for (const consumer of this.#table.load()) {
+      this.#consumers.set(consumer.name, consumer);
+      for (const holder of consumer.subscribers.keys()) {
+        this.#consumerOf.set(holder, consumer);
+      }
+    }
+    host.log.watchDeletions(this);
+  }
+
+  /** How many consumers there are. */
+  get count(): number {
+    return this.#consumers.size;
+  }
+
+  /** The gateways of all subscriptions. */
+  get gateways(): Set<string> {
+    const subscribers = [...this.#consumers.values()].flatMap((consumer) => [...consumer.subscribers.values()]);
+    return new Set(subscribers.map(({ gateway }) => gateway));
+  }
+
+  /** Makes a consumer, or tells how the same one stands; Conflict when it was made to be another. */
+  create(
+    { consumer: name, ...given }: Omit<CreateConsumerParams, "stream">,
+    startAt: (from: From) => Start,
+  ): ConsumerInfo {
+    const config = consumerConfig(given);
+    const existing = this.#consumers.get(name);
+    if (existing !== undefined) {
+      expectSame(existing.config, config);
+      return this.info(name);
+    }
+    expectRoom("consumers", this.#consumers.size);
+    const { nextSequence, skipped } = startAt(config.from);
+    const consumer = Consumer.create({ id: newConsumerId(), name, config }, nextSequence);
+    this.#run(() => {
+      this.#table.insert(consumer);
+      this.#consumers.set(name, consumer);
+    });
+    return withSkipped(this.#info(consumer), skipped);
+  }
+
+  info(name: string): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run(() => undefined);
+    return this.#info(consumer);
+  }
+
+  /** How every consumer stands, by name. */
+  list(): ConsumerInfo[] {
+    this.#run(() => undefined);
+    const byName = [...this.#consumers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return byName.map((consumer) => this.#info(consumer));
+  }
+
+  /** Deletes a consumer, tells its subscriptions, and returns how it stood. */
+  delete(name: string): ConsumerInfo {
+    const consumer = this.#find(name);
+    const info = this.#info(consumer);
+    this.#run(() => {
+      this.#table.delete(consumer);
+      this.#deadLetters.deleteFrom(consumer.id, 0);
+      this.#consumers.delete(name);
+    });
+    for (const [gateway, subscribers] of Map.groupBy(consumer.subscribers.values(), (one) => one.gateway)) {
+      const holders = subscribers.map(({ holder }) => holder);
+      holders.forEach((holder) => this.#consumerOf.delete(holder));
+      this.#host.ctx.waitUntil(this.#host.courier.end(gateway, holders));
+    }
+    return info;
+  }
+
+  pause(name: string, paused: boolean): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run(() => consumer.cursor.setPaused(paused));
+    return this.#info(consumer);
+  }
+
+  /** Starts a consumer over; its dead letters from there on are forgotten. */
+  seek(name: string, { nextSequence, skipped }: Start): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run(() => {
+      consumer.seek(nextSequence);
+      this.#deadLetters.deleteFrom(consumer.id, nextSequence);
+    });
+    return withSkipped(this.#info(consumer), skipped);
+  }
+
+  /** A subscription shares a consumer from now on. The same call again changes nothing. */
+  join({ consumer: name, gateway, holder, maxInFlight }: JoinCall): Omit<JoinReply, "epoch"> {
+    const consumer = this.#find(name);
+    expectRoom("consumerSubscriptions", consumer.subscribers.size);
+    return this.#run(() => {
+      const { nextSequence } = consumer.cursor;
+      if (!consumer.subscribers.has(holder)) {
+        const subscriber = new Subscriber(holder, gateway, maxInFlight);
+        this.#table.addSubscription(consumer, subscriber);
+        consumer.subscribers.set(holder, subscriber);
+        this.#consumerOf.set(holder, consumer);
+      }
+      return { nextSequence, lastSequence: this.#host.log.last };
+    });
+  }
+
+  /**
+   * Takes what subscriptions say of their messages, in order.
+   *
+   * @returns The holders that share no consumer here.
+   */
+  settle(settlements: readonly Settlement[]): string[] {
+    return this.#run((nowMs) => this.#settleAll(settlements, nowMs));
+  }
+
+  /** Gives messages to a new lease. */
+  fetch(name: string, limit: number): { lease: string; text: string } {
+    const consumer = this.#find(name);
+    expectRoom("consumerLeases", leasesOf(consumer).length);
+    const lease = newLease(consumer.id);
+    return this.#run((nowMs) => {
+      this.#expire(consumer, nowMs);
+      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
+      return { lease, text };
+    });
+  }
+
+  /** Takes what the holder of a lease says of its messages; NotFound for a lease of another consumer. */
+  settleLease(name: string, lease: string, settlement: (holder: string) => Settlement): void {
+    const consumer = this.#find(name);
+    const holder = leaseHolder(lease, consumer.id);
+    if (holder === undefined) {
+      throw new RefusedError("NotFound", "no such lease of this consumer", { what: "lease" });
+    }
+    this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
+  }
+
+  deadLetters(name: string, from: number, limit: number): DeadLetter[] {
+    const consumer = this.#find(name);
+    this.#run(() => undefined);
+    return this.#deadLetters.read(consumer.id, from, limit);
+  }
+
+  /** Puts back dead letters, all or some of them, that still have their message; returns how many. */
+  retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
+    const consumer = this.#find(name);
+    return this.#run((nowMs) => {
+      const dead =
+        sequences === undefined
+          ? this.#deadLetters.read(consumer.id, 0, MAX_UNSETTLED_MESSAGES).map(({ sequence }) => sequence)
+          : this.#deadLetters.among(consumer.id, sequences);
+      const taken = consumer.cursor.requeue(this.#host.log.existing(dead), nowMs);
+      return this.#deadLetters.delete(consumer.id, taken);
+    });
+  }
+
+  /** Forgets dead letters, all or some of them; returns how many. */
+  deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
+    const { id } = this.#find(name);
+    return this.#run(() =>
+      sequences === undefined ? this.#deadLetters.deleteFrom(id, 0) : this.#deadLetters.delete(id, sequences),
+    );
+  }
+
+  /**
+   * Looks after deadlines, and hands out what can go: after messages came or went, and when the alarm fires. Never
+   * throws: what called for it is done already.
+   */
+  serve(): void {
+    this.#runAlone(() => undefined);
+  }
+
+  /** Takes back what did not reach a subscription. */
+  takeBack({ unknown, undelivered }: Returned): void {
+    const naks = undelivered.map(({ sequences, parcel: { holder } }) => ({ kind: "nak" as const, holder, sequences }));
+    const releases = unknown.map((holder) => ({ kind: "release" as const, holder }));
+    this.#runAlone((nowMs) => this.#settleAll([...naks, ...releases], nowMs));
+  }
+
+  /** Writes each cursor that changed; the end of every transaction of the stream. */
+  save(): void {
+    for (const consumer of this.#consumers.values()) {
+      this.#table.save(consumer);
+    }
+  }
+
+  /** Makes sure that the next deadline is looked after, whatever became of the alarm. */
+  arm(nowMs: number): void {
+    let atMs = this.#isBehind ? nowMs : Infinity;
+    for (const { cursor } of this.#consumers.values()) {
+      const deadline = cursor.nextDeadline(nowMs) ?? Infinity;
+      atMs = Math.min(atMs, Math.ceil(deadline / ALARM_GRAIN_MS) * ALARM_GRAIN_MS);
+    }
+    if (atMs < Infinity) {
+      this.#host.wakeBy(atMs, nowMs);
+    }
+  }
+
+  beforeTrim(through: number): void {
+    for (const consumer of this.#consumers.values()) {
+      consumer.trim(through, this.#host.log);
+    }
+  }
+
+  beforeDelete(sequences: readonly number[]): void {
+    const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#host.log, sequences);
+    for (const consumer of this.#consumers.values()) {
+      consumer.lose(messages);
+    }
+  }
+
+  #run<T>(act: (nowMs: number) => T): T {
+    const nowMs = Date.now();
+    const result = this.#host.change(() => {
+      const done = act(nowMs);
+      this.#deliver(nowMs);
+      return done;
+    });
+    this.#host.courier.send(this.#parcels.splice(0));
+    this.arm(nowMs);
+    return result;
+  }
+
+  #runAlone(act: (nowMs: number) => void): void {
+    if (this.#consumers.size === 0) {
+      return;
+    }
+    try {
+      this.#run(act);
+    } catch (error) {
+      logError("the consumers of a stream could not be served", error);
+      this.#host.wakeBy(Date.now() + RETRY_MS, Date.now());
+    }
+  }
+
+  #deliver(nowMs: number): void {
+    const handOut = new HandOut(this.#host.log, nowMs);
+    this.#isBehind = false;
+    // A copy: the order changes on the way.
+    for (const consumer of Array.from(this.#consumers.values())) {
+      this.#expire(consumer, nowMs);
+      if (!handOut.serve(consumer)) {
+        this.#isBehind = true;
+      } else if (!this.#isBehind) {
+        // Should a later one not get its turn, it goes before this one next time.
+        this.#consumers.delete(consumer.name);
+        this.#consumers.set(consumer.name, consumer);
+      }
+    }
+    this.#parcels.push(...handOut.parcels);
+  }
+
+  /** Takes back what passed its ack deadline; a lease with nothing in flight is over. */
+  #expire(consumer: Consumer, nowMs: number): void {
+    const { cursor } = consumer;
+    const { version } = cursor;
+    this.#deadLetters.add(consumer.id, cursor.expire(nowMs));
+    if (cursor.version !== version) {
+      leasesOf(consumer)
+        .filter((holder) => cursor.inFlightOf(holder) === 0)
+        .forEach((holder) => cursor.release(holder, nowMs));
+    }
+  }
+
+  #settleAll(settlements: readonly Settlement[], nowMs: number): string[] {
+    const unknown = new Set<string>();
+    for (const settlement of settlements) {
+      const consumer = this.#consumerOf.get(settlement.holder);
+      if (consumer === undefined) {
+        unknown.add(settlement.holder);
+      } else {
+        this.#settle(consumer, settlement, nowMs);
+      }
+    }
+    return [...unknown];
+  }
+
+  #settle(consumer: Consumer, settlement: Settlement, nowMs: number): void {
+    this.#deadLetters.add(consumer.id, settle(consumer.cursor, settlement, nowMs));
+    if (settlement.kind === "ack") {
+      // A late ack settles what has died meanwhile, too.
+      this.#deadLetters.delete(consumer.id, settlement.sequences);
+    }
+    if (settlement.kind === "release") {
+      this.#table.deleteSubscription(settlement.holder);
+      consumer.subscribers.delete(settlement.holder);
+      this.#consumerOf.delete(settlement.holder);
+    }
+  }
+
+  #info(consumer: Consumer): ConsumerInfo {
+    return consumer.info(this.#host.log, this.#deadLetters.count(consumer.id));
+  }
+
+  #find(name: string): Consumer {
+    const consumer = this.#consumers.get(name);
+    if (consumer === undefined) {
+      throw new RefusedError("NotFound", "no such consumer", { what: "consumer" });
+    }
+    return consumer;
+  }
+}
+
+function withSkipped(info: ConsumerInfo, skipped: Start["skipped"]): ConsumerInfo {
+  return skipped === undefined ? info : { ...info, skipped };
+}
+
+function expectRoom(what: "consumers" | "consumerSubscriptions" | "consumerLeases", count: number): void {
+  const limit = LIMITS[what];
+  if (count >= limit) {
+    throw new RefusedError("LimitReached", `too many: ${what}`, { what, limit });
+  }
+}

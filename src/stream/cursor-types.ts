@@ -1,0 +1,84 @@
+/**
+ * In flight and waiting together; new messages are held back beyond it. Twice the largest `maxInFlight`, and small
+ * enough for the stored form to stay below 1 MiB, the most a row may take.
+ */
+export const MAX_UNSETTLED_MESSAGES = 20_000;
+
+export type CursorConfig = {
+  readonly ackWaitMs: number;
+  /** At least 1. */
+  readonly maxDeliver: number;
+  /** At least 1; 1 is strict order: nothing is handed out while an earlier message is unsettled. */
+  readonly maxInFlight: number;
+  /** Before the second delivery, the third, …; the last one repeats, an empty list waits not at all. */
+  readonly backoffMs: readonly number[];
+  /** MAX_UNSETTLED_MESSAGES unless given; at least `maxInFlight`. */
+  readonly maxUnsettled?: number;
+};
+
+/** A stretch of the log, without gaps, as the owner read it. */
+export type LogPage = {
+  /** At or below the cursor's `nextSequence`. */
+  readonly from: number;
+  /** Inclusive. */
+  readonly through: number;
+  /** The existing sequences in it that match the consumer's filter, ascending. */
+  readonly sequences: readonly number[];
+};
+
+export type DeliverRequest = {
+  /** Whoever acks them: a subscription or a lease, by a name that is never used again after `release`. */
+  readonly holder: string;
+  /** The holder's own bound on what it has in flight; Infinity for none. */
+  readonly maxInFlight: number;
+  /** The most to hand out in this call. */
+  readonly limit: number;
+  /** Without it only redeliveries are handed out. */
+  readonly page?: LogPage | undefined;
+  readonly nowMs: number;
+};
+
+export type Delivery = { readonly sequence: number; readonly deliveryCount: number };
+
+export type NakRequest = {
+  readonly holder: string;
+  readonly sequences: readonly number[];
+  /** Instead of the backoff. */
+  readonly delayMs?: number | undefined;
+  readonly nowMs: number;
+};
+
+export type TermRequest = {
+  readonly sequences: readonly number[];
+  /** `term` unless given. */
+  readonly reason?: string | undefined;
+  readonly nowMs: number;
+};
+
+export type DeadLetter = {
+  readonly sequence: number;
+  readonly deliveries: number;
+  /** `maxDeliver`, `term`, or what the holder said. */
+  readonly reason: string;
+  /** Ms since epoch. */
+  readonly deadAt: number;
+};
+
+/** Matching messages that were deleted from the stream before they were settled. */
+export type LostMessages = {
+  /** The lowest and the highest of them; not everything between was lost. */
+  readonly from: number;
+  readonly to: number;
+  readonly total: number;
+};
+
+export type CursorInfo = {
+  /** Every matching message up to here is settled, dead or lost; a requeue takes it back. */
+  readonly ackFloor: number;
+  readonly inFlight: number;
+  readonly waiting: number;
+  /** Unsettled and handed out more than once. */
+  readonly redelivered: number;
+  readonly paused: boolean;
+  readonly lost?: LostMessages | undefined;
+};

@@ -1,0 +1,170 @@
+import type { MessageRange, Push } from "../calls.ts";
+import { MESSAGE_SEPARATOR } from "../message-text.ts";
+
+import type { GatewayRow } from "./schema.ts";
+
+/** How long a gateway is pushed to after it last said that it follows. */
+const LEASE_MS = 3_600_000;
+
+/** Text that may wait for one gateway; beyond it the gateway is told only how far the log goes, and reads it. */
+const MAX_WAITING_BYTES = 1_048_576;
+
+/** How long a push may take before the next one is sent without waiting for it. */
+const PUSH_DEADLINE_MS = 5_000;
+
+type Stub = ReturnType<Env["GATEWAY"]["getByName"]>;
+
+/** One gateway that wants pushes. One push is under way at a time; what is committed meanwhile waits, merged. */
+type Lease = {
+  name: string;
+  expiresAt: number;
+  /** How often it said that it follows: a push answered "nobody here" ends the lease only if it did not since. */
+  renewals: number;
+  stub: Stub | undefined;
+  /** The push under way, and when it left. */
+  sending: { push: Push; sinceMs: number } | undefined;
+  waiting: Push | undefined;
+};
+
+/**
+ * Tells the gateways that follow a stream what was committed: the table `gateways`, and pushes.
+ *
+ * Pushes may be lost; a gateway finds out by `previous`, by its own check, or when the stream starts and announces
+ * where it is. No push leaves before its commit is on disk: the runtime's output gate holds it.
+ */
+export class FanOut {
+  readonly #ctx: DurableObjectState;
+  readonly #namespace: Env["GATEWAY"];
+  readonly #stream: string;
+  readonly #epoch: string;
+  readonly #leases = new Map<string, Lease>();
+
+  constructor(ctx: DurableObjectState, namespace: Env["GATEWAY"], identity: { name: string; epoch: string }) {
+    this.#ctx = ctx;
+    this.#namespace = namespace;
+    this.#stream = identity.name;
+    this.#epoch = identity.epoch;
+    for (const row of ctx.storage.sql.exec<GatewayRow>("SELECT name, expires_at FROM gateways").toArray()) {
+      this.#leases.set(row.name, newLease(row.name, row.expires_at));
+    }
+  }
+
+  /** How many gateways are pushed to. */
+  get gateways(): number {
+    return this.#leases.size;
+  }
+
+  /** A gateway follows from now on; writes a row when less than half of its lease is left. */
+  follow(gateway: string, nowMs: number): void {
+    let lease = this.#leases.get(gateway);
+    if (lease === undefined || lease.expiresAt < nowMs + LEASE_MS / 2) {
+      const expiresAt = nowMs + LEASE_MS;
+      this.#ctx.storage.sql.exec(
+        "INSERT INTO gateways (name, expires_at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET expires_at = ?2",
+        gateway,
+        expiresAt,
+      );
+      lease ??= newLease(gateway, expiresAt);
+      lease.expiresAt = expiresAt;
+      this.#leases.set(gateway, lease);
+    }
+    lease.renewals += 1;
+  }
+
+  /** Sends what was just committed to every gateway that follows. */
+  push(ranges: readonly MessageRange[], nowMs: number): void {
+    for (const lease of this.#leases.values()) {
+      if (lease.expiresAt <= nowMs) {
+        this.#end(lease);
+        continue;
+      }
+      for (const range of ranges) {
+        this.#offer(lease, { ...range, previous: range.first - 1, stream: this.#stream, epoch: this.#epoch }, nowMs);
+      }
+    }
+  }
+
+  /** Tells every gateway how far the log goes, in case a push was lost when the stream went down. */
+  announce(last: number, nowMs: number): void {
+    this.push([{ first: last + 1, last, count: 0, text: "" }], nowMs);
+  }
+
+  /**
+   * Tells every gateway, and the others given, that this life of the stream is over; one that can not be told finds
+   * out by its check.
+   */
+  end(others: ReadonlySet<string>): void {
+    const gateways = [...new Set([...this.#leases.keys(), ...others])];
+    // Pushes still under way end with their leases: there is no table left to delete those from.
+    this.#leases.clear();
+    const told = gateways.map((gateway) => this.#namespace.getByName(gateway).streamDeleted(this.#stream, this.#epoch));
+    this.#ctx.waitUntil(Promise.allSettled(told));
+  }
+
+  #offer(lease: Lease, push: Push, nowMs: number): void {
+    if (lease.sending !== undefined && lease.sending.sinceMs > nowMs - PUSH_DEADLINE_MS) {
+      lease.waiting = lease.waiting === undefined ? push : merge(lease.waiting, push);
+      return;
+    }
+    lease.waiting = undefined;
+    this.#ctx.waitUntil(this.#send(lease, push));
+  }
+
+  async #send(lease: Lease, push: Push): Promise<void> {
+    const sending = { push, sinceMs: Date.now() };
+    lease.sending = sending;
+    const { renewals } = lease;
+    try {
+      lease.stub ??= this.#namespace.getByName(lease.name);
+      const isInterested = await lease.stub.deliver(push);
+      if (!isInterested && lease.renewals === renewals && this.#leases.has(lease.name)) {
+        this.#end(lease);
+        return;
+      }
+    } catch {
+      // Safe: where the log goes is told once more, and after that the gateway finds what it missed by `previous`, by
+      // its own check, or has lost its sockets with its life. A stub stays broken after an error.
+      lease.stub = undefined;
+      if (push.count > 0 && lease.waiting === undefined) {
+        lease.waiting = announcement(push);
+      }
+    }
+    if (lease.sending !== sending || !this.#leases.has(lease.name)) {
+      return;
+    }
+    lease.sending = undefined;
+    if (lease.waiting !== undefined) {
+      const { waiting } = lease;
+      lease.waiting = undefined;
+      await this.#send(lease, waiting);
+    }
+  }
+
+  #end(lease: Lease): void {
+    this.#leases.delete(lease.name);
+    this.#ctx.storage.sql.exec("DELETE FROM gateways WHERE name = ?", lease.name);
+  }
+}
+
+function newLease(name: string, expiresAt: number): Lease {
+  return { name, expiresAt, renewals: 0, stub: undefined, sending: undefined, waiting: undefined };
+}
+
+/** Says only how far the log goes. */
+function announcement({ stream, epoch, last }: Push): Push {
+  return { stream, epoch, previous: last, first: last + 1, last, count: 0, text: "" };
+}
+
+/** Two pushes as one, or the announcement of the later where they do not join or are too much to hold. */
+function merge(earlier: Push, later: Push): Push {
+  const joins = earlier.count > 0 && later.count > 0 && earlier.last === later.previous;
+  if (!joins || earlier.text.length + later.text.length > MAX_WAITING_BYTES) {
+    return announcement(later);
+  }
+  return {
+    ...earlier,
+    last: later.last,
+    count: earlier.count + later.count,
+    text: earlier.text + MESSAGE_SEPARATOR + later.text,
+  };
+}

@@ -1,0 +1,53 @@
+import type { StreamInfo } from "../../rpc/index.ts";
+
+import { ConsumerCourier } from "./consumer-courier.ts";
+import type { Returned } from "./consumer-courier.ts";
+import { ConsumerDesk } from "./consumer-desk.ts";
+import { FanOut } from "./fan-out.ts";
+import { Log } from "./log.ts";
+import { PublishIds } from "./publish-ids.ts";
+import { StreamRecord } from "./record.ts";
+
+/** A stream in use, as read from SQLite. */
+export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
+
+/** What a life needs of its stream. */
+export type LifeHost = {
+  /** Runs a change of the stream of that name in one transaction. */
+  change<T>(stream: string, act: () => T): T;
+  wakeBy(atMs: number, nowMs: number): void;
+  onReturned(returned: Returned): void;
+};
+
+/** Reads a stream that is in use. */
+export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LifeHost): Life {
+  const { sql } = ctx.storage;
+  const record = StreamRecord.load(sql);
+  const log = new Log(sql, record.config.maxMessages);
+  const courier = new ConsumerCourier({ ctx, namespace, onReturned: (returned) => host.onReturned(returned) }, record);
+  const desk = new ConsumerDesk(sql, {
+    log,
+    courier,
+    ctx,
+    change: (act) => host.change(record.name, act),
+    wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
+  });
+  return { record, log, desk, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+}
+
+/** What `getStreamInfo` tells. */
+export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
+  return {
+    stream: record.name,
+    epoch: record.epoch,
+    createdAt: record.createdAt,
+    config: record.config,
+    firstSequence: log.firstSequence(),
+    lastSequence: log.last,
+    messages: log.messages,
+    bytes: log.bytes,
+    stateRevision: record.revision,
+    consumers: desk.count,
+    gateways: fanOut.gateways,
+  };
+}

@@ -1,0 +1,83 @@
+import { DEFAULT_STREAM_CONFIG } from "../../rpc/index.ts";
+import type { ConfigureStreamParams, StreamConfig } from "../../rpc/index.ts";
+
+import type { StreamRow } from "./schema.ts";
+
+type ConfigChanges = Omit<ConfigureStreamParams, "stream">;
+
+/** The stream's own row: identity, config, state. Every statement on the table `stream` but the floor's is here. */
+export class StreamRecord {
+  readonly #sql: SqlStorage;
+  readonly name: string;
+  readonly epoch: string;
+  readonly createdAt: number;
+  #config: StreamConfig;
+  #revision: number;
+
+  private constructor(sql: SqlStorage, row: Omit<StreamRow, "state" | "deleted_through" | "clock_at" | "hole_bytes">) {
+    this.#sql = sql;
+    this.name = row.name;
+    this.epoch = row.epoch;
+    this.createdAt = row.created_at;
+    // Written by configure() from a validated config.
+    const config: Partial<StreamConfig> = JSON.parse(row.config);
+    this.#config = { ...DEFAULT_STREAM_CONFIG, ...config };
+    this.#revision = row.revision;
+  }
+
+  /** Reads the row of a stream that is in use. */
+  static load(sql: SqlStorage): StreamRecord {
+    const row = sql
+      .exec<Omit<StreamRow, "state" | "deleted_through" | "clock_at" | "hole_bytes">>(
+        "SELECT name, epoch, created_at, config, revision FROM stream",
+      )
+      .one();
+    return new StreamRecord(sql, row);
+  }
+
+  /** Begins a new life of the stream. */
+  static create(sql: SqlStorage, name: string, nowMs: number): void {
+    sql.exec(
+      `INSERT INTO stream (name, epoch, created_at, config, state, revision, deleted_through, clock_at, hole_bytes)
+       VALUES (?, ?, ?, '{}', 'null', 0, 0, 0, 0)`,
+      name,
+      crypto.randomUUID(),
+      nowMs,
+    );
+  }
+
+  get config(): StreamConfig {
+    return this.#config;
+  }
+
+  /** How often the state was put. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** JSON text of the state document. */
+  state(): string {
+    return this.#sql.exec<Pick<StreamRow, "state">>("SELECT state FROM stream").one().state;
+  }
+
+  /** Replaces the state document and returns its new revision. */
+  putState(state: string): number {
+    this.#revision += 1;
+    this.#sql.exec("UPDATE stream SET state = ?, revision = ?", state, this.#revision);
+    return this.#revision;
+  }
+
+  /** Applies changes: a field left out stays, null goes back to its default. */
+  configure(changes: ConfigChanges): void {
+    const fields: Record<string, unknown> = { ...this.#config };
+    for (const [field, value] of Object.entries(changes)) {
+      if (value === null) {
+        delete fields[field];
+      } else if (value !== undefined) {
+        fields[field] = value;
+      }
+    }
+    this.#config = { ...DEFAULT_STREAM_CONFIG, ...fields };
+    this.#sql.exec("UPDATE stream SET config = ?", JSON.stringify(fields));
+  }
+}

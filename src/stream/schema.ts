@@ -1,0 +1,131 @@
+/**
+ * The tables of a stream. They are made with the first write: looking at a stream that was never used stores nothing.
+ */
+
+/** The one row that says what the stream is. */
+export type StreamRow = {
+  name: string;
+  epoch: string;
+  created_at: number;
+  /** JSON of the config's fields that differ from the defaults. */
+  config: string;
+  /** JSON of the state document. */
+  state: string;
+  revision: number;
+  /** Sequences up to here are deleted for good; they may still stand in the row that the floor cuts through. */
+  deleted_through: number;
+  /** The stream's clock when `deleted_through` moved: publish times never go back. */
+  clock_at: number;
+  /** Bytes of the messages deleted one by one, within the rows of `batches`. */
+  hole_bytes: number;
+};
+
+/** One committed batch. Rows follow each other without a gap in sequences. */
+export type BatchRow = {
+  first_sequence: number;
+  last_sequence: number;
+  published_at: number;
+  /** Messages in `messages`: fewer than the sequences when some were deleted one by one. */
+  count: number;
+  /** UTF-8 bytes of `messages` when it was written. */
+  bytes: number;
+  /** Sum of `bytes` of this row and all that were ever written before it. */
+  end_bytes: number;
+  /** Bytes deleted from this row one by one. */
+  hole_bytes: number;
+  /** The JSON texts of the messages, joined as they go on the wire (`MESSAGE_SEPARATOR`). */
+  messages: string;
+};
+
+/** The ids of one publish call, until its window has passed. */
+export type PublishIdsRow = {
+  first_sequence: number;
+  published_at: number;
+  /** JSON of `[id, first sequence, count][]`. */
+  ids: string;
+};
+
+/** A gateway that wants pushes until `expires_at`. */
+export type GatewayRow = { name: string; expires_at: number };
+
+/** One consumer. */
+export type ConsumerRow = {
+  /** Random, so that a consumer made anew is another one: leases carry it. */
+  id: number;
+  name: string;
+  /** JSON of `ConsumerConfig`. */
+  config: string;
+  /** JSON of `StoredCursor`. */
+  cursor: string;
+};
+
+/** A subscription that shares a consumer; `holder` is its name at the cursor. */
+export type ConsumerSubscriptionRow = { holder: string; consumer: number; gateway: string; max_in_flight: number };
+
+/** A message that a consumer does not deliver any more. */
+export type DeadLetterRow = { sequence: number; deliveries: number; reason: string; dead_at: number };
+
+/** Append only: a stream made by an older version runs the ones it lacks. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE stream (
+    name TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    config TEXT NOT NULL,
+    state TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    deleted_through INTEGER NOT NULL,
+    clock_at INTEGER NOT NULL,
+    hole_bytes INTEGER NOT NULL
+  );
+  CREATE TABLE batches (
+    first_sequence INTEGER PRIMARY KEY,
+    last_sequence INTEGER NOT NULL,
+    published_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    end_bytes INTEGER NOT NULL,
+    hole_bytes INTEGER NOT NULL,
+    messages TEXT NOT NULL
+  );
+  CREATE TABLE holes (sequence INTEGER PRIMARY KEY);
+  CREATE TABLE publish_ids (first_sequence INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, ids TEXT NOT NULL);
+  CREATE TABLE gateways (name TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;`,
+
+  `CREATE TABLE consumers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, config TEXT NOT NULL, cursor TEXT NOT NULL);
+  CREATE TABLE consumer_subscriptions (
+    holder TEXT PRIMARY KEY,
+    consumer INTEGER NOT NULL,
+    gateway TEXT NOT NULL,
+    max_in_flight INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE dead_letters (
+    consumer INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    dead_at INTEGER NOT NULL,
+    PRIMARY KEY (consumer, sequence)
+  ) WITHOUT ROWID;`,
+];
+
+/** Tells whether the stream was ever used. */
+export function hasSchema(sql: SqlStorage): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").toArray().length > 0;
+}
+
+/** Brings the tables to the current version; call it within the transaction that writes first. */
+export function migrate(sql: SqlStorage): void {
+  // PRAGMA user_version is not allowed in a Durable Object, so the version has a row of its own.
+  sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
+  const [row] = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray();
+  const version = row?.version ?? 0;
+  if (version === MIGRATIONS.length) {
+    return;
+  }
+  for (const migration of MIGRATIONS.slice(version)) {
+    sql.exec(migration);
+  }
+  sql.exec("DELETE FROM schema_version");
+  sql.exec("INSERT INTO schema_version (version) VALUES (?)", MIGRATIONS.length);
+}

@@ -1,0 +1,28 @@
+import type { Settlement } from "../consumer-calls.ts";
+
+import type { ConsumerCursor } from "./consumer-cursor.ts";
+import type { DeadLetter } from "./cursor-types.ts";
+
+/** Tells a cursor what a holder says of its messages. Returns what died of it. */
+export function settle(cursor: ConsumerCursor, settlement: Settlement, nowMs: number): DeadLetter[] {
+  const { holder } = settlement;
+  switch (settlement.kind) {
+    case "ack":
+      cursor.ack(settlement.sequences);
+      return [];
+    case "ackThrough":
+      cursor.ackThrough(holder, settlement.through);
+      return [];
+    case "nak":
+      return cursor.nak({ ...settlement, nowMs });
+    case "term":
+      return cursor.term({ ...settlement, nowMs });
+    case "working":
+      cursor.working(holder, settlement.sequences, nowMs);
+      return [];
+    case "release":
+      return cursor.release(holder, nowMs);
+    default:
+      return settlement satisfies never;
+  }
+}

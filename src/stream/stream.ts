@@ -1,0 +1,410 @@
+import { DurableObject } from "cloudflare:workers";
+
+import { DEFAULT_STREAM_CONFIG, LIMITS } from "../../rpc/index.ts";
+import type {
+  AckMessagesParams,
+  CheckpointResult,
+  ConfigureStreamParams,
+  ConsumerInfo,
+  CreateConsumerParams,
+  DeadLetter,
+  DeleteMessagesResult,
+  From,
+  StreamConfig,
+  StreamInfo,
+} from "../../rpc/index.ts";
+import { AlarmClock } from "../alarm-clock.ts";
+import type { MessageRange, Page, PublishCall, PublishReply, Refused, Start } from "../calls.ts";
+import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import { logError } from "../log.ts";
+
+import { admit } from "./admission.ts";
+import type { ConsumerDesk } from "./consumer-desk.ts";
+import { loadLife, streamInfo } from "./life.ts";
+import type { Life } from "./life.ts";
+import { StreamRecord } from "./record.ts";
+import { orRefused, refuse, refuseRevision } from "./refuse.ts";
+import { retentionDueAt, retentionFloor } from "./retention.ts";
+import { hasSchema, migrate } from "./schema.ts";
+import { startOf } from "./start.ts";
+
+const ALARM_RETRY_MS = 30_000;
+
+/**
+ * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be serialised: it
+ * parses no client frame, knows no socket, and passes messages on as the text it got.
+ *
+ * Memory is a cache of SQLite: what is here is read back after every eviction and after every transaction that failed.
+ * A stream comes to be with the first write; reads of one that never was find nothing and store nothing.
+ */
+export class Stream extends DurableObject<Env> {
+  readonly #sql = this.ctx.storage.sql;
+  readonly #alarm = new AlarmClock(this.ctx.storage);
+  #life: Life | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    if (hasSchema(this.#sql)) {
+      ctx.storage.transactionSync(() => migrate(this.#sql));
+      this.#life = this.#load();
+      void ctx.blockConcurrencyWhile(async () => {
+        await this.#alarm.restore();
+        this.#life?.desk.serve();
+      });
+      // A crash may have come between a commit and its push.
+      this.#life.fanOut.announce(this.#life.log.last, Date.now());
+    }
+  }
+
+  /**
+   * Commits publish requests together: one transaction, as few rows as their size allows, one push to each gateway.
+   *
+   * @returns An outcome for each request; a refused one does not touch its neighbours.
+   */
+  publish(call: PublishCall): PublishReply {
+    const nowMs = Date.now();
+    const admission = admit(call, this.#admissionState(nowMs));
+    let publishedAt = nowMs;
+    if (admission.bodies.length > 0) {
+      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }): MessageRange[] => {
+        publishedAt = Math.max(nowMs, log.lastPublishedAt);
+        const ranges = log.append(admission.bodies, admission.bytes, publishedAt);
+        publishIds.add(admission.ids, publishedAt);
+        log.dropThrough(retentionFloor(log, record.config, nowMs));
+        return ranges;
+      });
+      this.#life?.fanOut.push(written, nowMs);
+      this.#setAlarm(nowMs, admission.ids.length > 0);
+    }
+    return {
+      epoch: this.#life?.record.epoch ?? "",
+      publishedAt,
+      firstSequences: admission.firstSequences,
+      duplicates: admission.duplicates.map((duplicate) => ({
+        ...duplicate,
+        publishedAt: duplicate.publishedAt ?? publishedAt,
+      })),
+      refusals: admission.refusals,
+    };
+  }
+
+  /**
+   * Reads a page of the log from `from` on.
+   *
+   * @param maxMessages Most sequences the page covers.
+   * @param maxBytes Text at which the page takes no further row.
+   * @returns Undefined when the stream was never used.
+   */
+  readPage(from: From, maxMessages: number, maxBytes: number): Page | undefined {
+    const life = this.#current();
+    if (life === undefined) {
+      return undefined;
+    }
+    const { nextSequence, ...start } = startOf(life, from);
+    return { ...life.log.read(nextSequence, maxMessages, maxBytes), ...start };
+  }
+
+  /**
+   * A gateway follows from now on, and tells where a subscription of its begins.
+   *
+   * @param epoch The life of the stream that the subscriber knows; EpochChanged when it is another, NotFound when it
+   *   is over and there is none.
+   */
+  follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
+    const nowMs = Date.now();
+    const life = this.#current();
+    if (epoch !== undefined && life === undefined) {
+      return refuse("NotFound", "the stream was deleted", { what: "stream" });
+    }
+    if (epoch !== undefined && life?.record.epoch !== epoch) {
+      return refuse("EpochChanged", "the stream was deleted and made again", { epoch: life?.record.epoch ?? "" });
+    }
+    return this.#change(stream, nowMs, (current) => {
+      current.fanOut.follow(gateway, nowMs);
+      return startOf(current, from);
+    });
+  }
+
+  /**
+   * How far the log goes, for a gateway that checks whether it has missed something. Renews its lease.
+   *
+   * @returns Undefined when that life of the stream is over.
+   */
+  position(gateway: string, epoch: string): number | undefined {
+    if (this.#life?.record.epoch !== epoch) {
+      return undefined;
+    }
+    this.#life.fanOut.follow(gateway, Date.now());
+    return this.#life.log.last;
+  }
+
+  /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
+  deleteMessages(what: { through: number } | { sequences: number[] }): DeleteMessagesResult | undefined {
+    const life = this.#current();
+    if (life === undefined) {
+      return undefined;
+    }
+    const deleted = this.#changeLog(life.record.name, Date.now(), ({ log }) =>
+      "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
+    );
+    return { deleted, firstSequence: life.log.firstSequence(), lastSequence: life.log.last };
+  }
+
+  /** What is known of the stream; undefined when it was never used. */
+  info(): StreamInfo | undefined {
+    const life = this.#current();
+    return life === undefined ? undefined : streamInfo(life);
+  }
+
+  /** Changes what the stream keeps, and drops at once what it no longer does. */
+  configure({ stream, ...changes }: ConfigureStreamParams): StreamConfig {
+    const nowMs = Date.now();
+    const config = this.#changeLog(stream, nowMs, ({ record, log }) => {
+      // What the old config dropped stays dropped under the new one.
+      log.keepFloor();
+      record.configure(changes);
+      log.dropThrough(retentionFloor(log, record.config, nowMs));
+      return record.config;
+    });
+    this.#setAlarm(nowMs, false);
+    return config;
+  }
+
+  /** Deletes the stream with all it holds; false when there was none. */
+  async destroy(): Promise<boolean> {
+    const life = this.#life;
+    if (life === undefined) {
+      return false;
+    }
+    this.#life = undefined;
+    this.#alarm.clear();
+    await this.ctx.storage.deleteAll();
+    life.fanOut.end(life.desk.gateways);
+    return true;
+  }
+
+  /** The state document as JSON text, and how often it was put. */
+  getState(): { state: string; revision: number } {
+    const record = this.#life?.record;
+    return record === undefined ? { state: "null", revision: 0 } : { state: record.state(), revision: record.revision };
+  }
+
+  /**
+   * Replaces the state document.
+   *
+   * @param state JSON text.
+   * @returns The new revision. Conflict (`revision`) when `expectedRevision` is not the present one.
+   */
+  putState(stream: string, state: string, expectedRevision: number | undefined): number | Refused {
+    const conflict = refuseRevision(this.#life?.record.revision, expectedRevision);
+    return conflict ?? this.#change(stream, Date.now(), ({ record }) => record.putState(state));
+  }
+
+  /**
+   * Replaces the state document and deletes the messages it covers, both or neither.
+   *
+   * @returns Conflict (`revision`, or `lastSequence` when `through` is beyond it) changes nothing.
+   */
+  checkpoint(
+    stream: string,
+    checkpoint: { state: string; through: number; expectedRevision: number | undefined },
+  ): CheckpointResult | Refused {
+    const conflict = refuseRevision(this.#life?.record.revision, checkpoint.expectedRevision);
+    if (conflict !== undefined) {
+      return conflict;
+    }
+    const lastSequence = this.#life?.log.last ?? 0;
+    if (checkpoint.through > lastSequence) {
+      return refuse("Conflict", "a checkpoint can not cover messages that do not exist", { lastSequence });
+    }
+    return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
+      revision: record.putState(checkpoint.state),
+      deleted: log.deleteThrough(checkpoint.through),
+      firstSequence: log.firstSequence(),
+    }));
+  }
+
+  /**
+   * Makes a consumer, and its stream if there is none. The same call again tells how the consumer stands.
+   *
+   * @returns Conflict for a consumer that was made to be another, LimitReached when there are too many.
+   */
+  createConsumer({ stream, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
+    const life = this.#current() ?? this.#change(stream, Date.now(), (made) => made);
+    return orRefused(() => life.desk.create(params, (from) => startOf(life, from)));
+  }
+
+  /** How a consumer stands. This and all that follow are NotFound when there is no such stream or consumer. */
+  getConsumer(consumer: string): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.info(consumer));
+  }
+
+  /** How every consumer stands, by name. */
+  listConsumers(): ConsumerInfo[] | Refused {
+    return this.#atDesk((desk) => desk.list());
+  }
+
+  /** Deletes a consumer with its dead letters, and tells how it stood. */
+  deleteConsumer(consumer: string): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.delete(consumer));
+  }
+
+  /** Stops a consumer's deliveries, or lets them go on. */
+  pauseConsumer(consumer: string, paused: boolean): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.pause(consumer, paused));
+  }
+
+  /** Starts a consumer over from another place. */
+  seekConsumer(consumer: string, from: From): ConsumerInfo | Refused {
+    return this.#atDesk((desk, life) => desk.seek(consumer, startOf(life, from)));
+  }
+
+  /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
+  joinConsumer(call: JoinCall): JoinReply | Refused {
+    return this.#atDesk((desk, { record }) => ({ epoch: record.epoch, ...desk.join(call) }));
+  }
+
+  /**
+   * Takes what subscriptions say of their messages, all in one transaction. Safe to repeat.
+   *
+   * @returns The holders that share no consumer; undefined when that life of the stream is over.
+   */
+  settle(epoch: string, settlements: Settlement[]): string[] | undefined {
+    const life = this.#current();
+    return life?.record.epoch === epoch ? life.desk.settle(settlements) : undefined;
+  }
+
+  /** Takes messages of a consumer, joined text, for a new lease. */
+  fetchMessages(consumer: string, limit: number): { lease: string; text: string } | Refused {
+    return this.#atDesk((desk) => desk.fetch(consumer, limit));
+  }
+
+  /** Settles or gives back messages of a lease. Safe to repeat. */
+  ackMessages({ consumer, lease, outcome = "ack", ...rest }: Omit<AckMessagesParams, "stream">): void | Refused {
+    return this.#atDesk((desk) => desk.settleLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })));
+  }
+
+  /** A consumer's dead letters from a sequence on. */
+  getDeadLetters(consumer: string, from: number, limit: number): DeadLetter[] | Refused {
+    return this.#atDesk((desk) => desk.deadLetters(consumer, from, limit));
+  }
+
+  /** Delivers dead messages again, all or some of them, that the stream still has; returns how many. */
+  retryDeadLetters(consumer: string, sequences: number[] | undefined): number | Refused {
+    return this.#atDesk((desk) => desk.retryDeadLetters(consumer, sequences));
+  }
+
+  /** Forgets dead letters, all or some of them; returns how many. */
+  deleteDeadLetters(consumer: string, sequences: number[] | undefined): number | Refused {
+    return this.#atDesk((desk) => desk.deleteDeadLetters(consumer, sequences));
+  }
+
+  /** Drops what is too old, and serves the consumers. Never throws: an alarm that does is given up after six tries. */
+  override alarm(): void {
+    const nowMs = Date.now();
+    this.#alarm.clear();
+    try {
+      this.#life?.desk.serve();
+      const life = this.#current();
+      if (life !== undefined) {
+        const hasIds = this.#change(life.record.name, nowMs, ({ record, publishIds }) =>
+          publishIds.purge(nowMs - record.config.duplicateWindowMs),
+        );
+        this.#setAlarm(nowMs, hasIds);
+      }
+    } catch (error) {
+      logError("the alarm of a stream failed", error);
+      this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
+    }
+  }
+
+  /** The stream as it stands, without what its age limit no longer keeps; undefined when it was never used. */
+  #current(): Life | undefined {
+    const life = this.#life;
+    if (life === undefined) {
+      return undefined;
+    }
+    const nowMs = Date.now();
+    const { log, record, desk } = life;
+    desk.arm(nowMs);
+    if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
+      this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
+    }
+    return this.#life;
+  }
+
+  /** Runs a change of the log, and then lets its consumers have what came or make up for what went. */
+  #changeLog<T>(stream: string, nowMs: number, change: (life: Life) => T): T {
+    const changed = this.#change(stream, nowMs, change);
+    this.#life?.desk.serve();
+    return changed;
+  }
+
+  /** Runs a change in one transaction, in a stream that is made if there is none. */
+  #change<T>(stream: string, nowMs: number, change: (life: Life) => T): T {
+    try {
+      return this.ctx.storage.transactionSync(() => {
+        if (this.#life === undefined) {
+          migrate(this.#sql);
+          StreamRecord.create(this.#sql, stream, nowMs);
+          this.#life = this.#load();
+        }
+        const changed = change(this.#life);
+        this.#life.desk.save();
+        return changed;
+      });
+    } catch (error) {
+      // Memory ran ahead of what was just undone.
+      this.#life = hasSchema(this.#sql) ? this.#load() : undefined;
+      throw error;
+    }
+  }
+
+  #load(): Life {
+    return loadLife(this.ctx, this.env.GATEWAY, {
+      change: (stream, act) => this.#change(stream, Date.now(), act),
+      wakeBy: (atMs, nowMs) => this.#alarm.ensureBy(atMs, nowMs),
+      onReturned: (returned) => this.#life?.desk.takeBack(returned),
+    });
+  }
+
+  /** Asks the desk of a stream that must exist. */
+  #atDesk<T>(ask: (desk: ConsumerDesk, life: Life) => T): T | Refused {
+    const life = this.#current();
+    return life === undefined
+      ? refuse("NotFound", "no such stream", { what: "stream" })
+      : orRefused(() => ask(life.desk, life));
+  }
+
+  #admissionState(nowMs: number) {
+    const life = this.#current();
+    const config = life?.record.config ?? DEFAULT_STREAM_CONFIG;
+    const windowMs = config.duplicateWindowMs;
+    const capBytes = config.maxBytes === undefined ? Number(this.env.MAX_STREAM_BYTES) : LIMITS.streamMaxBytes;
+    return {
+      config,
+      last: life?.log.last ?? 0,
+      messages: life?.log.messages ?? 0,
+      bytes: life?.log.bytes ?? 0,
+      roomBytes: capBytes - this.#sql.databaseSize,
+      findId: (id: string) => life?.publishIds.find(id, nowMs - windowMs),
+      waitMsForIds: (more: number) => life?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
+    };
+  }
+
+  /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
+  #setAlarm(nowMs: number, hasIds: boolean): void {
+    if (this.#life === undefined) {
+      return;
+    }
+    const { log, record } = this.#life;
+    const dueAt = retentionDueAt(log, record.config);
+    if (dueAt !== undefined) {
+      this.#alarm.ensureBy(dueAt, nowMs);
+    }
+    if (hasIds) {
+      // One alarm a window: what was stored just after the last one waits for the next.
+      this.#alarm.ensureBy(nowMs + record.config.duplicateWindowMs, nowMs);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { env } from "cloudflare:workers";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, expect, it, vi } from "vitest";
+
+import { connect } from "../client.ts";
+import { evict, gatewayOf } from "../objects.ts";
+
+const MINUTE_MS = 60_000;
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+async function leases(stream: string): Promise<{ name: string; expires_at: number }[]> {
+  return runInDurableObject(env.STREAM.getByName(stream), (_stream, state) =>
+    state.storage.sql.exec<{ name: string; expires_at: number }>("SELECT name, expires_at FROM gateways").toArray(),
+  );
+}
+
+it("pushes to a gateway only while somebody there follows", async () => {
+  const stream = "interest-ends";
+  const client = await connect();
+  const { subscription } = await client.call("subscribe", { stream });
+
+  const followed = await client.call("getStreamInfo", { stream });
+  await client.call("unsubscribe", { subscription });
+  // The push that nobody wants ends the lease, once its answer is back.
+  await client.call("publish", { stream, data: 1 });
+  await vi.waitFor(async () => expect(await leases(stream)).toEqual([]), { timeout: 5000, interval: 20 });
+
+  expect(followed.gateways).toBe(1);
+});
+
+it("follows again after the last follower had left", async () => {
+  const stream = "interest-returns";
+  const client = await connect();
+  for (let round = 1; round <= 5; round += 1) {
+    const { subscription } = await client.call("subscribe", { stream, from: "new" });
+    // Sent together: the answer to the push and the next subscribe cross.
+    const published = client.call("publish", { stream, data: round });
+    await client.untilMessages(1, subscription);
+    await published;
+    const unsubscribed = client.call("unsubscribe", { subscription });
+    const unwanted = client.call("publish", { stream, data: "unwanted" });
+    await Promise.all([unsubscribed, unwanted]);
+  }
+
+  expect((await client.call("getStreamInfo", { stream })).lastSequence).toBe(10);
+});
+
+it("renews its leases before they end, also after it slept", async () => {
+  const stream = "renews";
+  const client = await connect();
+  await client.call("subscribe", { stream });
+  const gateway = await gatewayOf(client);
+  const [before] = await leases(stream);
+  const start = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+
+  // Alarms come at 25 minutes or sooner: the first sets the time of renewal, the next ones keep it.
+  for (let minutes = 25; minutes <= 150; minutes += 25) {
+    vi.setSystemTime(start + minutes * MINUTE_MS);
+    await evict(gateway);
+    await runDurableObjectAlarm(gateway);
+    const [lease] = await leases(stream);
+    expect(lease?.expires_at).toBeGreaterThan(Date.now());
+  }
+  const [after] = await leases(stream);
+
+  expect(after?.name).toBe(before?.name);
+  expect(after?.expires_at).toBeGreaterThan((before?.expires_at ?? 0) + 60 * MINUTE_MS);
+});
+
+it("ends a lease that was not renewed", async () => {
+  const stream = "lease-ends";
+  const client = await connect();
+  await client.call("subscribe", { stream });
+  await client.call("publish", { stream, data: 1 });
+  await client.untilMessages(1);
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(Date.now() + 61 * MINUTE_MS);
+
+  await client.call("publish", { stream, data: 2 });
+
+  expect(await leases(stream)).toEqual([]);
+});
+
+it("closes subscriptions to a life that ended while their gateway could not be told", async () => {
+  const stream = "told-late";
+  const client = await connect();
+  await client.call("publish", { stream, data: 1 });
+  const { subscription } = await client.call("subscribe", { stream });
+  await client.untilMessages(1);
+  await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) => {
+    state.storage.sql.exec("DELETE FROM gateways");
+  });
+  await evict(env.STREAM.getByName(stream));
+  await client.call("deleteStream", { stream });
+  await client.call("publish", { stream, data: "another life" });
+  const silent = client.of("subscriptionClosed");
+
+  await client.call("ack", { subscription, through: 1 });
+  await runDurableObjectAlarm(await gatewayOf(client));
+  const start = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  // Far beyond any time of renewal that the tests before have set on this gateway.
+  vi.setSystemTime(start + 1000 * MINUTE_MS);
+  await runDurableObjectAlarm(await gatewayOf(client));
+  const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
+
+  expect(silent).toEqual([]);
+  expect(closed).toEqual({ subscription, reason: "streamDeleted" });
+});

@@ -1,0 +1,133 @@
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { afterEach, expect, it, vi } from "vitest";
+
+import { connect } from "../client.ts";
+import { crash, faultStream } from "../faults.ts";
+
+const OUTCOME_UNKNOWN = -32_008;
+const UNAVAILABLE = -32_009;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Takes the stream down the moment its next publish has returned, before its caller hears of it. */
+async function crashAfterPublish(): Promise<void> {
+  let isFirst = true;
+  await faultStream("publish", function (publish, call) {
+    const reply = publish(call);
+    if (isFirst) {
+      isFirst = false;
+      crash(this);
+    }
+    return reply;
+  });
+}
+
+it("says OutcomeUnknown when the stream goes down under a publish, and stores the retry with its id once", async () => {
+  const stream = "crashes-publish";
+  const client = await connect();
+  await client.call("publish", { stream, data: "before" });
+  await crashAfterPublish();
+
+  const unknown = await client.callError("publish", { stream, data: "once", id: "retried" });
+  const retried = await client.call("publish", { stream, data: "once", id: "retried" });
+  const again = await client.call("publish", { stream, data: "once", id: "retried" });
+  const { messages } = await client.call("getMessages", { stream });
+
+  expect(unknown.code).toBe(OUTCOME_UNKNOWN);
+  expect(again).toEqual({ ...retried, duplicate: true });
+  expect(messages.map((message) => message.data)).toEqual(["before", "once"]);
+});
+
+it("answers every publish of a commit that was lost, and goes on with those that waited", async () => {
+  const stream = "crashes-many";
+  const client = await connect();
+  await client.call("publish", { stream, data: 0 });
+  await crashAfterPublish();
+
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => client.request("publish", { stream, data: index, id: `id-${index}` })),
+  );
+  const retries = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => client.call("publish", { stream, data: index, id: `id-${index}` })),
+  );
+  const { messages } = await client.call("getMessages", { stream });
+
+  const codes = outcomes.map((outcome) => outcome.error?.code);
+  expect(codes).toContain(OUTCOME_UNKNOWN);
+  expect(codes.every((code) => code === undefined || code === OUTCOME_UNKNOWN)).toBe(true);
+  expect(new Set(retries.map((retry) => retry.sequence)).size).toBe(20);
+  expect(messages).toHaveLength(21);
+});
+
+it("repeats a read once when the stream goes down under it, and then says Unavailable", async () => {
+  const stream = "crashes-read";
+  const client = await connect();
+  await client.call("publish", { stream, data: 1 });
+  let crashes = 1;
+  await faultStream("info", function (info) {
+    if (crashes === 0) {
+      return info();
+    }
+    crashes -= 1;
+    return crash(this);
+  });
+
+  const repeated = await client.call("getStreamInfo", { stream });
+  crashes = Number.POSITIVE_INFINITY;
+  const unavailable = await client.callError("getStreamInfo", { stream });
+
+  expect(repeated.lastSequence).toBe(1);
+  expect(unavailable.code).toBe(UNAVAILABLE);
+});
+
+it("says OutcomeUnknown of a publish that takes longer than a request may, and Unavailable of those behind it", async () => {
+  const stream = "hangs";
+  const client = await connect();
+  await client.call("publish", { stream, data: 1 });
+  // Flags and not promises: what one object settles, another may not await.
+  const gate = { isReached: false, isReleased: false };
+  await faultStream("publish", async (publish, call) => {
+    gate.isReached = true;
+    while (!gate.isReleased) {
+      await scheduler.wait(10);
+    }
+    return publish(call);
+  });
+
+  const hanging = client.callError("publish", { stream, data: 2, id: "hangs" });
+  await vi.waitFor(() => expect(gate.isReached).toBe(true));
+  const behind = client.callError("publish", { stream, data: 3 });
+  const codes = [(await hanging).code, (await behind).code];
+  const meanwhile = await client.callError("publish", { stream, data: 4 });
+  gate.isReleased = true;
+  // Until the call that hung has come back, publishes are refused.
+  const retried = await vi.waitFor(() => client.call("publish", { stream, data: 2, id: "hangs" }));
+  const { messages } = await client.call("getMessages", { stream });
+
+  expect([...codes, meanwhile.code]).toEqual([OUTCOME_UNKNOWN, UNAVAILABLE, UNAVAILABLE]);
+  expect(retried.sequence).toBe(2);
+  expect(messages.map((message) => message.data)).toEqual([1, 2]);
+}, 30_000);
+
+it("undoes the whole of a change that fails half way, in memory as in storage", async () => {
+  const stream = "rolls-back";
+  const client = await connect();
+  await client.call("publishBatch", { stream, messages: [{ data: 1 }, { data: 2 }] });
+  await client.call("putState", { stream, state: "old" });
+  await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) => {
+    // The first write of the checkpoint succeeds, the second does not.
+    state.storage.sql.exec("CREATE TRIGGER broken BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'broken'); END");
+  });
+
+  const failed = await client.callError("checkpoint", { stream, state: "new", through: 2 });
+  const state = await client.call("getState", { stream });
+  const info = await client.call("getStreamInfo", { stream });
+
+  expect([failed.code, Object.keys(failed.data ?? {})]).toEqual([-32_603, ["requestId"]]);
+  expect(failed.message).toBe("internal error");
+  expect(state).toEqual({ state: "old", revision: 1 });
+  expect([info.firstSequence, info.lastSequence, info.messages]).toEqual([1, 2, 2]);
+});

@@ -1,0 +1,508 @@
+import { env, exports } from "cloudflare:workers";
+import { beforeAll, describe, expect, it } from "vitest";
+
+import { ErrorCode, INSTEAD, LIMITS } from "../../rpc/index.ts";
+import type { ErrorData, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+import { connect } from "../client.ts";
+
+type Init = { method?: string; headers?: Record<string, string>; body?: BodyInit };
+
+async function send(path: string, { method = "GET", headers = {}, body }: Init = {}): Promise<Response> {
+  return exports.default.fetch(`http://stream.test${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${env.API_KEY}`, ...headers },
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+async function put(path: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> {
+  return send(path, { method: "PUT", body, headers });
+}
+
+/** A put that must succeed. */
+async function stored(path: string, body: BodyInit, headers: Record<string, string> = {}): Promise<ObjectInfo> {
+  const response = await put(path, body, headers);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+type ErrorBody = { jsonrpc: string; id: unknown; error: { code: number; message: string; data?: ErrorData } };
+
+/** Status and error code of an answer whose body must be an error as JSON-RPC says it. */
+async function failure(response: Response): Promise<{ status: number; code: number; data: ErrorData | undefined }> {
+  expect(response.headers.get("Content-Type")).toBe("application/json");
+  const body: ErrorBody = await response.json();
+  expect(body).toEqual({ jsonrpc: "2.0", id: null, error: expect.anything() });
+  return { status: response.status, code: body.error.code, data: body.error.data };
+}
+
+async function keysOf(prefix = ""): Promise<string[]> {
+  const { objects } = await env.BUCKET.list({ prefix });
+  return objects.map(({ key }) => key);
+}
+
+describe("put and get", () => {
+  it("returns the body with its length, tag, date and headers", async () => {
+    const info = await stored("/r2/http/a%20b.txt", "héllo", {
+      "Content-Type": "text/plain; charset=utf-8",
+      "Content-Language": "de",
+      "Cache-Control": "max-age=60",
+      Expires: "Wed, 21 Oct 2037 07:28:00 GMT",
+      "Content-Disposition": 'inline; filename="a.txt"',
+      "X-Object-Meta-Origin": "Z%C3%BCrich%20100%25",
+      "X-Unknown": "not kept",
+      "Set-Cookie": "no=kept",
+    });
+
+    const response = await send("/r2/http/a%20b.txt");
+
+    expect(info).toMatchObject({ key: "http/a b.txt", size: 6, metadata: { origin: "Zürich 100%" } });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe("héllo");
+    expect(Object.fromEntries(response.headers)).toEqual({
+      "accept-ranges": "bytes",
+      "cache-control": "max-age=60",
+      "content-disposition": 'inline; filename="a.txt"',
+      "content-language": "de",
+      "content-length": "6",
+      "content-security-policy": "default-src 'none'; sandbox",
+      "content-type": "text/plain; charset=utf-8",
+      etag: `"${info.etag}"`,
+      expires: "Wed, 21 Oct 2037 07:28:00 GMT",
+      "last-modified": new Date(info.uploadedAt).toUTCString(),
+      "x-content-type-options": "nosniff",
+      "x-object-meta-origin": "Z%C3%BCrich%20100%25",
+    });
+  });
+
+  it("is one bucket with the methods", async () => {
+    const client = await connect();
+    await client.call("putObject", { key: "both/rpc", data: "by method", metadata: { a: " spaced " } });
+    await stored("/r2/both/http", "by HTTP", { "X-Object-Meta-A": "1" });
+
+    const byHttp = await send("/r2/both/rpc");
+    const byMethod = await client.call("getObject", { key: "both/http" });
+
+    expect(await byHttp.text()).toBe("by method");
+    expect(byHttp.headers.get("X-Object-Meta-A")).toBe("%20spaced%20");
+    expect(byMethod).toMatchObject({ data: "by HTTP", metadata: { a: "1" } });
+  });
+
+  it("takes POST as PUT, and replaces", async () => {
+    await stored("/r2/http/post", "one");
+
+    const response = await send("/r2/http/post", { method: "POST", body: "two" });
+
+    expect(response.status).toBe(200);
+    expect(response.headers.get("ETag")).toBe(`"${(await response.json<ObjectInfo>()).etag}"`);
+    expect(await (await send("/r2/http/post")).text()).toBe("two");
+  });
+
+  it("keeps a body in the encoding its header names", async () => {
+    const gzip = new Response("squeezed".repeat(100)).body?.pipeThrough(new CompressionStream("gzip"));
+    const bytes = await new Response(gzip).bytes();
+
+    await stored("/r2/http/gzip", bytes, { "Content-Encoding": "gzip", "Content-Type": "text/plain" });
+    const response = await send("/r2/http/gzip", { headers: { "Accept-Encoding": "gzip" } });
+    const object = await env.BUCKET.get("http/gzip");
+
+    expect(response.headers.get("Content-Encoding")).toBe("gzip");
+    expect(await response.text()).toBe("squeezed".repeat(100));
+    expect(new Uint8Array((await object?.arrayBuffer()) ?? new ArrayBuffer())).toEqual(bytes);
+  });
+
+  it("checks a SHA-256 that is given, and tells it", async () => {
+    const digest = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:";
+
+    const right = await put("/r2/http/digest", "hello", { "Content-Digest": digest });
+    const wrong = await failure(await put("/r2/http/digest-wrong", "other", { "Repr-Digest": digest }));
+    const unread = await failure(await put("/r2/http/digest-wrong", "hello", { "Repr-Digest": "sha-256=abc" }));
+    const got = await send("/r2/http/digest");
+
+    expect(await right.json()).toMatchObject({
+      sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+    });
+    expect([wrong.status, wrong.code]).toEqual([400, ErrorCode.InvalidParams]);
+    expect([unread.status, unread.code]).toEqual([400, ErrorCode.InvalidParams]);
+    expect(got.headers.get("Repr-Digest")).toBe(digest);
+    expect(await keysOf("http/digest-wrong")).toEqual([]);
+  });
+
+  it("answers HEAD as GET, without the body", async () => {
+    await stored("/r2/http/head", "hello");
+
+    const head = await send("/r2/http/head", { method: "HEAD" });
+    const get = await send("/r2/http/head");
+
+    expect(head.status).toBe(200);
+    expect(Object.fromEntries(head.headers)).toEqual(Object.fromEntries(get.headers));
+    expect(head.headers.get("Content-Length")).toBe("5");
+    expect(await head.text()).toBe("");
+  });
+
+  it("answers 404 where there is no object", async () => {
+    const get = await failure(await send("/r2/http/none"));
+    const head = await send("/r2/http/none", { method: "HEAD" });
+
+    expect(get).toEqual({ status: 404, code: ErrorCode.NotFound, data: { what: "object" } });
+    expect(head.status).toBe(404);
+  });
+
+  it("deletes, whether or not there is an object, but not on a condition", async () => {
+    await stored("/r2/http/delete", "x");
+
+    const conditional = await failure(
+      await send("/r2/http/delete", { method: "DELETE", headers: { "If-Match": "*" } }),
+    );
+    const first = await send("/r2/http/delete", { method: "DELETE" });
+    const second = await send("/r2/http/delete", { method: "DELETE" });
+
+    expect(conditional.status).toBe(400);
+    expect([first.status, second.status]).toEqual([204, 204]);
+    expect((await send("/r2/http/delete")).status).toBe(404);
+  });
+
+  it("answers 411 to a body of unknown length, 413 to one too large and 405 to other methods", async () => {
+    const chunked = await failure(
+      await put("/r2/http/length", new Blob(["x"]).stream().pipeThrough(new TransformStream())),
+    );
+    const patch = await send("/r2/http/length", { method: "PATCH", body: "x" });
+
+    expect([chunked.status, chunked.code]).toEqual([411, ErrorCode.InvalidRequest]);
+    expect(patch.headers.get("Allow")).toBe("GET, HEAD, PUT, POST, DELETE");
+    expect((await failure(patch)).status).toBe(405);
+    expect(await keysOf("http/length")).toEqual([]);
+  });
+
+  it("touches nothing without credentials", async () => {
+    const response = await exports.default.fetch("http://stream.test/r2/http/secret", { method: "PUT", body: "x" });
+    const hostile = await exports.default.fetch("http://stream.test/r2/%00");
+
+    expect((await failure(response)).status).toBe(401);
+    expect((await failure(hostile)).status).toBe(401);
+    expect(await keysOf("http/secret")).toEqual([]);
+  });
+});
+
+describe("conditions", () => {
+  let etag: string;
+  let uploaded: string;
+  const before = "Wed, 21 Oct 2015 07:28:00 GMT";
+  const later = "Wed, 21 Oct 2037 07:28:00 GMT";
+
+  beforeAll(async () => {
+    const info = await stored("/r2/cond/read", "hello", { "Cache-Control": "max-age=5" });
+    etag = `"${info.etag}"`;
+    uploaded = new Date(info.uploadedAt).toUTCString();
+  });
+
+  it.each<[string, () => Record<string, string>, number]>([
+    ["If-None-Match with its tag", () => ({ "If-None-Match": etag }), 304],
+    ["If-None-Match with its tag, weak", () => ({ "If-None-Match": `W/${etag}` }), 304],
+    ["If-None-Match with its tag among others", () => ({ "If-None-Match": `"a,b", ${etag}` }), 304],
+    ["If-None-Match *", () => ({ "If-None-Match": "*" }), 304],
+    ["If-None-Match with another tag", () => ({ "If-None-Match": '"other"' }), 200],
+    ["If-Modified-Since its date", () => ({ "If-Modified-Since": uploaded }), 304],
+    ["If-Modified-Since an earlier date", () => ({ "If-Modified-Since": before }), 200],
+    ["If-Modified-Since what is no date", () => ({ "If-Modified-Since": "yesterday" }), 200],
+    ["another tag, whatever the date", () => ({ "If-None-Match": '"other"', "If-Modified-Since": later }), 200],
+    ["If-Match with its tag", () => ({ "If-Match": etag }), 200],
+    ["If-Match *", () => ({ "If-Match": "*" }), 200],
+    ["If-Match with its tag, weak", () => ({ "If-Match": `W/${etag}` }), 412],
+    ["If-Match with another tag", () => ({ "If-Match": '"other"' }), 412],
+    ["If-Unmodified-Since its date", () => ({ "If-Unmodified-Since": uploaded }), 200],
+    ["If-Unmodified-Since an earlier date", () => ({ "If-Unmodified-Since": before }), 412],
+    ["its tag, whatever the date", () => ({ "If-Match": etag, "If-Unmodified-Since": before }), 200],
+    ["an unmet If-Match before a met 304", () => ({ "If-Match": '"other"', "If-None-Match": etag }), 412],
+  ])("reads with %s", async (_what, headers, status) => {
+    const get = await send("/r2/cond/read", { headers: headers() });
+    const head = await send("/r2/cond/read", { method: "HEAD", headers: headers() });
+    const range = await send("/r2/cond/read", { headers: { ...headers(), Range: "bytes=0-0" } });
+
+    expect([get.status, head.status]).toEqual([status, status]);
+    expect(range.status).toBe(status === 200 ? 206 : status);
+    expect(get.headers.get("ETag")).toBe(etag);
+    if (status === 304) {
+      expect(await get.text()).toBe("");
+      expect(get.headers.get("Cache-Control")).toBe("max-age=5");
+      expect(get.headers.has("Content-Type")).toBe(false);
+    }
+  });
+
+  it("creates only if absent", async () => {
+    const first = await put("/r2/cond/create", "1", { "If-None-Match": "*" });
+    const second = await put("/r2/cond/create", "2", { "If-None-Match": "*" });
+
+    const { etag: actual } = await first.json<ObjectInfo>();
+    expect(first.status).toBe(200);
+    expect(await failure(second)).toEqual({
+      status: 412,
+      code: ErrorCode.Conflict,
+      data: { exists: true, etag: actual },
+    });
+    expect(await (await send("/r2/cond/create")).text()).toBe("1");
+  });
+
+  it("replaces only what is there, and unchanged", async () => {
+    const absent = await failure(await put("/r2/cond/replace", "0", { "If-Match": "*" }));
+    const { etag: first } = await stored("/r2/cond/replace", "1");
+    const replaced = await put("/r2/cond/replace", "2", { "If-Match": `"other", "${first}"` });
+    const dated = await put("/r2/cond/replace", "2", {
+      "If-Unmodified-Since": new Date((await env.BUCKET.head("cond/replace"))?.uploaded ?? 0).toUTCString(),
+    });
+    const stale = await failure(await put("/r2/cond/replace", "3", { "If-Match": `"${first}"` }));
+    const old = await failure(await put("/r2/cond/replace", "3", { "If-Unmodified-Since": before }));
+
+    expect([absent.status, absent.data]).toEqual([412, { exists: false }]);
+    expect(replaced.status).toBe(200);
+    expect(dated.status).toBe(200);
+    expect(stale.status).toBe(412);
+    expect(old.status).toBe(412);
+    expect(await (await send("/r2/cond/replace")).text()).toBe("2");
+  });
+
+  it("lets exactly one of many puts win for each tag", async () => {
+    let { etag: current } = await stored("/r2/cond/race", "start");
+
+    for (let round = 0; round < 5; round += 1) {
+      const expected = current;
+      const responses = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => put("/r2/cond/race", `${round}-${n}`, { "If-Match": `"${expected}"` })),
+      );
+
+      expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+        200,
+        ...Array.from({ length: 9 }, () => 412),
+      ]);
+      current = (await env.BUCKET.head("cond/race"))?.etag ?? "";
+      expect(current).not.toBe(expected);
+    }
+  });
+});
+
+describe("ranges", () => {
+  let etag: string;
+
+  beforeAll(async () => {
+    ({ etag } = await stored("/r2/range/ten", "0123456789"));
+    await stored("/r2/range/nothing", "");
+  });
+
+  it.each([
+    ["bytes=0-3", "0123", "bytes 0-3/10"],
+    ["bytes=4-4", "4", "bytes 4-4/10"],
+    ["bytes=7-", "789", "bytes 7-9/10"],
+    ["bytes=8-99", "89", "bytes 8-9/10"],
+    ["bytes=-2", "89", "bytes 8-9/10"],
+    ["bytes=-99", "0123456789", "bytes 0-9/10"],
+  ])("answers %s with 206", async (range, body, contentRange) => {
+    const response = await send("/r2/range/ten", { headers: { Range: range } });
+
+    expect(response.status).toBe(206);
+    expect(response.headers.get("Content-Range")).toBe(contentRange);
+    expect(response.headers.get("Content-Length")).toBe(String(body.length));
+    expect(await response.text()).toBe(body);
+  });
+
+  it.each([
+    ["ten", "bytes=10-", 10],
+    ["ten", "bytes=50-60", 10],
+    ["ten", "bytes=-0", 10],
+    ["nothing", "bytes=0-", 0],
+    ["nothing", "bytes=-5", 0],
+  ])("answers 416 to %s %s", async (name, range, size) => {
+    const response = await send(`/r2/range/${name}`, { headers: { Range: range } });
+
+    expect(response.headers.get("Content-Range")).toBe(`bytes */${size}`);
+    expect(await failure(response)).toMatchObject({ status: 416, code: ErrorCode.InvalidParams });
+  });
+
+  it.each(["bytes=0-1,3-4", "lines=0-1", "bytes=5-2", "bytes=a-b", "bytes=-", "bytes=0-1x", ""])(
+    "ignores %j, which is not one range",
+    async (range) => {
+      const response = await send("/r2/range/ten", { headers: { Range: range } });
+
+      expect(response.status).toBe(200);
+      expect(await response.text()).toBe("0123456789");
+    },
+  );
+
+  it("answers a range only of the version that If-Range names", async () => {
+    const same = await send("/r2/range/ten", { headers: { Range: "bytes=0-3", "If-Range": `"${etag}"` } });
+    const other = await send("/r2/range/ten", { headers: { Range: "bytes=0-3", "If-Range": '"other"' } });
+    const weak = await send("/r2/range/ten", { headers: { Range: "bytes=0-3", "If-Range": `W/"${etag}"` } });
+
+    expect([same.status, await same.text()]).toEqual([206, "0123"]);
+    expect([other.status, await other.text()]).toEqual([200, "0123456789"]);
+    expect(weak.status).toBe(200);
+  });
+
+  it("does not take a range of a put", async () => {
+    const response = await put("/r2/range/put", "x", { "Content-Range": "bytes 0-0/2" });
+
+    expect((await failure(response)).status).toBe(400);
+    expect(await keysOf("range/put")).toEqual([]);
+  });
+});
+
+describe("what a browser may run", () => {
+  it.each([
+    ["text/html", "attachment"],
+    ["TEXT/HTML; charset=utf-8", "attachment"],
+    ["image/svg+xml", "attachment"],
+    ["application/xml", "attachment"],
+    ["application/xhtml+xml", "attachment"],
+    ["text/javascript", "attachment"],
+    ["application/pdf", "attachment"],
+    ["multipart/related", "attachment"],
+    ["text/plain", null],
+    ["application/json", null],
+    ["image/png", null],
+    ["video/mp4", null],
+  ])("serves %s with the disposition %s", async (type, expected) => {
+    await stored("/r2/run/it", "<script>alert(1)</script>", { "Content-Type": type });
+
+    const response = await send("/r2/run/it");
+
+    expect(response.headers.get("Content-Type")).toBe(type);
+    expect(response.headers.get("Content-Disposition")).toBe(expected);
+    expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+  });
+
+  it("is for download whatever disposition was put, under the name that was", async () => {
+    await stored("/r2/run/inline", "<p>", {
+      "Content-Type": "text/html",
+      "Content-Disposition": 'inline; filename="page.html"',
+    });
+
+    const response = await send("/r2/run/inline");
+
+    expect(response.headers.get("Content-Disposition")).toBe('attachment; filename="page.html"');
+  });
+});
+
+describe("the listing", () => {
+  beforeAll(async () => {
+    for (const name of ["a", "b/1", "b/2", "c"]) {
+      await stored(`/r2/listing/${name}`, name, { "X-Object-Meta-Name": "it" });
+    }
+  });
+
+  it("goes by prefix, delimiter, limit and cursor", async () => {
+    const whole = await (await send("/r2?prefix=listing%2F")).json<ListObjectsResult>();
+    const folders = await (await send("/r2?prefix=listing/&delimiter=/")).json<ListObjectsResult>();
+    const first = await (await send("/r2?prefix=listing/&limit=3")).json<ListObjectsResult>();
+    const rest = await (
+      await send(`/r2?prefix=listing/&cursor=${encodeURIComponent(first.cursor ?? "")}`)
+    ).json<ListObjectsResult>();
+
+    expect(whole.objects.map(({ key }) => key)).toEqual(["listing/a", "listing/b/1", "listing/b/2", "listing/c"]);
+    expect(whole.objects[0]).toMatchObject({ size: 1, metadata: { name: "it" } });
+    expect(folders.prefixes).toEqual(["listing/b/"]);
+    expect(folders.objects.map(({ key }) => key)).toEqual(["listing/a", "listing/c"]);
+    expect([...first.objects, ...rest.objects]).toEqual(whole.objects);
+    expect(rest).not.toHaveProperty("cursor");
+  });
+
+  it.each(["?limit=0", "?limit=x", "?limit=1001", "?colour=blue", "?prefix=a&prefix=b", "?delimiter="])(
+    "answers 400 to %s",
+    async (query) => {
+      expect(await failure(await send(`/r2${query}`))).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
+    },
+  );
+
+  it("is for GET only", async () => {
+    expect((await failure(await send("/r2", { method: "PUT", body: "x" }))).status).toBe(405);
+  });
+});
+
+describe("hostile requests", () => {
+  it.each([
+    ["%00"],
+    ["a%0D%0Ab"],
+    ["a%0d%0aX-Evil:%201"],
+    ["%7F"],
+    ["%C2%85"],
+    [""],
+    ["k".repeat(1_025)],
+    ["%C3%A9".repeat(513)],
+    ["a//b"],
+    ["/a"],
+    ["a/"],
+    ["a%2F%2Fb"],
+    ["..%2Fx"],
+    ["a%2F..%2Fb"],
+    ["%2e%2e%2fx"],
+    ["%"],
+    ["%zz"],
+    ["%ff"],
+    ["%ED%A0%80"],
+    ["a?b"],
+  ])("refuses the key %j with 400 and leaves the bucket as it is", async (key) => {
+    const before = await keysOf();
+
+    for (const method of ["GET", "PUT", "POST", "DELETE"]) {
+      const body = method === "PUT" || method === "POST" ? { body: "hostile" } : {};
+      const response = await send(`/r2/${key}`, { method, ...body });
+      expect(await failure(response)).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
+    }
+    expect((await send(`/r2/${key}`, { method: "HEAD" })).status).toBe(400);
+    expect(await keysOf()).toEqual(before);
+  });
+
+  it("decodes a key once", async () => {
+    const info = await stored("/r2/twice/%252e%252e%252Fx", "literal");
+
+    expect(info.key).toBe("twice/%2e%2e%2Fx");
+    expect(await keysOf("twice/")).toEqual(["twice/%2e%2e%2Fx"]);
+  });
+
+  it.each([
+    ["Content-Type", "html"],
+    ["Content-Type", "text/html; é"],
+    ["Content-Type", `text/${"x".repeat(300)}`],
+    ["Content-Disposition", "attachment; filename=é.txt"],
+    ["Cache-Control", "x".repeat(2_000)],
+    ["Expires", "soon"],
+    ["X-Object-Meta-A.B", "a name with a dot"],
+    ["X-Object-Meta-", "no name"],
+    ["X-Object-Meta-constructor", "lost in a record"],
+    ["X-Object-Meta-__proto__", "lost in a record"],
+    ["X-Object-Meta-A", "%0d%0aX-Evil: 1"],
+    ["X-Object-Meta-A", "%"],
+    ["X-Object-Meta-A", "x".repeat(5_000)],
+    ["If-Match", "unquoted"],
+    ["If-Match", '"open'],
+    ["If-None-Match", '"a" "b"'],
+    ["Content-Digest", "md5=:AAAA:"],
+  ])("refuses a put with %s: %s and leaves the bucket as it is", async (name, value) => {
+    const response = await put("/r2/hostile/header", "x", { [name]: value });
+
+    expect(await failure(response)).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
+    expect(await keysOf("hostile/")).toEqual([]);
+  });
+
+  it("serves an object whose metadata came from elsewhere and fits no header", async () => {
+    await env.BUCKET.put("elsewhere", "x", {
+      httpMetadata: { contentType: "text/plain\r\nX-Evil: 1", contentLanguage: "é\n" },
+      customMetadata: { "no name": "x", fine: "a\r\nb" },
+    });
+
+    const response = await send("/r2/elsewhere");
+
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toBe("application/octet-stream");
+    expect(response.headers.has("X-Evil")).toBe(false);
+    expect(response.headers.get("X-Object-Meta-Fine")).toBe("a%0D%0Ab");
+  });
+});
+
+it("says what to use instead of a POST /rpc larger than a frame", async () => {
+  const response = await send("/rpc", { method: "POST", body: "x".repeat(LIMITS.frameBytes + 1) });
+
+  expect(await failure(response)).toEqual({
+    status: 413,
+    code: ErrorCode.TooLarge,
+    data: { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame },
+  });
+});

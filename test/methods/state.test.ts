@@ -1,0 +1,160 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+
+import { ErrorCode } from "../../rpc/index.ts";
+import { connect } from "../client.ts";
+import type { TestClient } from "../client.ts";
+
+it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\ud800" }])(
+  "keeps a state of any kind: %j",
+  async (state) => {
+    const client = await connect();
+    const stream = `kinds-${crypto.randomUUID()}`;
+
+    const put = await client.call("putState", { stream, state });
+
+    expect(put).toEqual({ revision: 1 });
+    expect(await client.call("getState", { stream })).toEqual({ state, revision: 1 });
+  },
+);
+
+it("keeps the state through an eviction", async () => {
+  const client = await connect();
+  const stream = "evicted";
+  await client.call("putState", { stream, state: "a" });
+  await client.call("putState", { stream, state: "b" });
+
+  await evictDurableObject(env.STREAM.getByName(stream));
+
+  expect(await client.call("getState", { stream })).toEqual({ state: "b", revision: 2 });
+  expect(await client.call("putState", { stream, state: "c", expectedRevision: 2 })).toEqual({ revision: 3 });
+});
+
+it("replaces the state only at the revision that is expected, and says which there is", async () => {
+  const client = await connect();
+  const stream = "expected";
+  await client.call("putState", { stream, state: "a", expectedRevision: 0 });
+
+  const conflict = await client.callError("putState", { stream, state: "b", expectedRevision: 0 });
+  const put = await client.call("putState", { stream, state: "c", expectedRevision: 1 });
+
+  expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 1 } });
+  expect(put).toEqual({ revision: 2 });
+  expect(await client.call("getState", { stream })).toEqual({ state: "c", revision: 2 });
+});
+
+it("makes no stream by a put that is refused", async () => {
+  const client = await connect();
+
+  const conflict = await client.callError("putState", { stream: "refused", state: 1, expectedRevision: 3 });
+
+  expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 0 } });
+  expect(await env.STREAM.getByName("refused").info()).toBeUndefined();
+});
+
+it("loses no update of many clients that add to it by compare and swap", { timeout: 30_000 }, async () => {
+  const stream = "counter";
+  const add = async (client: TestClient) => {
+    for (;;) {
+      const { state, revision } = await client.call("getState", { stream });
+      const next = { stream, state: Number(state) + 1, expectedRevision: revision };
+      const put = await client.request("putState", next);
+      if (put.error === undefined) {
+        return;
+      }
+      expect(put.error.code).toBe(ErrorCode.Conflict);
+    }
+  };
+
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const client = await connect();
+      for (let round = 0; round < 10; round += 1) {
+        await add(client);
+      }
+    }),
+  );
+
+  const client = await connect();
+  expect(await client.call("getState", { stream })).toEqual({ state: 80, revision: 80 });
+});
+
+describe("checkpoint", () => {
+  it("replaces the state and deletes what it covers", async () => {
+    const stream = "covered";
+    const client = await published(stream, 5);
+
+    const result = await client.call("checkpoint", { stream, state: { rows: 3 }, through: 3, expectedRevision: 0 });
+
+    const { messages } = await client.call("getMessages", { stream });
+    expect(result).toEqual({ revision: 1, deleted: 3, firstSequence: 4 });
+    expect(await client.call("getState", { stream })).toEqual({ state: { rows: 3 }, revision: 1 });
+    expect(messages.map(({ sequence }) => sequence)).toEqual([4, 5]);
+  });
+
+  it("may cover nothing, and everything", async () => {
+    const stream = "nothing-and-everything";
+    const client = await published(stream, 2);
+
+    const nothing = await client.call("checkpoint", { stream, state: 1, through: 0 });
+    const everything = await client.call("checkpoint", { stream, state: 2, through: 2 });
+
+    expect(nothing).toEqual({ revision: 1, deleted: 0, firstSequence: 1 });
+    expect(everything).toEqual({ revision: 2, deleted: 2, firstSequence: 3 });
+  });
+
+  it("does neither when the revision is another", async () => {
+    const stream = "other-revision";
+    const client = await published(stream, 3);
+
+    const conflict = await client.callError("checkpoint", { stream, state: 1, through: 3, expectedRevision: 7 });
+
+    expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 0 } });
+    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
+  });
+
+  it("does neither beyond the end of the stream", async () => {
+    const stream = "beyond";
+    const client = await published(stream, 3);
+
+    const conflict = await client.callError("checkpoint", { stream, state: 1, through: 4 });
+    const unused = await client.callError("checkpoint", { stream: "beyond-unused", state: 1, through: 1 });
+
+    expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 3 } });
+    expect(unused).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 0 } });
+    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
+    expect(await env.STREAM.getByName("beyond-unused").info()).toBeUndefined();
+  });
+
+  it("does neither when it fails half way", async () => {
+    const stream = "half-way";
+    const client = await published(stream, 3);
+    const stub = env.STREAM.getByName(stream);
+    await runInDurableObject(stub, (_instance, { storage }) => {
+      storage.sql.exec("CREATE TRIGGER fault BEFORE DELETE ON batches BEGIN SELECT RAISE(ABORT, 'injected'); END");
+    });
+
+    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const failed = await client.callError("checkpoint", { stream, state: "half", through: 3 });
+    log.mockRestore();
+
+    await runInDurableObject(stub, (_instance, { storage }) => {
+      storage.sql.exec("DROP TRIGGER fault");
+    });
+    const { messages } = await client.call("getMessages", { stream });
+    expect(failed.code).toBe(ErrorCode.InternalError);
+    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(messages).toHaveLength(3);
+    expect(await client.call("checkpoint", { stream, state: "whole", through: 3 })).toMatchObject({ revision: 1 });
+  });
+});
+
+async function published(stream: string, count: number): Promise<TestClient> {
+  const client = await connect();
+  const messages = Array.from({ length: count }, (_, index) => ({ data: index + 1 }));
+  await client.call("publishBatch", { stream, messages });
+  return client;
+}

@@ -1,0 +1,391 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+
+import { ErrorCode } from "../../rpc/index.ts";
+import { CallError, connect } from "../client.ts";
+import type { TestClient } from "../client.ts";
+import { evict } from "../objects.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("getStreamInfo", () => {
+  it("tells what is known of a stream", async () => {
+    const client = await connect();
+    const stream = "known";
+    const { epoch, publishedAt } = await client.call("publish", { stream, data: "abc" });
+    await client.call("putState", { stream, state: {} });
+    await client.call("publishBatch", { stream, messages: [{ data: 1 }, { data: 2 }] });
+    await client.call("deleteMessages", { stream, through: 1 });
+
+    const info = await client.call("getStreamInfo", { stream });
+
+    expect(info).toEqual({
+      stream,
+      epoch,
+      createdAt: publishedAt,
+      config: { discard: "old", duplicateWindowMs: 120_000 },
+      firstSequence: 2,
+      lastSequence: 3,
+      messages: 2,
+      bytes: expect.any(Number),
+      stateRevision: 1,
+      consumers: 0,
+      gateways: 0,
+    });
+  });
+
+  it("counts the gateways that are pushed to", async () => {
+    const client = await connect();
+    await client.call("subscribe", { stream: "pushed" });
+
+    const info = await client.call("getStreamInfo", { stream: "pushed" });
+
+    expect(info.gateways).toBe(1);
+  });
+});
+
+it("makes nothing by looking at a stream that was never used", async () => {
+  const client = await connect();
+  const stream = "looked-at";
+
+  const errors = [
+    await client.callError("getStreamInfo", { stream }),
+    await client.callError("getMessages", { stream }),
+    await client.callError("deleteMessages", { stream, through: 1 }),
+  ];
+  const state = await client.call("getState", { stream });
+  const deleted = await client.call("deleteStream", { stream });
+
+  expect(errors.map(({ code, data }) => ({ code, data }))).toEqual(
+    errors.map(() => ({ code: ErrorCode.NotFound, data: { what: "stream" } })),
+  );
+  expect(state).toEqual({ state: null, revision: 0 });
+  expect(deleted).toEqual({ deleted: false });
+  expect(await tablesOf(stream)).toEqual([]);
+});
+
+describe("configureStream", () => {
+  it("makes the stream, and answers the whole config", async () => {
+    const client = await connect();
+    const stream = "configured";
+
+    const set = await client.call("configureStream", { stream, maxMessages: 10, discard: "new" });
+    const more = await client.call("configureStream", { stream, maxAgeMs: 60_000, duplicateWindowMs: 1_000 });
+    const { config, lastSequence } = await client.call("getStreamInfo", { stream });
+
+    expect(set).toEqual({ maxMessages: 10, discard: "new", duplicateWindowMs: 120_000 });
+    expect(more).toEqual({ maxMessages: 10, maxAgeMs: 60_000, discard: "new", duplicateWindowMs: 1_000 });
+    expect(config).toEqual(more);
+    expect(lastSequence).toBe(0);
+  });
+
+  it("puts a field back to its default by null", async () => {
+    const client = await connect();
+    const stream = "cleared";
+    await client.call("configureStream", {
+      stream,
+      maxAgeMs: 1,
+      maxMessages: 1,
+      maxBytes: 1,
+      discard: "new",
+      duplicateWindowMs: 100,
+    });
+
+    const cleared = await client.call("configureStream", {
+      stream,
+      maxAgeMs: null,
+      maxMessages: null,
+      maxBytes: null,
+      discard: null,
+      duplicateWindowMs: null,
+    });
+
+    expect(cleared).toEqual({ discard: "old", duplicateWindowMs: 120_000 });
+  });
+
+  it.each<object>([
+    { maxAgeMs: 0 },
+    { maxMessages: 0 },
+    { maxMessages: 1.5 },
+    { maxBytes: 9_000_000_001 },
+    { discard: "newest" },
+    { duplicateWindowMs: 99 },
+    { duplicateWindowMs: 86_400_001 },
+    { maxMesages: 1 },
+  ])("refuses %j and changes nothing", async (params) => {
+    const client = await connect();
+
+    const error = await client.callError("configureStream", { stream: "misconfigured", ...params });
+
+    expect(error.code).toBe(ErrorCode.InvalidParams);
+    expect(await tablesOf("misconfigured")).toEqual([]);
+  });
+});
+
+describe("retention", () => {
+  it("keeps the last maxMessages", async () => {
+    const client = await connect();
+    const stream = "count";
+    await client.call("configureStream", { stream, maxMessages: 3 });
+
+    await publishEach(client, stream, [1, 2, 3, 4]);
+    await client.call("publishBatch", { stream, messages: [{ data: 5 }, { data: 6 }] });
+
+    expect(await kept(client, stream)).toEqual([4, 5, 6]);
+    expect(await client.call("getStreamInfo", { stream })).toMatchObject({
+      firstSequence: 4,
+      lastSequence: 6,
+      messages: 3,
+    });
+  });
+
+  it("drops at once what a new config does not keep, and brings nothing back with a wider one", async () => {
+    const client = await connect();
+    const stream = "narrowed";
+    await client.call("publishBatch", { stream, messages: [1, 2, 3, 4, 5].map((data) => ({ data })) });
+
+    await client.call("configureStream", { stream, maxMessages: 2 });
+    const narrow = await kept(client, stream);
+    await client.call("configureStream", { stream, maxMessages: null });
+    const wide = await kept(client, stream);
+    await evict(env.STREAM.getByName(stream));
+
+    expect([narrow, wide, await kept(client, stream)]).toEqual([
+      [4, 5],
+      [4, 5],
+      [4, 5],
+    ]);
+  });
+
+  it("drops messages older than maxAgeMs, for a reader at once and from the disk by an alarm", async () => {
+    const client = await connect();
+    const stream = "age";
+    await client.call("configureStream", { stream, maxAgeMs: 60_000 });
+    const { publishedAt } = await client.call("publish", { stream, data: "old" });
+    vi.setSystemTime(publishedAt + 30_000);
+    await client.call("publish", { stream, data: "young" });
+
+    vi.setSystemTime(publishedAt + 61_000);
+    const afterFirst = await kept(client, stream);
+    vi.setSystemTime(publishedAt + 120_000);
+    const ran = await runDurableObjectAlarm(env.STREAM.getByName(stream));
+    const rows = await runInDurableObject(
+      env.STREAM.getByName(stream),
+      (_instance, { storage }) => storage.sql.exec("SELECT first_sequence FROM batches").toArray().length,
+    );
+    const next = await client.call("publish", { stream, data: "next" });
+
+    expect(afterFirst).toEqual(["young"]);
+    expect([ran, rows]).toEqual([true, 0]);
+    expect(next.sequence).toBe(3);
+  });
+
+  it("keeps at most maxBytes, dropping whole batches", async () => {
+    const client = await connect();
+    const stream = "bytes";
+    await client.call("configureStream", { stream, maxBytes: 3_500 });
+
+    await publishEach(
+      client,
+      stream,
+      ["a", "b", "c", "d", "e"].map((letter) => letter.repeat(1_000)),
+    );
+
+    const info = await client.call("getStreamInfo", { stream });
+    expect(info).toMatchObject({ firstSequence: 3, lastSequence: 5, messages: 3 });
+    expect(info.bytes).toBeLessThanOrEqual(3_500);
+  });
+
+  it("refuses the new instead of dropping the old with discard new", async () => {
+    const client = await connect();
+    const stream = "discard-new";
+    await client.call("configureStream", { stream, maxMessages: 2, discard: "new" });
+    await publishEach(client, stream, [1, 2]);
+
+    const refused = await client.callError("publish", { stream, data: 3 });
+    await client.call("deleteMessages", { stream, through: 1 });
+    const stored = await client.call("publish", { stream, data: 3 });
+
+    expect(refused).toMatchObject({ code: ErrorCode.LimitReached, data: { what: "maxMessages", limit: 2 } });
+    expect(stored.sequence).toBe(3);
+    expect(await kept(client, stream)).toEqual([2, 3]);
+  });
+
+  it("counts what one commit adds up to with discard new", async () => {
+    const client = await connect();
+    const stream = "discard-new-at-once";
+    await client.call("configureStream", { stream, maxMessages: 2, discard: "new" });
+
+    const answers = await client.exchange(
+      JSON.stringify([1, 2, 3].map((id) => ({ jsonrpc: "2.0", id, method: "publish", params: { stream, data: id } }))),
+    );
+
+    expect(answers).toMatchObject([
+      { result: { sequence: 1 } },
+      { result: { sequence: 2 } },
+      { error: { code: ErrorCode.LimitReached, data: { what: "maxMessages", limit: 2 } } },
+    ]);
+  });
+
+  it("refuses by bytes too with discard new", async () => {
+    const client = await connect();
+    const stream = "discard-new-bytes";
+    await client.call("configureStream", { stream, maxBytes: 2_500, discard: "new" });
+    const data = "x".repeat(1_000);
+    await publishEach(client, stream, [data, data]);
+
+    const refused = await client.callError("publish", { stream, data });
+
+    expect(refused).toMatchObject({ code: ErrorCode.LimitReached, data: { what: "maxBytes", limit: 2_500 } });
+    expect((await client.call("getStreamInfo", { stream })).messages).toBe(2);
+  });
+
+  it("refuses a message that alone is more than maxBytes, and drops nothing for it", async () => {
+    const client = await connect();
+    const stream = "more-than-all";
+    await client.call("configureStream", { stream, maxBytes: 500 });
+    await client.call("publish", { stream, data: "small" });
+
+    const refused = await client.callError("publish", { stream, data: "x".repeat(1_000) });
+
+    expect(refused).toMatchObject({ code: ErrorCode.LimitReached, data: { what: "maxBytes", limit: 500 } });
+    expect(await kept(client, stream)).toEqual(["small"]);
+  });
+});
+
+describe("deleteStream", () => {
+  it("deletes all a stream holds; made again it is another, and starts at 1", async () => {
+    const client = await connect();
+    const stream = "reborn";
+    const before = await client.call("publish", { stream, data: 1, id: "same" });
+    await client.call("putState", { stream, state: "kept?" });
+    await client.call("configureStream", { stream, maxMessages: 5 });
+
+    const deleted = await client.call("deleteStream", { stream });
+    const gone = await client.callError("getStreamInfo", { stream });
+    const tables = await tablesOf(stream);
+    const state = await client.call("getState", { stream });
+    const after = await client.call("publish", { stream, data: 1, id: "same" });
+    const { config } = await client.call("getStreamInfo", { stream });
+
+    expect(deleted).toEqual({ deleted: true });
+    expect(gone.code).toBe(ErrorCode.NotFound);
+    expect(tables).toEqual([]);
+    expect(state).toEqual({ state: null, revision: 0 });
+    expect(after).toMatchObject({ sequence: 1, duplicate: false });
+    expect(after.epoch).not.toBe(before.epoch);
+    expect(config).toEqual({ discard: "old", duplicateWindowMs: 120_000 });
+  });
+
+  it("never takes a position of one life for one of another", async () => {
+    const client = await connect();
+    const stream = "epochs";
+    const { epoch: old } = await client.call("publish", { stream, data: 1 });
+    await client.call("deleteStream", { stream });
+    const { epoch } = await client.call("publish", { stream, data: 1 });
+
+    const read = await client.callError("getMessages", { stream, from: { sequence: 1 }, epoch: old });
+    const followed = await client.callError("subscribe", { stream, from: { sequence: 1 }, epoch: old });
+
+    expect(read).toMatchObject({ code: ErrorCode.EpochChanged, data: { epoch } });
+    expect(followed).toMatchObject({ code: ErrorCode.EpochChanged, data: { epoch } });
+  });
+
+  it("does not make a stream of the epoch that a subscriber asks for in vain", async () => {
+    const client = await connect();
+
+    const error = await client.callError("subscribe", { stream: "no-such-life", epoch: "old" });
+
+    expect(error.code).toBe(ErrorCode.NotFound);
+    expect(await tablesOf("no-such-life")).toEqual([]);
+  });
+
+  it("ends the subscriptions and says why", async () => {
+    const client = await connect();
+    const stream = "ended";
+    const { subscription } = await client.call("subscribe", { stream });
+
+    await client.call("deleteStream", { stream });
+
+    const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
+    expect(closed).toEqual({ subscription, reason: "streamDeleted" });
+  });
+});
+
+describe("a full stream", () => {
+  /** The tests' MAX_STREAM_BYTES is 8 MiB. */
+  const data = "x".repeat(200_000);
+
+  async function fill(client: TestClient, stream: string): Promise<CallError> {
+    for (let sent = 0; sent < 60; sent += 1) {
+      const outcome = await client.call("publish", { stream, data }).catch((error: unknown) => error);
+      if (outcome instanceof CallError) {
+        return outcome;
+      }
+    }
+    throw new Error("the stream was never full");
+  }
+
+  it("refuses what is published, and still reads, trims, checkpoints and acks", async () => {
+    const client = await connect();
+    const stream = "full";
+    const { subscription } = await client.call("subscribe", { stream, maxInFlight: 1 });
+
+    const full = await fill(client, stream);
+
+    const info = await client.call("getStreamInfo", { stream });
+    expect(full.code).toBe(ErrorCode.StorageFull);
+    expect(info.bytes).toBeGreaterThan(6_000_000);
+    expect(info.bytes).toBeLessThanOrEqual(8_388_608);
+    expect((await client.call("getMessages", { stream, limit: 1 })).messages).toHaveLength(1);
+    expect(await client.call("putState", { stream, state: "still" })).toEqual({ revision: 1 });
+    await client.untilMessages(1);
+    expect(await client.call("ack", { subscription, through: 1 })).toEqual({});
+    expect(await client.call("deleteMessages", { stream, sequences: [2] })).toMatchObject({ deleted: 1 });
+    expect(await client.call("checkpoint", { stream, state: "trimmed", through: 20 })).toMatchObject({ deleted: 19 });
+    expect(await client.call("publish", { stream, data })).toMatchObject({ sequence: info.lastSequence + 1 });
+  });
+
+  it("stores what fits of one commit and refuses the rest, message by message", async () => {
+    const client = await connect();
+    const stream = "full-in-one-go";
+    await fill(client, stream);
+    const { lastSequence } = await client.call("deleteMessages", { stream, through: 2 });
+
+    const answers = await client.exchange(
+      JSON.stringify(
+        Array.from({ length: 4 }, (_, id) => ({ jsonrpc: "2.0", id, method: "publish", params: { stream, data } })),
+      ),
+    );
+
+    expect(answers).toMatchObject([
+      { result: { sequence: lastSequence + 1 } },
+      { result: { sequence: lastSequence + 2 } },
+      { error: { code: ErrorCode.StorageFull } },
+      { error: { code: ErrorCode.StorageFull } },
+    ]);
+  });
+});
+
+async function publishEach(client: TestClient, stream: string, data: unknown[]): Promise<void> {
+  for (const each of data) {
+    await client.call("publish", { stream, data: each });
+  }
+}
+
+async function kept(client: TestClient, stream: string): Promise<unknown[]> {
+  const { messages } = await client.call("getMessages", { stream });
+  return messages.map((message) => message.data);
+}
+
+function tablesOf(stream: string): Promise<unknown[]> {
+  return runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) =>
+    storage.sql
+      .exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")
+      .toArray()
+      .map(({ name }) => name),
+  );
+}

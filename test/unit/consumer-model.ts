@@ -1,0 +1,289 @@
+import { MAX_UNSETTLED_MESSAGES } from "../../src/stream/cursor-types.ts";
+import type {
+  CursorConfig,
+  DeadLetter,
+  Delivery,
+  LogPage,
+  LostMessages,
+  NakRequest,
+  TermRequest,
+} from "../../src/stream/cursor-types.ts";
+
+/** `skipped`: the consumer was made, or sought, beyond it. */
+type State = "new" | "inFlight" | "waiting" | "settled" | "dead" | "lost" | "skipped";
+
+export type ModelMessage = {
+  readonly sequence: number;
+  readonly matches: boolean;
+  exists: boolean;
+  state: State;
+  dueAt: number;
+  deliveries: number;
+  /** Whom it was given to and who did not give it back; in flight, the last one has it. */
+  holders: string[];
+  deadLetter: DeadLetter | undefined;
+};
+
+/**
+ * A consumer and its stream as a table of every message ever published, searched from end to end for each question:
+ * slow, and too plain to be wrong in the same way as the cursor.
+ */
+export class ConsumerModel {
+  readonly #config: CursorConfig;
+  readonly messages: ModelMessage[] = [];
+  nextSequence = 1;
+  paused = false;
+  lost: LostMessages | undefined;
+
+  constructor(config: CursorConfig) {
+    this.#config = config;
+  }
+
+  get lastSequence(): number {
+    return this.messages.length;
+  }
+
+  get unsettled(): ModelMessage[] {
+    return this.messages.filter(({ state }) => state === "inFlight" || state === "waiting");
+  }
+
+  get deadLetters(): DeadLetter[] {
+    return this.messages.flatMap(({ deadLetter }) => deadLetter ?? []);
+  }
+
+  get ackFloor(): number {
+    return Math.min(this.nextSequence, ...this.unsettled.map(({ sequence }) => sequence)) - 1;
+  }
+
+  in(state: State): ModelMessage[] {
+    return this.messages.filter((message) => message.state === state);
+  }
+
+  inFlightOf(holder: string): ModelMessage[] {
+    return this.in("inFlight").filter(({ holders }) => holders.at(-1) === holder);
+  }
+
+  publish(matches: boolean): void {
+    const sequence = this.lastSequence + 1;
+    const state = matches ? "new" : "skipped";
+    this.messages.push({
+      sequence,
+      matches,
+      exists: true,
+      state,
+      dueAt: 0,
+      deliveries: 0,
+      holders: [],
+      deadLetter: undefined,
+    });
+  }
+
+  /** What the owner reads from the log: so many sequences from where the cursor says. */
+  page(from: number, length: number): LogPage | undefined {
+    const through = Math.min(from + length - 1, this.lastSequence);
+    const inPage = this.messages.filter(({ sequence }) => sequence >= from && sequence <= through);
+    const sequences = inPage.filter(({ matches, exists }) => matches && exists).map(({ sequence }) => sequence);
+    return length === 0 ? undefined : { from, through, sequences };
+  }
+
+  /** In the order in which they may go out at this moment. */
+  due(nowMs: number): ModelMessage[] {
+    const waiting = this.in("waiting").filter(({ dueAt }) => dueAt <= nowMs);
+    if (this.#config.maxInFlight === 1) {
+      return waiting.filter((message) => message === this.unsettled[0]);
+    }
+    return waiting.toSorted((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
+  }
+
+  mayTakeNew(): boolean {
+    const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
+    const strictlyHeldBack = maxInFlight === 1 && this.unsettled.length > 0;
+    const hasRoom = this.in("inFlight").length < maxInFlight && this.unsettled.length < maxUnsettled;
+    return !this.paused && !strictlyHeldBack && hasRoom;
+  }
+
+  deliver(holder: string, options: { maxInFlight: number; limit: number; through: number; nowMs: number }): Delivery[] {
+    const { maxInFlight, limit, through, nowMs } = options;
+    const deliveries: Delivery[] = [];
+    const nextNew = (): ModelMessage | undefined => this.in("new").find(({ sequence }) => sequence <= through);
+    for (;;) {
+      const hasRoom =
+        deliveries.length < limit &&
+        this.inFlightOf(holder).length < maxInFlight &&
+        this.in("inFlight").length < this.#config.maxInFlight;
+      const due = this.due(nowMs)[0];
+      const message = due ?? (this.mayTakeNew() ? nextNew() : undefined);
+      if (this.paused || !hasRoom || message === undefined) {
+        break;
+      }
+      message.state = "inFlight";
+      message.dueAt = nowMs + this.#config.ackWaitMs;
+      message.deliveries++;
+      message.holders = [...message.holders.filter((name) => name !== holder), holder];
+      deliveries.push({ sequence: message.sequence, deliveryCount: message.deliveries });
+    }
+
+    this.nextSequence = Math.max(this.nextSequence, nextNew()?.sequence ?? through + 1);
+    return deliveries;
+  }
+
+  ack(sequences: readonly number[]): void {
+    for (const message of this.unsettled) {
+      if (sequences.includes(message.sequence)) {
+        message.state = "settled";
+      }
+    }
+  }
+
+  ackThrough(holder: string, through: number): void {
+    for (const message of this.unsettled) {
+      if (message.sequence <= through && message.holders.includes(holder)) {
+        message.state = "settled";
+      }
+    }
+  }
+
+  nak({ holder, sequences, delayMs, nowMs }: NakRequest): void {
+    for (const message of this.inFlightOf(holder)) {
+      if (sequences.includes(message.sequence)) {
+        message.holders.pop();
+        this.#retry(message, nowMs + (delayMs ?? this.#backoff(message)), nowMs);
+      }
+    }
+  }
+
+  term({ sequences, reason, nowMs }: TermRequest): void {
+    for (const message of this.unsettled) {
+      if (sequences.includes(message.sequence)) {
+        this.#die(message, reason ?? "term", nowMs);
+      }
+    }
+  }
+
+  working(holder: string, sequences: readonly number[], nowMs: number): void {
+    for (const message of this.inFlightOf(holder)) {
+      if (sequences.includes(message.sequence)) {
+        message.dueAt = nowMs + this.#config.ackWaitMs;
+      }
+    }
+  }
+
+  expire(nowMs: number): void {
+    for (const message of this.in("inFlight")) {
+      if (message.dueAt <= nowMs) {
+        this.#retry(message, message.dueAt + this.#backoff(message), nowMs);
+      }
+    }
+  }
+
+  release(holder: string, nowMs: number): void {
+    for (const message of this.inFlightOf(holder)) {
+      this.#retry(message, nowMs, nowMs);
+    }
+    for (const message of this.messages) {
+      message.holders = message.holders.filter((name) => name !== holder);
+    }
+  }
+
+  delete(sequences: readonly number[]): void {
+    for (const message of this.messages) {
+      if (message.exists && sequences.includes(message.sequence)) {
+        message.exists = false;
+        this.#lose(message);
+      }
+    }
+  }
+
+  trim(through: number): void {
+    this.delete(this.messages.map(({ sequence }) => sequence).filter((sequence) => sequence <= through));
+    this.nextSequence = Math.max(this.nextSequence, through + 1);
+  }
+
+  /** Also what a consumer is that was deleted and made again, but for what was lost. */
+  seek(nextSequence: number): void {
+    this.nextSequence = nextSequence;
+    for (const message of this.messages) {
+      if (message.sequence >= nextSequence) {
+        this.#forget(message, message.exists && message.matches ? "new" : "skipped");
+      } else if (message.state !== "settled" && message.state !== "dead") {
+        this.#forget(message, "skipped");
+      }
+    }
+  }
+
+  recreate(nextSequence: number): void {
+    for (const message of this.messages) {
+      this.#forget(message, "skipped");
+    }
+    this.lost = undefined;
+    this.paused = false;
+    this.seek(nextSequence);
+  }
+
+  requeue(sequences: readonly number[], nowMs: number): number[] {
+    const taken: number[] = [];
+    for (const sequence of sequences) {
+      const message = this.in("dead").find((dead) => dead.sequence === sequence);
+      if (message !== undefined && this.unsettled.length < (this.#config.maxUnsettled ?? MAX_UNSETTLED_MESSAGES)) {
+        this.#forget(message, "waiting");
+        message.dueAt = nowMs;
+        taken.push(sequence);
+      }
+    }
+    return taken;
+  }
+
+  nextDeadline(nowMs: number): number | undefined {
+    const deadlines = this.in("inFlight").map(({ dueAt }) => dueAt);
+    const isHeldBack = this.paused || this.#nextToWaitFor(nowMs) === undefined;
+    const redeliveries = isHeldBack ? [] : [this.#nextToWaitFor(nowMs) ?? 0];
+    const times = [...deadlines, ...redeliveries];
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** The redelivery time that is still ahead, unless a redelivery before it is only waiting for room. */
+  #nextToWaitFor(nowMs: number): number | undefined {
+    const isStrict = this.#config.maxInFlight === 1;
+    const candidates = isStrict ? this.unsettled.slice(0, 1) : this.unsettled;
+    const times = candidates.filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt);
+    const earliest = Math.min(...times);
+    return earliest > nowMs && earliest < Infinity ? earliest : undefined;
+  }
+
+  #backoff({ deliveries }: ModelMessage): number {
+    const { backoffMs } = this.#config;
+    return backoffMs[Math.min(deliveries, backoffMs.length) - 1] ?? 0;
+  }
+
+  #retry(message: ModelMessage, dueAt: number, nowMs: number): void {
+    if (message.deliveries === this.#config.maxDeliver) {
+      this.#die(message, "maxDeliver", nowMs);
+    } else {
+      message.state = "waiting";
+      message.dueAt = dueAt;
+    }
+  }
+
+  #die(message: ModelMessage, reason: string, nowMs: number): void {
+    const { sequence, deliveries } = message;
+    message.state = "dead";
+    message.deadLetter = { sequence, deliveries, reason, deadAt: nowMs };
+  }
+
+  #lose(message: ModelMessage): void {
+    if (message.state !== "new" && message.state !== "inFlight" && message.state !== "waiting") {
+      return;
+    }
+    const { sequence } = message;
+    const { from, to, total } = this.lost ?? { from: sequence, to: sequence, total: 0 };
+    message.state = "lost";
+    this.lost = { from: Math.min(from, sequence), to: Math.max(to, sequence), total: total + 1 };
+  }
+
+  #forget(message: ModelMessage, state: State): void {
+    message.state = state;
+    message.deliveries = 0;
+    message.holders = [];
+    message.deadLetter = undefined;
+  }
+}

@@ -1,0 +1,223 @@
+import { ConsumerCursor } from "../../src/stream/consumer-cursor.ts";
+import type { CursorConfig, DeadLetter, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
+import { unpackRuns } from "../../src/stream/stored-cursor.ts";
+import type { StoredCursor } from "../../src/stream/stored-cursor.ts";
+
+import { ConsumerModel } from "./consumer-model.ts";
+import type { ModelMessage } from "./consumer-model.ts";
+
+/** What every command is made of; each reads from it what it needs. */
+export type Parameters = {
+  readonly holder: string;
+  /** Choose among whatever there is to choose from, each modulo the number of choices. */
+  readonly picks: readonly number[];
+  readonly amount: number;
+};
+
+/**
+ * A cursor with its owner (the log, the dead letters, the stored row, the clock) beside the model, each command given
+ * to both. `check` compares all that can be asked of them, and `deliver` keeps a history of its own.
+ */
+export class ConsumerWorld {
+  readonly config: CursorConfig;
+  model: ConsumerModel;
+  cursor: ConsumerCursor;
+  nowMs = 1_000_000;
+  readonly #deadLetters = new Map<number, DeadLetter>();
+  /** Deliveries of what was handed out since it was last new, counted from 0 again when requeued. */
+  readonly #delivered = new Map<number, number>();
+  readonly #settled = new Set<number>();
+  #stored: string;
+  #storedVersion: number;
+
+  constructor(config: CursorConfig) {
+    this.config = config;
+    this.model = new ConsumerModel(config);
+    this.cursor = new ConsumerCursor(config, 1);
+    this.#stored = JSON.stringify(this.cursor.toStored());
+    this.#storedVersion = this.cursor.version;
+  }
+
+  pick(from: readonly ModelMessage[], picks: readonly number[]): number[] {
+    return picks.flatMap((pick) => from[pick % from.length]?.sequence ?? []);
+  }
+
+  /** One message for each pick; a quarter of them do not match. */
+  publish(picks: readonly number[]): void {
+    picks.forEach((pick) => this.model.publish(pick % 4 !== 3));
+  }
+
+  deliver(holder: string, options: { maxInFlight?: number; limit?: number; page: LogPage | undefined }): void {
+    const { maxInFlight = Infinity, limit = Infinity, page } = options;
+    const { nowMs } = this;
+    const expectedFirst = this.model.due(nowMs);
+    const deliveries = this.cursor.deliver({ holder, maxInFlight, limit, page, nowMs });
+    const expected = this.model.deliver(holder, { maxInFlight, limit, through: page?.through ?? 0, nowMs });
+
+    assertSame(deliveries, expected, "deliveries");
+    for (const [index, { sequence, deliveryCount }] of deliveries.entries()) {
+      const count = (this.#delivered.get(sequence) ?? 0) + 1;
+      this.#delivered.set(sequence, count);
+      assertSame(deliveryCount, count, `deliveryCount of ${sequence}`);
+      assert(count <= this.config.maxDeliver, `${sequence} is delivered more than maxDeliver times`);
+      assert(!this.#settled.has(sequence), `${sequence} is delivered again after it was settled`);
+      assert(index >= expectedFirst.length || expectedFirst.some((due) => due.sequence === sequence), "new before due");
+    }
+  }
+
+  /** Acks that count: what was handed out, or put back, and is not over yet. */
+  settle(sequences: readonly number[]): void {
+    const before = this.model.unsettled.map(({ sequence }) => sequence);
+    this.model.ack(sequences);
+    const settled = before.filter((sequence) => sequences.includes(sequence));
+    assertSame(this.cursor.ack(sequences), settled.length, "settled by ack");
+    settled.forEach((sequence) => this.#settled.add(sequence));
+  }
+
+  settleThrough(holder: string, through: number): void {
+    const before = this.model.in("settled").length;
+    this.model.ackThrough(holder, through);
+    const settled = this.model.in("settled");
+    assertSame(this.cursor.ackThrough(holder, through), settled.length - before, "settled by ackThrough");
+    settled.forEach(({ sequence }) => this.#settled.add(sequence));
+  }
+
+  bury(dead: readonly DeadLetter[]): void {
+    for (const letter of dead) {
+      assert(!this.#deadLetters.has(letter.sequence), `${letter.sequence} dies twice`);
+      this.#deadLetters.set(letter.sequence, letter);
+    }
+  }
+
+  retryDeadLetters(sequences: readonly number[]): void {
+    const existing = sequences.filter((sequence) => this.model.messages[sequence - 1]?.exists);
+    const taken = this.cursor.requeue(existing, this.nowMs);
+    assertSame(taken, this.model.requeue(existing, this.nowMs), "requeued");
+    taken.forEach((sequence) => {
+      this.#deadLetters.delete(sequence);
+      this.#delivered.set(sequence, 0);
+    });
+  }
+
+  trim(through: number): void {
+    const from = this.cursor.nextSequence;
+    const unread = this.model.in("new").filter(({ sequence }) => sequence >= from && sequence <= through);
+    this.model.trim(through);
+    this.cursor.trim(through, rangeOf(unread));
+  }
+
+  seek(nextSequence: number): void {
+    this.cursor.seek(nextSequence);
+    this.model.seek(nextSequence);
+    this.#forgetFrom(nextSequence);
+  }
+
+  recreate(nextSequence: number): void {
+    this.cursor = new ConsumerCursor(this.config, nextSequence);
+    this.model.recreate(nextSequence);
+    this.#forgetFrom(1);
+    this.#store();
+  }
+
+  /** From the row as last written, which is not after every command but after those that raised `version`. */
+  restart(): void {
+    const stored = JSON.parse(this.#stored) as StoredCursor;
+    this.cursor = ConsumerCursor.fromStored(this.config, stored);
+    this.model.nextSequence = stored.nextSequence;
+    this.#storedVersion = this.cursor.version;
+    assertSame(this.cursor.toStored(), stored, "stored again");
+  }
+
+  check(): void {
+    if (this.cursor.version !== this.#storedVersion) {
+      this.#store();
+    }
+
+    const { model, cursor, nowMs, config } = this;
+    const stored = cursor.toStored();
+    const { ackFloor, lost, paused, nextSequence } = model;
+    const inFlight = model.in("inFlight").length;
+    const waiting = model.in("waiting").length;
+    const redelivered = model.unsettled.filter(({ deliveries }) => deliveries > 1).length;
+    const room = paused ? 0 : config.maxInFlight - inFlight;
+    const due = model.due(nowMs).slice(0, room);
+
+    assertSame(cursor.info(), { ackFloor, inFlight, waiting, redelivered, paused, lost }, "info");
+    assertSame(unpackRuns(stored), model.unsettled.map(asUnsettled), "unsettled");
+    assertSame({ ...JSON.parse(this.#stored), nextSequence }, { ...stored, nextSequence }, "stored for this version");
+    assertSame(cursor.nextSequence, nextSequence, "nextSequence");
+    assertSame(cursor.nextDeadline(nowMs), model.nextDeadline(nowMs), "nextDeadline");
+    assertSame(
+      cursor.dueSequences(nowMs, Infinity),
+      due.map(({ sequence }) => sequence),
+      "dueSequences",
+    );
+    assertSame(cursor.mayTakeNew, model.mayTakeNew(), "mayTakeNew");
+    const deadLetters = [...this.#deadLetters.values()].toSorted((a, b) => a.sequence - b.sequence);
+    assertSame(deadLetters, model.deadLetters, "dead letters");
+    assert(inFlight <= config.maxInFlight, "more than maxInFlight in flight");
+    assert(inFlight + waiting <= (config.maxUnsettled ?? Infinity), "more than maxUnsettled");
+    assert(
+      model.in("new").every(({ sequence }) => sequence >= cursor.nextSequence),
+      "a new message is passed over",
+    );
+    for (const holder of HOLDERS) {
+      assertSame(cursor.inFlightOf(holder), model.inFlightOf(holder).length, `in flight of ${holder}`);
+    }
+  }
+
+  /** Lets time pass and acks everything until nothing more comes: then nothing may be left. */
+  drain(): void {
+    this.cursor.setPaused(false);
+    this.model.paused = false;
+    const left = (): ModelMessage[] => [...this.model.in("new"), ...this.model.unsettled];
+    for (let round = 0; left().length > 0; round++) {
+      assert(round < 1_000, `left after draining: ${JSON.stringify(left())}`);
+      this.bury(this.cursor.expire(this.nowMs));
+      this.model.expire(this.nowMs);
+      this.deliver("drain", { page: this.model.page(this.cursor.nextSequence, this.model.lastSequence) });
+      this.settle(this.model.inFlightOf("drain").map(({ sequence }) => sequence));
+      this.check();
+      this.nowMs = this.cursor.nextDeadline(this.nowMs) ?? this.nowMs;
+    }
+
+    for (const { sequence, state } of this.model.in("settled")) {
+      assert(this.#delivered.has(sequence), `${sequence} is ${state} and was never delivered`);
+    }
+  }
+
+  #forgetFrom(nextSequence: number): void {
+    for (const { sequence } of this.model.messages.slice(nextSequence - 1)) {
+      this.#deadLetters.delete(sequence);
+      this.#delivered.delete(sequence);
+      this.#settled.delete(sequence);
+    }
+  }
+
+  #store(): void {
+    this.#stored = JSON.stringify(this.cursor.toStored());
+    this.#storedVersion = this.cursor.version;
+  }
+}
+
+export const HOLDERS = ["a", "b", "c"] as const;
+
+function asUnsettled({ sequence, state, dueAt, deliveries, holders }: ModelMessage): object {
+  return { sequence, state, dueAt, deliveries, holders };
+}
+
+function rangeOf(messages: readonly ModelMessage[]): LostMessages | undefined {
+  const [first, last] = [messages.at(0), messages.at(-1)];
+  return first && last && { from: first.sequence, to: last.sequence, total: messages.length };
+}
+
+function assertSame(actual: unknown, expected: unknown, what: string): void {
+  const [actualText, expectedText] = [JSON.stringify(actual), JSON.stringify(expected)];
+  assert(actualText === expectedText, `${what}: ${actualText} instead of ${expectedText}`);
+}
+
+function assert(isTrue: boolean, what: string): asserts isTrue {
+  if (!isTrue) {
+    throw new Error(what);
+  }
+}

@@ -1,0 +1,92 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { ErrorCode } from "../../rpc/index.ts";
+import { isCall, readFrame } from "../../src/json-rpc/frame.ts";
+
+const call = fc.record(
+  {
+    jsonrpc: fc.constant("2.0" as const),
+    method: fc.string(),
+    params: fc.oneof(
+      fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })),
+      fc.array(fc.jsonValue({ maxDepth: 3 })),
+    ),
+    id: fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.string({ unit: "binary" }), fc.constant(null), fc.constant(1.5)),
+  },
+  { requiredKeys: ["jsonrpc", "method"] },
+);
+
+/** What a frame becomes as JSON: -0 is 0, and an object from a dictionary has a prototype. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+describe("readFrame", () => {
+  it("gives every request as it is, one or a batch, whatever else its object holds", () => {
+    fc.assert(
+      fc.property(fc.array(call, { minLength: 1, maxLength: 50 }), (calls) => {
+        const single = readFrame(JSON.stringify({ ...calls[0], extra: [1] }));
+        const batch = readFrame(JSON.stringify(calls));
+
+        expect(single).toEqual({ isBatch: false, elements: [plain(calls[0])] });
+        expect(batch).toEqual({ isBatch: true, elements: plain(calls) });
+      }),
+    );
+  });
+
+  it("makes a frame of any text, and says of what is no request what to answer", () => {
+    const anyText = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.json(),
+      fc.array(fc.oneof(call, fc.jsonValue())).map((value) => JSON.stringify(value)),
+    );
+
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const { isBatch, elements } = readFrame(text);
+        expect(elements.length).toBeGreaterThan(0);
+        expect(isBatch || elements.length === 1).toBe(true);
+        for (const element of elements) {
+          if (!isCall(element)) {
+            expect([ErrorCode.ParseError, ErrorCode.InvalidRequest, ErrorCode.TooLarge]).toContain(element.code);
+            expect(JSON.stringify(element.id)).toBeDefined();
+          }
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("tells a notification, which has no id, from a request whose id is null", () => {
+    const { elements } = readFrame('[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","method":"a","id":null}]');
+
+    expect(elements.map((element) => "id" in element)).toEqual([false, true]);
+  });
+
+  it("takes only members of the request's own", () => {
+    const { elements } = readFrame('{"__proto__":{"jsonrpc":"2.0","method":"a"},"id":1}');
+
+    expect(elements).toMatchObject([{ id: 1, code: ErrorCode.InvalidRequest }]);
+  });
+
+  it("keeps the id of an element that nests too deep, and its neighbours", () => {
+    const deep = `${"[".repeat(40)}${"]".repeat(40)}`;
+    const good = '{"jsonrpc":"2.0","method":"a","id":2}';
+
+    const { elements } = readFrame(`[{"jsonrpc":"2.0","method":"a","params":${deep},"id":1},${good}]`);
+
+    expect(elements).toMatchObject([
+      { id: 1, code: ErrorCode.TooLarge },
+      { id: 2, method: "a" },
+    ]);
+  });
+
+  it("takes a deep object as it takes a deep array, in any member", () => {
+    const deep = `${'{"a":'.repeat(40)}1${"}".repeat(40)}`;
+
+    const { elements } = readFrame(`{"jsonrpc":"2.0","method":"a","id":1,"extra":${deep}}`);
+
+    expect(elements).toMatchObject([{ id: 1, code: ErrorCode.TooLarge }]);
+  });
+});
