@@ -1,0 +1,280 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { Calls } from "./client/calls.ts";
+import { Connection } from "./client/connection.ts";
+import type { ConnectionState } from "./client/connection.ts";
+import { DurableStreamError } from "./client/error.ts";
+import { ConsumerFollower, givingBack } from "./client/consumer-follower.ts";
+import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
+import type { Follower } from "./client/follower.ts";
+import { readIncoming } from "./client/frame.ts";
+import { kindOf, METHOD_KINDS } from "./client/method-kinds.ts";
+import type { CallableMethod } from "./client/method-kinds.ts";
+import { handOn } from "./client/notifications.ts";
+import { Objects } from "./client/objects.ts";
+import type { CallOptions } from "./client/open-call.ts";
+import { OpenCalls } from "./client/open-calls.ts";
+import { resolveOptions } from "./client/options.ts";
+import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
+import { Publisher } from "./client/publisher.ts";
+import type { FollowerHost } from "./client/server-subscription.ts";
+import { StreamFollower } from "./client/stream-follower.ts";
+import { Subscription } from "./client/subscription.ts";
+import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
+import { Wire } from "./client/wire.ts";
+import type { MethodParams, MethodResult } from "./methods.ts";
+import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
+
+export type { ConnectionChange, ConnectionState } from "./client/connection.ts";
+export { DurableStreamError } from "./client/error.ts";
+export type { ConsumerDelivery, Delivery, EpochChange, Gap, Handler, StreamEvent } from "./client/events.ts";
+export type { CallableMethod } from "./client/method-kinds.ts";
+export type { ObjectBody } from "./client/object-body.ts";
+export type { Objects, PutOptions, ReadObject } from "./client/objects.ts";
+export type { CallOptions } from "./client/open-call.ts";
+export type { DurableStreamOptions } from "./client/options.ts";
+export { Subscription } from "./client/subscription.ts";
+export type { ConsumerSubscriptionOptions, SubscriptionOptions } from "./client/subscription.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
+
+/** How long `close` waits for what is open. */
+const DRAIN_MS = 10_000;
+
+/** What is passed to a method: nothing at all where it has no params that must be there. */
+type Arguments<M extends CallableMethod> =
+  Partial<MethodParams<M>> extends MethodParams<M>
+    ? [params?: MethodParams<M>, options?: CallOptions]
+    : [params: MethodParams<M>, options?: CallOptions];
+
+/** One typed method for each method of the contract that may be called at any time. */
+type ContractMethods = { [M in CallableMethod]: (...args: Arguments<M>) => Promise<MethodResult<M>> };
+
+// The methods below that the class does not write out are put on its prototype from the table.
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export interface DurableStream extends ContractMethods {}
+
+/**
+ * A client of one server, over one WebSocket at a time. It connects when it is first needed, and again whenever the
+ * connection is lost, until it is closed; calls and publishes wait for it, within their time.
+ */
+export class DurableStream {
+  readonly #options: ResolvedOptions;
+  readonly #connection: Connection;
+  readonly #wire: Wire;
+  readonly #open: OpenCalls;
+  readonly #calls: Calls;
+  readonly #publisher: Publisher;
+  /** Objects of any size, as bodies and not as JSON. */
+  readonly objects: Objects = new Objects(this);
+  readonly #followers = new Set<Follower>();
+  /** By the number of the server's subscription on this socket. */
+  readonly #attached = new Map<number, Follower>();
+  /** Publish ids of this client: unlike those of any other, and short. */
+  readonly #idPrefix = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+  #lastId = 0;
+  #sockets = 0;
+  #closing: Promise<void> | undefined;
+
+  static {
+    for (const method of Object.keys(METHOD_KINDS)) {
+      Object.defineProperty(DurableStream.prototype, method, {
+        value(this: DurableStream, params?: object, options?: CallOptions) {
+          return this.#call(method, params, options);
+        },
+        writable: true,
+        configurable: true,
+      });
+    }
+  }
+
+  constructor(options: DurableStreamOptions) {
+    this.#options = resolveOptions(options);
+    this.#open = new OpenCalls({ calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes });
+    this.#connection = new Connection(this.#options, {
+      opened: () => this.#opened(),
+      received: (frame) => this.#received(frame),
+      lost: () => this.#lost(),
+      failed: (error) => this.#failed(error),
+    });
+    this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
+    this.#calls = new Calls(this.#wire);
+    this.#publisher = new Publisher(this.#wire);
+  }
+
+  /** The state of the connection now; `onState` of the options hears of changes. */
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /**
+   * Calls a method. What only reads is repeated when its connection is lost.
+   *
+   * @throws DurableStreamError What the server answered; Unavailable when it was not done, OutcomeUnknown when it may
+   * have been. The signal's reason when it was aborted.
+   */
+  call<M extends CallableMethod>(method: M, ...args: Arguments<M>): Promise<MethodResult<M>>;
+  call(method: string, params?: object, options?: CallOptions): Promise<object> {
+    return this.#call(method, params, options);
+  }
+
+  /**
+   * Follows a stream, each event once and in order, or takes a share of a consumer: read by `handler`, or else by
+   * `for await` over what is returned. After a lost connection it goes on behind the last event that was done.
+   */
+  subscribe(
+    params: SubscribeConsumerParams,
+    handler: Handler<ConsumerDelivery>,
+    options?: ConsumerSubscriptionOptions,
+  ): Subscription<ConsumerDelivery>;
+  subscribe(params: SubscribeStreamParams, handler: Handler<StreamEvent>, options?: SubscriptionOptions): Subscription;
+  subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
+  subscribe(params: SubscribeStreamParams, options?: SubscriptionOptions): Subscription;
+  subscribe(
+    params: SubscribeStreamParams | SubscribeConsumerParams,
+    reading: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions = {},
+    rest: ConsumerSubscriptionOptions = {},
+  ): Subscription | Subscription<ConsumerDelivery> {
+    const handler = typeof reading === "function" ? reading : undefined;
+    const { signal, ack, onError }: ConsumerSubscriptionOptions = typeof reading === "function" ? rest : reading;
+    const host = this.#followerHost();
+    const isManual = ack === "manual";
+    if ("consumer" in params) {
+      const follow = (sink: SubscriptionSink<ConsumerDelivery>) =>
+        this.#follow(new ConsumerFollower(host, params, { isManual, sink }), signal);
+      return new Subscription(follow, givingBack(handler, onError), signal);
+    }
+    // The overloads pair this handler with these params.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    const read = handler as Handler<StreamEvent> | undefined;
+    const follow = (sink: SubscriptionSink<StreamEvent>) =>
+      this.#follow(new StreamFollower(host, params, { isManual, sink }), signal);
+    return new Subscription(follow, read, signal);
+  }
+
+  /**
+   * Takes nothing new, waits until every call is settled, and closes the connection. What is not settled in time is
+   * rejected with what is known of it. Subscriptions end at once.
+   *
+   * @param timeoutMs How long to wait; 10,000 unless given.
+   */
+  close({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #call(method: string, params: object = {}, options: CallOptions = {}): Promise<object> {
+    if (method === "publish" || method === "publishBatch") {
+      return this.#publish(method, params, options);
+    }
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const call = this.#open.add({ method, params, kind: kindOf(method) }, { ...options, timeoutMs });
+    this.#connection.open();
+    this.#calls.call(call);
+    return call.promise;
+  }
+
+  #publish(method: string, params: object, options: CallOptions): Promise<object> {
+    const timeoutMs = options.timeoutMs ?? this.#options.publishTimeoutMs;
+    const call = this.#open.add({ method, params: this.#withId(params), kind: "changes" }, { ...options, timeoutMs });
+    this.#connection.open();
+    this.#publisher.publish("stream" in params ? String(params.stream) : "", call);
+    return call.promise;
+  }
+
+  /** With an id a publish may be repeated and is stored once. */
+  #withId(params: object): object {
+    if ("id" in params && params.id !== undefined) {
+      return params;
+    }
+    this.#lastId += 1;
+    return { ...params, id: `${this.#idPrefix}-${this.#lastId.toString(36)}` };
+  }
+
+  #followerHost(): FollowerHost {
+    return {
+      request: (request, isGone = () => false) => {
+        const socket = this.#sockets;
+        if (this.#connection.state === "open") {
+          this.#calls.request(request, () => isGone() || socket !== this.#sockets);
+        }
+      },
+      notify: (method, params) => this.#wire.notify(method, JSON.stringify(params)),
+      attach: (subscription, follower) => this.#attached.set(subscription, follower),
+      detach: (subscription) => this.#attached.delete(subscription),
+      ended: (follower) => this.#followers.delete(follower),
+    };
+  }
+
+  #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
+    if (signal?.aborted === true || this.#open.closedBy !== undefined) {
+      follower.end(signal?.aborted === true ? undefined : this.#open.closedBy);
+      return follower;
+    }
+    this.#followers.add(follower);
+    if (this.#connection.state === "open") {
+      follower.opened();
+    } else {
+      this.#connection.open();
+    }
+    return follower;
+  }
+
+  #opened(): void {
+    this.#sockets += 1;
+    this.#wire.opened();
+    for (const follower of this.#followers) {
+      follower.opened();
+    }
+    this.#calls.flush();
+    this.#publisher.schedule();
+  }
+
+  #received(frame: string): void {
+    const incoming = readIncoming(frame);
+    if (incoming === undefined) {
+      this.#connection.drop("a frame came that is not of this protocol");
+      return;
+    }
+    for (const one of incoming) {
+      if (one.kind !== "notification") {
+        this.#wire.answered(one);
+      } else if (!handOn(this.#attached, one, frame.length)) {
+        this.#connection.drop(`a notification came that is not of this protocol: ${one.method}`);
+        return;
+      }
+    }
+    this.#calls.flush();
+    this.#publisher.schedule();
+  }
+
+  #lost(): void {
+    this.#sockets += 1;
+    for (const follower of this.#followers) {
+      follower.lost();
+    }
+    this.#attached.clear();
+    this.#wire.lost();
+  }
+
+  #failed(error: DurableStreamError): void {
+    this.#lost();
+    this.#open.fail(error);
+    for (const follower of this.#followers) {
+      follower.end(error);
+    }
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    for (const follower of this.#followers) {
+      follower.end();
+    }
+    await this.#open.drain(new DurableStreamError("Unavailable", "the client was closed"), timeoutMs);
+    this.#calls.close();
+    this.#publisher.close();
+    this.#connection.close();
+    this.#wire.lost();
+  }
+}

@@ -1,0 +1,182 @@
+import { DurableStreamError } from "./error.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { ClientSocket } from "./socket.ts";
+import { stopTimer } from "./timer.ts";
+import type { Timer } from "./timer.ts";
+
+/** `idle`: never needed yet. `waiting`: for the next attempt to connect. `closed`: for good. */
+export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "closed";
+
+/** A change of the connection, as `onState` hears it. */
+export type ConnectionChange = {
+  readonly state: ConnectionState;
+  /** Why the last socket ended, or could not be opened. */
+  readonly reason?: string;
+  /** In `waiting`: when the next attempt is made. */
+  readonly retryInMs?: number;
+};
+
+/** Who uses a connection. Each opening is followed by one loss. */
+export type ConnectionListener = {
+  opened(): void;
+  received(frame: string): void;
+  lost(): void;
+  /** There will be no other socket. */
+  failed(error: DurableStreamError): void;
+};
+
+/** The WebSocket subprotocol of this service; a second one carries the key, as a browser can set no header. */
+const SUBPROTOCOL = "durable-stream.v1";
+
+const CLOSE_UNAUTHENTICATED = 4401;
+
+/** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
+export class Connection {
+  readonly #options: ResolvedOptions;
+  readonly #listener: ConnectionListener;
+  #state: ConnectionState = "idle";
+  #socket: ClientSocket | undefined;
+  /** Attempts since a server last answered. */
+  #failures = 0;
+  #retryTimer: Timer | undefined;
+  readonly #wake = () => this.#connect();
+
+  constructor(options: ResolvedOptions, listener: ConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Sees to it that there is a connection, now or later. */
+  open(): void {
+    if (this.#state === "idle") {
+      this.#connect();
+    }
+  }
+
+  /** Sends a frame on the open socket. */
+  send(frame: string): void {
+    this.#socket?.send(frame);
+  }
+
+  /** The server behind this socket does its work: the next failure is the first. */
+  proven(): void {
+    this.#failures = 0;
+  }
+
+  /** Gives the socket up for another one. */
+  drop(reason: string): void {
+    this.#socket?.end(reason);
+  }
+
+  /** Closes the socket in order, for good. */
+  close(): void {
+    const socket = this.#socket;
+    this.#leaveWaiting();
+    this.#socket = undefined;
+    this.#change({ state: "closed" });
+    socket?.close();
+  }
+
+  #connect(): void {
+    this.#leaveWaiting();
+    this.#change({ state: "connecting" });
+    void this.#attempt();
+  }
+
+  async #attempt(): Promise<void> {
+    let protocols: string[];
+    try {
+      const { token } = this.#options;
+      protocols = [SUBPROTOCOL, `bearer.${toBase64Url(typeof token === "function" ? await token() : token)}`];
+    } catch (error) {
+      this.#retry(`the token could not be had: ${String(error)}`);
+      return;
+    }
+    if (this.#state !== "connecting") {
+      return;
+    }
+    try {
+      const ws = new this.#options.WebSocket(this.#options.url, protocols);
+      const socket: ClientSocket = new ClientSocket(ws, this.#options.times, {
+        opened: () => {
+          this.#change({ state: "open" });
+          this.#listener.opened();
+        },
+        received: (frame) => this.#listener.received(frame),
+        ended: (code, reason) => this.#ended(socket, code, reason),
+      });
+      this.#socket = socket;
+    } catch (error) {
+      this.#retry(String(error));
+    }
+  }
+
+  #ended(socket: ClientSocket, code: number, reason: string): void {
+    if (this.#socket !== socket) {
+      return;
+    }
+    this.#socket = undefined;
+    const wasOpen = this.#state === "open";
+    if (code === CLOSE_UNAUTHENTICATED && typeof this.#options.token === "string") {
+      this.#change({ state: "closed", reason });
+      this.#listener.failed(new DurableStreamError("Unauthenticated", "the server does not take this token"));
+      return;
+    }
+    this.#retry(reason === "" ? `closed with ${code}` : reason);
+    if (wasOpen) {
+      this.#listener.lost();
+    }
+  }
+
+  /** Full jitter: anything up to a bound that doubles, so that clients of a server that comes back do not come at once. */
+  #retry(reason: string): void {
+    if (this.#state === "closed") {
+      return;
+    }
+    const { leastMs, mostMs } = this.#options.reconnect;
+    const retryInMs = Math.random() * Math.min(mostMs, leastMs * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#retryTimer = setTimeout(this.#wake, retryInMs);
+    onlineEvents()?.addEventListener("online", this.#wake);
+    this.#change({ state: "waiting", reason, retryInMs });
+  }
+
+  #leaveWaiting(): void {
+    stopTimer(this.#retryTimer);
+    if (this.#state === "waiting") {
+      onlineEvents()?.removeEventListener("online", this.#wake);
+    }
+  }
+
+  #change(change: ConnectionChange): void {
+    if (this.#state !== change.state) {
+      this.#state = change.state;
+      // Later, so that nothing a listener does or throws comes between.
+      queueMicrotask(() => this.#options.onState(change));
+    }
+  }
+}
+
+type OnlineEvents = {
+  addEventListener(type: "online", listener: () => void): void;
+  removeEventListener(type: "online", listener: () => void): void;
+};
+
+/** Browsers say when the network is back, in windows and workers; where nothing is said, nothing is listened for. */
+function onlineEvents(): OnlineEvents | undefined {
+  const scope: object = globalThis;
+  return typeof navigator === "object" && "onLine" in navigator && isOnlineEvents(scope) ? scope : undefined;
+}
+
+function isOnlineEvents(scope: object): scope is OnlineEvents {
+  return "addEventListener" in scope && "removeEventListener" in scope;
+}
+
+function toBase64Url(text: string): string {
+  const binary = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

@@ -1,0 +1,41 @@
+import type { ConsumerMessage, Message } from "../message.ts";
+
+/** A message, as a handler gets it. */
+export type Delivery = Message & {
+  readonly type: "message";
+  /** Says that this message and all before it are done. Without manual acks it is said when the handler is done. */
+  ack(): void;
+};
+
+/**
+ * Sequences that will not come: `trimmed` and `deleted` while this follower was behind, `skipped` before it asked for
+ * them.
+ */
+export type Gap = {
+  readonly type: "gap";
+  readonly from: number;
+  readonly to: number;
+  readonly reason: "trimmed" | "deleted" | "skipped";
+};
+
+/** The stream was deleted, and is followed from the beginning of its next life: sequences start again at 1. */
+export type EpochChange = { readonly type: "epochChanged"; readonly epoch: string };
+
+/** What a subscription hands on, in order, each once. */
+export type StreamEvent = Delivery | Gap | EpochChange;
+
+/** A message of a consumer. Of `ack`, `nak` and `term` the first one counts. */
+export type ConsumerDelivery = ConsumerMessage & {
+  readonly type: "message";
+  /** Says that it is done. Without manual acks it is said when the handler is done. */
+  ack(): void;
+  /** Gives it back, to be delivered again after the consumer's backoff or so many milliseconds. */
+  nak(delayMs?: number): void;
+  /** Moves it to the dead letters, with a reason of up to 256 characters: it is never delivered again. */
+  term(reason?: string): void;
+  /** Restarts its ack deadline. */
+  working(): void;
+};
+
+/** What is done with an event; the next one comes when it is done. */
+export type Handler<Event> = (event: Event) => void | Promise<void>;

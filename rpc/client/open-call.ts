@@ -1,0 +1,101 @@
+import { deferred } from "./deferred.ts";
+import { DurableStreamError } from "./error.ts";
+
+/** What may be said of one call beside its params. */
+export type CallOptions = {
+  /** Gives the call up: it rejects with the signal's reason, and is not sent if it was not yet. */
+  signal?: AbortSignal;
+  /** How long it may take in all, in milliseconds, waiting for a connection included. */
+  timeoutMs?: number;
+};
+
+/** `reads` may be repeated without harm, so a lost one is never unknown. */
+export type CallKind = "reads" | "changes";
+
+/** One call on its way: how it will end for its caller, whatever number of sockets that takes. */
+export class OpenCall {
+  readonly method: string;
+  /** JSON text, made when the caller called: what the caller does to its objects later changes nothing. */
+  readonly params: string;
+  /** Bytes of UTF-8 of `params`. */
+  readonly size: number;
+  readonly kind: CallKind;
+  readonly deadlineAt: number;
+  readonly #outcome = deferred<object>();
+  readonly #onSettled: (call: OpenCall) => void;
+  #isInFlight = false;
+  #mayBeDone = false;
+  #isSettled = false;
+  #lastError: DurableStreamError | undefined;
+
+  constructor(
+    request: { method: string; params: string; size: number; kind: CallKind },
+    deadlineAt: number,
+    onSettled: (call: OpenCall) => void,
+  ) {
+    this.method = request.method;
+    this.params = request.params;
+    this.size = request.size;
+    this.kind = request.kind;
+    this.deadlineAt = deadlineAt;
+    this.#onSettled = onSettled;
+  }
+
+  get promise(): Promise<object> {
+    return this.#outcome.promise;
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** It is on a socket: until an answer says so, nobody knows what became of it. */
+  sent(): void {
+    this.#isInFlight = true;
+  }
+
+  /** Its socket is gone. */
+  lost(): void {
+    this.#isInFlight = false;
+    this.#mayBeDone ||= this.kind === "changes";
+  }
+
+  /** This attempt was answered with an error after which another may follow. */
+  refused(error: DurableStreamError): void {
+    this.#isInFlight = false;
+    this.#mayBeDone ||= error.name === "OutcomeUnknown";
+    this.#lastError = error;
+  }
+
+  resolve(result: object): void {
+    if (this.#settle()) {
+      this.#outcome.resolve(result);
+    }
+  }
+
+  reject(reason: unknown): void {
+    if (this.#settle()) {
+      this.#outcome.reject(reason);
+    }
+  }
+
+  /** Rejects with what is known of the outcome. */
+  giveUp(why: string): void {
+    const cause = this.#lastError === undefined ? {} : { cause: this.#lastError };
+    const isUnknown = this.#mayBeDone || (this.#isInFlight && this.kind === "changes");
+    this.reject(
+      isUnknown
+        ? new DurableStreamError("OutcomeUnknown", `${why}; ${this.method} may or may not have been done`, cause)
+        : new DurableStreamError("Unavailable", `${why}; ${this.method} was not done`, cause),
+    );
+  }
+
+  #settle(): boolean {
+    if (this.#isSettled) {
+      return false;
+    }
+    this.#isSettled = true;
+    this.#onSettled(this);
+    return true;
+  }
+}

@@ -1,0 +1,150 @@
+import { LIMITS } from "../limits.ts";
+
+import { DurableStreamError } from "./error.ts";
+import { OpenCall } from "./open-call.ts";
+import type { CallKind, CallOptions } from "./open-call.ts";
+import { stopTimer } from "./timer.ts";
+import type { Timer } from "./timer.ts";
+
+/** What a frame holds beside the params of a call. */
+const ENVELOPE_BYTES = 256;
+
+const UTF8 = new TextEncoder();
+
+/** Every call that is not settled: bounded in number and bytes, each settled by its deadline. */
+export class OpenCalls {
+  readonly #bounds: { readonly calls: number; readonly bytes: number };
+  readonly #open = new Set<OpenCall>();
+  #bytes = 0;
+  #sweepTimer: Timer | undefined;
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #whenEmpty: (() => void) | undefined;
+  /** Why nothing new is taken. */
+  #closedBy: DurableStreamError | undefined;
+
+  constructor(bounds: { calls: number; bytes: number }) {
+    this.#bounds = bounds;
+  }
+
+  /**
+   * Opens a call.
+   *
+   * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
+   * the bounds, and after the end the error it was closed with.
+   */
+  add(
+    { method, params, kind }: { method: string; params: unknown; kind: CallKind },
+    { signal, timeoutMs }: CallOptions & { timeoutMs: number },
+  ): OpenCall {
+    signal?.throwIfAborted();
+    if (this.#closedBy !== undefined) {
+      throw this.#closedBy;
+    }
+    const text = toJson(params);
+    const size = UTF8.encode(text).byteLength;
+    this.#admit(size);
+    const settled = (settledCall: OpenCall) => {
+      signal?.removeEventListener("abort", abort);
+      this.#remove(settledCall);
+    };
+    const call = new OpenCall({ method, params: text, size, kind }, Date.now() + timeoutMs, settled);
+    const abort = () => call.reject(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    this.#open.add(call);
+    this.#bytes += size;
+    this.#sweepBy(call.deadlineAt);
+    return call;
+  }
+
+  /** Why nothing new is taken; undefined while anything is. */
+  get closedBy(): DurableStreamError | undefined {
+    return this.#closedBy;
+  }
+
+  /** Waits until every call is settled, at most so long; then settles what is left. */
+  async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
+    this.#closedBy ??= reason;
+    if (this.#open.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, patienceMs);
+        this.#whenEmpty = () => {
+          stopTimer(timer);
+          resolve();
+        };
+      });
+    }
+    for (const call of this.#open) {
+      call.giveUp(reason.message);
+    }
+  }
+
+  /** Settles every call with one error, unless more is known of it, and takes no other. */
+  fail(error: DurableStreamError): void {
+    this.#closedBy = error;
+    for (const call of this.#open) {
+      call.refused(error);
+      call.giveUp(error.message);
+    }
+  }
+
+  #admit(size: number): void {
+    if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
+      // Sent, it would cost the socket, and every other call on it.
+      const data = { what: "frameBytes", limit: LIMITS.frameBytes };
+      throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
+    }
+    const { calls, bytes } = this.#bounds;
+    if (this.#open.size >= calls) {
+      throw new DurableStreamError("Busy", "too many calls are waiting", { data: { what: "calls", limit: calls } });
+    }
+    if (this.#bytes + size > bytes && this.#open.size > 0) {
+      throw new DurableStreamError("Busy", "too much is waiting", { data: { what: "bytes", limit: bytes } });
+    }
+  }
+
+  #remove(call: OpenCall): void {
+    this.#open.delete(call);
+    this.#bytes -= call.size;
+    if (this.#open.size === 0) {
+      stopTimer(this.#sweepTimer);
+      this.#sweepAt = Number.POSITIVE_INFINITY;
+      this.#whenEmpty?.();
+    }
+  }
+
+  /** One timer for all, set to the earliest deadline. */
+  #sweepBy(deadlineAt: number): void {
+    if (deadlineAt < this.#sweepAt) {
+      stopTimer(this.#sweepTimer);
+      this.#sweepAt = deadlineAt;
+      this.#sweepTimer = setTimeout(() => this.#sweep(), deadlineAt - Date.now());
+    }
+  }
+
+  #sweep(): void {
+    this.#sweepAt = Number.POSITIVE_INFINITY;
+    const nowMs = Date.now();
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const call of this.#open) {
+      if (call.deadlineAt <= nowMs) {
+        call.giveUp("it took too long");
+      } else {
+        earliest = Math.min(earliest, call.deadlineAt);
+      }
+    }
+    if (earliest !== Number.POSITIVE_INFINITY) {
+      this.#sweepBy(earliest);
+    }
+  }
+}
+
+function toJson(params: unknown): string {
+  try {
+    return JSON.stringify(params);
+  } catch (cause) {
+    throw new DurableStreamError("InvalidParams", "the params can not be written as JSON", {
+      data: { issues: [{ path: "", reason: String(cause) }] },
+      cause,
+    });
+  }
+}

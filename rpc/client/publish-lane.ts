@@ -1,0 +1,83 @@
+import type { OpenCall } from "./open-call.ts";
+
+/** A publish with its place among those of its stream. */
+export type Publish = { readonly call: OpenCall; readonly order: number };
+
+/**
+ * The publishes to one stream, in the order they were made. What has to be sent again goes before all that was never
+ * sent, and while some of it is on the way nothing is sent past it.
+ */
+export class PublishLane {
+  /** In order; from `#next` on. */
+  #waiting: Publish[] = [];
+  #next = 0;
+  readonly #unanswered = new Set<Publish>();
+  #again: Publish[] = [];
+  #holdUntil = 0;
+  #lastOrder = 0;
+
+  add(call: OpenCall): void {
+    this.#lastOrder += 1;
+    this.#waiting.push({ call, order: this.#lastOrder });
+  }
+
+  get isEmpty(): boolean {
+    return this.peek() === undefined && this.#unanswered.size === 0 && this.#again.length === 0;
+  }
+
+  /** Until when nothing of it is sent, because the server asked for a pause. */
+  get holdUntil(): number {
+    return this.#holdUntil;
+  }
+
+  /** The publish to be sent next, as far as order lets any. */
+  peek(): Publish | undefined {
+    if (this.#again.length > 0) {
+      return undefined;
+    }
+    while (this.#waiting[this.#next]?.call.isSettled === true) {
+      this.#advance();
+    }
+    return this.#waiting[this.#next];
+  }
+
+  /** The publish that was peeked at is sent. */
+  take(publish: Publish): void {
+    this.#advance();
+    this.#unanswered.add(publish);
+  }
+
+  /** It was answered, for good. */
+  done(publish: Publish): void {
+    this.#unanswered.delete(publish);
+    this.#takeUp();
+  }
+
+  /** It is to be sent again, not before a time. */
+  putBack(publish: Publish, holdUntil: number): void {
+    this.#unanswered.delete(publish);
+    this.#again.push(publish);
+    this.#holdUntil = Math.max(this.#holdUntil, holdUntil);
+    this.#takeUp();
+  }
+
+  /** Once nothing is on the way any more, what has to be sent again becomes what is sent next. */
+  #takeUp(): void {
+    if (this.#unanswered.size > 0 || this.#again.length === 0) {
+      return;
+    }
+    const again = this.#again.toSorted((a, b) => a.order - b.order);
+    this.#waiting = [...again, ...this.#waiting.slice(this.#next)];
+    this.#next = 0;
+    this.#again = [];
+  }
+
+  #advance(): void {
+    this.#next += 1;
+    // Now and then, so that taking one costs no shift of all.
+    if (this.#next > 1_000 && this.#next * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#next);
+      this.#next = 0;
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import { stopTimer } from "./timer.ts";
+import type { Timer } from "./timer.ts";
+
+/** What this client uses of an event of a WebSocket. */
+export type SocketEvent = {
+  readonly type: string;
+  readonly data?: unknown;
+  readonly code?: number;
+  readonly reason?: string;
+};
+
+/** What this client uses of a WebSocket: those of browsers, Node.js, Workers, Deno, Bun and the package `ws` have it. */
+export type WebSocketLike = {
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "open", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: "message", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: "close", listener: (event: SocketEvent) => void): void;
+  addEventListener(type: "error", listener: (event: SocketEvent) => void): void;
+};
+
+/** A constructor like the global `WebSocket`. */
+export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
+
+/** How long a socket may be silent, in milliseconds. */
+export type SocketTimes = {
+  /** How often `ping` is sent. */
+  readonly pingMs: number;
+  /** Without hearing anything for so long the socket is taken for dead. */
+  readonly idleMs: number;
+  /** How long opening may take. */
+  readonly openMs: number;
+};
+
+/** Who hears of a socket; nothing is heard after its end, which comes once. */
+export type SocketListener = {
+  opened(): void;
+  received(frame: string): void;
+  ended(code: number, reason: string): void;
+};
+
+const NORMAL = 1000;
+/** Says how a socket ended that was never closed in order (RFC 6455 section 7.4.1). */
+const ABNORMAL = 1006;
+
+/** One WebSocket, from its handshake to its end, with the pings that find out when nobody is there any more. */
+export class ClientSocket {
+  readonly #ws: WebSocketLike;
+  readonly #times: SocketTimes;
+  readonly #listener: SocketListener;
+  #openTimer: Timer;
+  #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #heardAt = 0;
+  #isEnded = false;
+
+  constructor(ws: WebSocketLike, times: SocketTimes, listener: SocketListener) {
+    this.#ws = ws;
+    this.#times = times;
+    this.#listener = listener;
+    this.#openTimer = setTimeout(() => this.end("the handshake took too long"), times.openMs);
+    // The listeners stay when it has ended: some implementations throw where nobody listens for "error".
+    ws.addEventListener("open", () => this.#opened());
+    ws.addEventListener("message", ({ data }) => this.#received(data));
+    ws.addEventListener("error", () => this.end("the connection failed"));
+    ws.addEventListener("close", ({ code, reason }) => this.#over(code ?? ABNORMAL, reason ?? ""));
+  }
+
+  /** Sends a frame; a socket that refuses it is at its end. */
+  send(frame: string): void {
+    if (this.#isEnded) {
+      return;
+    }
+    try {
+      this.#ws.send(frame);
+    } catch {
+      this.end("a frame could not be sent");
+    }
+  }
+
+  /** Ends the socket now, whatever its other side does. */
+  end(reason: string): void {
+    this.#over(ABNORMAL, reason);
+  }
+
+  /** Ends the socket in order: what was sent goes before. */
+  close(): void {
+    this.#over(NORMAL, "done");
+  }
+
+  #opened(): void {
+    if (this.#isEnded) {
+      this.#closeQuietly();
+      return;
+    }
+    stopTimer(this.#openTimer);
+    this.#heardAt = Date.now();
+    this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs));
+    this.#listener.opened();
+  }
+
+  #received(data: unknown): void {
+    if (this.#isEnded) {
+      return;
+    }
+    this.#heardAt = Date.now();
+    if (typeof data !== "string") {
+      this.end("a binary frame came");
+    } else if (data !== "pong") {
+      this.#listener.received(data);
+    }
+  }
+
+  #ping(): void {
+    if (Date.now() - this.#heardAt >= this.#times.idleMs) {
+      this.end("nothing was heard for too long");
+    } else {
+      this.send("ping");
+    }
+  }
+
+  #over(code: number, reason: string): void {
+    if (this.#isEnded) {
+      return;
+    }
+    this.#isEnded = true;
+    stopTimer(this.#openTimer);
+    if (this.#pingTimer !== undefined) {
+      clearInterval(this.#pingTimer);
+    }
+    this.#closeQuietly();
+    this.#listener.ended(code, reason);
+  }
+
+  #closeQuietly(): void {
+    try {
+      this.#ws.close(NORMAL, "done");
+    } catch {
+      // Safe: it is not open yet, or closed already; one that opens later is closed then.
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import type { Message } from "../message.ts";
+import type { NotificationParams } from "../notifications.ts";
+import type { SubscribeResult, SubscribeStreamParams } from "../subscription.ts";
+
+import { Acks } from "./acks.ts";
+import { FollowCursor } from "./cursor.ts";
+import { DurableStreamError } from "./error.ts";
+import type { Delivery, Gap, StreamEvent } from "./events.ts";
+import { ServerSubscription } from "./server-subscription.ts";
+import type { FollowerHost, Subscriber } from "./server-subscription.ts";
+import type { SubscriptionSink } from "./subscription.ts";
+
+/** What `subscribe` has unless its params say otherwise. */
+const DEFAULT_WINDOW = { maxInFlight: 256, ackWaitMs: 30_000 };
+
+/**
+ * Follows a stream: subscribes on every new socket after the last message done, finds out when something is missing,
+ * and drops what was handed on before.
+ */
+export class StreamFollower implements Subscriber {
+  readonly #host: FollowerHost;
+  readonly #params: SubscribeStreamParams;
+  readonly #isManual: boolean;
+  readonly #sink: SubscriptionSink<StreamEvent>;
+  readonly #subscription: ServerSubscription;
+  #cursor: FollowCursor | undefined;
+  #acks: Acks | undefined;
+  /** Another epoch was found: it is followed from its first message, and the next answer tells which it is. */
+  #isNewEpoch = false;
+  #isEnded = false;
+
+  constructor(
+    host: FollowerHost,
+    params: SubscribeStreamParams,
+    reading: { isManual: boolean; sink: SubscriptionSink<StreamEvent> },
+  ) {
+    this.#host = host;
+    this.#params = params;
+    this.#isManual = reading.isManual;
+    this.#sink = reading.sink;
+    this.#subscription = new ServerSubscription(host, this);
+  }
+
+  opened(): void {
+    this.#subscription.open();
+  }
+
+  lost(): void {
+    this.#leave();
+  }
+
+  receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
+    const cursor = this.#cursor;
+    const fresh = cursor?.accept(previous, messages);
+    if (cursor === undefined || fresh === undefined) {
+      return;
+    }
+    if (fresh === "broken") {
+      this.#unsubscribe();
+      this.#subscription.open();
+      return;
+    }
+    for (const message of fresh) {
+      this.#hand(cursor, message, characters / messages.length);
+    }
+    const range = { first: messages[0]?.sequence ?? 0, last: messages.at(-1)?.sequence ?? 0 };
+    this.#acks?.came(range, messages.length - fresh.length);
+  }
+
+  receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
+    this.#miss(from, to, reason);
+  }
+
+  receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
+    this.#leave();
+    if (reason === "ackTimeout" || reason === "streamDeleted") {
+      // After a timeout it goes on behind the last message done; of a deleted stream the epoch is found to be another.
+      this.#subscription.open();
+    } else {
+      this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
+    }
+  }
+
+  end(error?: unknown): void {
+    if (!this.#isEnded) {
+      this.#isEnded = true;
+      this.#unsubscribe();
+      this.#host.ended(this);
+      this.#sink.ended(error);
+    }
+  }
+
+  subscribeParams(): SubscribeStreamParams {
+    if (this.#cursor !== undefined) {
+      return { ...this.#params, epoch: this.#cursor.epoch, from: { sequence: this.#cursor.resumeAt } };
+    }
+    const { epoch: _epoch, from: _from, ...anew } = this.#params;
+    return this.#isNewEpoch ? anew : this.#params;
+  }
+
+  begun(answer: SubscribeResult): void {
+    const { subscription, epoch, nextSequence, skipped } = answer;
+    if (this.#isNewEpoch) {
+      this.#isNewEpoch = false;
+      this.#sink.line.push({ type: "epochChanged", epoch }, () => undefined);
+    }
+    this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
+    const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
+    const at = { done: this.#cursor.done, acked: nextSequence - 1 };
+    this.#acks = new Acks({ maxInFlight, ackWaitMs }, at, (through) =>
+      this.#host.notify("ack", { subscription, through }),
+    );
+    if (skipped !== undefined) {
+      this.#miss(skipped.from, skipped.to, "skipped");
+    }
+    this.#cursor.begin(nextSequence);
+    this.#sink.begun(answer);
+  }
+
+  refused(error: DurableStreamError): void {
+    if (error.name === "EpochChanged") {
+      // What was read of the old life is still handed on, then the change, then the new one.
+      this.#cursor = undefined;
+      this.#isNewEpoch = true;
+      this.#subscription.open();
+    } else {
+      this.end(error);
+    }
+  }
+
+  #hand(cursor: FollowCursor, message: Message, characters: number): void {
+    const ack = () => this.#finish(cursor, message.sequence, characters);
+    const event: Delivery = { ...message, type: "message", ack };
+    this.#sink.line.push(event, this.#isManual ? () => undefined : ack);
+  }
+
+  #miss(from: number, to: number, reason: Gap["reason"]): void {
+    const cursor = this.#cursor;
+    const missing = cursor?.miss(from, to);
+    if (cursor !== undefined && missing !== undefined) {
+      const done = this.#isManual ? () => undefined : () => cursor.finish(missing.to);
+      this.#sink.line.push({ type: "gap", ...missing, reason }, done);
+    }
+  }
+
+  #finish(cursor: FollowCursor, sequence: number, characters: number): void {
+    if (sequence > cursor.done) {
+      cursor.finish(sequence);
+      if (cursor === this.#cursor) {
+        this.#acks?.finish(sequence, characters);
+      }
+    }
+  }
+
+  #unsubscribe(): void {
+    this.#acks?.flush();
+    this.#acks = undefined;
+    this.#subscription.unsubscribe();
+  }
+
+  #leave(): void {
+    this.#acks?.stop();
+    this.#acks = undefined;
+    this.#subscription.leave();
+  }
+}

@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { ConsumerDelivery } from "../../rpc/client.ts";
+
+import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import type { ScriptedSocket } from "./scripted-server.ts";
+
+let server: ScriptedServer;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new ScriptedServer();
+  server.onConnect = (socket) => {
+    let subscriptions = 0;
+    socket.onCall = ({ id, method }) => {
+      if (method === "subscribe") {
+        subscriptions += 1;
+        const result = { subscription: subscriptions, stream: "s", epoch: "e", nextSequence: 1, lastSequence: 9 };
+        queueMicrotask(() => socket.answer({ id, result }));
+      } else if (id !== undefined) {
+        queueMicrotask(() => socket.answer({ id, result: {} }));
+      }
+    };
+    queueMicrotask(() => socket.open());
+  };
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const SHARE = { stream: "s", consumer: "c" };
+
+function send(socket: ScriptedSocket, previous: number, sequences: readonly number[], subscription = 1): void {
+  const messages = sequences.map((sequence) => ({ deliveryCount: 1, sequence, publishedAt: 1, data: sequence }));
+  socket.notify("messages", { subscription, stream: "s", previous, messages });
+}
+
+function told(socket: ScriptedSocket, method: string): unknown[] {
+  return socket.calls(method).map(({ params }) => params);
+}
+
+/** A handler that finishes when a test says so. */
+function stepwise() {
+  const seen: number[] = [];
+  const steps: (() => void)[] = [];
+  return {
+    seen,
+    handler: ({ sequence }: ConsumerDelivery) => {
+      seen.push(sequence);
+      return new Promise<void>((resolve) => steps.push(resolve));
+    },
+    finish: async () => {
+      await pass();
+      steps.shift()?.();
+      await pass();
+    },
+  };
+}
+
+describe("acks of a consumer's messages", () => {
+  it("go by sequence, those of one burst together, and as requests whose answers say that they are stored", async () => {
+    const client = server.client();
+    client.subscribe(SHARE, () => undefined);
+    await pass();
+    send(server.socket, 0, [7, 3, 9]);
+    await pass();
+
+    expect(told(server.socket, "ack")).toEqual([{ subscription: 1, sequences: [7, 3, 9] }]);
+    expect(server.socket.calls("ack")[0]?.id).toBeDefined();
+  });
+
+  it("go at half the window", async () => {
+    const client = server.client();
+    client.subscribe({ ...SHARE, maxInFlight: 4 }, () => undefined);
+    await pass();
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+
+    expect(told(server.socket, "ack")).toEqual(
+      [1, 2].map((ack) => ({ subscription: 1, sequences: ack === 1 ? [1, 2] : [3] })),
+    );
+  });
+
+  it("that a lost socket left unanswered are told again on the next one, and the message is not handled again", async () => {
+    const client = server.client();
+    const seen: number[] = [];
+    client.subscribe(SHARE, ({ sequence }) => void seen.push(sequence));
+    await pass();
+    server.socket.onCall = () => undefined;
+    send(server.socket, 0, [5]);
+    await pass();
+    expect(told(server.socket, "ack")).toHaveLength(1);
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    server.socket.end();
+    await pass(1);
+    // On the new socket it comes again, before the ack that crosses it is answered.
+    const { socket } = server;
+    const result = { subscription: 1, stream: "s", epoch: "e", nextSequence: 1, lastSequence: 9 };
+    socket.answer({ id: socket.calls("subscribe")[0]?.id, result });
+    send(socket, 0, [5]);
+    await pass();
+    expect(told(socket, "ack")).toEqual([{ subscription: 1, sequences: [5] }]);
+    socket.answer({ id: socket.calls("ack")[0]?.id, result: {} });
+    await pass(1_000);
+
+    expect(told(socket, "ack")).toHaveLength(1);
+    expect(seen).toEqual([5]);
+  });
+
+  it("that the server can not store for now are told again", async () => {
+    const client = server.client();
+    client.subscribe(SHARE, () => undefined);
+    await pass();
+    let answers = 0;
+    server.socket.onCall = ({ id }) => {
+      answers += 1;
+      const answer = answers === 1 ? { id, error: { code: -32_008, message: "unknown" } } : { id, result: {} };
+      queueMicrotask(() => server.socket.answer(answer));
+    };
+    send(server.socket, 0, [1]);
+    await pass(2_000);
+
+    expect(told(server.socket, "ack")).toEqual([1, 2].map(() => ({ subscription: 1, sequences: [1] })));
+  });
+});
+
+describe("a lost connection", () => {
+  it("takes away what waits, and what is being handled is finished, acked, and not handled twice at a time", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(SHARE, handler);
+    await pass();
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    // 2 went to somebody else meanwhile.
+    send(server.socket, 0, [1, 3]);
+    await finish();
+    await finish();
+    await pass(1_000);
+
+    expect(seen).toEqual([1, 3]);
+    expect(told(server.socket, "ack")).toEqual([{ subscription: 1, sequences: [1, 3] }]);
+  });
+
+  it("makes a late nak of no use, as the message was given to others, but not a late term", async () => {
+    const client = server.client();
+    const deliveries: ConsumerDelivery[] = [];
+    const subscription = client.subscribe(SHARE, { ack: "manual" });
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    for (let count = 0; count < 2; count += 1) {
+      const { value } = await subscription.next();
+      if (value !== undefined) {
+        deliveries.push(value);
+      }
+    }
+    server.socket.end();
+    await pass(1);
+    deliveries[0]?.nak();
+    deliveries[1]?.term("no good");
+    await pass();
+
+    expect(told(server.socket, "nak")).toEqual([]);
+    expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [2], reason: "no good" }]);
+  });
+
+  it("is not needed to find that something is missing: it subscribes again", async () => {
+    const client = server.client();
+    const seen: number[] = [];
+    client.subscribe(SHARE, ({ sequence }) => void seen.push(sequence));
+    await pass();
+    send(server.socket, 0, [1]);
+    send(server.socket, 2, [3]);
+    await pass();
+    send(server.socket, 0, [2, 3], 2);
+    await pass();
+
+    expect(told(server.socket, "unsubscribe")).toEqual([{ subscription: 1 }]);
+    expect(seen).toEqual([1, 2, 3]);
+  });
+});
+
+describe("a delivery", () => {
+  it("is given back, ended or prolonged, and its first word counts", async () => {
+    const client = server.client();
+    client.subscribe(SHARE, (delivery) => {
+      if (delivery.sequence === 1) {
+        delivery.working();
+        delivery.nak(2_000);
+        delivery.ack();
+        delivery.working();
+      } else if (delivery.sequence === 2) {
+        delivery.term();
+      } else {
+        delivery.nak();
+      }
+    });
+    await pass();
+    send(server.socket, 0, [1, 2, 3]);
+    await pass(1_000);
+
+    expect(server.socket.calls().map(({ method, params }) => [method, params])).toEqual([
+      ["subscribe", SHARE],
+      ["working", { subscription: 1, sequences: [1] }],
+      ["nak", { subscription: 1, sequences: [1], delayMs: 2_000 }],
+      ["term", { subscription: 1, sequences: [2] }],
+      ["nak", { subscription: 1, sequences: [3] }],
+    ]);
+  });
+
+  it("may come again after it was given back", async () => {
+    const client = server.client();
+    const seen: number[] = [];
+    client.subscribe(SHARE, (delivery) => {
+      seen.push(delivery.sequence);
+      if (seen.length === 1) {
+        delivery.nak(0);
+      }
+    });
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    send(server.socket, 1, [1]);
+    await pass();
+
+    expect(seen).toEqual([1, 1]);
+    expect(told(server.socket, "ack")).toEqual([{ subscription: 1, sequences: [1] }]);
+  });
+
+  it("whose handler fails is given back, and the error is told: it goes on, or ends where nobody listens", async () => {
+    const client = server.client();
+    const errors: unknown[] = [];
+    client.subscribe(SHARE, fail, { onError: (error, { sequence }) => errors.push([sequence, String(error)]) });
+    const ended = watch(client.subscribe(SHARE, fail).ended);
+    await pass();
+    send(server.socket, 0, [1, 2], 1);
+    send(server.socket, 0, [3, 4], 2);
+    await pass();
+
+    expect(errors).toEqual([1, 2].map((sequence) => [sequence, "Error: broken"]));
+    expect(await standing(ended)).toMatchObject({ error: { message: "broken" } });
+    expect(told(server.socket, "nak")).toEqual([
+      { subscription: 1, sequences: [1] },
+      { subscription: 2, sequences: [3] },
+      { subscription: 1, sequences: [2] },
+    ]);
+    expect(told(server.socket, "ack")).toEqual([]);
+    expect(told(server.socket, "unsubscribe")).toEqual([{ subscription: 2 }]);
+  });
+});
+
+function fail(): never {
+  throw new Error("broken");
+}
+
+it("ends when the consumer is deleted", async () => {
+  const client = server.client();
+  const next = watch(client.subscribe(SHARE).next());
+  await pass();
+  server.socket.notify("subscriptionClosed", { subscription: 1, reason: "consumerDeleted" });
+
+  expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer" } } });
+});

@@ -1,0 +1,543 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { StreamEvent } from "../../rpc/client.ts";
+
+import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import type { ScriptedSocket, SentCall } from "./scripted-server.ts";
+
+let server: ScriptedServer;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new ScriptedServer();
+  server.onConnect = (socket) => {
+    let subscriptions = 0;
+    socket.onCall = ({ id, method }) => {
+      if (method === "subscribe") {
+        subscriptions += 1;
+        const subscription = subscriptions;
+        queueMicrotask(() => socket.answer({ id, result: begun(subscription) }));
+      } else if (method === "unsubscribe") {
+        queueMicrotask(() => socket.answer({ id, result: {} }));
+      }
+    };
+    queueMicrotask(() => socket.open());
+  };
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const STREAM = { stream: "s" };
+
+function begun(subscription: number, rest: object = {}): object {
+  return { subscription, stream: "s", epoch: "e1", nextSequence: 1, lastSequence: 0, ...rest };
+}
+
+/** Sends messages of a subscription as the server does. */
+function send(socket: ScriptedSocket, previous: number, sequences: readonly number[], subscription = 1): void {
+  const messages = sequences.map((sequence) => ({ sequence, publishedAt: 1, data: `m${sequence}` }));
+  socket.notify("messages", { subscription, stream: "s", previous, messages });
+}
+
+/** What a handler was given, in short. */
+function short(event: StreamEvent): unknown {
+  if (event.type === "message") {
+    return event.sequence;
+  }
+  return event.type === "gap" ? `${event.reason} ${event.from}-${event.to}` : event.epoch;
+}
+
+function acks(socket: ScriptedSocket): unknown[] {
+  return socket.calls("ack").map(({ params }) => params["through"]);
+}
+
+/** A handler that finishes when a test says so. */
+function stepwise() {
+  const seen: unknown[] = [];
+  const steps: (() => void)[] = [];
+  return {
+    seen,
+    handler: (event: StreamEvent) => {
+      seen.push(short(event));
+      return new Promise<void>((resolve) => steps.push(resolve));
+    },
+    /** Lets the event being handled be done, and so many after it. */
+    finish: async (count = 1) => {
+      await pass();
+      for (let done = 0; done < count; done += 1) {
+        steps.shift()?.();
+        await pass();
+      }
+    },
+  };
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
+}
+
+describe("after a lost connection", () => {
+  it("goes on behind the last message whose handler is done, and hands nothing on twice", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, range(1, 5));
+    await pass();
+    await finish(2);
+    // 1 and 2 are done, 3 is being handled, 4 and 5 wait.
+    server.socket.end();
+    await pass(1);
+    const [resubscribe] = server.socket.calls("subscribe");
+    send(server.socket, 0, range(3, 7));
+    await finish(5);
+
+    expect(resubscribe?.params).toEqual({ stream: "s", epoch: "e1", from: { sequence: 3 } });
+    expect(seen).toEqual(range(1, 7));
+  });
+
+  it("asks again as it was asked when it never got an answer", async () => {
+    const client = server.client();
+    const socketOf = server.onConnect;
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    const params = { stream: "s", from: { last: 3 }, filter: "a.>", maxInFlight: 7 };
+    client.subscribe(params, () => undefined);
+    await pass();
+    server.onConnect = socketOf;
+    server.socket.end();
+    await pass(1);
+
+    expect(server.sockets.map((socket) => socket.calls("subscribe")[0]?.params)).toEqual([params, params]);
+  });
+
+  it("goes on where `new` was when it was first answered", async () => {
+    const client = server.client();
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, result: begun(1, { nextSequence: 41 }) }));
+      queueMicrotask(() => socket.open());
+    };
+    client.subscribe({ stream: "s", from: "new" }, () => undefined);
+    await pass();
+    server.socket.end();
+    await pass(1);
+
+    expect(server.socket.calls("subscribe")[0]?.params).toMatchObject({ from: { sequence: 41 } });
+  });
+
+  it("acks on the new socket what was done meanwhile, once it came there", async () => {
+    const client = server.client();
+    const { handler, finish } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    await finish(2);
+    await pass(1_000);
+    expect(acks(server.socket)).toEqual([]);
+    send(server.socket, 0, [1, 2]);
+    await pass(1_000);
+
+    expect(acks(server.socket)).toEqual([2]);
+  });
+});
+
+describe("what is missing", () => {
+  it("is found by a `previous` that was never got: it subscribes again after the last good message", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    const { socket } = server;
+    send(socket, 0, [1, 2]);
+    await finish(2);
+    send(socket, 5, [6]);
+    await pass();
+    // What still comes on the old one is not listened to.
+    send(socket, 6, [7]);
+    send(socket, 0, range(3, 6), 2);
+    await finish(4);
+
+    expect(socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([undefined, { sequence: 3 }]);
+    expect(socket.calls("unsubscribe").map(({ params }) => params)).toEqual([{ subscription: 1 }]);
+    expect(seen).toEqual(range(1, 6));
+  });
+
+  it.each([
+    ["out of order", [2, 1]],
+    ["twice in a frame", [1, 1]],
+  ])("is not hidden by messages %s", async (_what, sequences) => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, sequences);
+    await pass();
+
+    expect(server.socket.calls("subscribe")).toHaveLength(2);
+    expect(seen).toEqual([]);
+  });
+
+  it("is not suspected where the server goes back, or a filter passes messages over", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe({ ...STREAM, filter: "a" }, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, [2, 5]);
+    send(server.socket, 5, [9]);
+    send(server.socket, 2, [5, 9]);
+    send(server.socket, 9, [20]);
+    await pass();
+
+    expect(server.socket.calls("subscribe")).toHaveLength(1);
+    expect(seen).toEqual([2, 5, 9, 20]);
+  });
+
+  it("is told where the server says so, in its place, and once", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    const { socket } = server;
+    send(socket, 0, [1]);
+    socket.notify("gap", { subscription: 1, from: 2, to: 4, reason: "trimmed" });
+    send(socket, 1, [5]);
+    socket.notify("gap", { subscription: 1, from: 2, to: 4, reason: "trimmed" });
+    socket.notify("gap", { subscription: 1, from: 4, to: 6, reason: "deleted" });
+    await pass();
+
+    expect(seen).toEqual([1, "trimmed 2-4", 5, "deleted 6-6"]);
+  });
+
+  it("is told where it was gone before it was asked for, but not what had been handed on", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+    server.onConnect = (socket) => {
+      const skipped = { from: 1, to: 9 };
+      socket.onCall = ({ id }) =>
+        queueMicrotask(() => socket.answer({ id, result: begun(1, { nextSequence: 10, skipped }) }));
+      queueMicrotask(() => socket.open());
+    };
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [10]);
+    await finish(5);
+
+    expect(seen).toEqual([1, 2, 3, "skipped 4-9", 10]);
+  });
+});
+
+/** Answers subscribe: EpochChanged where an epoch is given that is not this one. */
+function liveAs(epoch: string): (socket: ScriptedSocket) => void {
+  return (socket) => {
+    let subscription = 10;
+    socket.onCall = ({ id, method, params }: SentCall) => {
+      if (method !== "subscribe") {
+        return;
+      }
+      subscription += 1;
+      const other = params["epoch"] !== undefined && params["epoch"] !== epoch;
+      const answer = other
+        ? { id, error: { code: -32_010, message: "changed", data: { epoch } } }
+        : { id, result: begun(subscription, { epoch }) };
+      queueMicrotask(() => socket.answer(answer));
+    };
+  };
+}
+
+describe("another life of the stream", () => {
+  it("is told after what was read of the old one, and followed from its first message", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe({ stream: "s", from: { sequence: 1 }, filter: ">" }, handler);
+    await pass();
+    const { socket } = server;
+    send(socket, 0, [1, 2]);
+    await pass();
+    liveAs("e2")(socket);
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+    send(socket, 0, [1, 2], 12);
+    await finish(5);
+
+    expect(seen).toEqual([1, 2, "e2", 1, 2]);
+    expect(socket.calls("subscribe").map(({ params }) => params)).toEqual(
+      [
+        { stream: "s", from: { sequence: 1 }, filter: ">" },
+        { stream: "s", from: { sequence: 3 }, epoch: "e1", filter: ">" },
+        { stream: "s", filter: ">" },
+      ].map((params, index) => (index === 1 ? { ...params, from: { sequence: 1 } } : params)),
+    );
+  });
+
+  it("is told to who brings a position of an earlier one", async () => {
+    server.onConnect = (socket) => {
+      liveAs("e2")(socket);
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe({ stream: "s", from: { sequence: 7 }, epoch: "e1" }, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, [1], 12);
+    await pass();
+
+    expect(seen).toEqual(["e2", 1]);
+  });
+});
+
+describe("acks", () => {
+  it("go at half the window, for all that is done", async () => {
+    const client = server.client();
+    client.subscribe({ ...STREAM, maxInFlight: 10 }, () => undefined);
+    await pass();
+    send(server.socket, 0, range(1, 10));
+    await pass();
+
+    expect(acks(server.socket)).toEqual([5, 10]);
+  });
+
+  it("go a moment after the last message, one for all of them", async () => {
+    const client = server.client();
+    client.subscribe(STREAM, () => undefined);
+    await pass();
+    send(server.socket, 0, [1]);
+    send(server.socket, 1, [2, 3]);
+    await pass(100);
+    expect(acks(server.socket)).toEqual([]);
+    await pass(100);
+
+    expect(acks(server.socket)).toEqual([3]);
+    expect(server.socket.calls("ack")[0]?.id).toBeUndefined();
+  });
+
+  it("go at once where the window is one message, and soon where the deadline is short", async () => {
+    const client = server.client();
+    client.subscribe({ ...STREAM, maxInFlight: 1 }, () => undefined);
+    client.subscribe({ ...STREAM, ackWaitMs: 100 }, () => undefined);
+    await pass();
+    send(server.socket, 0, [1], 1);
+    await pass();
+    expect(server.socket.calls("ack").map(({ params }) => params)).toEqual([{ subscription: 1, through: 1 }]);
+    send(server.socket, 0, [1], 2);
+    await pass(25);
+
+    expect(server.socket.calls("ack").map(({ params }) => params)).toContainEqual({ subscription: 2, through: 1 });
+  });
+
+  it("go before the server pauses by bytes", async () => {
+    const client = server.client();
+    client.subscribe({ ...STREAM, maxInFlight: 1_000 }, () => undefined);
+    await pass();
+    const messages = range(1, 4).map((sequence) => ({ sequence, publishedAt: 1, data: "x".repeat(270_000) }));
+    server.socket.notify("messages", { subscription: 1, stream: "s", previous: 0, messages });
+    await pass();
+
+    expect(acks(server.socket)).toEqual([2, 4]);
+  });
+
+  it("wait for the handler, and in manual mode for ack()", async () => {
+    const client = server.client();
+    const { handler, finish } = stepwise();
+    client.subscribe({ ...STREAM, maxInFlight: 1 }, handler);
+    const manual = client.subscribe({ ...STREAM, maxInFlight: 2 }, { ack: "manual" });
+    await pass();
+    send(server.socket, 0, [1], 1);
+    send(server.socket, 0, [1, 2], 2);
+    const first = await manual.next();
+    const second = await manual.next();
+    await pass(1_000);
+    expect(acks(server.socket)).toEqual([]);
+    await finish();
+    expect(server.socket.calls("ack").map(({ params }) => params)).toEqual([{ subscription: 1, through: 1 }]);
+    if (first.value?.type === "message" && second.value?.type === "message") {
+      second.value.ack();
+      // Done already.
+      first.value.ack();
+    }
+    await pass(1_000);
+    server.socket.end();
+    await pass(1);
+
+    expect(server.sockets[0]?.calls("ack").map(({ params }) => params)).toEqual([
+      { subscription: 1, through: 1 },
+      { subscription: 2, through: 2 },
+    ]);
+    expect(server.socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([
+      { sequence: 2 },
+      { sequence: 3 },
+    ]);
+  });
+
+  it("of what comes again although it is done, are sent again", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    await pass(1_000);
+    // The ack was lost with a gateway, which sends again.
+    send(server.socket, 0, [1, 2]);
+    await pass(1_000);
+
+    expect(seen).toEqual([1, 2]);
+    expect(acks(server.socket)).toEqual([2, 2]);
+  });
+});
+
+it("keeps a slow handler from nobody but itself", async () => {
+  const client = server.client();
+  const slow = stepwise();
+  const quick: unknown[] = [];
+  client.subscribe(STREAM, slow.handler);
+  client.subscribe(STREAM, (event) => void quick.push(short(event)));
+  await pass();
+  send(server.socket, 0, range(1, 50), 1);
+  send(server.socket, 0, range(1, 50), 2);
+  await pass(1_000);
+
+  expect(slow.seen).toEqual([1]);
+  expect(quick).toEqual(range(1, 50));
+  expect(server.socket.calls("ack").map(({ params }) => params)).toEqual([{ subscription: 2, through: 50 }]);
+});
+
+describe("a subscription that the server closes", () => {
+  it("for want of acks goes on behind the last message done", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    await finish(1);
+    server.socket.notify("subscriptionClosed", { subscription: 1, reason: "ackTimeout" });
+    await pass();
+    send(server.socket, 0, [2, 3], 2);
+    await finish(2);
+
+    expect(server.socket.calls("subscribe")[1]?.params).toMatchObject({ from: { sequence: 2 } });
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  it("for a reason that is not known here fails", async () => {
+    const client = server.client();
+    const subscription = client.subscribe(STREAM);
+    const next = watch(subscription.next());
+    await pass();
+    server.socket.notify("subscriptionClosed", { subscription: 1, reason: "consumerDeleted" });
+
+    expect(await standing(next)).toMatchObject({ error: { name: "NotFound" } });
+  });
+});
+
+describe("a subscribe that the server refuses", () => {
+  it("for now is repeated, and for good is told to the reader, the handler's owner and who waits for it", async () => {
+    const codes = [-32_009, -32_012, -32_008, -32_011];
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id }) =>
+        queueMicrotask(() => socket.answer({ id, error: { code: codes.shift() ?? -32_011, message: "no" } }));
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const read = client.subscribe(STREAM);
+    const next = watch(read.next());
+    const ready = watch(read.ready);
+    await pass(60_000);
+    const handled = client.subscribe(STREAM, () => undefined);
+    const ended = watch(handled.ended);
+    await pass(60_000);
+
+    expect(server.socket.calls("subscribe")).toHaveLength(5);
+    const refusal = { error: { name: "LimitReached" } };
+    expect([next.outcome, ready.outcome, ended.outcome]).toMatchObject([refusal, refusal, refusal]);
+  });
+});
+
+describe("the end of a subscription", () => {
+  it("comes with leaving the loop: what is done is acked, and the server is told", async () => {
+    const client = server.client();
+    const subscription = client.subscribe(STREAM);
+    const read = (async () => {
+      const seen: unknown[] = [];
+      for await (const event of subscription) {
+        seen.push(short(event));
+        if (seen.length === 2) {
+          break;
+        }
+      }
+      return seen;
+    })();
+    await pass();
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+
+    expect(await read).toEqual([1, 2]);
+    await subscription.ended;
+    expect(server.socket.calls().map(({ method }) => method)).toEqual(["subscribe", "ack", "unsubscribe"]);
+    expect(acks(server.socket)).toEqual([1]);
+  });
+
+  it("comes with its signal, before and after it began", async () => {
+    const client = server.client();
+    const aborter = new AbortController();
+    const subscription = client.subscribe(STREAM, { signal: aborter.signal });
+    const next = watch(subscription.next());
+    await pass();
+    aborter.abort();
+    const late = watch(client.subscribe(STREAM, { signal: aborter.signal }).next());
+    await pass();
+
+    expect([next.outcome, late.outcome]).toEqual([1, 2].map(() => ({ value: { value: undefined, done: true } })));
+    expect(server.socket.calls().map(({ method }) => method)).toEqual(["subscribe", "unsubscribe"]);
+  });
+
+  it("comes with an error of the handler, which is told, and the message is not acked", async () => {
+    const client = server.client();
+    const { ended } = client.subscribe(STREAM, () => {
+      throw new Error("broken handler");
+    });
+    const over = watch(ended);
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass(1_000);
+
+    expect(over.outcome).toMatchObject({ error: { message: "broken handler" } });
+    expect(acks(server.socket)).toEqual([]);
+    expect(server.socket.calls("unsubscribe")).toHaveLength(1);
+  });
+
+  it("that crosses the answer to subscribe leaves nothing behind at the server", async () => {
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    const client = server.client();
+    const subscription = client.subscribe(STREAM);
+    await pass();
+    subscription.close();
+    server.socket.answer({ id: server.socket.calls("subscribe")[0]?.id, result: begun(4) });
+    await pass();
+
+    expect(server.socket.calls("unsubscribe").map(({ params }) => params)).toEqual([{ subscription: 4 }]);
+  });
+
+  it("comes with that of the client", async () => {
+    const client = server.client();
+    const subscription = client.subscribe(STREAM);
+    const next = watch(subscription.next());
+    const handled = watch(client.subscribe(STREAM, () => undefined).ended);
+    await pass();
+    watch(client.close());
+    await pass();
+    const late = watch(client.subscribe(STREAM).next());
+    await pass();
+
+    expect(next.outcome).toEqual({ value: { value: undefined, done: true } });
+    expect(handled.outcome).toEqual({ value: undefined });
+    expect(late.outcome).toMatchObject({ error: { name: "Unavailable" } });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

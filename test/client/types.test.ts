@@ -1,0 +1,91 @@
+import { describe, expectTypeOf, it } from "vitest";
+import type { WebSocket as WsWebSocket } from "ws";
+
+import type { DurableStream, DurableStreamError, StreamEvent, WebSocketConstructor } from "../../rpc/client.ts";
+import type { ErrorName, MethodParams, MethodResult, PublishResult } from "../../rpc/index.ts";
+
+// Compiled by `npm run typecheck`, where each expected error must be one; nothing here runs.
+declare const client: DurableStream;
+
+/** Takes lines to be compiled, and runs none of them. */
+function compile(_lines: () => unknown): void {
+  // The compiler has done its work.
+}
+
+describe("what the compiler refuses", () => {
+  it("is a method that is not of the contract, or of one socket only", () => {
+    compile(() => [
+      // @ts-expect-error there is no such method
+      client.publsh({ stream: "s", data: 1 }),
+      // @ts-expect-error there is no such method
+      client.call("publsh", { stream: "s", data: 1 }),
+      // @ts-expect-error the number of a subscription is of one socket, which the client replaces
+      client.call("unsubscribe", { subscription: 1 }),
+      // @ts-expect-error the same, by name
+      client.ack({ subscription: 1, through: 1 }),
+    ]);
+  });
+
+  it("is a param that is missing, misspelt or of another type", () => {
+    compile(() => [
+      // @ts-expect-error no stream
+      client.publish({ data: 1 }),
+      // @ts-expect-error no params
+      client.getState(),
+      // @ts-expect-error misspelt
+      client.publish({ stream: "s", data: 1, subjet: "a" }),
+      // @ts-expect-error not a number
+      client.deleteMessages({ stream: "s", through: "7" }),
+      // @ts-expect-error neither of the two
+      client.deleteMessages({ stream: "s" }),
+      // @ts-expect-error not a start
+      client.subscribe({ stream: "s", from: "last" }),
+      // @ts-expect-error the same by call()
+      client.call("getMessages", { stream: "s", from: "last" }),
+      // @ts-expect-error not an option
+      client.getState({ stream: "s" }, { timeout: 1 }),
+      // @ts-expect-error neither auto nor manual
+      client.subscribe({ stream: "s" }, { ack: "never" }),
+    ]);
+  });
+
+  it("is a field that a result or an event does not have", () => {
+    compile(async () => [
+      // @ts-expect-error no such field
+      (await client.publish({ stream: "s", data: 1 })).seq,
+      // @ts-expect-error no such field
+      (await client.call("getState", { stream: "s" })).value,
+      // @ts-expect-error only a message has data: it may be a gap
+      (await client.subscribe({ stream: "s" }).next()).value?.data,
+    ]);
+  });
+});
+
+describe("what the compiler knows", () => {
+  it("is the result of each method", () => {
+    expectTypeOf<ReturnType<DurableStream["publish"]>>().toEqualTypeOf<Promise<PublishResult>>();
+    expectTypeOf<ReturnType<DurableStream["checkpoint"]>>().toEqualTypeOf<Promise<MethodResult<"checkpoint">>>();
+    expectTypeOf(() => client.call("getMessages", { stream: "s" })).returns.toEqualTypeOf<
+      Promise<MethodResult<"getMessages">>
+    >();
+    expectTypeOf<Parameters<DurableStream["putState"]>[0]>().toEqualTypeOf<MethodParams<"putState">>();
+  });
+
+  it("is that a method without params needs none", () => {
+    compile(() => [client.getServerInfo(), client.call("getServerInfo"), client["rpc.discover"]()]);
+  });
+
+  it("is what an event is, once its type is looked at", () => {
+    expectTypeOf((event: StreamEvent) => event.type === "message" && event.data).returns.toBeUnknown();
+    expectTypeOf((event: StreamEvent) => (event.type === "gap" ? event.from : 0)).returns.toBeNumber();
+  });
+
+  it("is the name of an error", () => {
+    expectTypeOf<DurableStreamError["name"]>().toEqualTypeOf<ErrorName>();
+  });
+
+  it("is that the WebSocket of Node.js and that of the package ws will do", () => {
+    expectTypeOf<typeof WebSocket>().toExtend<WebSocketConstructor>();
+    expectTypeOf<typeof WsWebSocket>().toExtend<WebSocketConstructor>();
+  });
+});
