@@ -1,0 +1,76 @@
+import { fork } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+
+import type { Server } from "./client.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** A server to show things on; disposing of it ends it if it was started here. */
+export type DemoServer = Server & {
+  isStartedHere: boolean;
+} & AsyncDisposable;
+
+/** The server at a URL: the one that runs there, or else one started for as long as the demo takes. */
+export async function findServer(url: string): Promise<DemoServer> {
+  if (await isHealthy(url)) {
+    return { url, apiKey: readKey(), isStartedHere: false, [Symbol.asyncDispose]: async () => undefined };
+  }
+  const stop = await startServer(url);
+  return { url, apiKey: readKey(), isStartedHere: true, [Symbol.asyncDispose]: stop };
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(new URL("/health", url), { signal: AbortSignal.timeout(5_000) });
+    return response.status === 200;
+  } catch {
+    // Nobody listens there.
+    return false;
+  }
+}
+
+/** The key of a local server: the environment's, or the one in .env. */
+function readKey(): string {
+  const path = join(root, ".env");
+  const key =
+    process.env["API_KEY"] ?? (existsSync(path) ? parseEnv(readFileSync(path, "utf8"))["API_KEY"] : undefined);
+  if (key === undefined || key === "") {
+    throw new Error("no key: set API_KEY to the key of that server");
+  }
+  return key;
+}
+
+/** Runs scripts/dev.ts and waits until it serves. */
+async function startServer(url: string): Promise<() => Promise<void>> {
+  const { hostname, port } = new URL(url);
+  const flags = ["--ip", hostname, "--port", port, ...(process.env["API_KEY"] === undefined ? [] : keyFlag())];
+  const dev = fork(join(root, "scripts/dev.ts"), flags, { cwd: root, silent: true });
+  const { promise: exited, resolve: setExited } = Promise.withResolvers<void>();
+  dev.once("exit", setExited);
+  const stop = async (): Promise<void> => {
+    dev.kill("SIGTERM");
+    await exited;
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => void stop().then(() => process.exit(1)));
+  }
+  let output = "";
+  const serving = Promise.withResolvers<void>();
+  for (const stream of [dev.stdout, dev.stderr]) {
+    stream?.on("data", (text: Buffer) => {
+      output += text.toString();
+      if (output.includes("Durable Stream on http")) {
+        serving.resolve();
+      }
+    });
+  }
+  void exited.then(() => serving.reject(new Error(`no server could be started at ${url}:\n${output}`)));
+  await serving.promise;
+  return stop;
+}
+
+function keyFlag(): string[] {
+  return ["--var", `API_KEY:${process.env["API_KEY"]}`];
+}

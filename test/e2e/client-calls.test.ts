@@ -1,0 +1,52 @@
+import { expect } from "vitest";
+
+import { DurableStream } from "../../rpc/client.ts";
+import type { StreamEvent } from "../../rpc/client.ts";
+
+import { test as base } from "./fixtures.ts";
+
+const test = base.extend<{ client: DurableStream }>({
+  client: async ({ server }, use) => {
+    await using client = new DurableStream({ url: server.url, token: server.apiKey });
+    await use(client);
+  },
+});
+
+test("calls every kind of method by its name and by call()", async ({ client }) => {
+  const info = await client.getServerInfo();
+  const first = await client.publish({ stream: "calls", data: { n: 1 } });
+  const second = await client.call("publishBatch", { stream: "calls", messages: [{ data: 2 }, { data: 3 }] });
+  const { messages } = await client.getMessages({ stream: "calls" });
+  const document = await client["rpc.discover"]();
+
+  expect(info.connection).toBeDefined();
+  expect([first.sequence, second.lastSequence]).toEqual([1, 3]);
+  expect(messages.map((message) => message.data)).toEqual([{ n: 1 }, 2, 3]);
+  expect(document.openrpc).toMatch(/^1\./);
+  await expect(client.getStreamInfo({ stream: "nothing" })).rejects.toMatchObject({ code: -32003, name: "NotFound" });
+});
+
+test("follows a stream by for await and by a handler", async ({ client }) => {
+  const publishes = Array.from({ length: 500 }, (_, data) => client.publish({ stream: "follow", data }));
+  const handled: StreamEvent[] = [];
+  const subscription = client.subscribe({ stream: "follow" }, (event) => void handled.push(event));
+
+  const read: number[] = [];
+  for await (const event of client.subscribe({ stream: "follow", maxInFlight: 10 })) {
+    if (event.type === "message") {
+      read.push(event.sequence);
+    }
+    if (read.length === 500) {
+      break;
+    }
+  }
+  await Promise.all(publishes);
+  const { sequence } = await client.publish({ stream: "follow", data: "last" });
+  await expect.poll(() => handled.length).toBe(501);
+  subscription.close();
+  await subscription.ended;
+
+  expect(sequence).toBe(501);
+  expect(read).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
+  expect(handled.every((event, index) => event.type === "message" && event.sequence === index + 1)).toBe(true);
+});

@@ -1,0 +1,105 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { describe, expect } from "vitest";
+
+import { freePort, makeCheckout, NpmScript } from "./checkout.ts";
+import { Client } from "./client.ts";
+import { test } from "./fixtures.ts";
+
+const PUBLISH = { jsonrpc: "2.0", id: 1, method: "publish", params: { stream: "orders", data: "hello" } };
+
+describe("npm run dev", () => {
+  test("serves with the flags given to it, and Ctrl-C leaves nothing behind", async ({ data: checkout }) => {
+    await makeCheckout(checkout);
+    const [url, port] = await address();
+    const folder = join(checkout, "kept-here");
+    await using dev = new NpmScript(checkout, "dev", ["--port", port, "--persist-to", folder, "--var", "API_KEY:x"]);
+
+    await dev.untilOutput(new RegExp(`Durable Stream on ${url}, key: .*--var`));
+
+    const health = await fetch(`${url}/health`);
+    expect([health.status, await health.json()]).toEqual([200, { status: "ok" }]);
+    expect(await post(url, "x")).toMatchObject({ status: 200, body: { result: { stream: "orders", sequence: 1 } } });
+    expect(await post(url, "y")).toMatchObject({ status: 401, body: { error: { code: -32_001 } } });
+    const client = await Client.connect({ url, apiKey: "x" }, "/stream/orders");
+    await client.call("subscribe", { stream: "orders" });
+    expect(await client.untilMessages(1)).toEqual([1]);
+    await expect(Client.connect({ url, apiKey: "y" })).rejects.toThrow("401");
+    expect(await readdir(folder)).not.toEqual([]);
+
+    dev.interrupt();
+    await dev.untilExited();
+    await dev.untilGroupIsGone();
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
+  });
+
+  test("answers 503 to everything but /health without a key, and ends with npm", async ({ data: checkout }) => {
+    await makeCheckout(checkout);
+    const [url, port] = await address();
+    await using dev = new NpmScript(checkout, "dev", ["--port", port, "--var", "API_KEY:"]);
+
+    await dev.untilOutput(/Durable Stream on/);
+
+    const refused = await Promise.all([
+      post(url, ""),
+      post(url, "x"),
+      post(url, await keyIn(checkout)),
+      ...["/", "/rpc", "/stream/orders", "/r2", "/r2/some/key"].map((path) => get(`${url}${path}`)),
+    ]);
+    expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 503));
+    await expect(Client.connect({ url, apiKey: "x" })).rejects.toThrow("503");
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+
+    dev.terminate();
+    await dev.untilExited();
+    await dev.untilGroupIsGone();
+  });
+
+  test("writes a key to .env the first time, serves with it, and leaves it alone then", async ({ data: checkout }) => {
+    await makeCheckout(checkout);
+    const env = join(checkout, ".env");
+    const [url, port] = await address();
+    await using first = new NpmScript(checkout, "dev", ["--port", port]);
+    await first.untilOutput(new RegExp(`Durable Stream on ${url}, key: API_KEY in .env`));
+    const key = await keyIn(checkout);
+    const written = await readFile(env, "utf8");
+
+    expect(first.output).toContain("Wrote .env");
+    expect(first.output).not.toContain(key);
+    expect(key.length).toBeGreaterThanOrEqual(32);
+    expect((await stat(env)).mode & 0o077).toBe(0);
+    expect(await post(url, key)).toMatchObject({ status: 200, body: { result: { sequence: 1 } } });
+    first.interrupt();
+    await first.untilGroupIsGone();
+
+    await using second = new NpmScript(checkout, "dev", ["--port", port]);
+    await second.untilOutput(/Durable Stream on/);
+    expect(await readFile(env, "utf8")).toBe(written);
+    expect(second.output).not.toContain("Wrote .env");
+    expect(await post(url, key)).toMatchObject({ status: 200, body: { result: { sequence: 2 } } });
+    second.interrupt();
+    await second.untilGroupIsGone();
+  });
+});
+
+async function address(): Promise<[url: string, port: string]> {
+  const port = await freePort();
+  return [`http://127.0.0.1:${port}`, String(port)];
+}
+
+async function keyIn(checkout: string): Promise<string> {
+  const text = await readFile(join(checkout, ".env"), "utf8");
+  return /^API_KEY=(.*)$/m.exec(text)?.[1] ?? "";
+}
+
+async function post(url: string, key: string): Promise<{ status: number; body: unknown }> {
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
+  const response = await fetch(`${url}/rpc`, { method: "POST", headers, body: JSON.stringify(PUBLISH) });
+  return { status: response.status, body: await response.json() };
+}
+
+async function get(url: string): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(url);
+  return { status: response.status, body: await response.json() };
+}

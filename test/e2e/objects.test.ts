@@ -1,0 +1,409 @@
+import { execFile } from "node:child_process";
+import { createCipheriv, createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { connect as openTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
+
+import { describe, expect } from "vitest";
+
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import type { ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+
+import { test } from "./fixtures.ts";
+import type { Server } from "./server.ts";
+
+const run = promisify(execFile);
+
+const PART_BYTES = LIMITS.objectBodyBytes;
+/** 200 MB in whole parts. */
+const PARTS = 261;
+const SIZE = PARTS * PART_BYTES;
+/** 100 MB. */
+const WARM_UP_PARTS = 130;
+/** What the server may grow by while it moves 200 MB; a server that held a body would grow by all of it. */
+const MAX_GROWTH_BYTES = 100_000_000;
+/** How many parts go by between two looks at the server's memory. */
+const SAMPLE_EVERY = 10;
+const CALLS_AT_ONCE = 4;
+const LARGE_MS = 180_000;
+
+/** One part of the large object: bytes that do not compress, the same in every run. */
+function partOf(index: number): Buffer {
+  const counter = Buffer.alloc(16);
+  counter.writeUInt32BE(index);
+  return createCipheriv("aes-128-ctr", Buffer.alloc(16, 7), counter).update(Buffer.alloc(PART_BYTES));
+}
+
+function digestOfWhole(): string {
+  const hash = createHash("sha256");
+  for (let index = 0; index < PARTS; index += 1) {
+    hash.update(partOf(index));
+  }
+  return hash.digest("hex");
+}
+
+/** Resident bytes of the server's processes, which are workerd and the Node that started it. */
+async function memoryOf(server: Server): Promise<number> {
+  const { stdout } = await run("ps", ["-A", "-o", "pgid=,rss="]);
+  return stdout
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([group]) => group === server.processGroup)
+    .reduce((total, [, kilobytes = 0]) => total + kilobytes * 1024, 0);
+}
+
+/** Looks at the server's memory now and then, and keeps the most it saw. */
+class MemoryWatch {
+  readonly #server: Server;
+  readonly #before: number;
+  #most = 0;
+  #parts = 0;
+
+  private constructor(server: Server, before: number) {
+    this.#server = server;
+    this.#before = before;
+  }
+
+  static async begin(server: Server): Promise<MemoryWatch> {
+    return new MemoryWatch(server, await memoryOf(server));
+  }
+
+  /** To be called as each part goes by. */
+  async part(): Promise<void> {
+    this.#parts += 1;
+    if (this.#parts % SAMPLE_EVERY === 0) {
+      await this.#look();
+    }
+  }
+
+  /** By how many bytes the server's processes had grown at most. */
+  async growth(): Promise<number> {
+    await this.#look();
+    return this.#most - this.#before;
+  }
+
+  async #look(): Promise<void> {
+    this.#most = Math.max(this.#most, await memoryOf(this.#server));
+  }
+}
+
+function send(server: Server, method: string, path: string, headers: Record<string, string | number> = {}) {
+  return request(new URL(path, server.url), {
+    method,
+    headers: { Authorization: `Bearer ${server.apiKey}`, ...headers },
+  });
+}
+
+async function responseTo(sent: ReturnType<typeof request>): Promise<IncomingMessage> {
+  const [response]: [IncomingMessage] = (await once(sent, "response")) as [IncomingMessage];
+  return response;
+}
+
+async function upload(server: Server, path: string, parts: number, watch?: MemoryWatch): Promise<ObjectInfo> {
+  const sent = send(server, "PUT", path, { "Content-Length": parts * PART_BYTES });
+  const answered = responseTo(sent);
+  await pipeline(async function* body() {
+    for (let index = 0; index < parts; index += 1) {
+      await watch?.part();
+      yield partOf(index);
+    }
+  }, sent);
+  const response = await answered;
+  expect(response.statusCode).toBe(200);
+  return JSON.parse(await text(response)) as ObjectInfo;
+}
+
+/** Size and SHA-256 of an object, read over HTTP. */
+async function download(server: Server, path: string, watch?: MemoryWatch): Promise<{ size: number; sha256: string }> {
+  const sent = send(server, "GET", path);
+  sent.end();
+  const response = await responseTo(sent);
+  expect(response.statusCode).toBe(200);
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    const parts = Math.floor((size + chunk.byteLength) / PART_BYTES) - Math.floor(size / PART_BYTES);
+    size += chunk.byteLength;
+    for (let part = 0; part < parts; part += 1) {
+      await watch?.part();
+    }
+  }
+  return { size, sha256: hash.digest("hex") };
+}
+
+/** Runs a task for each part, a few at once. */
+async function forEachPart<T>(task: (index: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < PARTS) {
+      const index = next;
+      next += 1;
+      results[index] = await task(index);
+    }
+  };
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, worker));
+  return results;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(0)} MB`;
+}
+
+describe("200 MB", () => {
+  test(
+    "go through HTTP in flat memory, and are read by ranges",
+    { timeout: LARGE_MS },
+    async ({ server, connect, annotate }) => {
+      const client = await connect();
+      const expected = digestOfWhole();
+      // A heap grows to where its collector sets in, whatever goes through it: that is before, and not of the large body.
+      await upload(server, "/r2/warm-up", WARM_UP_PARTS);
+      await download(server, "/r2/warm-up");
+
+      const putting = await MemoryWatch.begin(server);
+      const info = await upload(server, "/r2/large", PARTS, putting);
+      const putGrowth = await putting.growth();
+      const getting = await MemoryWatch.begin(server);
+      const got = await download(server, "/r2/large", getting);
+      const getGrowth = await getting.growth();
+      const ranges = await forEachPart(async (index) => {
+        const range = { offset: index * PART_BYTES, length: PART_BYTES };
+        const { data, encoding } = await client.call("getObject", { key: "large", range, encoding: "base64" });
+        expect(encoding).toBe("base64");
+        return createHash("sha256").update(Buffer.from(data, "base64")).digest("hex");
+      });
+
+      await annotate(
+        `the server grew by ${megabytes(putGrowth)} while putting and ${megabytes(getGrowth)} while getting`,
+      );
+      expect(info.size).toBe(SIZE);
+      expect(got).toEqual({ size: SIZE, sha256: expected });
+      expect(putGrowth).toBeLessThan(MAX_GROWTH_BYTES);
+      expect(getGrowth).toBeLessThan(MAX_GROWTH_BYTES);
+      expect(ranges).toEqual(
+        Array.from({ length: PARTS }, (_, index) => createHash("sha256").update(partOf(index)).digest("hex")),
+      );
+    },
+  );
+
+  test("are written by parts over a socket", { timeout: LARGE_MS }, async ({ server, connect }) => {
+    const client = await connect();
+    const expected = digestOfWhole();
+    const { uploadId } = await client.call("createUpload", { key: "large", contentType: "application/x-large" });
+
+    const parts = await forEachPart((index) =>
+      client.call("uploadPart", {
+        key: "large",
+        uploadId,
+        partNumber: index + 1,
+        data: partOf(index).toString("base64"),
+        encoding: "base64",
+      }),
+    );
+    const info = await client.call("completeUpload", { key: "large", uploadId, parts, sha256: expected });
+    const got = await download(server, "/r2/large");
+
+    expect(info).toMatchObject({ size: SIZE, contentType: "application/x-large", sha256: expected });
+    expect(got).toEqual({ size: SIZE, sha256: expected });
+  });
+});
+
+test("an upload survives a crash, and its parts with it", async ({ server, connect }) => {
+  const client = await connect();
+  const { uploadId } = await client.call("createUpload", { key: "crash" });
+  const first = await client.call("uploadPart", { key: "crash", uploadId, partNumber: 1, data: "before, " });
+  await server.kill9();
+  await server.start();
+
+  const again = await connect();
+  const second = await again.call("uploadPart", { key: "crash", uploadId, partNumber: 2, data: "after" });
+  await again.call("completeUpload", { key: "crash", uploadId, parts: [first, second] });
+
+  expect(await again.call("getObject", { key: "crash" })).toMatchObject({ data: "before, after" });
+});
+
+test("a put that R2 fails may or may not have happened", async ({ server, data, connect }) => {
+  const client = await connect();
+  await client.call("putObject", { key: "before", data: "kept" });
+  const { uploadId } = await client.call("createUpload", { key: "upload" });
+  const part = await client.call("uploadPart", { key: "upload", uploadId, partNumber: 1, data: "part" });
+  const files = await readdir(data, { recursive: true });
+  const blobs = join(data, files.find((file) => file.endsWith("/blobs")) ?? "no blobs");
+  await rename(blobs, `${blobs}-away`);
+  await writeFile(blobs, "where a folder should be");
+
+  const put = await client.callError("putObject", { key: "failed", data: "x" });
+  const sent = send(server, "PUT", "/r2/failed", { "Content-Length": 1 });
+  sent.end("x");
+  const response = await responseTo(sent);
+  const completed = await client.callError("completeUpload", { key: "upload", uploadId, parts: [part] });
+  await rm(blobs);
+  await rename(`${blobs}-away`, blobs);
+  const again = await client.call("completeUpload", { key: "upload", uploadId, parts: [part] });
+
+  expect(put.code).toBe(ErrorCode.OutcomeUnknown);
+  expect(response.statusCode).toBe(504);
+  expect(JSON.parse(await text(response))).toMatchObject({ error: { code: ErrorCode.OutcomeUnknown } });
+  expect(completed.code).toBe(ErrorCode.OutcomeUnknown);
+  expect(again.size).toBe(4);
+  expect(await client.call("getObject", { key: "before" })).toMatchObject({ data: "kept" });
+});
+
+test("a put whose client goes away stores nothing", async ({ server, connect }) => {
+  const client = await connect();
+  const sent = send(server, "PUT", "/r2/gone", { "Content-Length": 1_000_000 });
+  sent.on("error", () => {
+    // It is this test that breaks it off.
+  });
+  await new Promise((resolve) => {
+    sent.write(Buffer.alloc(500_000), resolve);
+  });
+  sent.destroy();
+
+  // A put of the same key comes after it in the bucket.
+  await client.call("putObject", { key: "gone", data: "whole", ifNoneMatch: "*" });
+
+  expect(await client.call("getObject", { key: "gone" })).toMatchObject({ data: "whole" });
+});
+
+/** Runs curl; a machine without it fails here and says so. */
+async function curl(server: Server, ...args: string[]): Promise<{ status: number; body: string; headers: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "durable-stream-curl-"));
+  const heads = join(folder, "headers");
+  const flags = ["-sS", "-D", heads, "-w", "\n%{http_code}", "-H", `Authorization: Bearer ${server.apiKey}`];
+  const { stdout } = await run("curl", [...flags, ...args]);
+  const headers = await readFile(heads, "utf8");
+  await rm(folder, { recursive: true });
+  const end = stdout.lastIndexOf("\n");
+  return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end), headers: headers.toLowerCase() };
+}
+
+describe("curl", () => {
+  test("puts, gets, heads, ranges, resumes, revalidates and deletes", async ({ server, data }) => {
+    const url = `${server.url}/r2/curl/file.txt`;
+    const file = join(data, "file.txt");
+    await writeFile(file, "0123456789");
+
+    const put = await curl(server, "-T", file, "-H", "Content-Type: text/plain", "-H", "X-Object-Meta-From: curl", url);
+    const { etag } = JSON.parse(put.body) as ObjectInfo;
+    const head = await curl(server, "-I", url);
+    const get = await curl(server, url);
+    const range = await curl(server, "-r", "2-4", url);
+    const suffix = await curl(server, "-r", "-3", url);
+    const beyond = await curl(server, "-r", "10-", url);
+    await writeFile(join(data, "partial.txt"), "01234");
+    const resumed = await curl(server, "-C", "-", "-o", join(data, "partial.txt"), url);
+    const unchanged = await curl(server, "-H", `If-None-Match: "${etag}"`, url);
+    const notSince = await curl(server, "-z", "Thu, 01 Jan 2037 00:00:00 GMT", url);
+    const stale = await curl(server, "-T", file, "-H", 'If-Match: "stale"', url);
+    const created = await curl(server, "-T", file, "-H", "If-None-Match: *", url);
+    const stream = await curl(server, "-X", "PUT", "-H", "Transfer-Encoding: chunked", "-d", "chunked", url);
+    const posted = await curl(server, "--data-binary", "posted", `${server.url}/r2/curl/posted`);
+    const listed = await curl(server, `${server.url}/r2?prefix=curl/`);
+    const deleted = await curl(server, "-X", "DELETE", url);
+    const gone = await curl(server, url);
+    const headOfGone = await curl(server, "-I", url);
+
+    expect(put.status).toBe(200);
+    expect(head.status).toBe(200);
+    expect(head.headers).toContain("content-length: 10\r\n");
+    expect(head.headers).toContain(`etag: "${etag}"\r\n`);
+    expect(head.headers).toContain("x-object-meta-from: curl\r\n");
+    expect(head.headers).toContain("accept-ranges: bytes\r\n");
+    expect([get.status, get.body]).toEqual([200, "0123456789"]);
+    expect(get.headers).toContain("content-length: 10\r\n");
+    expect([range.status, range.body]).toEqual([206, "234"]);
+    expect(range.headers).toContain("content-range: bytes 2-4/10\r\n");
+    expect([suffix.status, suffix.body]).toEqual([206, "789"]);
+    expect(beyond.status).toBe(416);
+    expect(beyond.headers).toContain("content-range: bytes */10\r\n");
+    expect(resumed.status).toBe(206);
+    expect(await readFile(join(data, "partial.txt"), "utf8")).toBe("0123456789");
+    expect([unchanged.status, unchanged.body]).toEqual([304, ""]);
+    expect(notSince.status).toBe(304);
+    expect([stale.status, created.status]).toEqual([412, 412]);
+    expect(stream.status).toBe(411);
+    expect(posted.status).toBe(200);
+    expect((JSON.parse(listed.body) as ListObjectsResult).objects.map(({ key }) => key)).toEqual([
+      "curl/file.txt",
+      "curl/posted",
+    ]);
+    expect([deleted.status, gone.status, headOfGone.status]).toEqual([204, 404, 404]);
+  });
+
+  test("gets a compressed body as it was put, or unpacked when it asks", async ({ server, data }) => {
+    const packed = join(data, "packed.gz");
+    const url = `${server.url}/r2/curl/packed`;
+    const { stdout } = await run("sh", ["-c", 'printf %s "squeeze me" | gzip -c'], { encoding: "buffer" });
+    await writeFile(packed, stdout);
+
+    await curl(server, "-T", packed, "-H", "Content-Encoding: gzip", "-H", "Content-Type: text/plain", url);
+    const raw = await curl(server, "-o", join(data, "raw.gz"), url);
+    const unpacked = await curl(server, "--compressed", url);
+
+    expect(raw.headers).toContain("content-encoding: gzip\r\n");
+    expect(await readFile(join(data, "raw.gz"))).toEqual(stdout);
+    expect(unpacked.body).toBe("squeeze me");
+  });
+});
+
+/** Sends a head as it is, with a body of one byte, and returns the status of the answer. */
+async function exchange(server: Server, head: string): Promise<number> {
+  const { hostname, port } = new URL(server.url);
+  const socket = openTcp({ host: hostname, port: Number(port) });
+  socket.write(`${head}\r\nAuthorization: Bearer ${server.apiKey}\r\nHost: x\r\nConnection: close\r\n\r\nx`);
+  const [answer]: [Buffer] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer.toString())?.[1]);
+}
+
+describe("on a raw socket", () => {
+  test("hostile heads are refused, and nothing is stored", async ({ server, connect }) => {
+    const client = await connect();
+    const expected: [string, number][] = [
+      ["PUT /r2/..%2Fx HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a/%2e%2e%2fx HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a//b HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2//a HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/ HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a%0d%0ab HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a%00 HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a\u0001b HTTP/1.1\r\nContent-Length: 1", 400],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: 1\r\nContent-Type: a\u0001b", 400],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: 1\r\nX-Object-Meta-A: \u00ff", 400],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: -1", 400],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: x", 400],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: 1\r\nBad Header: x", 400],
+      ["PUT /r2/a HTTP/1.1", 411],
+      ["PUT /r2/a HTTP/1.1\r\nContent-Length: 6000000000", 413],
+    ];
+
+    const answers: [string, number][] = [];
+    for (const [head] of expected) {
+      answers.push([head, await exchange(server, head)]);
+    }
+
+    expect(answers).toEqual(expected);
+    expect(await client.call("listObjects", {})).toEqual({ objects: [], prefixes: [] });
+  });
+
+  test("a path that leaves /r2 by its dots is no object's", async ({ server, connect }) => {
+    const client = await connect();
+
+    // Dot segments, also as %2e, are undone before the Worker sees them (WHATWG URL, RFC 3986 section 6.2.2.3).
+    for (const path of ["/r2/../x", "/r2/a/../../x", "/r2/%2e%2e/x", "/r2/%2E%2E", "/r2/.."]) {
+      expect(await exchange(server, `PUT ${path} HTTP/1.1\r\nContent-Length: 1`)).toBe(404);
+      expect((await curl(server, "--path-as-is", "-X", "PUT", "-d", "x", server.url + path)).status).toBe(404);
+    }
+    expect(await client.call("listObjects", {})).toEqual({ objects: [], prefixes: [] });
+  });
+});

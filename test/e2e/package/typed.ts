@@ -1,0 +1,45 @@
+// Compiled, not run, against the installed package; package.test.ts does, with the package's own types checked.
+import { LIMITS, METHODS } from "durable-stream";
+import type { DurableStreamsBinding, Message, PublishResult } from "durable-stream";
+import type { BindingProps } from "durable-stream/binding";
+import { DurableStream } from "durable-stream/client";
+
+export const client = new DurableStream({ url: "https://example.com", token: "key" });
+export const stored: Promise<PublishResult> = client.publish({ stream: "orders", data: { any: ["json"] } });
+export const sequence: Promise<number> = stored.then((result) => result.sequence);
+export const frame: number = LIMITS.frameBytes + Object.keys(METHODS).length;
+
+export async function follow(): Promise<Message[]> {
+  const messages: Message[] = [];
+  for await (const event of client.subscribe({ stream: "orders", from: "first" })) {
+    if (event.type === "message") {
+      messages.push(event);
+    }
+  }
+  return messages;
+}
+
+export const props: BindingProps = { streams: ["orders"], actions: ["publish"] };
+
+export async function bound(streams: DurableStreamsBinding): Promise<number> {
+  const { subscription, epoch } = await streams.subscribe({ stream: "orders" }, ({ messages, gap }) => {
+    void [messages.map((message) => message.sequence), gap?.reason];
+  });
+  await subscription.unsubscribe();
+  const { messages } = await streams.getMessages({ stream: "orders", epoch });
+  await streams.getServerInfo();
+  return messages.length;
+}
+
+export async function mistakes(streams: DurableStreamsBinding): Promise<void> {
+  // @ts-expect-error a param that is misspelt
+  await client.publish({ stream: "orders", dato: 1 });
+  // @ts-expect-error a param of another type
+  await streams.getMessages({ stream: "orders", limit: "10" });
+  // @ts-expect-error a result has no such field
+  void (await streams.getState({ stream: "orders" })).version;
+  // @ts-expect-error a method that does not exist
+  await streams.republish({ stream: "orders" });
+  // @ts-expect-error a method that needs a socket
+  await streams.ack({ subscription: 1, through: 1 });
+}
