@@ -6,6 +6,9 @@ import type { Timer } from "./timer.ts";
 /** How long a finished message may stay unacked when nothing more comes; less where the ack deadline is short. */
 const IDLE_MS = 200;
 
+/** A message that takes a place in the server's window, and its share of the frame it came in. */
+type InFlight = { readonly sequence: number; readonly characters: number };
+
 /**
  * The acks of one subscription on one socket. They are cumulative, so one is sent when half the window is done, or a
  * moment after the last message was, and never one for each.
@@ -14,10 +17,13 @@ export class Acks {
   readonly #send: (through: number) => void;
   readonly #mostMessages: number;
   readonly #delayMs: number;
-  /** The highest sequence that came on this socket: none beyond it can be acked. */
-  #sent = 0;
+  /** What came on this socket and is not done, in order. */
+  #inFlight: InFlight[] = [];
+  /** Everything up to here is done, wherever it came from. */
   #finished: number;
   #acked: number;
+  /** What came on this socket, is done, and was not acked: up to which sequence, how many and how long. */
+  #done: number;
   #messages = 0;
   #characters = 0;
   #timer: Timer | undefined;
@@ -30,38 +36,41 @@ export class Acks {
   ) {
     this.#finished = at.done;
     this.#acked = at.acked;
+    this.#done = at.acked;
     this.#mostMessages = Math.max(1, Math.floor(window.maxInFlight / 2));
     this.#delayMs = Math.min(IDLE_MS, window.ackWaitMs / 4);
     this.#send = send;
   }
 
-  /** Messages came, so many of which were handed on before. */
-  came({ first, last }: { first: number; last: number }, doneAlready: number): void {
-    this.#sent = Math.max(this.#sent, last);
-    // What was acked comes again: that ack is lost, and this one tells of the same.
+  /** Messages came in a frame of so many characters; what was handed on and done before may be among them. */
+  came(messages: readonly { readonly sequence: number }[], characters: number): void {
+    const first = messages[0]?.sequence ?? 0;
+    if (first <= (this.#inFlight.at(-1)?.sequence ?? 0)) {
+      // The server went back: what it sends again takes one place only.
+      this.#inFlight = this.#inFlight.filter(({ sequence }) => sequence < first);
+    }
+    const share = characters / messages.length;
+    this.#inFlight.push(...messages.map(({ sequence }) => ({ sequence, characters: share })));
+    // What was acked comes again: that ack is lost, and the next one tells of the same.
     this.#acked = Math.min(this.#acked, first - 1);
-    this.#messages += doneAlready;
-    this.#consider();
+    this.#count();
   }
 
-  /** A message is done, and with it so many characters of the window. */
-  finish(through: number, characters: number): void {
+  /** Everything up to a sequence is done. */
+  finish(through: number): void {
     this.#finished = Math.max(this.#finished, through);
-    this.#messages += 1;
-    this.#characters += characters;
-    this.#consider();
+    this.#count();
   }
 
   /** Acks what is done, now. */
   flush(): void {
     stopTimer(this.#timer);
     this.#timer = undefined;
-    const through = Math.min(this.#finished, this.#sent);
-    if (through > this.#acked) {
-      this.#acked = through;
+    if (this.#done > this.#acked) {
+      this.#acked = this.#done;
       this.#messages = 0;
       this.#characters = 0;
-      this.#send(through);
+      this.#send(this.#done);
     }
   }
 
@@ -71,8 +80,19 @@ export class Acks {
     this.#timer = undefined;
   }
 
-  #consider(): void {
-    if (Math.min(this.#finished, this.#sent) <= this.#acked) {
+  #count(): void {
+    let done = 0;
+    for (const { sequence, characters } of this.#inFlight) {
+      if (sequence > this.#finished) {
+        break;
+      }
+      this.#done = Math.max(this.#done, sequence);
+      this.#characters += characters;
+      done += 1;
+    }
+    this.#inFlight.splice(0, done);
+    this.#messages += done;
+    if (this.#done <= this.#acked) {
       return;
     }
     // The server also pauses by bytes.

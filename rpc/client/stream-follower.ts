@@ -61,10 +61,9 @@ export class StreamFollower implements Subscriber {
       return;
     }
     for (const message of fresh) {
-      this.#hand(cursor, message, characters / messages.length);
+      this.#hand(cursor, message);
     }
-    const range = { first: messages[0]?.sequence ?? 0, last: messages.at(-1)?.sequence ?? 0 };
-    this.#acks?.came(range, messages.length - fresh.length);
+    this.#acks?.came(messages, characters);
   }
 
   receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
@@ -128,8 +127,8 @@ export class StreamFollower implements Subscriber {
     }
   }
 
-  #hand(cursor: FollowCursor, message: Message, characters: number): void {
-    const ack = () => this.#finish(cursor, message.sequence, characters);
+  #hand(cursor: FollowCursor, message: Message): void {
+    const ack = () => this.#finish(cursor, message.sequence);
     const event: Delivery = { ...message, type: "message", ack };
     this.#sink.line.push(event, this.#isManual ? () => undefined : ack);
   }
@@ -143,11 +142,11 @@ export class StreamFollower implements Subscriber {
     }
   }
 
-  #finish(cursor: FollowCursor, sequence: number, characters: number): void {
+  #finish(cursor: FollowCursor, sequence: number): void {
     if (sequence > cursor.done) {
       cursor.finish(sequence);
       if (cursor === this.#cursor) {
-        this.#acks?.finish(sequence, characters);
+        this.#acks?.finish(sequence);
       }
     }
   }

@@ -376,6 +376,21 @@ describe("acks", () => {
     ]);
   });
 
+  it("by hand count all that they cover", async () => {
+    const client = server.client();
+    const manual = client.subscribe({ ...STREAM, maxInFlight: 10 }, { ack: "manual" });
+    await pass();
+    send(server.socket, 0, range(1, 10));
+    for (const sequence of range(1, 10)) {
+      const { value } = await manual.next();
+      if (value?.type === "message" && sequence % 5 === 0) {
+        value.ack();
+      }
+    }
+
+    expect(acks(server.socket)).toEqual([5, 10]);
+  });
+
   it("of what comes again although it is done, are sent again", async () => {
     const client = server.client();
     const seen: unknown[] = [];
