@@ -19,7 +19,8 @@ const DISCONNECTS = Number(process.env["DISCONNECTS"] ?? 500);
 const SEED = Number(process.env["DISCONNECT_SEED"] ?? Date.now() % 1_000_000);
 
 const STREAM = "disconnects";
-const CATCH_UP_MS = 20_000;
+/** A reader that gets nothing for so long gets nothing more: longer than a server waits for an ack. */
+const STALLED_MS = 40_000;
 /** Pacing of one publisher's worker, so that the log stays readable. */
 const PUBLISH_EVERY_MS = 12;
 
@@ -137,13 +138,14 @@ class Reader {
     this.#wakers.clear();
   }
 
-  /** Waits until it has come to a sequence; what is missing when that takes too long, the checker tells. */
+  /** Waits until it has come to a sequence; what is missing when nothing comes any more, the checker tells. */
   async whenAt(sequence: number): Promise<void> {
-    const late = AbortSignal.timeout(CATCH_UP_MS);
-    const whenLate = new Promise((resolve) => late.addEventListener("abort", resolve));
-    while (this.#last < sequence && !late.aborted) {
-      const woken = new Promise<void>((resolve) => this.#wakers.add(resolve));
-      await Promise.race([woken, whenLate]);
+    let isStalled = false;
+    while (this.#last < sequence && !isStalled) {
+      const woken = new Promise<boolean>((resolve) => this.#wakers.add(() => resolve(false)));
+      const stalled = new AbortController();
+      isStalled = await Promise.race([woken, delay(STALLED_MS, true, { signal: stalled.signal }).catch(() => true)]);
+      stalled.abort();
     }
   }
 }
