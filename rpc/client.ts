@@ -20,6 +20,7 @@ import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
 import { Subscription } from "./client/subscription.ts";
 import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
+import { waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
@@ -151,10 +152,11 @@ export class DurableStream {
   }
 
   /**
-   * Takes nothing new, waits until every call is settled, and closes the connection. What is not settled in time is
-   * rejected with what is known of it. Subscriptions end at once.
+   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled, and
+   * closes the connection. What is not settled in time is rejected with what is known of it. A handler must not wait for
+   * this, as this waits for it; a loop is not waited for, see `Subscription.drain`.
    *
-   * @param timeoutMs How long to wait; 10,000 unless given.
+   * @param timeoutMs How long to wait in all; 10,000 unless given.
    */
   close({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(timeoutMs);
@@ -209,8 +211,9 @@ export class DurableStream {
   }
 
   #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
-    if (signal?.aborted === true || this.#open.closedBy !== undefined) {
-      follower.end(signal?.aborted === true ? undefined : this.#open.closedBy);
+    const closedBy = this.#open.closedBy ?? (this.#closing === undefined ? undefined : closed());
+    if (signal?.aborted === true || closedBy !== undefined) {
+      follower.end(signal?.aborted === true ? undefined : closedBy);
       return follower;
     }
     this.#followers.add(follower);
@@ -268,13 +271,23 @@ export class DurableStream {
   }
 
   async #close(timeoutMs: number): Promise<void> {
+    const deadlineAt = Date.now() + timeoutMs;
+    const handlers = [...this.#followers].flatMap((follower) => follower.finish() ?? []);
+    if (handlers.length > 0) {
+      // Until then they may call: what a handler publishes belongs to what it does.
+      await waitAtMost(timeoutMs, Promise.all(handlers));
+    }
     for (const follower of this.#followers) {
       follower.end();
     }
-    await this.#open.drain(new DurableStreamError("Unavailable", "the client was closed"), timeoutMs);
+    await this.#open.drain(closed(), deadlineAt - Date.now());
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();
     this.#wire.lost();
   }
+}
+
+function closed(): DurableStreamError {
+  return new DurableStreamError("Unavailable", "the client was closed");
 }

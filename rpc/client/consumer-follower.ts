@@ -77,11 +77,19 @@ export class ConsumerFollower implements Subscriber {
     this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data: { what: "consumer" } }));
   }
 
+  finish(): Promise<void> | undefined {
+    const handled = this.#sink.finish();
+    return handled === undefined ? this.store() : handled.then(() => this.store());
+  }
+
+  store(): Promise<void> | undefined {
+    return this.#settlements.store();
+  }
+
   end(error?: unknown): void {
     if (!this.#isEnded) {
       this.#isEnded = true;
-      this.#settlements.flush();
-      this.#settlements.lost();
+      this.#settlements.end();
       this.#subscription.unsubscribe();
       this.#host.ended(this);
       this.#sink.ended(error);

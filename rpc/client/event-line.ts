@@ -15,6 +15,11 @@ export class EventLine<Event> {
     return this.#waiting.length === 0;
   }
 
+  /** Whether the reader has an event that is not done. */
+  get isInHand(): boolean {
+    return this.#whenDone !== undefined;
+  }
+
   push(event: Event, whenDone: () => void, whenDropped: () => void = () => undefined): void {
     if (this.#end === undefined) {
       this.#waiting.push({ event, whenDone, whenDropped });

@@ -10,6 +10,10 @@ export type Follower = {
   receive(params: NotificationParams<"messages">, characters: number): void;
   receiveGap(params: NotificationParams<"gap">): void;
   receiveClosed(params: NotificationParams<"subscriptionClosed">): void;
+  /** Has what is acked stored. @returns When it is; undefined when there is nothing to wait for. */
+  store(): Promise<void> | undefined;
+  /** Hands nothing on any more. @returns When what the handler has is done and stored; undefined when it is already. */
+  finish(): Promise<void> | undefined;
   /** Ends it: tells the server what is done, and hands nothing on any more. */
   end(error?: unknown): void;
 };

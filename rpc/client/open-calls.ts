@@ -1,9 +1,10 @@
 import { LIMITS } from "../limits.ts";
 
+import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { OpenCall } from "./open-call.ts";
 import type { CallKind, CallOptions } from "./open-call.ts";
-import { stopTimer } from "./timer.ts";
+import { stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What a frame holds beside the params of a call. */
@@ -65,13 +66,9 @@ export class OpenCalls {
   async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
     this.#closedBy ??= reason;
     if (this.#open.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, patienceMs);
-        this.#whenEmpty = () => {
-          stopTimer(timer);
-          resolve();
-        };
-      });
+      const empty = deferred<void>();
+      this.#whenEmpty = empty.resolve;
+      await waitAtMost(patienceMs, empty.promise);
     }
     for (const call of this.#open) {
       call.giveUp(reason.message);

@@ -1,4 +1,6 @@
 import type { FollowerHost } from "./server-subscription.ts";
+import { deferred } from "./deferred.ts";
+import type { Deferred } from "./deferred.ts";
 import { isPassing } from "./retry.ts";
 import { stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
@@ -18,6 +20,8 @@ export class Settlements {
   /** Acked and not stored for certain; `true` while an answer is awaited. */
   readonly #acked = new Map<number, boolean>();
   #subscription: number | undefined;
+  /** Somebody waits until every ack is stored. */
+  #stored: Deferred<void> | undefined;
   #waiting = 0;
   #timer: Timer | undefined;
 
@@ -45,6 +49,23 @@ export class Settlements {
     for (const sequence of this.#acked.keys()) {
       this.#acked.set(sequence, false);
     }
+  }
+
+  /** Tells every ack. @returns When they are stored, or it is all over; undefined when there is none. */
+  store(): Promise<void> | undefined {
+    this.flush();
+    if (this.#acked.size === 0) {
+      return undefined;
+    }
+    this.#stored ??= deferred<void>();
+    return this.#stored.promise;
+  }
+
+  /** The subscription ends: tells what there is to tell, and nothing more. */
+  end(): void {
+    this.flush();
+    this.lost();
+    this.#stored?.resolve();
   }
 
   /** A message is done. @param isIdle Nothing else is waiting to be done, so that more may come only after this. */
@@ -93,6 +114,10 @@ export class Settlements {
       } else {
         this.#acked.delete(sequence);
       }
+    }
+    if (this.#acked.size === 0) {
+      this.#stored?.resolve();
+      this.#stored = undefined;
     }
     if (isToBeTold) {
       this.#timer ??= setTimeout(() => this.flush(), RETRY_MS);

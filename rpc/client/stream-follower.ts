@@ -80,6 +80,14 @@ export class StreamFollower implements Subscriber {
     }
   }
 
+  finish(): Promise<void> | undefined {
+    return this.#sink.finish();
+  }
+
+  store(): undefined {
+    // An ack that is lost costs nothing: it is this client that knows where to go on.
+  }
+
   end(error?: unknown): void {
     if (!this.#isEnded) {
       this.#isEnded = true;

@@ -2,9 +2,11 @@
 import type { MethodResult } from "../methods.ts";
 
 import { deferred } from "./deferred.ts";
+import type { Deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { EventLine } from "./event-line.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./events.ts";
+import type { Follower } from "./follower.ts";
 
 /** How a subscription is read. */
 export type SubscriptionOptions = {
@@ -25,6 +27,8 @@ export type SubscriptionSink<Event> = {
   readonly line: EventLine<Event>;
   /** The server has answered `subscribe`. */
   begun(answer: MethodResult<"subscribe">): void;
+  /** The client closes: nothing more is handed on. @returns When the handler is done; undefined when it is already. */
+  finish(): Promise<void> | undefined;
   /** It is over; with an error unless it was closed. */
   ended(error?: unknown): void;
 };
@@ -37,23 +41,25 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   readonly #line = new EventLine<Event>();
   readonly #begun = deferred<MethodResult<"subscribe">>();
   readonly #over = deferred<void>();
-  readonly #endFollowing: (error?: unknown) => void;
+  /** While it drains: the event in hand is done, or it is all over. */
+  #idle: Deferred<void> | undefined;
+  readonly #follower: Pick<Follower, "end" | "store">;
   readonly #signal: AbortSignal | undefined;
-  readonly #abort = () => this.#endFollowing();
+  readonly #abort = () => this.close();
 
   /** Made by the `subscribe` of a client. */
   constructor(
-    follow: (sink: SubscriptionSink<Event>) => { end(error?: unknown): void },
+    follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
     handler: Handler<Event> | undefined,
     signal: AbortSignal | undefined,
   ) {
     this.#signal = signal;
-    const follower = follow({
+    this.#follower = follow({
       line: this.#line,
       begun: (answer) => this.#begun.resolve(answer),
+      finish: () => (handler === undefined ? undefined : this.#finish()),
       ended: (error) => this.#ended(error),
     });
-    this.#endFollowing = (error) => follower.end(error);
     this.ready.catch(() => {
       // Safe: who does not ask for it learns of the failure where events are read.
     });
@@ -79,7 +85,9 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
 
   /** Says that the event before is done, and waits for the next one. */
   next(): Promise<IteratorResult<Event, undefined>> {
-    return this.#line.next();
+    const next = this.#line.next();
+    this.#idle?.resolve();
+    return next;
   }
 
   /** Ends the subscription, as leaving a `for await` loop does. */
@@ -92,14 +100,33 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this;
   }
 
-  /** Ends the subscription: acks what is done, and hands nothing on any more. */
+  /**
+   * Ends the subscription in order: hands nothing on any more, and waits until the event in hand is done, and acks are
+   * stored. Not to be awaited by what handles that event.
+   */
+  async drain(): Promise<void> {
+    await this.#finish();
+    await this.#follower.store();
+    this.close();
+  }
+
+  /** Ends the subscription at once: acks what is done, and hands nothing on any more. */
   close(): void {
-    this.#endFollowing();
+    this.#follower.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+
+  #finish(): Promise<void> | undefined {
+    this.#line.end();
+    if (!this.#line.isInHand) {
+      return undefined;
+    }
+    this.#idle ??= deferred<void>();
+    return this.#idle.promise;
   }
 
   async #run(handler: Handler<Event>): Promise<void> {
@@ -109,7 +136,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
         await handler(next.value);
       }
     } catch (error) {
-      this.#endFollowing(error);
+      this.#follower.end(error);
     }
   }
 
@@ -117,6 +144,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
     this.#line.end(error);
+    this.#idle?.resolve();
     if (error === undefined) {
       this.#over.resolve();
     } else {

@@ -108,6 +108,29 @@ describe("acks of a consumer's messages", () => {
     expect(seen).toEqual([5]);
   });
 
+  it("of what is in hand when the client closes are stored before the subscription ends", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    client.subscribe(SHARE, handler);
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    await pass();
+    server.socket.onCall = () => undefined;
+    const closing = watch(client.close());
+    await finish();
+    expect(closing.outcome).toBe("pending");
+    server.socket.answer({ id: server.socket.calls("ack")[0]?.id, result: {} });
+    await pass();
+
+    expect(seen).toEqual([1]);
+    expect(closing.outcome).toEqual({ value: undefined });
+    const last = server.socket.calls().map(({ method, params }) => ({ method, params }));
+    expect(last.slice(-2)).toEqual([
+      { method: "ack", params: { subscription: 1, sequences: [1] } },
+      { method: "unsubscribe", params: { subscription: 1 } },
+    ]);
+  });
+
   it("that the server can not store for now are told again", async () => {
     const client = server.client();
     client.subscribe(SHARE, () => undefined);

@@ -556,3 +556,95 @@ describe("the end of a subscription", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 });
+
+describe("draining", () => {
+  it("waits for the handler, acks what it did, hands nothing more on, and lets it call meanwhile", async () => {
+    const client = server.client();
+    const { seen, handler, finish } = stepwise();
+    const subscription = client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, [1, 2]);
+    await pass();
+    const closing = watch(client.close());
+    watch(client.getState({ stream: "s" }));
+    const late = watch(client.subscribe(STREAM).next());
+    await pass(1_000);
+    expect(closing.outcome).toBe("pending");
+    expect(late.outcome).toMatchObject({ error: { name: "Unavailable" } });
+    expect(server.socket.calls("getState")).toHaveLength(1);
+    server.socket.answer({ id: server.socket.calls("getState")[0]?.id, result: { state: null, revision: 0 } });
+    await finish();
+
+    expect(seen).toEqual([1]);
+    expect(acks(server.socket)).toEqual([1]);
+    expect(closing.outcome).toEqual({ value: undefined });
+    expect(await standing(watch(subscription.ended))).toEqual({ value: undefined });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("waits for a handler no longer than it was told to", async () => {
+    const client = server.client();
+    const { handler } = stepwise();
+    client.subscribe(STREAM, handler);
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const closing = watch(client.close({ timeoutMs: 100 }));
+    await pass(99);
+    expect(closing.outcome).toBe("pending");
+    await pass(1);
+
+    expect(closing.outcome).toEqual({ value: undefined });
+    expect(acks(server.socket)).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("of one subscription waits for a loop too, and leaves the others alone", async () => {
+    const client = server.client();
+    const other = stepwise();
+    client.subscribe(STREAM, other.handler);
+    const loop = client.subscribe(STREAM);
+    await pass();
+    send(server.socket, 0, [1, 2], 2);
+    await loop.next();
+    const drained = watch(loop.drain());
+    await pass(1_000);
+    expect(drained.outcome).toBe("pending");
+    const last = watch(loop.next());
+    await pass();
+    send(server.socket, 0, [1], 1);
+    await other.finish();
+
+    expect(drained.outcome).toEqual({ value: undefined });
+    expect(last.outcome).toEqual({ value: { value: undefined, done: true } });
+    expect(server.socket.calls("ack").map(({ params }) => params)).toEqual([{ subscription: 2, through: 1 }]);
+    expect(server.socket.calls("unsubscribe").map(({ params }) => params)).toEqual([{ subscription: 2 }]);
+    expect(other.seen).toEqual([1]);
+  });
+
+  it("ends when the handler fails, with what it threw and without its ack", async () => {
+    const client = server.client();
+    const failing = Promise.withResolvers<void>();
+    const subscription = client.subscribe(STREAM, () => failing.promise);
+    const over = watch(subscription.ended);
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const drained = watch(subscription.drain());
+    failing.reject(new Error("broken"));
+    await pass(1_000);
+
+    expect(drained.outcome).toEqual({ value: undefined });
+    expect(over.outcome).toMatchObject({ error: { message: "broken" } });
+    expect(acks(server.socket)).toEqual([]);
+  });
+
+  it("is over at once where nothing is in hand", async () => {
+    const client = server.client();
+    const subscription = client.subscribe(STREAM, () => undefined);
+    await pass();
+
+    expect(await standing(watch(subscription.drain()))).toEqual({ value: undefined });
+    expect(server.socket.calls("unsubscribe")).toHaveLength(1);
+  });
+});

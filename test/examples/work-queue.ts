@@ -36,8 +36,6 @@ const workers = ["Ann", "Bob"].map((name) => {
       delivery.term("there is no such square");
       refused += 1;
     } else {
-      // It would be acked when this function returns; the last one ends the program, so it is said here.
-      delivery.ack();
       done.set(job.square, `${name} did ${job.square}² = ${job.square ** 2}`);
     }
     if (done.size === JOBS && refused === 1) {
@@ -52,7 +50,7 @@ for (let square = 1; square <= JOBS; square += 1) {
   await office.publish({ stream: queue.stream, data: { square } });
 }
 await settled.promise;
-// Closing waits for the last acks.
+// Closing waits until what is in hand is done, and acks are stored.
 await Promise.all(workers.map((worker) => worker.close()));
 
 const { ackFloor, pending, inFlight, deadLetters } = await office.getConsumer(queue);
