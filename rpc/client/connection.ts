@@ -1,7 +1,7 @@
 import { DurableStreamError } from "./error.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { ClientSocket } from "./socket.ts";
-import { stopTimer } from "./timer.ts";
+import { startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** `idle`: never needed yet. `waiting`: for the next attempt to connect. `closed`: for good. */
@@ -88,10 +88,9 @@ export class Connection {
   }
 
   async #attempt(): Promise<void> {
-    let protocols: string[];
+    let token: string;
     try {
-      const { token } = this.#options;
-      protocols = [SUBPROTOCOL, `bearer.${toBase64Url(typeof token === "function" ? await token() : token)}`];
+      token = await this.#token();
     } catch (error) {
       this.#retry(`the token could not be had: ${String(error)}`);
       return;
@@ -100,7 +99,7 @@ export class Connection {
       return;
     }
     try {
-      const ws = new this.#options.WebSocket(this.#options.url, protocols);
+      const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, `bearer.${toBase64Url(token)}`]);
       const socket: ClientSocket = new ClientSocket(ws, this.#options.times, {
         opened: () => {
           this.#change({ state: "open" });
@@ -113,6 +112,16 @@ export class Connection {
     } catch (error) {
       this.#retry(String(error));
     }
+  }
+
+  /** The token, which is asked for as long as a handshake may take. */
+  async #token(): Promise<string> {
+    const { token, times } = this.#options;
+    const found = typeof token === "string" ? token : await waitAtMost(times.openMs, Promise.resolve(token()));
+    if (found === undefined) {
+      throw new Error("it took too long");
+    }
+    return found;
   }
 
   #ended(socket: ClientSocket, code: number, reason: string): void {
@@ -140,7 +149,7 @@ export class Connection {
     const { leastMs, mostMs } = this.#options.reconnect;
     const retryInMs = Math.random() * Math.min(mostMs, leastMs * 2 ** this.#failures);
     this.#failures += 1;
-    this.#retryTimer = setTimeout(this.#wake, retryInMs);
+    this.#retryTimer = startTimer(retryInMs, this.#wake);
     onlineEvents()?.addEventListener("online", this.#wake);
     this.#change({ state: "waiting", reason, retryInMs });
   }

@@ -4,7 +4,7 @@ import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { OpenCall } from "./open-call.ts";
 import type { CallKind, CallOptions } from "./open-call.ts";
-import { stopTimer, waitAtMost } from "./timer.ts";
+import { startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What a frame holds beside the params of a call. */
@@ -114,7 +114,7 @@ export class OpenCalls {
     if (deadlineAt < this.#sweepAt) {
       stopTimer(this.#sweepTimer);
       this.#sweepAt = deadlineAt;
-      this.#sweepTimer = setTimeout(() => this.#sweep(), deadlineAt - Date.now());
+      this.#sweepTimer = startTimer(deadlineAt - Date.now(), () => this.#sweep());
     }
   }
 

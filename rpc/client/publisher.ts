@@ -5,7 +5,7 @@ import type { OpenCall } from "./open-call.ts";
 import { PublishLane } from "./publish-lane.ts";
 import type { Publish } from "./publish-lane.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { stopTimer } from "./timer.ts";
+import { startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 import type { Outcome, Request, Wire } from "./wire.ts";
 
@@ -20,8 +20,8 @@ const FRAME_CHARACTERS = 65_536;
  * Sends publishes in order, those of one tick in one frame, never more at a time than the server takes, and again, with
  * the same id, what was not answered or could not be stored for now.
  *
- * Order is that of the calls, per stream, over any number of sockets. Only where the server itself answers that it does
- * not know what became of a publish may those sent right behind it have overtaken it.
+ * Order is that of the calls, per stream, over any number of sockets. Only where the server itself answers that it can
+ * not store a publish for now, or does not know what became of it, may those sent right behind it have overtaken it.
  */
 export class Publisher {
   readonly #wire: Wire;
@@ -146,10 +146,10 @@ export class Publisher {
     if (atMs < this.#wakesAt) {
       stopTimer(this.#wakeTimer);
       this.#wakesAt = atMs;
-      this.#wakeTimer = setTimeout(() => {
+      this.#wakeTimer = startTimer(atMs - Date.now(), () => {
         this.#wakesAt = Number.POSITIVE_INFINITY;
         this.schedule();
-      }, atMs - Date.now());
+      });
     }
   }
 }

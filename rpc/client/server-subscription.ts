@@ -3,7 +3,7 @@ import type { SubscribeResult } from "../subscription.ts";
 import type { DurableStreamError } from "./error.ts";
 import type { Follower } from "./follower.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { stopTimer } from "./timer.ts";
+import { startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 import type { Outcome, Request } from "./wire.ts";
 
@@ -98,7 +98,7 @@ export class ServerSubscription {
   #refused(error: DurableStreamError): void {
     if (isPassing(error)) {
       this.#failures += 1;
-      this.#retryTimer = setTimeout(() => this.open(), pauseMs(error, this.#failures));
+      this.#retryTimer = startTimer(pauseMs(error, this.#failures), () => this.open());
     } else {
       this.#subscriber.refused(error);
     }

@@ -1,4 +1,4 @@
-import { stopTimer } from "./timer.ts";
+import { LONGEST_MS, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What this client uses of an event of a WebSocket. */
@@ -57,7 +57,7 @@ export class ClientSocket {
     this.#ws = ws;
     this.#times = times;
     this.#listener = listener;
-    this.#openTimer = setTimeout(() => this.end("the handshake took too long"), times.openMs);
+    this.#openTimer = startTimer(times.openMs, () => this.end("the handshake took too long"));
     // The listeners stay when it has ended: some implementations throw where nobody listens for "error".
     ws.addEventListener("open", () => this.#opened());
     ws.addEventListener("message", ({ data }) => this.#received(data));
@@ -94,7 +94,7 @@ export class ClientSocket {
     }
     stopTimer(this.#openTimer);
     this.#heardAt = Date.now();
-    this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs));
+    this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs, LONGEST_MS));
     this.#listener.opened();
   }
 

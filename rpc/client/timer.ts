@@ -10,12 +10,27 @@ export function stopTimer(timer: Timer | undefined): void {
   }
 }
 
-/** Waits for a promise, at most so many milliseconds. */
-export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise<void> {
-  const late = deferred<void>();
-  const timer = setTimeout(late.resolve, ms);
+/** How long closing waits for what is open, unless it is told otherwise. */
+export const DRAIN_MS = 10_000;
+
+/** A longer delay runs at once: timers count in 32 bits. */
+export const LONGEST_MS = 2_147_483_647;
+
+/** Runs something after so many milliseconds, or after 24 days when that is sooner: who waits longer looks again. */
+export function startTimer(ms: number, run: () => void): Timer {
+  return setTimeout(run, Math.min(ms, LONGEST_MS));
+}
+
+/**
+ * Waits for a promise, at most so many milliseconds.
+ *
+ * @returns What it was resolved with; undefined when it came too late.
+ */
+export async function waitAtMost<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = deferred<undefined>();
+  const timer = startTimer(ms, () => late.resolve(undefined));
   try {
-    await Promise.race([promise, late.promise]);
+    return await Promise.race([promise, late.promise]);
   } finally {
     stopTimer(timer);
   }

@@ -2,7 +2,7 @@ import { LIMITS } from "../limits.ts";
 
 import type { DurableStreamError } from "./error.ts";
 import type { Incoming } from "./frame.ts";
-import { stopTimer } from "./timer.ts";
+import { startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What became of a request on its socket. */
@@ -124,17 +124,14 @@ export class Wire {
     if (this.#watch !== undefined || oldest === undefined) {
       return;
     }
-    this.#watch = setTimeout(
-      () => {
-        this.#watch = undefined;
-        const [waiting] = this.#pending.values();
-        if (waiting !== undefined && Date.now() - waiting.sentAt >= this.#answerTimeoutMs) {
-          this.#socket.drop(`${waiting.request.method} was not answered`);
-        } else {
-          this.#watchAnswers();
-        }
-      },
-      oldest.sentAt + this.#answerTimeoutMs - Date.now(),
-    );
+    this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - Date.now(), () => {
+      this.#watch = undefined;
+      const [waiting] = this.#pending.values();
+      if (waiting !== undefined && Date.now() - waiting.sentAt >= this.#answerTimeoutMs) {
+        this.#socket.drop(`${waiting.request.method} was not answered`);
+      } else {
+        this.#watchAnswers();
+      }
+    });
   }
 }

@@ -72,6 +72,25 @@ describe("connecting", () => {
     expect(offered).toEqual(["first", "second"].map((token) => `bearer.${Buffer.from(token).toString("base64url")}`));
   });
 
+  it("waits for a token no longer than for a handshake, and asks again", async () => {
+    const asked: ((token: string) => void)[] = [];
+    const client = server.client({
+      token: () => new Promise((resolve) => asked.push(resolve)),
+      connectTimeoutMs: 1_000,
+    });
+    const call = watch(client.getServerInfo());
+    await pass(999);
+    expect(asked).toHaveLength(1);
+    await pass(2);
+    asked[1]?.("second");
+    asked[0]?.("first");
+    await pass();
+
+    expect(server.sockets).toHaveLength(1);
+    expect(server.socket.protocols).toContain(`bearer.${Buffer.from("second").toString("base64url")}`);
+    expect(call.outcome).toBe("pending");
+  });
+
   it("takes a handshake that takes too long for failed", async () => {
     server.onConnect = () => undefined;
     const client = server.client({ connectTimeoutMs: 3_000 });
