@@ -1,4 +1,5 @@
 import type { OpenCall } from "./open-call.ts";
+import { WaitingLine } from "./waiting-line.ts";
 import type { Outcome, Request, Wire } from "./wire.ts";
 
 /** A request that waits for its turn, unless nobody wants it any more by then. */
@@ -10,7 +11,7 @@ type Queued = { readonly request: Request; readonly isGone: () => boolean };
  */
 export class Calls {
   readonly #wire: Wire;
-  #waiting: Queued[] = [];
+  readonly #waiting = new WaitingLine<Queued>(({ isGone }) => isGone());
 
   constructor(wire: Wire) {
     this.#wire = wire;
@@ -18,11 +19,15 @@ export class Calls {
 
   /** Sends a call, on the next socket if there is none. */
   call(call: OpenCall): void {
-    const { method, params } = call;
-    this.request(
-      { method, params, sent: () => call.sent(), settle: (outcome) => this.#settle(call, outcome) },
-      () => call.isSettled,
-    );
+    const request = {
+      method: call.method,
+      get params() {
+        return call.params;
+      },
+      sent: () => call.sent(),
+      settle: (outcome: Outcome) => this.#settle(call, outcome),
+    };
+    this.request(request, () => call.isSettled);
   }
 
   /** Sends a request, as soon as the server takes one more. */
@@ -33,17 +38,18 @@ export class Calls {
 
   /** Sends what may be sent now. */
   flush(): void {
-    while (this.#waiting.length > 0 && this.#wire.room > 0) {
-      const next = this.#waiting.shift();
-      if (next !== undefined && !next.isGone()) {
-        this.#wire.send([next.request]);
+    while (this.#wire.room > 0) {
+      const next = this.#waiting.take();
+      if (next === undefined) {
+        return;
       }
+      this.#wire.send([next.request]);
     }
   }
 
   /** Forgets what it was waiting to send; each call is settled by who opened it. */
   close(): void {
-    this.#waiting = [];
+    this.#waiting.clear();
   }
 
   #settle(call: OpenCall, outcome: Outcome): void {

@@ -15,14 +15,13 @@ export type CallKind = "reads" | "changes";
 /** One call on its way: how it will end for its caller, whatever number of sockets that takes. */
 export class OpenCall {
   readonly method: string;
-  /** JSON text, made when the caller called: what the caller does to its objects later changes nothing. */
-  readonly params: string;
   /** Bytes of UTF-8 of `params`. */
   readonly size: number;
   readonly kind: CallKind;
   readonly deadlineAt: number;
   readonly #outcome = deferred<object>();
   readonly #onSettled: (call: OpenCall) => void;
+  #params: string;
   #isInFlight = false;
   #mayBeDone = false;
   #isSettled = false;
@@ -34,7 +33,7 @@ export class OpenCall {
     onSettled: (call: OpenCall) => void,
   ) {
     this.method = request.method;
-    this.params = request.params;
+    this.#params = request.params;
     this.size = request.size;
     this.kind = request.kind;
     this.deadlineAt = deadlineAt;
@@ -43,6 +42,14 @@ export class OpenCall {
 
   get promise(): Promise<object> {
     return this.#outcome.promise;
+  }
+
+  /**
+   * JSON text, made when the caller called: what the caller does to its objects later changes nothing. Empty once the
+   * call is settled, so that who still has it in a queue holds no text.
+   */
+  get params(): string {
+    return this.#params;
   }
 
   get isSettled(): boolean {
@@ -95,6 +102,7 @@ export class OpenCall {
       return false;
     }
     this.#isSettled = true;
+    this.#params = "";
     this.#onSettled(this);
     return true;
   }

@@ -1,4 +1,5 @@
 import type { OpenCall } from "./open-call.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** A publish with its place among those of its stream. */
 export type Publish = { readonly call: OpenCall; readonly order: number };
@@ -8,9 +9,7 @@ export type Publish = { readonly call: OpenCall; readonly order: number };
  * sent, and while some of it is on the way nothing is sent past it.
  */
 export class PublishLane {
-  /** In order; from `#next` on. */
-  #waiting: Publish[] = [];
-  #next = 0;
+  readonly #waiting = new WaitingLine<Publish>(({ call }) => call.isSettled);
   readonly #unanswered = new Set<Publish>();
   #again: Publish[] = [];
   #holdUntil = 0;
@@ -32,18 +31,12 @@ export class PublishLane {
 
   /** The publish to be sent next, as far as order lets any. */
   peek(): Publish | undefined {
-    if (this.#again.length > 0) {
-      return undefined;
-    }
-    while (this.#waiting[this.#next]?.call.isSettled === true) {
-      this.#advance();
-    }
-    return this.#waiting[this.#next];
+    return this.#again.length > 0 ? undefined : this.#waiting.peek();
   }
 
   /** The publish that was peeked at is sent. */
   take(publish: Publish): void {
-    this.#advance();
+    this.#waiting.take();
     this.#unanswered.add(publish);
   }
 
@@ -66,18 +59,7 @@ export class PublishLane {
     if (this.#unanswered.size > 0 || this.#again.length === 0) {
       return;
     }
-    const again = this.#again.toSorted((a, b) => a.order - b.order);
-    this.#waiting = [...again, ...this.#waiting.slice(this.#next)];
-    this.#next = 0;
+    this.#waiting.putBefore(this.#again.toSorted((a, b) => a.order - b.order));
     this.#again = [];
-  }
-
-  #advance(): void {
-    this.#next += 1;
-    // Now and then, so that taking one costs no shift of all.
-    if (this.#next > 1_000 && this.#next * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#next);
-      this.#next = 0;
-    }
   }
 }
