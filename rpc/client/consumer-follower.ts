@@ -11,6 +11,9 @@ import type { ConsumerSubscriptionOptions, SubscriptionSink } from "./subscripti
 
 const DEFAULT_MAX_IN_FLIGHT = 256;
 
+/** A message that was handed on. With manual acks the reader may have gone on to the next without having settled it. */
+type Held = { isPassed: boolean };
+
 /**
  * Takes a share of a consumer. When its socket is lost the server gives what was not settled to others: what waits here
  * is forgotten, what is being handled is finished and acked on the next socket, and not handled twice at a time.
@@ -22,8 +25,10 @@ export class ConsumerFollower implements Subscriber {
   readonly #sink: SubscriptionSink<ConsumerDelivery>;
   readonly #subscription: ServerSubscription;
   readonly #settlements: Settlements;
-  /** Handed on and not settled. */
-  readonly #held = new Set<number>();
+  /** Handed on and not settled, by sequence. */
+  readonly #held = new Map<number, Held>();
+  /** The life of the stream that the sequences are of. */
+  #epoch: string | undefined;
   /** Changes with each subscription of the server, whose numbers begin anew on each socket. */
   #life = {};
   /** The sequence sent last on this subscription; 0 at the start. */
@@ -63,7 +68,9 @@ export class ConsumerFollower implements Subscriber {
     }
     this.#previous = messages.at(-1)?.sequence ?? previous;
     for (const message of messages) {
-      if (!this.#held.has(message.sequence) && !this.#settlements.has(message.sequence)) {
+      // What comes again while it is handled is not handled twice at a time.
+      const isInHand = this.#held.get(message.sequence)?.isPassed === false;
+      if (!isInHand && !this.#settlements.has(message.sequence)) {
         this.#hand(message);
       }
     }
@@ -103,6 +110,17 @@ export class ConsumerFollower implements Subscriber {
   begun(answer: SubscribeResult): void {
     this.#previous = 0;
     this.#life = {};
+    if (this.#epoch !== undefined && this.#epoch !== answer.epoch) {
+      // The same numbers are other messages now: nothing done before says anything of them.
+      this.#held.clear();
+      this.#settlements.forget();
+    }
+    this.#epoch = answer.epoch;
+    for (const [sequence, { isPassed }] of this.#held) {
+      if (isPassed) {
+        this.#held.delete(sequence);
+      }
+    }
     this.#settlements.begin(answer.subscription);
     this.#sink.begun(answer);
   }
@@ -114,29 +132,42 @@ export class ConsumerFollower implements Subscriber {
   #hand(message: DeliveredMessage): void {
     const { sequence, deliveryCount = 1 } = message;
     const life = this.#life;
-    this.#held.add(sequence);
+    const epoch = this.#epoch;
+    const held: Held = { isPassed: false };
+    this.#held.set(sequence, held);
     let isSettled = false;
-    /** The first word counts. A message that is held no more was given to others, who settle it. */
-    const settle = (tell: () => void): void => {
-      if (!isSettled) {
-        isSettled = true;
+    const release = () => {
+      if (this.#held.get(sequence) === held) {
         this.#held.delete(sequence);
-        tell();
       }
     };
-    const isStillMine = () => life === this.#life;
+    /** The first word counts, and none of a life of the stream that is over. */
+    const settle = (tell: () => void): void => {
+      if (!isSettled && epoch === this.#epoch) {
+        release();
+        tell();
+      }
+      isSettled = true;
+    };
+    /** What was given to others, or came here again, is not this delivery's to give back. */
+    const isStillMine = () => life === this.#life && this.#held.get(sequence) === held;
     const ack = () => settle(() => this.#settlements.ack(sequence, this.#sink.line.isEmpty));
     const delivery: ConsumerDelivery = {
       ...message,
       type: "message",
       deliveryCount,
       ack,
-      nak: (delayMs) =>
-        settle(() => isStillMine() && this.#settlements.tell("nak", withDefined({ sequences: [sequence], delayMs }))),
+      nak: (delayMs) => {
+        const isMine = isStillMine();
+        settle(() => isMine && this.#settlements.tell("nak", withDefined({ sequences: [sequence], delayMs })));
+      },
       term: (reason) => settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason }))),
       working: () => isStillMine() && !isSettled && this.#settlements.tell("working", { sequences: [sequence] }),
     };
-    this.#sink.line.push(delivery, this.#isManual ? () => undefined : ack, () => this.#held.delete(sequence));
+    const leave = () => {
+      held.isPassed = true;
+    };
+    this.#sink.line.push(delivery, this.#isManual ? leave : ack, release);
   }
 
   /** What is waiting here goes to others. */

@@ -64,8 +64,14 @@ export class Settlements {
   /** The subscription ends: tells what there is to tell, and nothing more. */
   end(): void {
     this.flush();
+    this.forget();
+  }
+
+  /** What was acked is of no account any more. */
+  forget(): void {
     this.lost();
-    this.#stored?.resolve();
+    this.#acked.clear();
+    this.#resolveStored();
   }
 
   /** A message is done. @param isIdle Nothing else is waiting to be done, so that more may come only after this. */
@@ -109,18 +115,22 @@ export class Settlements {
     }
     const isToBeTold = outcome.kind === "error" && isPassing(outcome.error);
     for (const sequence of sequences) {
-      if (isToBeTold) {
+      if (isToBeTold && this.#acked.has(sequence)) {
         this.#acked.set(sequence, false);
       } else {
         this.#acked.delete(sequence);
       }
     }
     if (this.#acked.size === 0) {
-      this.#stored?.resolve();
-      this.#stored = undefined;
+      this.#resolveStored();
     }
     if (isToBeTold) {
       this.#timer ??= setTimeout(() => this.flush(), RETRY_MS);
     }
+  }
+
+  #resolveStored(): void {
+    this.#stored?.resolve();
+    this.#stored = undefined;
   }
 }

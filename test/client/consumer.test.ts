@@ -206,6 +206,38 @@ describe("a lost connection", () => {
   });
 });
 
+describe("another life of the stream", () => {
+  it("has its messages handled though they have the numbers of held ones, which say nothing of them", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    const first = Promise.withResolvers<void>();
+    client.subscribe(SHARE, ({ sequence, data }) => {
+      seen.push(data);
+      return sequence === 1 && seen.length === 1 ? first.promise : undefined;
+    });
+    await pass();
+    // The ack of 2 stays without an answer, as its socket is lost.
+    server.socket.onCall = () => undefined;
+    send(server.socket, 0, [1, 2]);
+    await pass();
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    server.socket.end();
+    await pass(1);
+    const { socket } = server;
+    const result = { subscription: 1, stream: "s", epoch: "another", nextSequence: 1, lastSequence: 9 };
+    socket.answer({ id: socket.calls("subscribe")[0]?.id, result });
+    const anew = { deliveryCount: 1, sequence: 1, publishedAt: 1, data: "anew" };
+    socket.notify("messages", { subscription: 1, stream: "s", previous: 0, messages: [anew] });
+    await pass(1_000);
+    expect(told(socket, "ack")).toEqual([]);
+    first.resolve();
+    await pass(1_000);
+
+    expect(seen).toEqual([1, "anew"]);
+    expect(told(socket, "ack")).toEqual([{ subscription: 1, sequences: [1] }]);
+  });
+});
+
 describe("a delivery", () => {
   it("is given back, ended or prolonged, and its first word counts", async () => {
     const client = server.client();
@@ -251,6 +283,32 @@ describe("a delivery", () => {
 
     expect(seen).toEqual([1, 1]);
     expect(told(server.socket, "ack")).toEqual([{ subscription: 1, sequences: [1] }]);
+  });
+
+  it("that a reader passed without a word comes again, and then the later one counts", async () => {
+    const client = server.client();
+    const counts: number[] = [];
+    const deliveries: ConsumerDelivery[] = [];
+    client.subscribe(
+      SHARE,
+      (delivery) => {
+        counts.push(delivery.deliveryCount);
+        deliveries.push(delivery);
+      },
+      { ack: "manual" },
+    );
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const again = { deliveryCount: 2, sequence: 1, publishedAt: 1, data: 1 };
+    server.socket.notify("messages", { subscription: 1, stream: "s", previous: 1, messages: [again] });
+    await pass();
+    deliveries[0]?.nak();
+    deliveries[1]?.nak(5);
+    await pass();
+
+    expect(counts).toEqual([1, 2]);
+    expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
   });
 
   it("whose handler fails is given back, and the error is told: it goes on, or ends where nobody listens", async () => {
