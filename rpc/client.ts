@@ -20,7 +20,7 @@ import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
 import { Subscription } from "./client/subscription.ts";
 import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
-import { waitAtMost } from "./client/timer.ts";
+import { DRAIN_MS, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
@@ -36,9 +36,6 @@ export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
 export type { ConsumerSubscriptionOptions, SubscriptionOptions } from "./client/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
-
-/** How long `close` waits for what is open. */
-const DRAIN_MS = 10_000;
 
 /** What is passed to a method: nothing at all where it has no params that must be there. */
 type Arguments<M extends CallableMethod> =
@@ -135,20 +132,21 @@ export class DurableStream {
     rest: ConsumerSubscriptionOptions = {},
   ): Subscription | Subscription<ConsumerDelivery> {
     const handler = typeof reading === "function" ? reading : undefined;
-    const { signal, ack, onError }: ConsumerSubscriptionOptions = typeof reading === "function" ? rest : reading;
+    const options: ConsumerSubscriptionOptions = typeof reading === "function" ? rest : reading;
+    const { signal, ack, onError } = options;
     const host = this.#followerHost();
     const isManual = ack === "manual";
     if ("consumer" in params) {
       const follow = (sink: SubscriptionSink<ConsumerDelivery>) =>
         this.#follow(new ConsumerFollower(host, params, { isManual, sink }), signal);
-      return new Subscription(follow, givingBack(handler, onError), signal);
+      return new Subscription(follow, givingBack(handler, onError), options);
     }
     // The overloads pair this handler with these params.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     const read = handler as Handler<StreamEvent> | undefined;
     const follow = (sink: SubscriptionSink<StreamEvent>) =>
       this.#follow(new StreamFollower(host, params, { isManual, sink }), signal);
-    return new Subscription(follow, read, signal);
+    return new Subscription(follow, read, options);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Deferred } from "./deferred.ts";
 
 type Waiting<Event> = { readonly event: Event; readonly whenDone: () => void; readonly whenDropped: () => void };
 
-/** A line of events for one reader, who says that one is done by asking for the next. */
+/** A line of events for one reader, who says that one is done by asking for the next. Only one is out at a time. */
 export class EventLine<Event> {
   #waiting: Waiting<Event>[] = [];
   readonly #readers: Deferred<IteratorResult<Event, undefined>>[] = [];
@@ -54,7 +54,7 @@ export class EventLine<Event> {
   }
 
   #serve(): void {
-    while (this.#readers.length > 0 && (this.#waiting.length > 0 || this.#end !== undefined)) {
+    while (this.#readers.length > 0 && (this.#end !== undefined || (this.#waiting.length > 0 && !this.isInHand))) {
       const reader = this.#readers.shift();
       const next = this.#waiting.shift();
       if (next !== undefined) {

@@ -7,11 +7,15 @@ import { DurableStreamError } from "./error.ts";
 import { EventLine } from "./event-line.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./events.ts";
 import type { Follower } from "./follower.ts";
+import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "./timer.ts";
+import type { Timer } from "./timer.ts";
 
 /** How a subscription is read. */
 export type SubscriptionOptions = {
   /** Ends the subscription, as `close` does. */
   signal?: AbortSignal;
+  /** How long the server may take to answer `subscribe`, in milliseconds, waiting for a connection included; unless given, as long as it takes. */
+  timeoutMs?: number;
   /** `auto`: an event is acked when its handler is done, or the next one is asked for. `manual`: by its `ack()`. */
   ack?: "auto" | "manual";
 };
@@ -43,6 +47,9 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   readonly #over = deferred<void>();
   /** While it drains: the event in hand is done, or it is all over. */
   #idle: Deferred<void> | undefined;
+  #isOver = false;
+  #isRead = false;
+  #timer: Timer | undefined;
   readonly #follower: Pick<Follower, "end" | "store">;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.close();
@@ -51,12 +58,21 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   constructor(
     follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
     handler: Handler<Event> | undefined,
-    signal: AbortSignal | undefined,
+    { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
   ) {
     this.#signal = signal;
+    // Before it follows: what is over at once lets go of its signal at once.
+    signal?.addEventListener("abort", this.#abort);
+    if (timeoutMs !== undefined) {
+      const why = `subscribe was not answered within ${timeoutMs} ms`;
+      this.#timer = startTimer(timeoutMs, () => this.#follower.end(new DurableStreamError("Unavailable", why)));
+    }
     this.#follower = follow({
       line: this.#line,
-      begun: (answer) => this.#begun.resolve(answer),
+      begun: (answer) => {
+        stopTimer(this.#timer);
+        this.#begun.resolve(answer);
+      },
       finish: () => (handler === undefined ? undefined : this.#finish()),
       ended: (error) => this.#ended(error),
     });
@@ -68,9 +84,9 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
         // Safe: the reader is told by `next`.
       });
     } else {
+      this.#isRead = true;
       void this.#run(handler);
     }
-    signal?.addEventListener("abort", this.#abort);
   }
 
   /** The server's answer to the first `subscribe`; rejects when there will be none. */
@@ -83,7 +99,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this.#over.promise;
   }
 
-  /** Says that the event before is done, and waits for the next one. */
+  /** Says that the event before is done, and waits for the next one. For one reader: a handler is one. */
   next(): Promise<IteratorResult<Event, undefined>> {
     const next = this.#line.next();
     this.#idle?.resolve();
@@ -96,17 +112,28 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return Promise.resolve({ value: undefined, done: true });
   }
 
+  /**
+   * For one `for await`.
+   *
+   * @throws TypeError When it is read already: a second reader would say of what the first one has in hand that it is
+   * done.
+   */
   [Symbol.asyncIterator](): this {
+    if (this.#isRead) {
+      throw new TypeError("a subscription has one reader: subscribe again for another");
+    }
+    this.#isRead = true;
     return this;
   }
 
   /**
    * Ends the subscription in order: hands nothing on any more, and waits until the event in hand is done, and acks are
    * stored. Not to be awaited by what handles that event.
+   *
+   * @param timeoutMs How long to wait; 10,000 unless given.
    */
-  async drain(): Promise<void> {
-    await this.#finish();
-    await this.#follower.store();
+  async drain({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
+    await waitAtMost(timeoutMs, this.#settle());
     this.close();
   }
 
@@ -120,9 +147,15 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return Promise.resolve();
   }
 
+  async #settle(): Promise<void> {
+    await this.#finish();
+    await this.#follower.store();
+  }
+
   #finish(): Promise<void> | undefined {
     this.#line.end();
-    if (!this.#line.isInHand) {
+    // Where a loop was left, or a handler failed, the event in hand will never be done.
+    if (this.#isOver || !this.#line.isInHand) {
       return undefined;
     }
     this.#idle ??= deferred<void>();
@@ -141,6 +174,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   #ended(error: unknown): void {
+    this.#isOver = true;
+    stopTimer(this.#timer);
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
     this.#line.end(error);

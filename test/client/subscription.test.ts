@@ -557,6 +557,64 @@ describe("the end of a subscription", () => {
   });
 });
 
+describe("the reader of a subscription", () => {
+  it("is one: another loop is refused, and one event is out at a time", async () => {
+    const client = server.client();
+    const subscription = client.subscribe(STREAM);
+    expect(subscription[Symbol.asyncIterator]()).toBe(subscription);
+    expect(() => subscription[Symbol.asyncIterator]()).toThrow(TypeError);
+    expect(() => client.subscribe(STREAM, () => undefined)[Symbol.asyncIterator]()).toThrow(TypeError);
+    await pass();
+    const first = watch(subscription.next());
+    const second = watch(subscription.next());
+    send(server.socket, 0, [1, 2]);
+    await pass(1_000);
+
+    expect(first.outcome).toMatchObject({ value: { value: { sequence: 1 } } });
+    expect(second.outcome).toBe("pending");
+    expect(acks(server.socket)).toEqual([]);
+    const third = watch(subscription.next());
+    await pass(1_000);
+    expect(second.outcome).toMatchObject({ value: { value: { sequence: 2 } } });
+    expect(acks(server.socket)).toEqual([1]);
+    subscription.close();
+    expect(await standing(third)).toEqual({ value: { value: undefined, done: true } });
+  });
+
+  it("is told when the first answer does not come in time, and not when it came", async () => {
+    const client = server.client();
+    const quick = client.subscribe(STREAM, { timeoutMs: 1_000 });
+    await pass();
+    server.socket.onCall = () => undefined;
+    const late = client.subscribe(STREAM, { timeoutMs: 1_000 });
+    const outcomes = [quick.ended, late.ready, late.next()].map(watch);
+    await pass(999);
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(["pending", "pending", "pending"]);
+    await pass(1);
+
+    const unavailable = { error: { name: "Unavailable" } };
+    expect(outcomes.map(({ outcome }) => outcome)).toMatchObject(["pending", unavailable, unavailable]);
+  });
+
+  it("leaves no listener on its signal, also where the client is closed", async () => {
+    const client = server.client();
+    const { signal } = new AbortController();
+    const added = vi.spyOn(signal, "addEventListener");
+    const removed = vi.spyOn(signal, "removeEventListener");
+    const open = client.subscribe(STREAM, { signal });
+    await pass();
+    open.close();
+    await client.close();
+    client.subscribe(STREAM, { signal });
+
+    const listeners = (spy: typeof added | typeof removed) => spy.mock.calls.map(([, listener]) => listener);
+    expect(listeners(added)).toHaveLength(2);
+    expect(listeners(removed)).toEqual(expect.arrayContaining(listeners(added)));
+    // The order tells whether the last one was taken away after it was added.
+    expect(removed.mock.invocationCallOrder.at(-1)).toBeGreaterThan(added.mock.invocationCallOrder.at(-1) ?? 0);
+  });
+});
+
 describe("draining", () => {
   it("waits for the handler, acks what it did, hands nothing more on, and lets it call meanwhile", async () => {
     const client = server.client();
@@ -636,6 +694,40 @@ describe("draining", () => {
 
     expect(drained.outcome).toEqual({ value: undefined });
     expect(over.outcome).toMatchObject({ error: { message: "broken" } });
+    expect(acks(server.socket)).toEqual([]);
+  });
+
+  it("is over at once where a loop was left, or a handler has failed", async () => {
+    const client = server.client();
+    const left = client.subscribe(STREAM);
+    const failed = client.subscribe(STREAM, () => {
+      throw new Error("broken");
+    });
+    watch(failed.ended);
+    await pass();
+    send(server.socket, 0, [1, 2], 1);
+    send(server.socket, 0, [1, 2], 2);
+    for await (const _event of left) {
+      break;
+    }
+    await pass();
+
+    expect(await standing(watch(left.drain()))).toEqual({ value: undefined });
+    expect(await standing(watch(failed.drain()))).toEqual({ value: undefined });
+  });
+
+  it("takes no longer than it was told to", async () => {
+    const client = server.client();
+    const loop = client.subscribe(STREAM);
+    await pass();
+    send(server.socket, 0, [1]);
+    await loop.next();
+    const drained = watch(loop.drain({ timeoutMs: 100 }));
+    await pass(99);
+    expect(drained.outcome).toBe("pending");
+    await pass(1);
+
+    expect(drained.outcome).toEqual({ value: undefined });
     expect(acks(server.socket)).toEqual([]);
   });
 
