@@ -707,7 +707,8 @@ describe("draining", () => {
     await pass();
     send(server.socket, 0, [1, 2], 1);
     send(server.socket, 0, [1, 2], 2);
-    for await (const _event of left) {
+    for await (const event of left) {
+      expect(event).toMatchObject({ sequence: 1 });
       break;
     }
     await pass();
