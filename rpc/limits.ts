@@ -26,6 +26,7 @@ export const LIMITS = {
   streamMaxBytes: 9_000_000_000,
   publishIds: 200_000,
   objectBodyBytes: 768_000,
+  objectBytesInFlight: 8_388_608,
   objectBytes: 5_363_466_240,
   objectKeyBytes: 1024,
   objectMetadataBytes: 4096,
@@ -72,6 +73,8 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   publishIds: "publish ids one stream remembers within its duplicate window; RateLimited beyond it",
   objectBodyBytes:
     "the body of an object in one call, decoded: in base64 it fits a frame with what is known of it; TooLarge beyond it",
+  objectBytesInFlight:
+    "bodies of objects that the calls of one isolate hold at once, all sockets together; one more is Busy, and nothing was done",
   objectBytes: "the body of an object over HTTP, as much as R2 takes in one piece; TooLarge beyond it",
   objectKeyBytes: "the key of an object",
   objectMetadataBytes: "names and values of an object's custom metadata",

@@ -33,11 +33,18 @@ export const ObjectKey = v.pipe(
 );
 export type ObjectKey = v.InferOutput<typeof ObjectKey>;
 
+/**
+ * One media type and nothing after it: each parameter is a token or a quoted string. What is looser a browser may read as
+ * a list, `text/plain; a=b, text/html`, and take the last of it.
+ */
+const MEDIA_TYPE =
+  /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ \t]*[\w!#$%&'*+.^`|~-]+=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t !#-[\]-~]|\\[\t -~])*"))*$/;
+
 /** The media type of an object, as HTTP has it (RFC 9110 section 8.3.1), in 255 characters. */
 export const ContentType = v.pipe(
   v.string(),
   v.maxLength(255),
-  v.regex(/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ -~\t]*)?$/, "must be a media type like text/plain"),
+  v.regex(MEDIA_TYPE, "must be a media type like text/plain or text/plain; charset=utf-8"),
   v.description("Media type, as in HTTP's Content-Type."),
 );
 
@@ -96,6 +103,8 @@ export const INSTEAD = {
   /** The claim check: the message carries where its data is. */
   publish: "putObject (or PUT /r2/<key>) for the data, and publish its key: { object: { key, etag, size } }",
   getObject: "getObject with range, or GET /r2/<key>",
+  /** Text grows where JSON escapes it; base64 grows by a third, whatever it is of. */
+  getObjectAsText: "getObject with the encoding base64, or with range, or GET /r2/<key>",
   putObject: "createUpload, uploadPart and completeUpload, or PUT /r2/<key>",
   frame: "createUpload, uploadPart and completeUpload, or PUT /r2/<key>, for what is large",
 } as const;

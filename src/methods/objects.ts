@@ -1,5 +1,6 @@
 import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { GetObjectParams, GetObjectResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
+import type { Encoding, GetObjectParams, GetObjectResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
+import { withBodyInMemory } from "../objects/body-budget.ts";
 import { existing, listObjects, objectInfo, stored } from "../objects/bucket.ts";
 import { decodeBody, encodeBody, invalid } from "../objects/bytes.ts";
 import { bucketConditions } from "../objects/conditions.ts";
@@ -20,10 +21,10 @@ export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" |
 
   getObject: async (params, { env }) => callBucket("reads", () => withDeadline(read(env.BUCKET, params))),
 
-  putObject: async ({ data, encoding, ...params }, { env }) => {
-    const body = bodyOf(data, encoding);
-    return callBucket("changes", () => withDeadline(putBody(env.BUCKET, params, body)));
-  },
+  putObject: async ({ data, encoding, ...params }, { env }) =>
+    withBody({ data, encoding }, (body) =>
+      callBucket("changes", () => withDeadline(putBody(env.BUCKET, params, body))),
+    ),
 
   deleteObject: async (params, { env }) => {
     const keys = "key" in params ? params.key : params.keys;
@@ -50,16 +51,21 @@ export async function putBody(
 }
 
 /**
- * The bytes of a body in a call.
+ * Runs work with the bytes of a body in a call.
  *
- * @throws TooLarge beyond what a call may carry, with what to use instead.
+ * @throws TooLarge beyond what a call may carry, with what to use instead; Busy when there are too many at once.
  */
-export function bodyOf(data: string, encoding: GetObjectParams["encoding"]): Uint8Array {
-  const body = decodeBody(data, encoding);
-  if (body.byteLength > LIMITS.objectBodyBytes) {
-    throw tooLarge(body.byteLength, INSTEAD.putObject);
-  }
-  return body;
+export async function withBody<T>(
+  { data, encoding }: { data: string; encoding: Encoding | undefined },
+  work: (body: Uint8Array) => Promise<T>,
+): Promise<T> {
+  return withBodyInMemory(data.length, async () => {
+    const body = decodeBody(data, encoding);
+    if (body.byteLength > LIMITS.objectBodyBytes) {
+      throw tooLarge(body.byteLength, INSTEAD.putObject);
+    }
+    return work(body);
+  });
 }
 
 /** An object's body as a stream, of any size, with what is known of it. */
@@ -79,14 +85,34 @@ async function read(bucket: R2Bucket, { key, range, encoding }: GetObjectParams)
     await object.body.cancel();
     throw tooLarge(object.size, INSTEAD.getObject);
   }
-  const body = encodeBody(await object.bytes(), encoding);
-  const result: GetObjectResult = { ...objectInfo(object), ...body, ...(span === undefined ? {} : { range: span }) };
-  const text = JSON.stringify(result);
-  if (utf8Bytes(text) > LIMITS.frameBytes - ENVELOPE_BYTES) {
-    // Text that is mostly quotes, breaks or the like grows when it is escaped.
-    throw tooLarge(object.size, INSTEAD.getObject);
+  const info = { ...objectInfo(object), ...(span === undefined ? {} : { range: span }) };
+  try {
+    return await withBodyInMemory(span?.length ?? object.size, async () =>
+      answer(info, await object.bytes(), encoding),
+    );
+  } catch (error) {
+    if (!object.bodyUsed) {
+      await object.body.cancel();
+    }
+    throw error;
   }
-  return new JsonText(text);
+}
+
+/** The answer as JSON text. Text that is mostly quotes, breaks or the like grows when it is escaped: then it is base64. */
+function answer(info: Omit<GetObjectResult, "data" | "encoding">, bytes: Uint8Array, asked: Encoding | undefined) {
+  const body = encodeBody(bytes, asked);
+  const text = JSON.stringify({ ...info, ...body } satisfies GetObjectResult);
+  const size = utf8Bytes(text) + ENVELOPE_BYTES;
+  const limit = LIMITS.frameBytes;
+  if (size <= limit) {
+    return new JsonText(text);
+  }
+  if (asked === undefined && body.encoding === "utf8") {
+    return answer(info, bytes, "base64");
+  }
+  // Base64 of what a call may carry fits, but for metadata that came from elsewhere, which may be longer than ours.
+  const use = body.encoding === "utf8" ? INSTEAD.getObjectAsText : INSTEAD.getObject;
+  throw new RpcError("TooLarge", "the answer is too large for one frame", { what: "frameBytes", limit, size, use });
 }
 
 async function open(bucket: R2Bucket, key: string, range: GetObjectParams["range"]): Promise<R2ObjectBody> {

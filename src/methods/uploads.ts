@@ -3,7 +3,7 @@ import { callUpload } from "../objects/upload-calls.ts";
 import { withDeadline } from "../stream-calls.ts";
 
 import type { Handlers } from "./context.ts";
-import { bodyOf } from "./objects.ts";
+import { withBody } from "./objects.ts";
 
 export const uploadHandlers: Handlers<"createUpload" | "uploadPart" | "completeUpload" | "abortUpload"> = {
   createUpload: async (params, { env }) => {
@@ -12,18 +12,18 @@ export const uploadHandlers: Handlers<"createUpload" | "uploadPart" | "completeU
     return { key: params.key, uploadId, expiresAt };
   },
 
-  uploadPart: async ({ key, uploadId, partNumber, data, encoding, sha256 }, { env }) => {
-    const body = bodyOf(data, encoding);
-    const etag = toHex(await crypto.subtle.digest("SHA-256", body));
-    if (sha256 !== undefined && sha256 !== etag) {
-      throw invalid("sha256", "not the SHA-256 of the body");
-    }
-    const part = { partNumber, etag };
-    await callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, part, body)));
-    return part;
-  },
+  uploadPart: async ({ key, uploadId, partNumber, data, encoding, sha256 }, { env }) =>
+    withBody({ data, encoding }, async (body) => {
+      const etag = toHex(await crypto.subtle.digest("SHA-256", body));
+      if (sha256 !== undefined && sha256 !== etag) {
+        throw invalid("sha256", "not the SHA-256 of the body");
+      }
+      const part = { partNumber, etag };
+      await callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, part, body)));
+      return part;
+    }),
 
-  // Storing gigabytes takes longer than a request may: the caller has headObject to find out how it went.
+  // Storing gigabytes takes longer than a request may: a caller that lost the answer gets it by the same call again.
   completeUpload: async ({ uploadId, ...params }, { env }) =>
     callUpload(env, uploadId, (stub) => stub.complete(params)),
 

@@ -2,10 +2,17 @@ import { RpcError } from "../../rpc/index.ts";
 import type { ListObjectsParams, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
+import { toBucketCursor, toCallersCursor } from "./cursor.ts";
 import { callBucket } from "./failures.ts";
 
 /** What an object is served as when nobody said what it is. */
 const UNKNOWN_TYPE = "application/octet-stream";
+
+/**
+ * The name, in an object's custom metadata, of which try of which upload put it: how an upload finds out, after a crash,
+ * that it has stored its object. No caller's metadata has such a name, for the dot, and no caller is shown it.
+ */
+export const UPLOAD_MARK = "durable-stream.upload";
 
 const PAGE_OBJECTS = 100;
 
@@ -13,13 +20,14 @@ const SHORT_PAGE_OBJECTS = 10;
 
 /** What the contract says of an object of R2. */
 export function objectInfo(object: R2Object): ObjectInfo {
+  const { [UPLOAD_MARK]: _mark, ...metadata } = object.customMetadata ?? {};
   const info = {
     key: object.key,
     size: object.size,
     etag: object.etag,
     uploadedAt: object.uploaded.getTime(),
     contentType: object.httpMetadata?.contentType ?? UNKNOWN_TYPE,
-    metadata: object.customMetadata ?? {},
+    metadata,
   };
   const { sha256 } = object.checksums;
   return sha256 === undefined ? info : { ...info, sha256: toHex(sha256) };
@@ -53,14 +61,17 @@ export async function stored(bucket: R2Bucket, key: string, object: R2Object | n
  */
 export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): Promise<ListObjectsResult> {
   const options: R2ListOptions = { limit: params.limit ?? PAGE_OBJECTS, include: ["httpMetadata", "customMetadata"] };
-  for (const name of ["prefix", "delimiter", "cursor"] as const) {
+  for (const name of ["prefix", "delimiter"] as const) {
     if (params[name] !== undefined) {
       options[name] = params[name];
     }
   }
+  if (params.cursor !== undefined) {
+    options.cursor = toBucketCursor(params.cursor, params);
+  }
   const page = await callBucket("reads", () => listOnceOrTwice(bucket, options));
   const result = { objects: page.objects.map(objectInfo), prefixes: page.delimitedPrefixes };
-  return page.truncated ? { ...result, cursor: page.cursor } : result;
+  return page.truncated ? { ...result, cursor: toCallersCursor(page.cursor, params) } : result;
 }
 
 /** A read may be repeated; and where the answer was too long for the runtime, because metadata is, a short page is not. */

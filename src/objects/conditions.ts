@@ -1,4 +1,5 @@
 import { invalid } from "./bytes.ts";
+import { inBucketRange, readHttpDate } from "./http-date.ts";
 
 /** One tag of a list (RFC 9110 section 8.8.3). */
 export type EntityTag = { value: string; isWeak: boolean };
@@ -79,7 +80,8 @@ export function putHeaders(conditions: Conditions): Headers {
   const headers = tagHeaders(conditions);
   if (conditions.ifUnmodifiedSince !== undefined) {
     // R2 wants the object older than the date, where HTTP lets it be as old.
-    headers.set("If-Unmodified-Since", new Date(conditions.ifUnmodifiedSince.getTime() + SECOND_MS).toUTCString());
+    const after = new Date(conditions.ifUnmodifiedSince.getTime() + SECOND_MS);
+    headers.set("If-Unmodified-Since", inBucketRange(after).toUTCString());
   }
   return headers;
 }
@@ -98,13 +100,11 @@ export function bucketConditions(params: { ifMatch?: string | undefined; ifNoneM
 
 /**
  * Tells whether a range still goes with the part of the object the caller has (RFC 9110 section 13.1.5): the validator
- * of If-Range must be the object's etag, or exactly its date.
+ * of If-Range must be the object's etag. A date never is: an object may change twice in the second it names, so it is
+ * not the strong validator that parts may be joined by (section 8.8.2.2).
  */
-export function isSameVersion(ifRange: string | null, { etag, uploaded }: R2Object): boolean {
-  if (ifRange === null) {
-    return true;
-  }
-  return ifRange.startsWith('"') ? ifRange === `"${etag}"` : ifRange === uploaded.toUTCString();
+export function isSameVersion(ifRange: string | null, { etag }: R2Object): boolean {
+  return ifRange === null || ifRange.trim() === `"${etag}"`;
 }
 
 function oneTag(etag: string): EntityTags {
@@ -130,8 +130,8 @@ function readTags(headers: Headers, name: "If-Match" | "If-None-Match"): EntityT
 }
 
 function readDate(headers: Headers, name: "If-Modified-Since" | "If-Unmodified-Since"): Date | undefined {
-  const ms = Date.parse(headers.get(name) ?? "");
-  return Number.isNaN(ms) ? undefined : new Date(ms);
+  const header = headers.get(name);
+  return header === null ? undefined : readHttpDate(header);
 }
 
 /** A weak tag says that two versions are as good as the same; a strong comparison does not take it. */

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { ContentType, ObjectMetadata, Sha256 } from "../../rpc/index.ts";
 
 import { invalid, toBase64, toHex } from "./bytes.ts";
+import { inBucketRange, readHttpDate } from "./http-date.ts";
 
 /**
  * Custom metadata over HTTP: `X-Object-Meta-<name>: <value>`, one header each, both ways. The value is UTF-8,
@@ -92,12 +93,17 @@ export function servedHeaders(object: R2Object): Headers {
 
 /** Whatever disposition was put with it, what a browser may run is for download. */
 function disposition(type: string, put: string | undefined): string | undefined {
-  const [essence = ""] = type.split(";");
-  if (PASSIVE_TYPE.test(essence.trim().toLowerCase())) {
+  if (isPassive(type)) {
     return put;
   }
   const parameters = put !== undefined && put.includes(";") ? put.slice(put.indexOf(";")) : "";
   return `attachment${parameters}`;
+}
+
+/** A type that came from elsewhere may be none; and what has a comma, in quotes too, some read as a list of types. */
+function isPassive(type: string): boolean {
+  const [essence = ""] = type.split(";");
+  return v.is(ContentType, type) && !type.includes(",") && PASSIVE_TYPE.test(essence.trim().toLowerCase());
 }
 
 function readText(headers: Headers, name: string): string | undefined {
@@ -112,11 +118,11 @@ function readText(headers: Headers, name: string): string | undefined {
 }
 
 function readExpires(value: string): Date {
-  const ms = Date.parse(value);
-  if (Number.isNaN(ms)) {
-    throw invalid("Expires", "must be a date");
+  const date = readHttpDate(value);
+  if (date === undefined || inBucketRange(date).getTime() !== date.getTime()) {
+    throw invalid("Expires", "must be a date as HTTP has it, from 1970 to 2188");
   }
-  return new Date(ms);
+  return date;
 }
 
 function readMetadata(headers: Headers): Record<string, string> {
@@ -137,18 +143,42 @@ function percentDecoded(header: string, value: string): string {
   throw invalid(header, "must be percent-encoded UTF-8");
 }
 
-/** The SHA-256 of `Repr-Digest` or `Content-Digest` (RFC 9530), in hexadecimal digits; they mean the same of a put. */
+/**
+ * The SHA-256 of `Repr-Digest` and `Content-Digest` (RFC 9530), in hexadecimal digits; they mean the same of a put.
+ * Other digests beside it are not checked.
+ */
 function readDigest(headers: Headers): string | undefined {
-  const header = headers.get("Repr-Digest") ?? headers.get("Content-Digest");
-  if (header === null) {
+  const digests = new Set<string>();
+  let present: string | undefined;
+  for (const name of ["Content-Digest", "Repr-Digest"]) {
+    const header = headers.get(name);
+    if (header !== null) {
+      present = name;
+      sha256Digests(header, name).forEach((digest) => digests.add(digest));
+    }
+  }
+  if (present === undefined) {
     return undefined;
   }
-  const encoded = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)/.exec(header)?.[1];
-  if (encoded === undefined) {
-    throw invalid("Repr-Digest", "must be sha-256=:<base64>:");
+  const [digest, another] = digests;
+  if (digest === undefined || another !== undefined) {
+    throw invalid(present, "must be one digest, sha-256=:<base64>:");
   }
-  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  return parse(Sha256, toHex(bytes.buffer), "Repr-Digest");
+  return digest;
+}
+
+function sha256Digests(header: string, name: string): string[] {
+  const members = header.split(",").map((member) => member.trim());
+  return members
+    .filter((member) => member.startsWith("sha-256="))
+    .map((member) => {
+      const encoded = /^sha-256=:([A-Za-z0-9+/]{43}=):$/.exec(member)?.[1];
+      if (encoded === undefined) {
+        throw invalid(name, "must be sha-256=:<base64>:");
+      }
+      const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+      return parse(Sha256, toHex(bytes.buffer), name);
+    });
 }
 
 function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown, name: string): T {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../rpc/index.ts";
+import { isRpcError, ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../rpc/index.ts";
 import { rpcError } from "../http-rpc.ts";
 
 import { existing, listObjects, objectInfo, stored } from "./bucket.ts";
@@ -12,6 +12,10 @@ import { callBucket } from "./failures.ts";
 import { httpError } from "./http-error.ts";
 import { readRange, resolveRange, toBucketRange } from "./range.ts";
 import type { ByteRange, Span } from "./range.ts";
+
+const OK = 200;
+/** For a put that can not have replaced anything; of others R2 does not say. */
+const CREATED = 201;
 
 /**
  * Answers `/r2/<key>`, bodies streamed both ways, and the listing at `/r2`.
@@ -101,15 +105,24 @@ async function getObject(request: Request, env: Env, key: string): Promise<Respo
   if (range === undefined) {
     return whole(env, key, conditions);
   }
-  const opened = await openRange(env, key, { conditions, range });
-  if (opened instanceof Response) {
-    return opened;
+  const object = await openRange(env, key, { conditions, range });
+  const refused = await refusal(conditions, object);
+  if (refused !== undefined) {
+    return refused;
   }
-  if (!isSameVersion(request.headers.get("If-Range"), opened.object)) {
-    await opened.object.body.cancel();
-    return whole(env, key, conditions);
+  // The range comes after all conditions, and is not looked at where If-Range says so (RFC 9110 section 13.2.2).
+  const span = resolveRange(range, object.size);
+  const isForThis = isSameVersion(request.headers.get("If-Range"), object);
+  if (isForThis && span !== undefined && "body" in object) {
+    return partial(object, span);
   }
-  return partial(opened.object, opened.span);
+  if ("body" in object) {
+    await object.body.cancel();
+  }
+  if (isForThis && span === undefined) {
+    return unsatisfiable(object.size);
+  }
+  return isForThis ? unmet(304, object) : whole(env, key, conditions);
 }
 
 async function whole(env: Env, key: string, conditions: Conditions): Promise<Response> {
@@ -125,36 +138,25 @@ async function whole(env: Env, key: string, conditions: Conditions): Promise<Res
   return new Response(object.body, { headers, encodeBody: "manual" });
 }
 
-type Opened = { object: R2ObjectBody; span: Span };
-
-/** Opens a range of an object, or says why not: 304, 412 or 416. */
+/** A range of an object, or the object without a body when it lacks the range or a condition on its tag is unmet. */
 async function openRange(
   env: Env,
   key: string,
   { conditions, range }: { conditions: Conditions; range: ByteRange },
-): Promise<Opened | Response> {
-  let object: R2Object | R2ObjectBody | null;
+): Promise<R2Object | R2ObjectBody> {
   try {
-    object = await env.BUCKET.get(key, { onlyIf: tagHeaders(conditions), range: toBucketRange(range) });
+    return existing(await env.BUCKET.get(key, { onlyIf: tagHeaders(conditions), range: toBucketRange(range) }));
   } catch (error) {
+    if (isRpcError(error)) {
+      throw error;
+    }
     // R2 does not say how large the object is that lacks the range.
     const head = existing(await callBucket("reads", () => env.BUCKET.head(key)));
     if (resolveRange(range, head.size) === undefined) {
-      return unsatisfiable(head.size);
+      return head;
     }
     return callBucket("reads", () => Promise.reject(error));
   }
-  object = existing(object);
-  const refused = await refusal(conditions, object);
-  if (refused !== undefined || !("body" in object)) {
-    return refused ?? unmet(304, object);
-  }
-  const span = resolveRange(range, object.size);
-  if (span === undefined) {
-    await object.body.cancel();
-    return unsatisfiable(object.size);
-  }
-  return { object, span };
 }
 
 /** The answer when conditions are not met, dates too, of which R2 was not told: it reads them by rules of its own. */
@@ -216,7 +218,7 @@ async function putObject(request: Request, env: Env, key: string): Promise<Respo
     }),
   );
   const info = await stored(env.BUCKET, key, object);
-  return json(objectInfo(info), { ETag: info.httpEtag });
+  return json(objectInfo(info), { status: conditions.ifNoneMatch === "*" ? CREATED : OK, ETag: info.httpEtag });
 }
 
 async function deleteObject(request: Request, env: Env, key: string): Promise<Response> {
@@ -230,8 +232,8 @@ async function deleteObject(request: Request, env: Env, key: string): Promise<Re
   return new Response(null, { status: 204 });
 }
 
-function json(value: unknown, headers: Record<string, string> = {}): Response {
-  return Response.json(value, { headers: { "Cache-Control": "no-store", ...headers } });
+function json(value: unknown, { status = OK, ...headers }: { status?: number; ETag?: string } = {}): Response {
+  return Response.json(value, { status, headers: { "Cache-Control": "no-store", ...headers } });
 }
 
 function methodNotAllowed(allow: string): Response {

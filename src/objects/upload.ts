@@ -1,11 +1,12 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { CompleteUploadParams, CreateUploadParams, Done, ObjectInfo, UploadedPart } from "../../rpc/index.ts";
 import type { Refused } from "../calls.ts";
 import { logError } from "../log.ts";
 
-import { objectInfo, stored } from "./bucket.ts";
+import { objectInfo, stored, UPLOAD_MARK } from "./bucket.ts";
+import { toHex } from "./bytes.ts";
 import { bucketConditions } from "./conditions.ts";
 import { callBucket } from "./failures.ts";
 
@@ -22,9 +23,38 @@ const SCHEMA = `
     data BLOB NOT NULL
   );`;
 
+/** Puts that were begun and of which it is not known that they stored nothing. */
+const TRIES_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS tries (
+    mark TEXT NOT NULL, -- in the object's metadata, if it was stored
+    completion TEXT NOT NULL -- SHA-256 of the call
+  );`;
+
+/** What is left of an upload that is completed: there is the table `upload`, or this one, or neither. */
+const COMPLETED_SCHEMA = `
+  CREATE TABLE completed (
+    completion TEXT NOT NULL, -- SHA-256 of the call
+    object TEXT NOT NULL -- JSON of its ObjectInfo
+  );`;
+
+/** Errors of a put that certainly stored nothing. */
+const STORED_NOTHING: ReadonlySet<number> = new Set([
+  ErrorCode.Conflict,
+  ErrorCode.InvalidParams,
+  ErrorCode.RateLimited,
+  ErrorCode.TooLarge,
+  // Of the look at what is there, which comes after a put that stored nothing.
+  ErrorCode.Unavailable,
+]);
+
+/** Tries that are looked at; with each of them R2 would have failed without saying how. */
+const MAX_TRIES = 1_000;
+
 type Completion = Omit<CompleteUploadParams, "uploadId">;
 
 type UploadRow = { key: string; content_type: string | null; metadata: string };
+type TryRow = { mark: string; completion: string };
+type CompletedRow = { completion: string; object: string };
 type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
 
 /**
@@ -35,8 +65,10 @@ type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuf
  */
 export class Upload extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
-  /** While the parts are being put as one object, nothing may change them. */
-  #isCompleting = false;
+  /** While it is being completed or aborted, nothing else may change it. */
+  #isEnding = false;
+  /** What the same completion will be answered, while it runs. */
+  #running: { completion: string; info: Promise<ObjectInfo> } | undefined;
 
   /** Begins the upload. It is dropped after `LIMITS.uploadKeptMs`. */
   async create({ key, contentType, metadata }: CreateUploadParams, nowMs: number): Promise<number> {
@@ -75,36 +107,55 @@ export class Upload extends DurableObject<Env> {
   }
 
   /**
-   * Puts the listed parts as one object and drops the upload. When it fails the upload stays, and can be completed
-   * again.
+   * Puts the listed parts as one object and drops them. When it fails the upload stays, and can be completed again.
+   *
+   * The same call again gets the same answer, for as long as the upload would have been kept: also when nobody got the
+   * first, or this object was lost between the put and the note of it.
    */
   async complete(params: Completion): Promise<ObjectInfo | Refused> {
     return refusable(async () => {
+      const completion = await digestOf(params);
+      const completed = this.#completed();
+      if (completed !== undefined) {
+        return answerOf(completed, completion);
+      }
+      if (this.#running?.completion === completion) {
+        return this.#running.info;
+      }
       const upload = this.#changeable(params.key);
       const size = this.#sizeOf(params.parts);
-      this.#isCompleting = true;
-      try {
-        const object = await this.#put(upload, params, size);
-        await this.#drop();
-        return objectInfo(object);
-      } finally {
-        this.#isCompleting = false;
-      }
+      const info = this.#exclusively(async () => {
+        const earlier = await this.#findStored(params.key);
+        if (earlier !== undefined) {
+          return answerOf(earlier, completion);
+        }
+        const object = await this.#try(upload, { params, size, completion });
+        return answerOf(this.#complete(completion, object), completion);
+      });
+      this.#running = { completion, info };
+      return info.finally(() => {
+        this.#running = undefined;
+      });
     });
   }
 
-  /** Drops the upload and its parts. */
+  /** Drops the upload and its parts. NotFound once it is completed. */
   async abort(key: string): Promise<Done | Refused> {
     return refusable(async () => {
       this.#changeable(key);
-      await this.#drop();
-      return {};
+      return this.#exclusively(async () => {
+        if ((await this.#findStored(key)) !== undefined) {
+          throw noSuchUpload();
+        }
+        await this.#drop();
+        return {};
+      });
     });
   }
 
-  /** Drops an upload that was never completed. */
+  /** Drops an upload that was never completed, or what is left of one that was. */
   override async alarm(): Promise<void> {
-    if (this.#isCompleting) {
+    if (this.#isEnding) {
       await this.ctx.storage.setAlarm(Date.now() + LIMITS.uploadKeptMs);
       return;
     }
@@ -117,19 +168,64 @@ export class Upload extends DurableObject<Env> {
     }
   }
 
-  #changeable(key: string): UploadRow {
-    const tables = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'upload'").toArray();
-    const row =
-      tables.length === 0
-        ? undefined
-        : this.#sql.exec<UploadRow>("SELECT key, content_type, metadata FROM upload WHERE key = ?", key).toArray()[0];
-    if (row === undefined) {
-      throw new RpcError("NotFound", "no such upload of this key", { what: "upload" });
+  async #exclusively<T>(end: () => Promise<T>): Promise<T> {
+    this.#isEnding = true;
+    try {
+      return await end();
+    } finally {
+      this.#isEnding = false;
     }
-    if (this.#isCompleting) {
+  }
+
+  #hasTable(name: "upload" | "tries" | "completed"): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
+  }
+
+  #changeable(key: string): UploadRow {
+    const row = this.#hasTable("upload")
+      ? this.#sql.exec<UploadRow>("SELECT key, content_type, metadata FROM upload WHERE key = ?", key).toArray()[0]
+      : undefined;
+    if (row === undefined) {
+      throw noSuchUpload();
+    }
+    if (this.#isEnding) {
       throw new RpcError("Conflict", "the upload is being completed", { what: "upload" });
     }
     return row;
+  }
+
+  #completed(): CompletedRow | undefined {
+    return this.#hasTable("completed")
+      ? this.#sql.exec<CompletedRow>("SELECT completion, object FROM completed").one()
+      : undefined;
+  }
+
+  #tries(): TryRow[] {
+    return this.#hasTable("tries")
+      ? this.#sql.exec<TryRow>("SELECT mark, completion FROM tries ORDER BY rowid DESC LIMIT ?", MAX_TRIES).toArray()
+      : [];
+  }
+
+  /** Notes that an earlier try stored the object after all, if it did: its mark is on what the key has now. */
+  async #findStored(key: string): Promise<CompletedRow | undefined> {
+    const tries = this.#tries();
+    const object = tries.length === 0 ? null : await callBucket("reads", () => this.env.BUCKET.head(key));
+    const mark = object?.customMetadata?.[UPLOAD_MARK];
+    const found = tries.find((tried) => tried.mark === mark);
+    return object === null || found === undefined ? undefined : this.#complete(found.completion, object);
+  }
+
+  /** Keeps what to answer to the same call, and nothing else. */
+  #complete(completion: string, object: R2Object): CompletedRow {
+    const completed = { completion, object: JSON.stringify(objectInfo(object)) };
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec(COMPLETED_SCHEMA);
+      this.#sql.exec("INSERT INTO completed (completion, object) VALUES (?, ?)", completion, completed.object);
+      for (const table of ["upload", "parts", "tries"]) {
+        this.#sql.exec(`DROP TABLE IF EXISTS ${table}`);
+      }
+    });
+    return completed;
   }
 
   /** Bytes of the listed parts. NotFound for a part that is not there, Conflict (`etag`) for one that is another. */
@@ -155,7 +251,34 @@ export class Upload extends DurableObject<Env> {
     return size;
   }
 
-  async #put(upload: UploadRow, params: Completion, size: number): Promise<R2Object> {
+  /** Puts the object under a mark that is noted before, so that it can be told for ours if nobody hears how it went. */
+  async #try(
+    upload: UploadRow,
+    { params, size, completion }: { params: Completion; size: number; completion: string },
+  ): Promise<R2Object> {
+    const before = this.#tries().length;
+    const mark = crypto.randomUUID();
+    this.#sql.exec(TRIES_SCHEMA);
+    this.#sql.exec("INSERT INTO tries (mark, completion) VALUES (?, ?)", mark, completion);
+    try {
+      return await this.#put(upload, { params, size, mark });
+    } catch (error) {
+      if (isRpcError(error) && STORED_NOTHING.has(error.code)) {
+        this.#sql.exec("DELETE FROM tries WHERE mark = ?", mark);
+        if (error.code === ErrorCode.Conflict && before > 0) {
+          // What an earlier try stored may have been replaced or deleted since.
+          const message = "an earlier try may have stored the object; see with headObject what there is now";
+          throw new RpcError("OutcomeUnknown", message, { ...error.data, what: "upload" });
+        }
+      }
+      throw error;
+    }
+  }
+
+  async #put(
+    upload: UploadRow,
+    { params, size, mark }: { params: Completion; size: number; mark: string },
+  ): Promise<R2Object> {
     const { key, parts, sha256 } = params;
     const { readable, writable } = new FixedLengthStream(size);
     const writer = writable.getWriter();
@@ -170,7 +293,7 @@ export class Upload extends DurableObject<Env> {
         this.env.BUCKET.put(key, readable, {
           onlyIf: bucketConditions(params),
           httpMetadata: upload.content_type === null ? {} : { contentType: upload.content_type },
-          customMetadata,
+          customMetadata: { ...customMetadata, [UPLOAD_MARK]: mark },
           ...(sha256 === undefined ? {} : { sha256 }),
         }),
       );
@@ -193,10 +316,31 @@ export class Upload extends DurableObject<Env> {
     await writer.close();
   }
 
+  /** The alarm goes with the data: deleted before, it would not come back for data that a crash left. */
   async #drop(): Promise<void> {
-    await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
+}
+
+/** Tells one completion from another, whatever the order of its fields. */
+async function digestOf({ key, parts, sha256, ifMatch, ifNoneMatch }: Completion): Promise<string> {
+  const list = parts.map(({ partNumber, etag }) => [partNumber, etag]);
+  const text = JSON.stringify([key, list, sha256 ?? null, ifMatch ?? null, ifNoneMatch ?? null]);
+  return toHex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}
+
+/** What a completed upload answers. NotFound to a call that is not the one that completed it. */
+function answerOf(completed: CompletedRow, completion: string): ObjectInfo {
+  if (completed.completion !== completion) {
+    throw noSuchUpload();
+  }
+  // Written by #complete().
+  const info: ObjectInfo = JSON.parse(completed.object);
+  return info;
+}
+
+function noSuchUpload(): RpcError {
+  return new RpcError("NotFound", "no such upload of this key", { what: "upload" });
 }
 
 /** Says by value what a caller can act on: thrown across an RPC boundary it would count as a failure of this object. */

@@ -267,11 +267,17 @@ test("a put whose client goes away stores nothing", async ({ server, connect }) 
   await new Promise((resolve) => {
     sent.write(Buffer.alloc(500_000), resolve);
   });
+  const failed = '"what":"a call of R2 failed"';
+  expect(server.log).not.toContain(failed);
   sent.destroy();
+  await expect.poll(() => server.log, { message: "the server has seen the abort", timeout: 10_000 }).toContain(failed);
 
-  // A put of the same key comes after it in the bucket.
+  const head = await client.callError("headObject", { key: "gone" });
+  const { objects } = await client.call("listObjects", {});
   await client.call("putObject", { key: "gone", data: "whole", ifNoneMatch: "*" });
 
+  expect(head.code).toBe(ErrorCode.NotFound);
+  expect(objects).toEqual([]);
   expect(await client.call("getObject", { key: "gone" })).toMatchObject({ data: "whole" });
 });
 

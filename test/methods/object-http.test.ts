@@ -41,6 +41,11 @@ async function keysOf(prefix = ""): Promise<string[]> {
   return objects.map(({ key }) => key);
 }
 
+/** A date as C's asctime() has it: Wed Oct 21 07:28:00 2015. */
+function oldFormat(date: string): string {
+  return date.replace(/^(...), (..) (...) (....) (.*) GMT$/, "$1 $3 $2 $5 $4");
+}
+
 describe("put and get", () => {
   it("returns the body with its length, tag, date and headers", async () => {
     const info = await stored("/r2/http/a%20b.txt", "héllo", {
@@ -117,6 +122,9 @@ describe("put and get", () => {
     const right = await put("/r2/http/digest", "hello", { "Content-Digest": digest });
     const wrong = await failure(await put("/r2/http/digest-wrong", "other", { "Repr-Digest": digest }));
     const unread = await failure(await put("/r2/http/digest-wrong", "hello", { "Repr-Digest": "sha-256=abc" }));
+    const two = { "Repr-Digest": digest, "Content-Digest": `sha-256=:${"A".repeat(43)}=:` };
+    const contradicting = await failure(await put("/r2/http/digest-wrong", "hello", two));
+    const twice = await put("/r2/http/digest-twice", "hello", { "Repr-Digest": digest, "Content-Digest": digest });
     const got = await send("/r2/http/digest");
 
     expect(await right.json()).toMatchObject({
@@ -124,6 +132,8 @@ describe("put and get", () => {
     });
     expect([wrong.status, wrong.code]).toEqual([400, ErrorCode.InvalidParams]);
     expect([unread.status, unread.code]).toEqual([400, ErrorCode.InvalidParams]);
+    expect([contradicting.status, contradicting.code]).toEqual([400, ErrorCode.InvalidParams]);
+    expect(twice.status).toBe(200);
     expect(got.headers.get("Repr-Digest")).toBe(digest);
     expect(await keysOf("http/digest-wrong")).toEqual([]);
   });
@@ -204,7 +214,12 @@ describe("conditions", () => {
     ["If-None-Match with another tag", () => ({ "If-None-Match": '"other"' }), 200],
     ["If-Modified-Since its date", () => ({ "If-Modified-Since": uploaded }), 304],
     ["If-Modified-Since an earlier date", () => ({ "If-Modified-Since": before }), 200],
+    ["If-Modified-Since an earlier date in the old format", () => ({ "If-Modified-Since": oldFormat(before) }), 200],
+    ["If-Modified-Since a later date in the old format", () => ({ "If-Modified-Since": oldFormat(later) }), 304],
     ["If-Modified-Since what is no date", () => ({ "If-Modified-Since": "yesterday" }), 200],
+    ["If-Modified-Since a year only", () => ({ "If-Modified-Since": "2037" }), 200],
+    ["If-Modified-Since no date of HTTP", () => ({ "If-Modified-Since": "2037-10-21T07:28:00Z" }), 200],
+    ["If-Unmodified-Since no date of HTTP", () => ({ "If-Unmodified-Since": "2015" }), 200],
     ["another tag, whatever the date", () => ({ "If-None-Match": '"other"', "If-Modified-Since": later }), 200],
     ["If-Match with its tag", () => ({ "If-Match": etag }), 200],
     ["If-Match *", () => ({ "If-Match": "*" }), 200],
@@ -234,7 +249,7 @@ describe("conditions", () => {
     const second = await put("/r2/cond/create", "2", { "If-None-Match": "*" });
 
     const { etag: actual } = await first.json<ObjectInfo>();
-    expect(first.status).toBe(200);
+    expect(first.status).toBe(201);
     expect(await failure(second)).toEqual({
       status: 412,
       code: ErrorCode.Conflict,
@@ -250,14 +265,18 @@ describe("conditions", () => {
     const dated = await put("/r2/cond/replace", "2", {
       "If-Unmodified-Since": new Date((await env.BUCKET.head("cond/replace"))?.uploaded ?? 0).toUTCString(),
     });
+    const far = await put("/r2/cond/replace", "2", { "If-Unmodified-Since": "Fri, 31 Dec 9999 23:59:59 GMT" });
     const stale = await failure(await put("/r2/cond/replace", "3", { "If-Match": `"${first}"` }));
     const old = await failure(await put("/r2/cond/replace", "3", { "If-Unmodified-Since": before }));
+    const older = { "If-Unmodified-Since": "Sun, 31 Dec 1600 23:59:59 GMT" };
+    const farOld = await failure(await put("/r2/cond/replace", "3", older));
 
     expect([absent.status, absent.data]).toEqual([412, { exists: false }]);
     expect(replaced.status).toBe(200);
     expect(dated.status).toBe(200);
     expect(stale.status).toBe(412);
-    expect(old.status).toBe(412);
+    expect(far.status).toBe(200);
+    expect([old.status, farOld.status]).toEqual([412, 412]);
     expect(await (await send("/r2/cond/replace")).text()).toBe("2");
   });
 
@@ -337,6 +356,40 @@ describe("ranges", () => {
     expect(weak.status).toBe(200);
   });
 
+  it.each<[string, Record<string, string>, number]>([
+    ["an unmet If-None-Match", { "If-None-Match": "*" }, 304],
+    ["If-Modified-Since a later date", { "If-Modified-Since": "Wed, 21 Oct 2037 07:28:00 GMT" }, 304],
+    ["If-Unmodified-Since an earlier date", { "If-Unmodified-Since": "Wed, 21 Oct 2015 07:28:00 GMT" }, 412],
+    ["an unmet If-Match", { "If-Match": '"other"' }, 412],
+    ["an unmet If-Match before If-Range", { "If-Match": '"other"', "If-Range": '"other"' }, 412],
+    ["If-Range with another tag", { "If-Range": '"other"' }, 200],
+    ["If-Range with a date", { "If-Range": "Wed, 21 Oct 2015 07:28:00 GMT" }, 200],
+  ])("answers %s before it looks at a range the object lacks", async (_what, headers, status) => {
+    for (const range of ["bytes=10-", "bytes=-0"]) {
+      const response = await send("/r2/range/ten", { headers: { ...headers, Range: range } });
+
+      expect(response.status).toBe(status);
+      expect(await response.text()).toMatch(status === 200 ? /^0123456789$/ : status === 304 ? /^$/ : /"error"/);
+    }
+  });
+
+  it("answers who resumes what was replaced by something shorter with the whole of it", async () => {
+    const { etag: old } = await stored("/r2/range/resumed", "0123456789");
+    await stored("/r2/range/resumed", "new");
+
+    const response = await send("/r2/range/resumed", { headers: { Range: "bytes=5-", "If-Range": `"${old}"` } });
+
+    expect([response.status, await response.text()]).toEqual([200, "new"]);
+  });
+
+  it("does not join parts by a date, which two versions may share", async () => {
+    const lastModified = (await send("/r2/range/ten")).headers.get("Last-Modified") ?? "";
+
+    const response = await send("/r2/range/ten", { headers: { Range: "bytes=0-3", "If-Range": lastModified } });
+
+    expect([response.status, await response.text()]).toEqual([200, "0123456789"]);
+  });
+
   it("does not take a range of a put", async () => {
     const response = await put("/r2/range/put", "x", { "Content-Range": "bytes 0-0/2" });
 
@@ -359,6 +412,9 @@ describe("what a browser may run", () => {
     ["application/json", null],
     ["image/png", null],
     ["video/mp4", null],
+    ['text/plain; charset="utf-8" ;format=flowed', null],
+    // What reads a list of types takes the last one.
+    ['text/plain; a=", text/html"', "attachment"],
   ])("serves %s with the disposition %s", async (type, expected) => {
     await stored("/r2/run/it", "<script>alert(1)</script>", { "Content-Type": type });
 
@@ -367,6 +423,20 @@ describe("what a browser may run", () => {
     expect(response.headers.get("Content-Type")).toBe(type);
     expect(response.headers.get("Content-Disposition")).toBe(expected);
     expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+  });
+
+  it.each([
+    "text/plain; charset=utf-8, text/html",
+    "text/plain, text/html",
+    "text/plain; charset",
+    'text/plain; charset="utf-8',
+    "text/plain;;",
+  ])("is what came from elsewhere as %s, which is no type", async (type) => {
+    await env.BUCKET.put("run/elsewhere", "<script>", { httpMetadata: { contentType: type } });
+
+    const response = await send("/r2/run/elsewhere");
+
+    expect(response.headers.get("Content-Disposition")).toBe("attachment");
   });
 
   it("is for download whatever disposition was put, under the name that was", async () => {
@@ -404,7 +474,7 @@ describe("the listing", () => {
     expect(rest).not.toHaveProperty("cursor");
   });
 
-  it.each(["?limit=0", "?limit=x", "?limit=1001", "?colour=blue", "?prefix=a&prefix=b", "?delimiter="])(
+  it.each(["?limit=0", "?limit=x", "?limit=1001", "?colour=blue", "?prefix=a&prefix=b", "?delimiter=", "?cursor=x"])(
     "answers 400 to %s",
     async (query) => {
       expect(await failure(await send(`/r2${query}`))).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
@@ -460,10 +530,21 @@ describe("hostile requests", () => {
   it.each([
     ["Content-Type", "html"],
     ["Content-Type", "text/html; é"],
+    ["Content-Type", "text/plain; charset=utf-8, text/html"],
+    ["Content-Type", "text/plain; charset=utf-8; , text/html"],
+    ["Content-Type", 'text/plain; a="b", text/html'],
+    ["Content-Type", 'text/plain; a="b'],
+    ["Content-Type", "text/plain; charset"],
     ["Content-Type", `text/${"x".repeat(300)}`],
     ["Content-Disposition", "attachment; filename=é.txt"],
     ["Cache-Control", "x".repeat(2_000)],
     ["Expires", "soon"],
+    ["Expires", "0"],
+    ["Expires", "Fri, 31 Dec 9999 23:59:59 GMT"],
+    ["Expires", "Mon, 01 Jan 2189 00:00:00 GMT"],
+    ["Expires", "Sat, 31 Dec 1600 23:59:59 GMT"],
+    ["Expires", "+275760-09-13T00:00:00.000Z"],
+    ["Expires", "Tue, 31 Feb 2026 00:00:00 GMT"],
     ["X-Object-Meta-A.B", "a name with a dot"],
     ["X-Object-Meta-", "no name"],
     ["X-Object-Meta-constructor", "lost in a record"],
@@ -475,6 +556,7 @@ describe("hostile requests", () => {
     ["If-Match", '"open'],
     ["If-None-Match", '"a" "b"'],
     ["Content-Digest", "md5=:AAAA:"],
+    ["Content-Digest", `sha-256=:${"A".repeat(43)}=:, sha-256=:${"B".repeat(42)}A=:`],
   ])("refuses a put with %s: %s and leaves the bucket as it is", async (name, value) => {
     const response = await put("/r2/hostile/header", "x", { [name]: value });
 

@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 
 import { ErrorCode, INSTEAD, LIMITS } from "../../rpc/index.ts";
 import type { ErrorData, MethodName, MethodParams, MethodResult, ParamsIssue } from "../../rpc/index.ts";
+import { withBodyInMemory } from "../../src/objects/body-budget.ts";
 import { CallError, connect } from "../client.ts";
+import type { TestClient } from "../client.ts";
 
 /** What both ways of calling have in common. */
 type Caller = {
@@ -333,6 +335,7 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
       range: { offset: 0, length: LIMITS.objectBodyBytes + 1 },
     });
     const escaped = await caller.callError("getObject", { key: `${key}/quotes`, encoding: "utf8" });
+    const inBase64 = await caller.call("getObject", { key: `${key}/quotes` });
     const bytes = await caller.call("getObject", { key: `${key}/bytes` });
 
     const size = LIMITS.objectBodyBytes + 1;
@@ -341,9 +344,54 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     expect([put.code, put.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.putObject }]);
     expect([got.code, got.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.getObject }]);
     expect([range.code, range.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.getObject }]);
-    expect(escaped.code).toBe(ErrorCode.TooLarge);
+    expect([escaped.code, escaped.data]).toEqual([
+      ErrorCode.TooLarge,
+      { what: "frameBytes", limit: LIMITS.frameBytes, size: expect.any(Number), use: INSTEAD.getObjectAsText },
+    ]);
+    expect(escaped.data?.["size"]).toBeGreaterThan(LIMITS.frameBytes);
+    expect(inBase64.encoding).toBe("base64");
+    expect(atob(inBase64.data)).toBe('"'.repeat(LIMITS.objectBodyBytes));
     expect(JSON.stringify(bytes).length).toBeLessThan(LIMITS.frameBytes);
     expect(bytes.data).toHaveLength((LIMITS.objectBodyBytes / 3) * 4);
+  });
+
+  it.each(["\0", "\n", '"', "\\", "\u007f", "é", "\u2028"])(
+    "reads text of %j only, whatever JSON makes of it, by range and whole",
+    async (character) => {
+      const caller = await open();
+      const key = `${folder}/escaped`;
+      const body = character.repeat(Math.floor(200_000 / new TextEncoder().encode(character).length));
+      await env.BUCKET.put(key, body);
+
+      const whole = await caller.call("getObject", { key });
+      const range = await caller.call("getObject", { key, range: { offset: 0, length: LIMITS.objectBodyBytes } });
+
+      const bytes = whole.encoding === "utf8" ? whole.data : atob(whole.data);
+      expect(whole.encoding).toBe(character === "\0" ? "base64" : "utf8");
+      expect(bytes).toBe(body);
+      expect(range).toMatchObject({ data: whole.data, encoding: whole.encoding });
+    },
+  );
+
+  it("begins no page at what is no cursor, or that of another listing", async () => {
+    const caller = await open();
+    const prefix = `${folder}/cursor/`;
+    await Promise.all(["a", "b", "c"].map((name) => env.BUCKET.put(prefix + name, name)));
+
+    const { cursor = "" } = await caller.call("listObjects", { prefix, limit: 1 });
+    const errors = [
+      await caller.callError("listObjects", { prefix, cursor: "garbage" }),
+      await caller.callError("listObjects", { prefix, cursor: btoa(`${prefix}a`) }),
+      await caller.callError("listObjects", { prefix, cursor: cursor.slice(0, -1) }),
+      await caller.callError("listObjects", { prefix: `${folder}/`, cursor }),
+      await caller.callError("listObjects", { prefix, delimiter: "/", cursor }),
+    ];
+    const next = await caller.call("listObjects", { prefix, cursor });
+
+    expect(errors.map((error) => [error.code, issuePaths(error)])).toEqual(
+      errors.map(() => [ErrorCode.InvalidParams, ["cursor"]]),
+    );
+    expect(next.objects.map(({ key }) => key)).toEqual([`${prefix}b`, `${prefix}c`]);
   });
 
   it("lists fewer than asked for where metadata is long, in pages that fit a frame", async () => {
@@ -421,6 +469,7 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
   it.each([
     ["contentType", { contentType: "text/html\r\nX-Evil: 1" }],
     ["contentType", { contentType: "html" }],
+    ["contentType", { contentType: "text/plain; charset=utf-8, text/html" }],
     ["metadata.Name", { metadata: { Name: "upper case" } }],
     ["metadata.a", { metadata: { a: "line\nbreak" } }],
     ["metadata", { metadata: { a: "x".repeat(4_096) } }],
@@ -456,6 +505,38 @@ it("says how to publish what is too large for a message: as an object and its ke
   const claim = messages[0]?.data as { object: { key: string } };
   const object = await client.call("getObject", { key: claim.object.key });
   expect(JSON.parse(object.data)).toBe(data);
+});
+
+it("holds 8 MiB of bodies at once; what is beyond is Busy and not done, and room is made by every answer", async () => {
+  const client = await connect();
+  const key = "budget";
+  const data = "x".repeat(1_000);
+  await client.call("putObject", { key, data });
+  const { uploadId } = await client.call("createUpload", { key });
+  const others = Promise.withResolvers<void>();
+  const busy = { code: ErrorCode.Busy, data: { what: "objectBytesInFlight", limit: LIMITS.objectBytesInFlight } };
+
+  const holding = withBodyInMemory(LIMITS.objectBytesInFlight - 999, () => others.promise);
+  const get = await client.callError("getObject", { key });
+  const put = await client.callError("putObject", { key: `${key}/new`, data });
+  const part = await client.callError("uploadPart", { key, uploadId, partNumber: 1, data });
+  const range = await client.call("getObject", { key, range: { offset: 0, length: 999 } });
+  const head = await client.call("headObject", { key });
+  others.resolve();
+  await holding;
+
+  expect(get).toMatchObject(busy);
+  expect(put).toMatchObject(busy);
+  expect(part).toMatchObject(busy);
+  expect(await keysOf(`${key}/`)).toEqual([]);
+  expect(range.data).toHaveLength(999);
+  expect(head.size).toBe(1_000);
+  for (let n = 0; n < 12; n += 1) {
+    await client.call("putObject", { key: `${key}/${n}`, data: "x".repeat(LIMITS.objectBodyBytes) });
+    await client.callError("getObject", { key, range: { offset: 1_000, length: LIMITS.objectBodyBytes } });
+    await client.callError("putObject", { key, data: "\ud800".repeat(LIMITS.objectBodyBytes / 6) });
+  }
+  expect(await client.call("getObject", { key: `${key}/0` })).toMatchObject({ size: LIMITS.objectBodyBytes });
 });
 
 it("gives a new follower everything from state, snapshot object and the rest of the stream", async () => {
@@ -505,4 +586,78 @@ it("gives a new follower everything from state, snapshot object and the rest of 
   expect(subscribed).not.toHaveProperty("skipped");
   expect(follower.sequences()).toEqual([21, 22]);
   expect(rebuilt).toEqual(balances);
+});
+
+it("gives a new follower everything though a checkpoint lands while it joins", async () => {
+  const writer = await connect();
+  const stream = "joined";
+  const total = { sum: 0 };
+  const add = async (amount: number) => {
+    total.sum += amount;
+    return writer.call("publish", { stream, data: amount });
+  };
+  const takeCheckpoint = async () => {
+    const through = (await writer.call("getStreamInfo", { stream })).lastSequence;
+    const key = `snapshots/${stream}/${through}`;
+    await writer.call("putObject", { key, data: JSON.stringify(total) });
+    await writer.call("checkpoint", { stream, state: { key, through }, through });
+  };
+  /** State, object, and the rest from just behind what they cover; from the start again where something is missing. */
+  const join = async (follower: TestClient, whenRead: () => Promise<void>) => {
+    for (let tries = 1; ; tries += 1) {
+      const { state } = await follower.call("getState", { stream });
+      const { key, through } = state as { key: string; through: number };
+      const { data } = await follower.call("getObject", { key });
+      await whenRead();
+      const subscribed = await follower.call("subscribe", { stream, from: { sequence: through + 1 } });
+      if (subscribed.skipped === undefined) {
+        return { tries, sum: (JSON.parse(data) as typeof total).sum, subscribed };
+      }
+      await follower.call("unsubscribe", { subscription: subscribed.subscription });
+    }
+  };
+  for (const amount of [1, 2, 3]) {
+    await add(amount);
+  }
+  await takeCheckpoint();
+  for (const amount of [10, 20, 30]) {
+    await add(amount);
+  }
+
+  const follower = await connect();
+  let reads = 0;
+  const joined = await join(follower, async () => {
+    reads += 1;
+    if (reads === 1) {
+      // Sequences 4 to 6 go: the state that was read does not cover them, and the stream has them no more.
+      await takeCheckpoint();
+      await add(100);
+    }
+  });
+  await add(200);
+  await follower.untilMessages(2);
+  const rest = follower
+    .of("messages")
+    .filter(({ subscription }) => subscription === joined.subscribed.subscription)
+    .flatMap(({ messages }) => messages.map(({ data }) => data as number));
+
+  expect(joined.tries).toBe(2);
+  expect(joined.sum + rest.reduce((sum, amount) => sum + amount, 0)).toBe(total.sum);
+});
+
+it("tells who subscribed just before a checkpoint what it trimmed, which is to start over", async () => {
+  const writer = await connect();
+  const stream = "trimmed";
+  for (const amount of [1, 2, 3, 4]) {
+    await writer.call("publish", { stream, data: amount });
+  }
+
+  const follower = await connect();
+  const { subscription } = await follower.call("subscribe", { stream, from: { sequence: 1 }, maxInFlight: 1 });
+  await follower.untilMessages(1);
+  await writer.call("checkpoint", { stream, state: {}, through: 4 });
+  await follower.call("ack", { subscription, through: 1 });
+  const gap = await follower.until(() => follower.of("gap")[0], "the gap");
+
+  expect(gap).toMatchObject({ subscription, from: 2, to: 4 });
 });
