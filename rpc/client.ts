@@ -31,6 +31,7 @@ export type { ConsumerDelivery, Delivery, EpochChange, Gap, Handler, StreamEvent
 export type { CallableMethod } from "./client/method-kinds.ts";
 export type { ObjectBody } from "./client/object-body.ts";
 export type { Objects, PutOptions, ReadObject } from "./client/objects.ts";
+export type { Fetch } from "./client/object-http.ts";
 export type { CallOptions } from "./client/open-call.ts";
 export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
@@ -62,7 +63,7 @@ export class DurableStream {
   readonly #calls: Calls;
   readonly #publisher: Publisher;
   /** Objects of any size, as bodies and not as JSON. */
-  readonly objects: Objects = new Objects(this);
+  readonly objects: Objects;
   readonly #followers = new Set<Follower>();
   /** By the number of the server's subscription on this socket. */
   readonly #attached = new Map<number, Follower>();
@@ -96,6 +97,7 @@ export class DurableStream {
     this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
     this.#publisher = new Publisher(this.#wire);
+    this.objects = new Objects(this, this.#options);
   }
 
   /** The state of the connection now; `onState` of the options hears of changes. */

@@ -4,44 +4,53 @@ export type ObjectBody = string | Uint8Array | Blob | ReadableStream<Uint8Array>
 /** Arguments of one call of String.fromCharCode; some ten thousand more overflow the stack. */
 const CHUNK = 0x2000;
 
-/** The parts of a body, each of so many bytes but for the last; an empty body has one empty part. */
-export async function* partsOf(body: ObjectBody, partBytes: number): AsyncGenerator<Uint8Array> {
-  let held = new Uint8Array(partBytes);
-  let length = 0;
-  let isAny = false;
-  for await (const piece of piecesOf(body)) {
-    for (let at = 0; at < piece.length;) {
-      const taken = piece.subarray(at, at + partBytes - length);
-      held.set(taken, length);
-      length += taken.length;
-      at += taken.length;
-      if (length === partBytes) {
-        yield held;
-        isAny = true;
-        held = new Uint8Array(partBytes);
-        length = 0;
-      }
-    }
+/** A body whose size is known, as one that may be read more than once; a stream stays one. */
+export function sized(body: ObjectBody): Blob | ReadableStream<Uint8Array> {
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    // Shared memory, the only thing that the types of a Blob exclude, is refused by the Blob itself.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    return new Blob([body as string | Uint8Array<ArrayBuffer>]);
   }
-  if (length > 0 || !isAny) {
-    yield held.subarray(0, length);
-  }
+  return body;
 }
 
-async function* piecesOf(body: ObjectBody): AsyncGenerator<Uint8Array> {
-  if (typeof body === "string") {
-    yield new TextEncoder().encode(body);
-  } else if (body instanceof Uint8Array) {
-    yield body;
-  } else {
-    const reader = (body instanceof Blob ? body.stream() : body).getReader();
-    try {
-      for (let read = await reader.read(); !read.done; read = await reader.read()) {
-        yield read.value;
+/** Reads a body in pieces of the sizes asked for. Who has one must release it. */
+export class BodyReader {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #held: Uint8Array = new Uint8Array();
+  #isAtEnd = false;
+
+  constructor(body: Blob | ReadableStream<Uint8Array>) {
+    this.#reader = (body instanceof Blob ? body.stream() : body).getReader();
+  }
+
+  /** The next bytes, fewer than so many at the end only, and none behind it. */
+  async read(bytes: number): Promise<Uint8Array> {
+    const piece = new Uint8Array(bytes);
+    let length = 0;
+    while (length < bytes) {
+      if (this.#held.length === 0) {
+        const read = this.#isAtEnd ? undefined : await this.#reader.read();
+        if (read === undefined || read.done) {
+          this.#isAtEnd = true;
+          break;
+        }
+        this.#held = read.value;
       }
-    } finally {
-      await reader.cancel();
+      const taken = this.#held.subarray(0, bytes - length);
+      piece.set(taken, length);
+      length += taken.length;
+      this.#held = this.#held.subarray(taken.length);
     }
+    return piece.subarray(0, length);
+  }
+
+  /** Lets go of the source: what was not read of it is not wanted. */
+  release(reason?: unknown): void {
+    this.#reader.cancel(reason).catch(() => {
+      // Safe: a source that fails as it is cancelled is done with all the same.
+    });
+    this.#reader.releaseLock();
   }
 }
 
@@ -53,9 +62,6 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** Bytes of a body as `getObject` says it. */
-export function fromEncoded({ data, encoding }: { data: string; encoding: "utf8" | "base64" }): Uint8Array {
-  return encoding === "utf8"
-    ? new TextEncoder().encode(data)
-    : Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+export function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

@@ -1,154 +1,243 @@
 import { LIMITS } from "../limits.ts";
 import type { MethodParams, MethodResult } from "../methods.ts";
 
+import type { ConnectionState } from "./connection.ts";
 import { DurableStreamError } from "./error.ts";
-import { fromEncoded, partsOf, toBase64 } from "./object-body.ts";
+import { BodyReader, sized, toBase64 } from "./object-body.ts";
 import type { ObjectBody } from "./object-body.ts";
+import { claimCheck, isClaimCheck } from "./object-claim.ts";
+import { changed } from "./object-errors.ts";
+import type { PutParams } from "./object-headers.ts";
+import { HttpObjects } from "./object-http.ts";
+import type { HttpAccess } from "./object-http.ts";
+import { Operation } from "./object-operation.ts";
+import { openObject, toStream } from "./object-reading.ts";
+import type { ObjectSource } from "./object-reading.ts";
+import { putParts } from "./object-upload.ts";
+import type { UploadCalls } from "./object-upload.ts";
 import type { CallOptions } from "./open-call.ts";
 
-/** How an object is put. */
-export type PutOptions = CallOptions &
-  Pick<MethodParams<"putObject">, "contentType" | "metadata" | "ifMatch" | "ifNoneMatch" | "sha256">;
+/** How an object is put. `timeoutMs` is for all of it; without one, each of its calls and requests has its own time. */
+export type PutOptions = CallOptions & PutParams;
 
 /** An object as it is read: `body` in pieces, whatever its size. */
 export type ReadObject = MethodResult<"headObject"> & { readonly body: ReadableStream<Uint8Array> };
 
 type ObjectInfo = MethodResult<"headObject">;
 
-/** The methods of the contract that objects are read and written by. */
-export type ObjectCalls = {
-  [M in "getObject" | "putObject" | "createUpload" | "uploadPart" | "completeUpload" | "abortUpload" | "publish"]: (
+/** What objects need of their client. */
+export type ObjectClient = UploadCalls & {
+  [M in "getObject" | "putObject" | "publish"]: (
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
-};
+} & { readonly state: ConnectionState };
 
 /**
- * Objects over the client's socket: in one call what fits a frame, and larger ones in parts, up to `uploadParts` of
- * `objectBodyBytes`. What is larger still goes to `/r2/<key>` over HTTP.
+ * Up to here a body goes in one call, on a socket that is there, in one round trip; a request of its own would cost a
+ * connection, a check of the key and a billed request. It is the most that a call takes: what is larger would go over
+ * the socket a third longer, in base64, in parts that hold up the messages on it, and would rest in a Durable Object
+ * before it gets to R2. Over HTTP it goes there at once.
+ */
+const ONE_CALL_BYTES = LIMITS.objectBodyBytes;
+
+const JSON_TYPE = "application/json";
+const IS_JSON = /^application\/json\s*(?:;|$)/i;
+
+/**
+ * Objects of any size: in one call what fits a frame, and over HTTP what is larger. Streams, whose length is not known,
+ * go over the socket in parts, as does everything where the option `fetch` or the page's origin excludes HTTP: up to
+ * `uploadParts` of `objectBodyBytes`.
  */
 export class Objects {
-  readonly #client: ObjectCalls;
+  readonly #client: ObjectClient;
+  readonly #http: HttpObjects | undefined;
+  readonly #timeoutMs: number;
 
-  constructor(client: ObjectCalls) {
+  constructor(client: ObjectClient, { http, timeoutMs }: { http: HttpAccess | undefined; timeoutMs: number }) {
     this.#client = client;
+    this.#http = http === undefined ? undefined : new HttpObjects(http);
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
-   * Puts an object; it is there as a whole or not at all.
+   * Puts an object; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is of no
+   * use.
    *
-   * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`), TooLarge beyond `uploadParts` parts.
+   * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`), TooLarge beyond `objectBytes`, for a stream beyond
+   * `uploadParts` parts; OutcomeUnknown when it may have been put. The signal's reason when it was aborted.
    */
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<ObjectInfo> {
-    const { signal, timeoutMs, ...params } = options;
-    const calling = withDefined({ signal, timeoutMs });
-    const parts = partsOf(body, LIMITS.objectBodyBytes);
-    const first = await parts.next();
-    const second = await parts.next();
-    const data = first.done === true ? new Uint8Array() : first.value;
-    if (second.done === true) {
-      const encoded = { data: toBase64(data), encoding: "base64" as const };
-      return this.#client.putObject({ key, ...params, ...encoded }, calling);
-    }
-    return this.#putParts(key, joined([data, second.value], parts), params, calling);
-  }
-
-  /** Opens an object. A body that changes while it is read fails with Conflict. */
-  async get(key: string, options: CallOptions = {}): Promise<ReadObject> {
-    const read = (offset: number) =>
-      this.#client.getObject({ key, range: { offset, length: LIMITS.objectBodyBytes } }, options);
-    const { data, encoding, range: _range, ...info } = await this.#readFirst(key, read, options);
-    let next: Uint8Array | undefined = fromEncoded({ data, encoding });
-    let offset = 0;
-    const body = new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        if (offset >= info.size) {
-          controller.close();
-          return;
-        }
-        let piece = next;
-        next = undefined;
-        if (piece === undefined) {
-          const page = await read(offset);
-          if (page.etag !== info.etag) {
-            throw new DurableStreamError("Conflict", "the object changed while it was read", {
-              data: { etag: page.etag },
-            });
-          }
-          piece = fromEncoded(page);
-        }
-        offset += piece.length;
-        controller.enqueue(piece);
-      },
-    });
-    return { ...info, body };
+    return this.#operate(options, (operation, params) => this.#put(key, body, { params, operation }));
   }
 
   /**
-   * Publishes what is too large for a message: puts it as an object, and publishes `{ object: { key, etag, size } }`,
-   * the claim check a follower gets it by.
+   * Opens an object. `timeoutMs` and the signal are for its body too, which is of one version from its first byte to
+   * its last: it fails with Conflict when the object changed and the rest of that version can not be had any more. A
+   * connection that breaks is replaced by another.
+   *
+   * @throws DurableStreamError NotFound.
+   */
+  async get(key: string, options: CallOptions = {}): Promise<ReadObject> {
+    const operation = this.#begin(options);
+    try {
+      const { info, pieces } = await openObject(this.#sourceOf(key), operation);
+      return { ...info, body: toStream(pieces, operation) };
+    } catch (error) {
+      operation.end();
+      throw error;
+    }
+  }
+
+  /**
+   * Puts a body as an object, and publishes `{ object: { key, etag, size } }`, the claim check that `resolve` gets it
+   * by. The key is best one of its own: a check of what was replaced since is worth nothing.
+   *
+   * @throws DurableStreamError What `put` and `publish` do; when it was the put that failed, nothing is published.
    */
   async publish(
-    params: Omit<MethodParams<"publish">, "data">,
+    message: Omit<MethodParams<"publish">, "data">,
     key: string,
     body: ObjectBody,
+    options: PutOptions = {},
   ): Promise<MethodResult<"publish">> {
-    const { etag, size } = await this.put(key, body);
-    return this.#client.publish({ ...params, data: { object: { key, etag, size } } });
+    return this.#operate(options, async (operation, params) => {
+      const info = await this.#put(key, body, { params, operation });
+      return this.#client.publish({ ...message, data: claimCheck(info) }, operation.calling());
+    });
   }
 
-  /** An empty object has no range to read. */
-  async #readFirst(
+  /**
+   * Publishes a message of any size: as it is where it fits, and else its `data` as a JSON object of this key, with a
+   * claim check in its place. `resolve` reads either.
+   *
+   * @param key Of the object, should there be one; of its own for each message, like `orders/<id>.json`.
+   * @throws DurableStreamError What `put` and `publish` do.
+   */
+  async publishOrPut(
+    message: MethodParams<"publish">,
     key: string,
-    read: (offset: number) => Promise<MethodResult<"getObject">>,
-    options: CallOptions,
-  ): Promise<MethodResult<"getObject">> {
-    try {
-      return await read(0);
-    } catch (error) {
-      if (error instanceof DurableStreamError && error.name === "InvalidParams") {
-        return this.#client.getObject({ key }, options);
+    options: Omit<PutOptions, "contentType"> = {},
+  ): Promise<MethodResult<"publish">> {
+    return this.#operate(options, async (operation, params) => {
+      const json = toJson(message.data);
+      if (json === undefined || json.size <= LIMITS.messageBytes) {
+        try {
+          return await this.#client.publish(message, operation.calling());
+        } catch (error) {
+          if (json === undefined || !(error instanceof DurableStreamError) || error.name !== "TooLarge") {
+            throw error;
+          }
+        }
       }
-      throw error;
-    }
+      const info = await this.#put(key, json, { params: { ...params, contentType: JSON_TYPE }, operation });
+      return this.#client.publish({ ...message, data: claimCheck(info) }, operation.calling());
+    });
   }
 
-  async #putParts(
+  /**
+   * The data of a message, wherever it is: its own, or if that is a claim check, what its object holds: the value of
+   * JSON, and the bytes, as a Uint8Array, of any other type.
+   *
+   * @throws DurableStreamError NotFound when the object was deleted, Conflict when it is another by now.
+   */
+  async resolve({ data }: { readonly data: unknown }, options: CallOptions = {}): Promise<unknown> {
+    if (!isClaimCheck(data)) {
+      return data;
+    }
+    const { key, etag } = data.object;
+    return this.#operate(options, async (operation) => {
+      const { info, pieces } = await openObject(this.#sourceOf(key), operation);
+      if (info.etag !== etag) {
+        throw changed({ etag: info.etag });
+      }
+      const bytes = new Uint8Array(info.size);
+      let offset = 0;
+      for await (const piece of pieces) {
+        bytes.set(piece, offset);
+        offset += piece.length;
+      }
+      return IS_JSON.test(info.contentType) ? JSON.parse(new TextDecoder().decode(bytes)) : bytes;
+    });
+  }
+
+  async #put(
     key: string,
-    parts: AsyncIterable<Uint8Array>,
-    { contentType, metadata, ...conditions }: Omit<PutOptions, keyof CallOptions>,
-    calling: CallOptions,
+    body: ObjectBody,
+    { params, operation }: { params: PutParams; operation: Operation },
   ): Promise<ObjectInfo> {
-    const kept = withDefined({ contentType, metadata });
-    const { uploadId } = await this.#client.createUpload({ key, ...kept }, calling);
-    try {
-      const uploaded = [];
-      let partNumber = 0;
-      for await (const part of parts) {
-        partNumber += 1;
-        const params = { key, uploadId, partNumber, data: toBase64(part), encoding: "base64" as const };
-        uploaded.push(await this.#client.uploadPart(params, calling));
+    const source = sized(body);
+    if (source instanceof Blob && source.size > ONE_CALL_BYTES) {
+      if (source.size > LIMITS.objectBytes) {
+        const data = { what: "objectBytes", limit: LIMITS.objectBytes };
+        throw new DurableStreamError("TooLarge", "the object is too large", { data });
       }
-      return await this.#client.completeUpload({ key, uploadId, parts: uploaded, ...conditions }, calling);
-    } catch (error) {
-      this.#client.abortUpload({ key, uploadId }).catch(() => {
-        // Safe: an upload that is not completed is dropped in time.
-      });
-      throw error;
+      // A call tells best why a client that is closed does nothing.
+      const url = this.#client.state === "closed" ? undefined : this.#http?.urlOf(key);
+      const info = url === undefined ? undefined : await this.#http?.put(url, source, { params, operation });
+      if (info !== undefined) {
+        return info;
+      }
+    }
+    const reader = new BodyReader(source);
+    try {
+      return await this.#putByCalls(key, reader, { params, operation });
+    } finally {
+      reader.release();
+    }
+  }
+
+  async #putByCalls(
+    key: string,
+    reader: BodyReader,
+    { params, operation }: { params: PutParams; operation: Operation },
+  ): Promise<ObjectInfo> {
+    const read = () => operation.within(() => reader.read(ONE_CALL_BYTES));
+    const first = await read();
+    const second = first.length < ONE_CALL_BYTES ? new Uint8Array() : await read();
+    if (second.length === 0) {
+      const encoded = { data: toBase64(first), encoding: "base64" as const };
+      return this.#client.putObject({ key, ...params, ...encoded }, operation.calling());
+    }
+    return putParts(this.#client, { key, parts: joined([first, second], read), params }, operation);
+  }
+
+  #sourceOf(key: string): ObjectSource {
+    return { key, getObject: (params, options) => this.#client.getObject(params, options), http: this.#http };
+  }
+
+  #begin(options: CallOptions): Operation {
+    return new Operation(options, { timeoutMs: this.#timeoutMs, isClosed: () => this.#client.state === "closed" });
+  }
+
+  async #operate<T>(options: PutOptions, work: (operation: Operation, params: PutParams) => Promise<T>): Promise<T> {
+    const { signal: _signal, timeoutMs: _timeoutMs, ...params } = options;
+    const operation = this.#begin(options);
+    try {
+      return await work(operation, params);
+    } finally {
+      operation.end();
     }
   }
 }
 
-async function* joined(first: readonly Uint8Array[], rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* joined(
+  first: readonly Uint8Array[],
+  read: () => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
   yield* first;
-  yield* rest;
+  for (let piece = await read(); piece.length > 0; piece = await read()) {
+    yield piece;
+  }
 }
 
-/** The contract knows fields that are left out, and no undefined. */
-function withDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  // Only what is undefined is left out.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof T]?: Exclude<T[Name], undefined>;
-  };
+/** Undefined for what JSON can not say: publishing it tells why. */
+function toJson(data: unknown): Blob | undefined {
+  try {
+    const text: string | undefined = JSON.stringify(data);
+    return text === undefined ? undefined : new Blob([text]);
+  } catch {
+    // Safe: see above.
+    return undefined;
+  }
 }

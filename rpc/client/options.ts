@@ -1,6 +1,8 @@
 import { LIMITS } from "../limits.ts";
 
 import type { ConnectionChange } from "./connection.ts";
+import { httpAccess } from "./object-http.ts";
+import type { Fetch, HttpAccess } from "./object-http.ts";
 import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 
 /** What a client is made with. Durations are milliseconds. */
@@ -11,6 +13,11 @@ export type DurableStreamOptions = {
   token: string | (() => string | Promise<string>);
   /** In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`. */
   WebSocket?: WebSocketConstructor;
+  /**
+   * How large objects go over HTTP, to `/r2/` of the same server: by the global `fetch` unless given. With `false`, or
+   * in a page of another origin, for which the server says nothing of CORS, they go over the socket in parts.
+   */
+  fetch?: Fetch | false;
   /** Called with each change of the connection. */
   onState?: (change: ConnectionChange) => void;
   /** How long a call may take in all, 30,000 unless given; each call may say otherwise. */
@@ -23,7 +30,7 @@ export type DurableStreamOptions = {
   reconnect?: { leastMs?: number; mostMs?: number };
   /** How often the server is pinged, and after how long a silence the socket is given up: 25,000 and 75,000. */
   ping?: { everyMs?: number; deadAfterMs?: number };
-  /** How long a handshake may take: 10,000. */
+  /** How long a handshake may take, and the token that is asked for before it: 10,000 each. */
   connectTimeoutMs?: number;
   /** How long a server may leave a call without any answer before its socket is given up: 25,000. */
   answerTimeoutMs?: number;
@@ -34,6 +41,8 @@ export type ResolvedOptions = {
   readonly url: string;
   readonly token: DurableStreamOptions["token"];
   readonly WebSocket: WebSocketConstructor;
+  /** Undefined where objects go over the socket only. */
+  readonly http: HttpAccess | undefined;
   readonly onState: (change: ConnectionChange) => void;
   readonly timeoutMs: number;
   readonly publishTimeoutMs: number;
@@ -53,6 +62,7 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
     url: socketUrl(options.url),
     token: options.token,
     WebSocket: options.WebSocket ?? globalWebSocket(),
+    http: httpAccess(options),
     onState: options.onState ?? (() => undefined),
     timeoutMs: options.timeoutMs ?? 30_000,
     publishTimeoutMs: options.publishTimeoutMs ?? 60_000,

@@ -1,0 +1,28 @@
+/** Where the data of a message is that is too large for one. */
+export type ClaimCheck = { readonly object: { readonly key: string; readonly etag: string; readonly size: number } };
+
+/** The data of a message that stands for an object. */
+export function claimCheck({ key, etag, size }: ClaimCheck["object"]): ClaimCheck {
+  return { object: { key, etag, size } };
+}
+
+/** Tells whether a message's data is a claim check and nothing else. */
+export function isClaimCheck(data: unknown): data is ClaimCheck {
+  if (!isObject(data) || Object.keys(data).length !== 1 || !("object" in data) || !isObject(data.object)) {
+    return false;
+  }
+  const { object } = data;
+  return (
+    Object.keys(object).length === 3 &&
+    "key" in object &&
+    typeof object.key === "string" &&
+    "etag" in object &&
+    typeof object.etag === "string" &&
+    "size" in object &&
+    typeof object.size === "number"
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}

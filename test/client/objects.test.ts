@@ -1,0 +1,637 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { DurableStream, Fetch } from "../../rpc/client.ts";
+import { LIMITS } from "../../rpc/index.ts";
+
+import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import type { SentCall, ScriptedSocket, Watched } from "./scripted-server.ts";
+
+const PART = LIMITS.objectBodyBytes;
+const LARGE = new Uint8Array(PART * 2 + 1).fill(7);
+const INFO = { key: "k", size: LARGE.length, etag: "e", uploadedAt: 1, contentType: "text/plain", metadata: {} };
+const UPLOAD_ID = "b3b7e6a0-0000-4000-8000-000000000000";
+
+/** Of the real clock: bodies are read by threads that know nothing of vitest's. */
+const realTurn = setImmediate;
+
+let server: ScriptedServer;
+/** What the server answers to a call; what it gives nothing for is not answered. */
+let answers: Record<string, (call: SentCall) => { result?: object; error?: object } | undefined>;
+let requests: { url: string; method: string; headers: Record<string, string> }[];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  requests = [];
+  answers = {
+    putObject: () => ({ result: INFO }),
+    createUpload: () => ({ result: { key: "k", uploadId: UPLOAD_ID, expiresAt: 1 } }),
+    uploadPart: ({ params }) => ({ result: { partNumber: params["partNumber"], etag: "p" } }),
+    completeUpload: () => ({ result: INFO }),
+    abortUpload: () => ({ result: {} }),
+    publish: () => ({ result: published(1) }),
+    getObject: ({ params }) => ({ result: pageOf(params["range"]) }),
+  };
+  server = new ScriptedServer();
+  server.onConnect = (socket) => {
+    socket.onCall = (call) => queueMicrotask(() => answer(socket, call));
+    queueMicrotask(() => socket.open());
+  };
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function answer(socket: ScriptedSocket, call: SentCall): void {
+  const said = answers[call.method]?.(call);
+  if (said !== undefined) {
+    socket.answer({ id: call.id, ...said });
+  }
+}
+
+function pageOf(range: unknown): object {
+  const { offset, length } = range as { offset: number; length: number };
+  const bytes = LARGE.subarray(offset, offset + length);
+  return { ...INFO, data: Buffer.from(bytes).toString("base64"), encoding: "base64", range };
+}
+
+function failure(code: number, data: object = {}): { error: object } {
+  return { error: { code, message: "as scripted", data } };
+}
+
+/** Waits, in turns of the real clock, for something that happens without time passing. */
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (let turns = 0; !isSo(); turns += 1) {
+    if (turns > 2_000) {
+      throw new Error(`waited in vain for ${what}`);
+    }
+    await new Promise((resolve) => realTurn(resolve));
+    await pass();
+  }
+}
+
+async function settled(watched: Watched): Promise<unknown> {
+  await until("the promise to be settled", () => watched.outcome !== "pending");
+  return watched.outcome;
+}
+
+/** Lets so much time pass, and what reads bodies keep up. */
+async function passSteps(ms: number, steps = 20): Promise<void> {
+  for (let step = 0; step < steps; step += 1) {
+    await pass(ms / steps);
+    for (let turn = 0; turn < 10; turn += 1) {
+      await new Promise((resolve) => realTurn(resolve));
+    }
+  }
+}
+
+function calls(method: string): SentCall[] {
+  return server.sockets.flatMap((socket) => socket.calls(method));
+}
+
+/** A `fetch` that does one thing after the other, the last of them again and again. */
+function scripted(...script: ((init: Parameters<Fetch>[1]) => Response | Error | undefined)[]): Fetch {
+  return async (url, init) => {
+    const does = script[Math.min(requests.length, script.length - 1)];
+    requests.push({ url, method: init.method, headers: Object.fromEntries(init.headers) });
+    const done = does?.(init);
+    if (done instanceof Error) {
+      throw done;
+    }
+    return done ?? new Promise((_, reject) => init.signal.addEventListener("abort", () => reject(init.signal.reason)));
+  };
+}
+
+const networkFails = () => new TypeError("fetch failed");
+const silent = () => undefined;
+const stored = () => Response.json(INFO);
+const refused =
+  (status: number, code: number, data: object = {}) =>
+  () =>
+    Response.json({ jsonrpc: "2.0", id: null, ...failure(code, data) }, { status });
+
+/** A part of the object from the offset that is asked for: so many bytes, and then the end that is given. */
+function some(bytes: number, end: "ends" | "breaks" | "stalls"): (init: Parameters<Fetch>[1]) => Response {
+  return ({ headers }) => {
+    const offset = Number(/^bytes=(\d+)-$/.exec(headers.get("Range") ?? "")?.[1]);
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        if (bytes > 0) {
+          controller.enqueue(LARGE.subarray(offset, offset + bytes));
+        }
+        if (end === "ends") {
+          controller.close();
+        }
+      },
+      pull(controller) {
+        if (end === "breaks") {
+          controller.error(new TypeError("terminated"));
+        }
+      },
+      cancel() {
+        cancelled += 1;
+      },
+    });
+    const range = { "Content-Range": `bytes ${offset}-${LARGE.length - 1}/${LARGE.length}` };
+    return new Response(body, { status: 206, headers: range });
+  };
+}
+let cancelled = 0;
+
+/** A body that gives so many bytes and then nothing, with what became of it. */
+function stalling(bytes: number): { body: ReadableStream<Uint8Array>; reason: () => unknown } {
+  let reason: unknown = "not cancelled";
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new Uint8Array(bytes)),
+    cancel: (given) => {
+      reason = given;
+    },
+  });
+  return { body, reason: () => reason };
+}
+
+async function readAll(body: ReadableStream<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  const reader = body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    bytes += read.value.length;
+  }
+  return bytes;
+}
+
+describe("a signal", () => {
+  it.each<[string, (client: DurableStream, body: ReadableStream<Uint8Array>, signal: AbortSignal) => Promise<unknown>]>(
+    [
+      ["put", (client, body, signal) => client.objects.put("k", body, { signal })],
+      ["publish", (client, body, signal) => client.objects.publish({ stream: "s" }, "k", body, { signal })],
+    ],
+  )("that is aborted before %s rejects it at once and cancels the source", async (_name, start) => {
+    const source = stalling(1);
+    const outcome = watch(start(server.client(), source.body, AbortSignal.abort("no more")));
+
+    expect(await standing(outcome)).toEqual({ error: "no more" });
+    expect(source.reason()).not.toBe("not cancelled");
+    expect(source.body.locked).toBe(false);
+    expect(server.sockets).toHaveLength(0);
+  });
+
+  it("that is aborted before anything else is begun rejects it at once", async () => {
+    const client = server.client({ fetch: scripted(stored) });
+    const signal = AbortSignal.abort("no more");
+    const outcomes = [
+      watch(client.objects.put("k", "small", { signal })),
+      watch(client.objects.put("k", LARGE, { signal })),
+      watch(client.objects.get("k", { signal })),
+      watch(client.objects.publishOrPut({ stream: "s", data: 1 }, "k", { signal })),
+      watch(client.objects.resolve({ data: { object: { key: "k", etag: "e", size: 1 } } }, { signal })),
+    ];
+
+    for (const outcome of outcomes) {
+      expect(await standing(outcome)).toEqual({ error: "no more" });
+    }
+    expect(requests).toEqual([]);
+    expect(server.sockets).toHaveLength(0);
+  });
+
+  it.each([0, PART * 2])("gives up a put whose source stalls after %i bytes, and cancels the source", async (bytes) => {
+    const abort = new AbortController();
+    const source = stalling(bytes);
+    const outcome = watch(server.client().objects.put("k", source.body, { signal: abort.signal }));
+    await until("the parts", () => bytes === 0 || calls("uploadPart").length === 2);
+    expect(await standing(outcome)).toBe("pending");
+    abort.abort("no more");
+
+    expect(await standing(outcome)).toEqual({ error: "no more" });
+    expect(source.reason()).not.toBe("not cancelled");
+    expect(source.body.locked).toBe(false);
+    expect(calls("abortUpload")).toHaveLength(bytes === 0 ? 0 : 1);
+  });
+
+  it("gives up a request that is on its way", async () => {
+    const abort = new AbortController();
+    const client = server.client({ fetch: scripted(silent) });
+    const outcome = watch(client.objects.put("k", LARGE, { signal: abort.signal }));
+    await until("the request", () => requests.length === 1);
+    abort.abort("no more");
+
+    expect(await standing(outcome)).toEqual({ error: "no more" });
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each(["calls", "HTTP"])("fails the body that is read by %s", async (how) => {
+    const abort = new AbortController();
+    cancelled = 0;
+    const client = server.client({ fetch: how === "HTTP" ? scripted(some(1, "stalls")) : false });
+    const { body } = await client.objects.get("k", { signal: abort.signal });
+    answers["getObject"] = silent;
+    const outcome = watch(readAll(body));
+    await until("the rest", () => (how === "HTTP" ? requests.length === 1 : calls("getObject").length === 2));
+    await pass();
+    expect(await standing(outcome)).toBe("pending");
+    abort.abort("no more");
+
+    expect(await standing(outcome)).toEqual({ error: "no more" });
+    expect(cancelled).toBe(how === "HTTP" ? 1 : 0);
+  });
+
+  it("fails a body that nobody reads", async () => {
+    const abort = new AbortController();
+    const { body } = await server.client({ fetch: false }).objects.get("k", { signal: abort.signal });
+    await pass();
+    abort.abort("no more");
+
+    expect(await standing(watch(readAll(body)))).toEqual({ error: "no more" });
+  });
+
+  it("is not listened to any more when all is done", async () => {
+    const { signal } = new AbortController();
+    const added = vi.spyOn(signal, "addEventListener");
+    const removed = vi.spyOn(signal, "removeEventListener");
+    const client = server.client({ fetch: false });
+    await client.objects.put("k", "small", { signal });
+    await readAll((await client.objects.get("k", { signal })).body);
+    await (await client.objects.get("k", { signal })).body.cancel();
+
+    expect(added).toHaveBeenCalledTimes(3);
+    expect(removed.mock.calls.map(([, listener]) => listener)).toEqual(
+      expect.arrayContaining(added.mock.calls.map(([, listener]) => listener)),
+    );
+  });
+});
+
+describe("timeoutMs", () => {
+  it("is for all of a put, in which nothing is done before its last call", async () => {
+    const client = server.client({ fetch: false });
+    answers["uploadPart"] = (call) => {
+      const { socket } = server;
+      setTimeout(
+        () => socket.answer({ id: call.id, result: { partNumber: call.params["partNumber"], etag: "p" } }),
+        400,
+      );
+      return undefined;
+    };
+    const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 1_000 }));
+    await until("a part", () => calls("uploadPart").length === 1);
+    await passSteps(999);
+    expect(calls("uploadPart")).toHaveLength(3);
+    expect(outcome.outcome).toBe("pending");
+    await pass(1);
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "Unavailable" } });
+    expect(calls("completeUpload")).toHaveLength(0);
+  });
+
+  it("leaves the outcome unknown once the parts were to be made one", async () => {
+    answers["completeUpload"] = silent;
+    const outcome = watch(server.client({ fetch: false }).objects.put("k", LARGE, { timeoutMs: 1_000 }));
+    await until("the last call", () => calls("completeUpload").length === 1);
+    await pass(1_000);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "OutcomeUnknown" } });
+  });
+
+  it("is for a put in one call", async () => {
+    answers["putObject"] = silent;
+    const outcome = watch(server.client().objects.put("k", "small", { timeoutMs: 1_000 }));
+    await until("the call", () => calls("putObject").length === 1);
+    await pass(1_000);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "OutcomeUnknown" } });
+  });
+
+  it("ends a put whose source stalls", async () => {
+    const source = stalling(5);
+    const outcome = watch(server.client().objects.put("k", source.body, { timeoutMs: 1_000 }));
+    await pass(999);
+    expect(outcome.outcome).toBe("pending");
+    await pass(1);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "Unavailable" } });
+    expect(source.reason()).not.toBe("not cancelled");
+  });
+
+  it("leaves the outcome of a request unknown", async () => {
+    const client = server.client({ fetch: scripted(silent) });
+    const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 1_000, ifNoneMatch: "*" }));
+    await pass(1_000);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "OutcomeUnknown" } });
+  });
+
+  it("is for a put and the publish of its claim check together", async () => {
+    answers["publish"] = silent;
+    const client = server.client();
+    const outcome = watch(client.objects.publish({ stream: "s" }, "k", "body", { timeoutMs: 1_000 }));
+    await until("the publish", () => calls("publish").length === 1);
+    await pass(1_000);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "OutcomeUnknown" } });
+  });
+
+  it.each(["calls", "HTTP"])("is for the body too, read by %s", async (how) => {
+    const client = server.client({ fetch: how === "HTTP" ? scripted(some(0, "stalls")) : false });
+    const { body } = await client.objects.get("k", { timeoutMs: 1_000 });
+    answers["getObject"] = silent;
+    const outcome = watch(readAll(body));
+    await passSteps(999);
+    expect(outcome.outcome).toBe("pending");
+    await pass(1);
+
+    expect(await standing(outcome)).toMatchObject({ error: { name: "Unavailable" } });
+  });
+});
+
+describe("a put in parts", () => {
+  it("sends a part again whose socket was lost, that was refused for now, or of which the outcome is unknown", async () => {
+    const failures = [() => server.socket.end(), () => failure(-32_012), () => failure(-32_008)];
+    const answered = answers["uploadPart"];
+    answers["uploadPart"] = (call) => {
+      const fails = call.params["partNumber"] === 2 ? failures.shift() : undefined;
+      return fails === undefined ? answered?.(call) : (fails() ?? undefined);
+    };
+    const outcome = watch(server.client({ fetch: false }).objects.put("k", LARGE));
+    await until("a part", () => calls("uploadPart").length >= 2);
+    await passSteps(2_000);
+
+    expect(await settled(outcome)).toEqual({ value: INFO });
+    expect(calls("uploadPart").map(({ params }) => params["partNumber"])).toEqual([1, 2, 2, 2, 2, 3]);
+    expect(calls("completeUpload")[0]?.params["parts"]).toHaveLength(3);
+  });
+
+  it.each(["createUpload", "uploadPart"])(
+    "is Unavailable, and not unknown, when %s can not be done",
+    async (method) => {
+      answers[method] = () => failure(-32_008);
+      const outcome = watch(server.client({ fetch: false }).objects.put("k", LARGE));
+      await until("the call", () => calls(method).length === 1);
+      await passSteps(36_000, 100);
+
+      expect(await settled(outcome)).toMatchObject({
+        error: { name: "Unavailable", cause: { name: "OutcomeUnknown" } },
+      });
+      expect(calls(method).length).toBeGreaterThan(3);
+      expect(calls("completeUpload")).toHaveLength(0);
+    },
+  );
+
+  it("lets go of its source when the upload is refused", async () => {
+    answers["createUpload"] = () => failure(-32_602);
+    const source = stalling(PART * 2 + 1);
+
+    const outcome = watch(server.client().objects.put("k", source.body));
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "InvalidParams" } });
+    expect(source.reason()).not.toBe("not cancelled");
+    expect(source.body.locked).toBe(false);
+  });
+
+  it("fails with what its source fails with", async () => {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(LARGE),
+      pull: () => Promise.reject(new RangeError("the disk is gone")),
+    });
+
+    const outcome = watch(server.client().objects.put("k", body));
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "RangeError" } });
+  });
+
+  it("is not tried on when the client is closed", async () => {
+    answers["uploadPart"] = () => failure(-32_009);
+    const client = server.client({ fetch: false });
+    const outcome = watch(client.objects.put("k", LARGE));
+    await until("a part", () => calls("uploadPart").length === 1);
+    void client.close();
+    await passSteps(5_100);
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "Unavailable" } });
+  });
+});
+
+describe("a put over HTTP", () => {
+  it("says everything in headers, to the same server", async () => {
+    const client = server.client({
+      url: "wss://stream.test/api/stream/orders",
+      token: async () => "key",
+      fetch: scripted(stored),
+    });
+    const put = client.objects.put("a b/ü%?", LARGE, {
+      contentType: "text/plain",
+      metadata: { of: "ü 100%" },
+      ifMatch: "old",
+      ifNoneMatch: "*",
+      sha256: "00ff".repeat(16),
+    });
+
+    expect(await put).toEqual(INFO);
+    expect(requests).toEqual([
+      {
+        url: "https://stream.test/api/r2/a%20b/%C3%BC%25%3F",
+        method: "PUT",
+        headers: {
+          authorization: "Bearer key",
+          "content-type": "text/plain",
+          "content-digest": `sha-256=:${Buffer.from("00ff".repeat(16), "hex").toString("base64")}:`,
+          "if-match": '"old"',
+          "if-none-match": "*",
+          "x-object-meta-of": "%C3%BC%20100%25",
+        },
+      },
+    ]);
+  });
+
+  it.each([
+    ["is put once more without conditions when the request was lost", {}, [networkFails, stored], { value: INFO }, 2],
+    ["is unknown when that was lost too", {}, [networkFails], { error: { name: "OutcomeUnknown" } }, 2],
+    [
+      "is unknown when only the second was refused for now",
+      {},
+      [networkFails, refused(429, -32_005, { retryAfterMs: 1 })],
+      { error: { name: "OutcomeUnknown" } },
+      2,
+    ],
+    [
+      "is unknown under conditions at the first loss",
+      { ifNoneMatch: "*" },
+      [networkFails, stored],
+      { error: { name: "OutcomeUnknown", code: -32_008 } },
+      1,
+    ],
+    [
+      "is what the server answers",
+      {},
+      [refused(412, -32_004, { etag: "other" })],
+      { error: { name: "Conflict", code: -32_004, data: { etag: "other" } } },
+      1,
+    ],
+    [
+      "is unknown behind a gateway that fails",
+      {},
+      [() => new Response("", { status: 502 })],
+      { error: { name: "OutcomeUnknown" } },
+      2,
+    ],
+    [
+      "is unknown when the answer is not understood",
+      {},
+      [() => new Response("<html>")],
+      { error: { name: "OutcomeUnknown" } },
+      2,
+    ],
+  ] as const)("%s", async (_name, options, script, expected, count) => {
+    const client = server.client({ fetch: scripted(...script) });
+    const outcome = watch(client.objects.put("k", LARGE, options));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toMatchObject(expected);
+    expect(requests).toHaveLength(count);
+  });
+
+  it("is Unavailable when the client was closed: nothing is sent", async () => {
+    const client = server.client({ fetch: scripted(stored) });
+    await client.close();
+
+    expect(await settled(watch(client.objects.put("k", LARGE)))).toMatchObject({ error: { name: "Unavailable" } });
+    expect(requests).toEqual([]);
+  });
+
+  it("is Unavailable without a token: nothing was sent", async () => {
+    const client = server.client({ fetch: scripted(stored), token: () => Promise.reject(new Error("no token")) });
+
+    expect(await settled(watch(client.objects.put("k", LARGE)))).toMatchObject({ error: { name: "Unavailable" } });
+    expect(requests).toEqual([]);
+  });
+
+  it.each<[string, Parameters<ScriptedServer["client"]>[0], number]>([
+    [
+      "something on the way lets no such request through",
+      { fetch: scripted(() => new Response("", { status: 413 })) },
+      1,
+    ],
+    ["the token can not stand in a header", { fetch: scripted(stored), token: "kéy" }, 0],
+    ["it is switched off", { fetch: false }, 0],
+  ])("goes in parts instead where %s", async (_name, options, count) => {
+    expect(await settled(watch(server.client(options).objects.put("k", LARGE)))).toEqual({ value: INFO });
+    expect(calls("uploadPart")).toHaveLength(3);
+    expect(requests).toHaveLength(count);
+  });
+
+  it.each([
+    ["https://stream.test", 1],
+    ["https://page.test", 0],
+    ["null", 0],
+  ])("is chosen by itself in a page of %s so often: %i", async (origin, count) => {
+    vi.stubGlobal("fetch", scripted(stored));
+    vi.stubGlobal("location", { origin });
+
+    expect(await settled(watch(server.client().objects.put("k", LARGE)))).toEqual({ value: INFO });
+    expect(requests).toHaveLength(count);
+    expect(calls("completeUpload")).toHaveLength(1 - count);
+  });
+});
+
+describe("a body", () => {
+  const rest = LARGE.length - PART;
+
+  it.each([
+    ["breaks off", [some(PART, "breaks"), some(1, "ends")]],
+    ["ends too early", [some(PART, "ends"), some(1, "ends")]],
+    ["stalls", [some(PART, "stalls"), some(1, "ends")]],
+    ["can not be opened at first", [networkFails, refused(503, -32_009), some(rest, "ends")]],
+    ["is not served in part", [() => new Response("all of it")]],
+  ])("is complete though it %s", async (_name, script) => {
+    const client = server.client({ fetch: scripted(...script) });
+    const { body } = await client.objects.get("k");
+    const outcome = watch(readAll(body));
+    await passSteps(31_000, 50);
+
+    expect(await settled(outcome)).toEqual({ value: LARGE.length });
+    expect(requests).toHaveLength(script.length);
+    expect(requests[0]?.headers).toEqual({
+      authorization: "Bearer key",
+      range: `bytes=${PART}-`,
+      "if-match": '"e"',
+    });
+  });
+
+  it.each([
+    ["Conflict", refused(412, -32_004, { etag: "new" })],
+    ["Conflict", refused(416, -32_602)],
+    ["NotFound", refused(404, -32_003)],
+    ["Unauthenticated", refused(401, -32_001)],
+    ["InternalError", some(rest + 1, "ends")],
+    ["Unavailable", networkFails],
+  ] as const)("is %s to its reader when that is answered", async (name, says) => {
+    vi.spyOn(LARGE, "subarray").mockImplementation((start, end) => new Uint8Array((end ?? 0) - (start ?? 0)));
+    const client = server.client({ fetch: scripted(says) });
+    const { body } = await client.objects.get("k");
+    const outcome = watch(readAll(body));
+    await passSteps(20_000);
+    vi.restoreAllMocks();
+
+    expect(await settled(outcome)).toMatchObject({ error: { name } });
+  });
+
+  it.each([
+    ["another etag", () => ({ result: { ...pageOf({ offset: PART, length: 1 }), etag: "new" } })],
+    ["no such range", () => failure(-32_602)],
+  ])("is Conflict to its reader when a page has %s", async (_name, says) => {
+    const { body } = await server.client({ fetch: false }).objects.get("k");
+    answers["getObject"] = says;
+
+    expect(await settled(watch(readAll(body)))).toMatchObject({ error: { name: "Conflict" } });
+  });
+
+  it("lets go of its request when it is cancelled", async () => {
+    cancelled = 0;
+    const client = server.client({ fetch: scripted(some(1, "stalls")) });
+    const { body } = await client.objects.get("k");
+    const reader = body.getReader();
+    await reader.read();
+    await until("the request", () => requests.length === 1);
+    await reader.cancel();
+    await pass();
+
+    expect(cancelled).toBe(1);
+  });
+});
+
+describe("data of any size", () => {
+  it("is put where the server finds a message too large that is within the limits known here", async () => {
+    let attempts = 0;
+    answers["publish"] = () => {
+      attempts += 1;
+      return attempts === 1 ? failure(-32_006, { what: "messageBytes", limit: 10 }) : { result: published(2) };
+    };
+    const data = { text: "more than ten bytes" };
+
+    expect(await settled(watch(server.client().objects.publishOrPut({ stream: "s", data, id: "i" }, "k")))).toEqual({
+      value: published(2),
+    });
+    const [put] = calls("putObject");
+    expect(Buffer.from(String(put?.params["data"]), "base64").toString()).toBe(JSON.stringify(data));
+    expect(put?.params["contentType"]).toBe("application/json");
+    expect(calls("publish").map(({ params }) => params["id"])).toEqual(["i", "i"]);
+    expect(calls("publish")[1]?.params["data"]).toEqual({ object: { key: "k", etag: "e", size: INFO.size } });
+  });
+
+  it("is refused as publish refuses it where it is no JSON, and nothing is put", async () => {
+    const cyclic: { self?: unknown } = {};
+    cyclic.self = cyclic;
+    const outcome = watch(server.client().objects.publishOrPut({ stream: "s", data: cyclic }, "k"));
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "InvalidParams" } });
+    expect(server.sockets.flatMap((socket) => socket.calls())).toEqual([]);
+  });
+
+  it.each([
+    [{ object: { key: "k" } }],
+    [{ object: { key: "k", etag: "e", size: 1 }, more: 1 }],
+    [null],
+    ["text"],
+    [[1]],
+  ])("is its own where it is no claim check: %j", async (data) => {
+    expect(await settled(watch(server.client().objects.resolve({ data })))).toEqual({ value: data });
+  });
+});
