@@ -4,7 +4,7 @@ import { describe, expect } from "vitest";
 import { WebSocket as WsWebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import type { DurableStreamOptions, StreamEvent } from "../../rpc/client.ts";
+import type { DurableStreamOptions, StreamEvent, Subscription } from "../../rpc/client.ts";
 import type { Message } from "../../rpc/index.ts";
 
 import { test } from "./fixtures.ts";
@@ -12,6 +12,7 @@ import { violations } from "./history.ts";
 import type { Following, Payload, Publish } from "./history.ts";
 import { randomOf } from "./load.ts";
 import { Proxy } from "./proxy.ts";
+import { GATEWAY_SHARDS } from "./server.ts";
 import type { Server } from "./server.ts";
 
 /** `DISCONNECTS=5000 DISCONNECT_SEED=1 npx vitest run --project node test/e2e/client-disconnects.test.ts` for more, or the same again. */
@@ -23,6 +24,12 @@ const STREAM = "disconnects";
 const STALLED_MS = 40_000;
 /** Pacing of one publisher's worker, so that the log stays readable. */
 const PUBLISH_EVERY_MS = 12;
+/** A publish is settled by then, one way or the other. */
+const PUBLISH_TIMEOUT_MS = 60_000;
+/** What is to be settled already may take so long to be seen to be. */
+const SETTLED_MS = 1_000;
+/** So many disconnects take less than this, unless clients do not come back. */
+const DISTURB_MS = 60_000 + DISCONNECTS * 200;
 
 /** Clients that reconnect at once and find a dead socket soon, each with another WebSocket. */
 function clientOptions(url: string, token: string, index: number): DurableStreamOptions {
@@ -35,6 +42,7 @@ function clientOptions(url: string, token: string, index: number): DurableStream
     ping: { everyMs: 60, deadAfterMs: 250 },
     connectTimeoutMs: 1_000,
     answerTimeoutMs: 5_000,
+    publishTimeoutMs: PUBLISH_TIMEOUT_MS,
   };
 }
 
@@ -150,38 +158,76 @@ class Reader {
   }
 }
 
-/** Cuts sockets, in the middle of a frame or not, leaves them half open, and kills the server, until so many are lost. */
-async function disturb(server: Server, proxy: Proxy, losses: Losses): Promise<Record<string, number>> {
+/** Of every hundred disturbances, so many are of each kind; `close` and `hibernate` are evictions of a gateway. */
+const DISTURBANCES = { cut: 27, cutWithin: 22, freeze: 29, kill: 2, close: 10, hibernate: 10 };
+type Disturbance = keyof typeof DISTURBANCES;
+
+/** What was done to the connections. */
+type Disturbed = {
+  done: Record<Disturbance, number>;
+  /** How many connections the server ended during evictions. */
+  endedBy: { close: number; hibernate: number };
+};
+
+/**
+ * Cuts sockets, in the middle of a frame or not, leaves them half open, kills the server and evicts gateways, with their
+ * sockets or without, until so many connections are lost. Each kind comes once at first, so that none is left out.
+ */
+async function disturb(server: Server, proxy: Proxy, losses: Losses): Promise<Disturbed> {
   const random = randomOf(SEED);
-  const done = { cut: 0, cutWithin: 0, freeze: 0, kill: 0 };
-  while (losses.count < DISCONNECTS) {
+  const bag = Object.entries(DISTURBANCES).flatMap(([kind, share]) =>
+    Array<Disturbance>(share).fill(kind as Disturbance),
+  );
+  const untried = new Set(bag);
+  const done = { cut: 0, cutWithin: 0, freeze: 0, kill: 0, close: 0, hibernate: 0 };
+  const disturbed = { done, endedBy: { close: 0, hibernate: 0 } };
+  const endsBy = performance.now() + DISTURB_MS;
+  while ((losses.count < DISCONNECTS || untried.size > 0) && performance.now() < endsBy) {
+    const [first] = untried;
+    const kind = first ?? bag[Math.floor(random() * bag.length)] ?? "cut";
     const { connections } = proxy;
     const victim = connections[Math.floor(random() * connections.length)];
-    const kind = random();
-    if (kind < 0.02) {
-      done.kill += 1;
+    let isDone = victim !== undefined;
+    if (kind === "kill") {
       await server.kill9();
       await server.start();
-    } else if (victim !== undefined && kind < 0.35) {
-      done.cut += 1;
-      victim.cut();
-    } else if (victim !== undefined && kind < 0.6) {
-      done.cutWithin += 1;
-      victim.cut(1 + Math.floor(random() * 500));
-    } else if (victim !== undefined) {
-      done.freeze += 1;
-      victim.freeze();
+      isDone = true;
+    } else if (kind === "close" || kind === "hibernate") {
+      const ended = countEnded(connections);
+      isDone = await server.evictGateway(Math.floor(random() * GATEWAY_SHARDS), kind);
+      disturbed.endedBy[kind] += ended();
+    } else if (kind === "cut") {
+      victim?.cut();
+    } else if (kind === "cutWithin") {
+      victim?.cut(1 + Math.floor(random() * 500));
+    } else {
+      victim?.freeze();
+    }
+    done[kind] += isDone ? 1 : 0;
+    if (isDone) {
+      untried.delete(kind);
     }
     // A frozen one is found out later; so the next disturbance does not always wait for it.
     await Promise.race([losses.whenMore(), delay(random() * 40)]);
   }
-  return done;
+  return disturbed;
+}
+
+/** Counts, until it is asked, the connections that the server is the first to end. */
+function countEnded(connections: Proxy["connections"]): () => number {
+  let count = 0;
+  const end = () => (count += 1);
+  connections.forEach(({ far }) => far.once("end", end));
+  return () => {
+    connections.forEach(({ far }) => far.off("end", end));
+    return count;
+  };
 }
 
 describe("clients whose connections are lost again and again", () => {
   test(
     `lose and repeat nothing over ${DISCONNECTS} disconnects`,
-    { timeout: 60_000 + DISCONNECTS * 300 },
+    { timeout: DISTURB_MS + PUBLISH_TIMEOUT_MS + STALLED_MS + 60_000 },
     async ({ server, annotate }) => {
       await using proxy = await Proxy.to(server.url);
       const losses = new Losses();
@@ -191,31 +237,64 @@ describe("clients whose connections are lost again and again", () => {
 
       const writing = Promise.all(writers.map((writer) => writer.run(16)));
       const started = performance.now();
-      const done = await disturb(server, proxy, losses);
+      const { done, endedBy } = await disturb(server, proxy, losses);
       const seconds = (performance.now() - started) / 1000;
       writers.forEach((writer) => (writer.isOver = true));
-      await writing;
+      // What is open then never ends: the publishes show which it is.
+      await isPending(writing, PUBLISH_TIMEOUT_MS + SETTLED_MS);
+      const publishes = writers.flatMap((writer) => writer.publishes);
+      const unsettled = publishes.filter(({ attempts }) => attempts.length === 0).map(({ id }) => id);
       const direct = new DurableStream({ url: server.url, token: server.apiKey });
       const { epoch, log } = await readLog(direct);
       const readers = reading.map(({ reader }) => reader);
       await Promise.all(readers.map((reader) => reader.whenAt(log.findLast(reader.following.wants)?.sequence ?? 0)));
       const clients = [direct, ...writers.map((writer) => writer.client), ...reading.map((one) => one.client)];
       await Promise.all(clients.map((client) => client.close()));
+      const pending = await pendingOf(reading);
 
       await annotate(
-        `seed ${SEED}: ${losses.count} connections lost in ${seconds.toFixed(0)} s by ${JSON.stringify(done)}, ${log.length} messages`,
+        `seed ${SEED}: ${losses.count} connections lost in ${seconds.toFixed(0)} s by ${JSON.stringify(done)}, ` +
+          `evictions ended ${JSON.stringify(endedBy)}, ${log.length} messages`,
       );
-      const publishes = writers.flatMap((writer) => writer.publishes);
+      expect(unsettled, "every publish is settled").toEqual([]);
+      expect(pending, "nothing waits for a closed client").toEqual([]);
       expect(writers.flatMap((writer) => writer.failures)).toEqual([]);
-      expect(publishes.filter(({ attempts }) => attempts.length === 0)).toEqual([]);
       expect(readers.flatMap((reader) => reader.surprises)).toEqual([]);
       const followings = readers.map((reader) => reader.following);
       const history = { epochs: [epoch], publishes, followings, reads: [], log };
       expect(violations(history).slice(0, 20), `seed ${SEED}`).toEqual([]);
       await Promise.all(reading.map(({ over }) => over));
+      // The load was what it is meant to be.
+      expect(losses.count).toBeGreaterThanOrEqual(DISCONNECTS);
+      expect(Object.entries(done).filter(([, count]) => count === 0)).toEqual([]);
+      expect(endedBy.close, "evictions lost connections").toBeGreaterThan(0);
     },
   );
 });
+
+/** Tells whether a promise is still pending after so long; how it ended otherwise does not matter here. */
+async function isPending(promise: Promise<unknown>, afterMs: number): Promise<boolean> {
+  const ended = new AbortController();
+  const over = promise.then(
+    () => false,
+    () => false,
+  );
+  const late = delay(afterMs, true, { signal: ended.signal }).catch(() => true);
+  const pending = await Promise.race([over, late]);
+  ended.abort();
+  return pending;
+}
+
+/** The promises of subscriptions to closed clients that wait all the same. */
+async function pendingOf(reading: readonly Reading[]): Promise<string[]> {
+  const promises = reading.flatMap(({ reader, subscription, over }) => [
+    { name: `ended of ${reader.following.name}`, promise: subscription.ended },
+    { name: `next() of ${reader.following.name}`, promise: subscription.next() },
+    { name: `loop of ${reader.following.name}`, promise: over },
+  ]);
+  const arePending = await Promise.all(promises.map(({ promise }) => isPending(promise, SETTLED_MS)));
+  return promises.filter((_, index) => arePending[index]).map(({ name }) => name);
+}
 
 function isAny(): boolean {
   return true;
@@ -225,31 +304,39 @@ function isFromTwo(message: Message): boolean {
   return message.subject === "from.two";
 }
 
+type Reading = {
+  client: DurableStream;
+  reader: Reader;
+  subscription: Subscription;
+  /** The handler hears no more, or the loop is left. */
+  over: Promise<void>;
+};
+
 /** Followers of every kind: by handler and by loop, with a window of a few messages, with a filter, acking by hand. */
-function follow(clients: DurableStream[]): { client: DurableStream; reader: Reader; over: Promise<void> }[] {
+function follow(clients: DurableStream[]): Reading[] {
   return clients.map((client, index) => {
     const isFiltered = index === 2;
     const reader = new Reader(`reader ${index}`, isFiltered ? isFromTwo : isAny);
-    let over: Promise<void>;
     if (index === 0) {
-      over = client.subscribe({ stream: STREAM }, (event) => reader.take(event)).ended;
-    } else if (index === 1) {
-      over = client.subscribe({ stream: STREAM, maxInFlight: 8 }, async (event) => {
+      const subscription = client.subscribe({ stream: STREAM }, (event) => reader.take(event));
+      return { client, reader, subscription, over: subscription.ended };
+    }
+    if (index === 1) {
+      const subscription = client.subscribe({ stream: STREAM, maxInFlight: 8 }, async (event) => {
         reader.take(event);
         await Promise.resolve();
-      }).ended;
-    } else {
-      over = readByLoop(client, reader, isFiltered ? { filter: "from.two" } : {});
+      });
+      return { client, reader, subscription, over: subscription.ended };
     }
-    return { client, reader, over };
+    const params = { stream: STREAM, ...(isFiltered ? { filter: "from.two" } : {}), maxInFlight: 64 };
+    const subscription = client.subscribe(params, { ack: isFiltered ? "auto" : "manual" });
+    return { client, reader, subscription, over: readByLoop(subscription, reader, !isFiltered) };
   });
 }
 
-async function readByLoop(client: DurableStream, reader: Reader, filter: { filter?: string }): Promise<void> {
-  const isManual = filter.filter === undefined;
-  const params = { stream: STREAM, ...filter, maxInFlight: 64 };
+async function readByLoop(subscription: Subscription, reader: Reader, isManual: boolean): Promise<void> {
   let unacked = 0;
-  for await (const event of client.subscribe(params, { ack: isManual ? "manual" : "auto" })) {
+  for await (const event of subscription) {
     reader.take(event);
     unacked += 1;
     if (isManual && event.type === "message" && unacked >= 16) {

@@ -22,6 +22,8 @@ export type Delivery = {
 export type ConsumerHistory = {
   messages: number;
   maxInFlight: number;
+  /** The limit of each session's one subscription. */
+  sessionMaxInFlight: number;
   ackWaitMs: number;
   maxDeliver: number;
   deliveries: Delivery[];
@@ -29,6 +31,8 @@ export type ConsumerHistory = {
   inFlight: number[];
   /** Times in which there was no server. */
   outages: { from: number; to: number }[];
+  /** When sockets or pushes may have been lost at the server: it may have given back what clients still hold. */
+  disturbances: number[];
 };
 
 /** What a delivery may take on its way without being taken for a broken promise. */
@@ -50,24 +54,60 @@ export function violations(history: ConsumerHistory): string[] {
   if (most > history.maxInFlight) {
     found.push(`${most} were in flight at once`);
   }
+  const mostOfSession = mostInFlightOfSession(history);
+  if (mostOfSession > history.sessionMaxInFlight) {
+    found.push(`one session held ${mostOfSession} at once`);
+  }
   return found;
 }
 
-/** The most messages that workers held at once, and had neither settled nor lost by their deadline. */
-export function mostInFlight({ deliveries, ackWaitMs }: ConsumerHistory): number {
-  const changes = deliveries.flatMap(({ at, settledAt = Infinity, endedAt = Infinity }) => {
-    // The deadline counts from when the stream handed it out, which was before it came.
-    const until = Math.min(settledAt, endedAt, at + ackWaitMs - TRANSIT_MS);
-    return [
-      { at, by: 1 },
-      { at: Math.max(at, until), by: -1 },
-    ];
+/** The most messages that all workers certainly had in flight at once. */
+export function mostInFlight(history: ConsumerHistory): number {
+  return mostHeld(holdings(history));
+}
+
+/** The most messages that one session certainly had in flight at once, over all sessions. */
+export function mostInFlightOfSession(history: ConsumerHistory): number {
+  const bySession = Map.groupBy(holdings(history), ({ session }) => session);
+  return Math.max(0, ...Array.from(bySession.values(), mostHeld));
+}
+
+type Holding = { session: string; from: number; until: number };
+
+/**
+ * For how long each delivery was in flight whatever the server knew and when: not from when an ack of its message was
+ * sent by anyone, or its own nak was, its socket ended, the message came again, its deadline could have passed, or a
+ * disturbance may have made the server give it back.
+ */
+function holdings(history: ConsumerHistory): Holding[] {
+  const { ackWaitMs, disturbances, outages } = history;
+  const lostAt = [...disturbances, ...outages.map(({ from }) => from)].toSorted((a, b) => a - b);
+  return [...Map.groupBy(history.deliveries, ({ sequence }) => sequence).values()].flatMap((deliveries) => {
+    const acks = deliveries.filter(({ settledBy }) => settledBy === "ack");
+    const ackedAt = Math.min(...acks.map(({ settledAt = Infinity }) => settledAt));
+    return deliveries.map(({ session, deliveryCount, at, settledAt = Infinity, endedAt = Infinity }) => {
+      const later = deliveries.filter((other) => other.deliveryCount > deliveryCount);
+      const again = Math.min(...later.map((other) => other.at));
+      // A push that was lost for the stream may reach its worker a little later all the same.
+      const lost = lostAt.find((time) => time >= at - TRANSIT_MS) ?? Infinity;
+      // The deadline counts from when the stream handed it out, which was before it came.
+      const deadline = at + ackWaitMs - TRANSIT_MS;
+      const until = Math.min(ackedAt, settledAt, endedAt, again, lost, deadline);
+      return { session, from: at, until: Math.max(at, until) };
+    });
   });
-  let held = 0;
+}
+
+function mostHeld(held: readonly Holding[]): number {
+  const changes = held.flatMap(({ from, until }) => [
+    { at: from, by: 1 },
+    { at: until, by: -1 },
+  ]);
+  let now = 0;
   let most = 0;
   for (const { by } of changes.toSorted((a, b) => a.at - b.at || a.by - b.by)) {
-    held += by;
-    most = Math.max(most, held);
+    now += by;
+    most = Math.max(most, now);
   }
   return most;
 }

@@ -28,6 +28,8 @@ export class ConsumerWorker {
   #client: Client | undefined;
   #sockets = 0;
   #isStopped = false;
+  /** What came on the open socket. */
+  #held: Delivery[] = [];
   /** Errors that nothing in the load calls for. */
   readonly surprises: unknown[] = [];
 
@@ -40,12 +42,13 @@ export class ConsumerWorker {
 
   /** Drops its connection without a goodbye; it comes back on a new one. */
   kill(): void {
+    this.#endHeld();
     this.#client?.terminate();
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#client?.terminate();
+    this.kill();
   }
 
   async run(): Promise<void> {
@@ -55,6 +58,7 @@ export class ConsumerWorker {
       this.#sockets += 1;
       const session = `${this.#habit.name}#${this.#sockets}`;
       const held: Delivery[] = [];
+      this.#held = held;
       client.onNotification = ({ method, params }) => {
         if (method === "messages") {
           const at = performance.now();
@@ -78,11 +82,16 @@ export class ConsumerWorker {
       } catch (error) {
         this.#expectLost(error);
       }
-      const endedAt = performance.now();
-      held.forEach((delivery) => {
-        delivery.endedAt = endedAt;
-      });
+      this.#endHeld();
     }
+  }
+
+  /** The server may hear of a socket's end at once: so it is written down before it can. */
+  #endHeld(): void {
+    const endedAt = performance.now();
+    this.#held.forEach((delivery) => {
+      delivery.endedAt ??= endedAt;
+    });
   }
 
   async #work(client: Client, subscription: number, deliveries: readonly Delivery[]): Promise<void> {

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { V4WorkerOptions } from "miniflare";
 
-import type { ServerProcessMessage, ServerProcessOptions } from "./server.ts";
+import type { EvictionMessage, EvictionRequest, ServerProcessMessage, ServerProcessOptions } from "./server.ts";
 
 const HOST = "127.0.0.1";
+const SCRIPT = "durable-stream";
+/** How the runtime says that there is nothing to evict, or that it is never idle. */
+const NOT_EVICTED = /not currently running|still has active references/;
 
 // A parent that is gone can not end this group any more, however it went.
 process.once("disconnect", () => process.kill(-process.pid, "SIGKILL"));
@@ -19,7 +22,7 @@ const options: Omit<V4WorkerOptions, "scriptPath"> & { bindings: Record<string, 
 const miniflare = new Miniflare(
   convertV4MiniflareOptions({
     ...options,
-    name: "durable-stream",
+    name: SCRIPT,
     modules: true,
     rootPath: worker,
     scriptPath: "worker.js",
@@ -44,6 +47,18 @@ miniflare.ready.then(
   (error: unknown) => tell({ error: String(error) }),
 );
 
-function tell(message: ServerProcessMessage): void {
+process.on("message", (request: EvictionRequest) => void evict(request).then(tell));
+
+async function evict({ eviction, className, name, webSockets }: EvictionRequest): Promise<EvictionMessage> {
+  try {
+    await miniflare.unsafeEvictDurableObject(SCRIPT, className, { name, webSockets });
+    return { eviction, isEvicted: true };
+  } catch (error) {
+    const text = String(error);
+    return NOT_EVICTED.test(text) ? { eviction, isEvicted: false } : { eviction, error: text };
+  }
+}
+
+function tell(message: ServerProcessMessage | EvictionMessage): void {
   process.send?.(message);
 }

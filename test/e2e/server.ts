@@ -13,7 +13,7 @@
  */
 import { execFile, fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -26,6 +26,8 @@ const root = join(import.meta.dirname, "../..");
 
 const START_MS = 30_000;
 const STOP_MS = 10_000;
+/** The runtime evicts an object as soon as no request to it is open; under load that may not be soon, or ever. */
+const EVICT_MS = 1_000;
 /** Enough to see what a server said last. */
 const LOG_CHARACTERS = 100_000;
 
@@ -46,8 +48,22 @@ export type ServerOptions = {
 /** What the child process is told, as JSON in its only argument. */
 export type ServerProcessOptions = { worker: string; data: string; port: number; vars: Record<string, string> };
 
-/** What the child process says: where it listens, or why it could not. */
+/** What the child process says first: where it listens, or why it could not. */
 export type ServerProcessMessage = { url: string } | { error: string };
+
+/** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
+export type Eviction = { className: "Gateway" | "Stream"; name: string; webSockets: "close" | "hibernate" };
+
+/** What the child process is asked while it runs; it says {@link EvictionMessage} when that is done. */
+export type EvictionRequest = Eviction & { eviction: number };
+
+/** The eviction of that number is over; `isEvicted` is false when there was nothing to evict, or it was never idle. */
+export type EvictionMessage = { eviction: number } & ({ isEvicted: boolean } | { error: string });
+
+/** `GATEWAY_SHARDS` of wrangler.toml. */
+export const GATEWAY_SHARDS = 4;
+/** Where Miniflare says that every request comes from, so what the gateways' names begin with. */
+const LOCATION = "DFW";
 
 /** Builds the Worker as a deploy would, without the network, to be served by any number of servers. */
 export async function buildWorker(folder: string): Promise<void> {
@@ -68,6 +84,7 @@ export class Server {
   #process: ChildProcess | undefined;
   #url: URL | undefined;
   #log = "";
+  #evictions = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -136,6 +153,22 @@ export class Server {
     }
   }
 
+  /**
+   * Evicts a gateway between two requests.
+   *
+   * @param shard From 0 on, below {@link GATEWAY_SHARDS}.
+   * @returns Whether it was; false when there was none in memory, and when it was busy for {@link EVICT_MS}: then it may
+   * still be, later.
+   */
+  evictGateway(shard: number, webSockets: Eviction["webSockets"]): Promise<boolean> {
+    return this.#evict({ className: "Gateway", name: `${LOCATION}-${shard}`, webSockets });
+  }
+
+  /** Evicts a stream between two requests; tells whether it was, as {@link evictGateway} does. */
+  evictStream(name: string): Promise<boolean> {
+    return this.#evict({ className: "Stream", name, webSockets: "hibernate" });
+  }
+
   /** Ends the server like a crash: SIGKILL to all its processes at once. Done when its port is closed. */
   async kill9(): Promise<void> {
     const child = this.#process;
@@ -171,6 +204,18 @@ export class Server {
     await this.kill9();
   }
 
+  async #evict(eviction: Eviction): Promise<boolean> {
+    const child = this.#process;
+    if (child === undefined) {
+      throw new Error("the server does not run");
+    }
+    this.#evictions += 1;
+    const request: EvictionRequest = { ...eviction, eviction: this.#evictions };
+    const done = whenEvicted(child, request.eviction);
+    child.send(request);
+    return done;
+  }
+
   #keepLog(text: Buffer): void {
     this.#log = (this.#log + text.toString()).slice(-LOG_CHARACTERS);
   }
@@ -202,6 +247,28 @@ async function whenListening(child: ChildProcess): Promise<URL> {
     throw new Error(message.error);
   }
   return new URL(message.url);
+}
+
+/** What the child process said of an eviction; false when that takes too long. */
+async function whenEvicted(child: ChildProcess, eviction: number): Promise<boolean> {
+  const late = AbortSignal.timeout(EVICT_MS);
+  try {
+    for await (const [message] of on(child, "message", { signal: late, close: ["exit"] })) {
+      const { eviction: done, ...outcome }: EvictionMessage = message;
+      if (done === eviction && "error" in outcome) {
+        throw new Error(outcome.error);
+      }
+      if (done === eviction) {
+        return "isEvicted" in outcome && outcome.isEvicted;
+      }
+    }
+  } catch (error) {
+    if (!late.aborted) {
+      throw error;
+    }
+    return false;
+  }
+  throw new Error("the server process ended during an eviction");
 }
 
 async function whenExited(child: ChildProcess): Promise<void> {
