@@ -27,6 +27,11 @@ export class ConsumerFeeds {
     this.#env = env;
   }
 
+  /** Whether any consumer is shared here. */
+  get areShared(): boolean {
+    return this.#sharers.size > 0;
+  }
+
   add(sharer: Sharer): void {
     this.#sharers.set(sharer.subscription.spec.holder, sharer);
   }
@@ -87,6 +92,24 @@ export class ConsumerFeeds {
       this.#sharers.delete(holder);
       sharer?.close(reason);
     }
+  }
+
+  /**
+   * Asks every stream whether it knows its subscriptions here. The call that said that they are over may have been
+   * lost, and who waits for messages says nothing by which it would show.
+   */
+  async check(): Promise<void> {
+    const asked: Promise<void>[] = [];
+    for (const { subscription } of this.#sharers.values()) {
+      const { epoch, spec } = subscription;
+      if (epoch !== undefined) {
+        // It settles nothing; whoever is unknown is ended on the way.
+        const question: Settlement = { kind: "working", holder: spec.holder, sequences: [] };
+        asked.push(this.settle({ stream: spec.stream, epoch }, question));
+      }
+    }
+    // A stream that does not answer is asked at the next check.
+    await Promise.allSettled(asked);
   }
 
   /** A life of a stream is over. */

@@ -54,6 +54,11 @@ export class ConsumerSubscription {
     return this.#epoch;
   }
 
+  /** Whether it ended before its client was told of it. */
+  get isOver(): boolean {
+    return this.#closedBy !== undefined;
+  }
+
   /** The stream has answered. */
   joined(epoch: string): void {
     this.#epoch = epoch;

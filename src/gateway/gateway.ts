@@ -74,10 +74,13 @@ export class Gateway extends DurableObject<Env> {
   override fetch(request: Request): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
+    const nowMs = Date.now();
     const attachment: Attachment = {
       socket: crypto.randomUUID(),
       defaultStream: streamOfPath(new URL(request.url).pathname),
-      connectedAt: Date.now(),
+      connectedAt: nowMs,
+      heardAt: nowMs,
+      pushedAt: undefined,
       lastSubscription: 0,
       subscriptions: [],
       consumers: [],
@@ -146,12 +149,7 @@ export class Gateway extends DurableObject<Env> {
     this.#alarm.clear();
     try {
       for (const [ws, session] of this.#sessions) {
-        if (this.#isSilent(ws, session, nowMs)) {
-          session.close(CloseCode.Idle, "silent for too long");
-          this.#sessions.delete(ws);
-        } else {
-          session.expire(nowMs);
-        }
+        this.#lookAfter(ws, session, nowMs);
       }
       await this.#feeds.checkActive(nowMs);
       await this.#renewLeases(nowMs);
@@ -161,16 +159,33 @@ export class Gateway extends DurableObject<Env> {
     }
   }
 
-  /** Renews the leases of the streams followed here when it is time, and sees to the next time. */
+  /** Closes a socket that fell silent, or looks for overdue acks. */
+  #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
+    const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
+    const goneAt = session.goneAt(pingedAt);
+    if (goneAt !== undefined && goneAt <= nowMs) {
+      session.close(CloseCode.Idle, "silent for too long");
+      this.#sessions.delete(ws);
+      return;
+    }
+    session.expire(nowMs);
+    if (pingedAt !== undefined && goneAt !== undefined && session.isOwing(pingedAt)) {
+      // Too early to tell. One that answered since costs no further look, however long it idles.
+      this.#alarm.ensureBy(goneAt, nowMs);
+    }
+  }
+
+  /** Renews the leases of the streams followed here, and asks after their consumers, when it is time, and sees to the next time. */
   async #renewLeases(nowMs: number): Promise<void> {
     const { kv } = this.ctx.storage;
     let dueAt = kv.get<number>(RENEW_AT);
-    if (!this.#feeds.areFollowed) {
+    const { consumerFeeds } = this.#host;
+    if (!this.#feeds.areFollowed && !consumerFeeds.areShared) {
       kv.delete(RENEW_AT);
       return;
     }
     if (dueAt !== undefined && dueAt <= nowMs) {
-      await this.#feeds.renew();
+      await Promise.all([this.#feeds.renew(), consumerFeeds.check()]);
     }
     if (dueAt === undefined || dueAt <= nowMs) {
       dueAt = nowMs + RENEW_MS;
@@ -206,11 +221,5 @@ export class Gateway extends DurableObject<Env> {
   #forget(ws: WebSocket): void {
     this.#sessions.get(ws)?.closed();
     this.#sessions.delete(ws);
-  }
-
-  /** Tells whether a client that pings has stopped to. One that never did is not expected to. */
-  #isSilent(ws: WebSocket, session: Session, nowMs: number): boolean {
-    const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
-    return pingedAt !== undefined && Math.max(pingedAt, session.heardAt) < nowMs - LIMITS.idleCloseMs;
   }
 }

@@ -8,6 +8,7 @@ import type { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscription } from "./consumer-subscription.ts";
 import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
 import type { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
+import { RENEW_MS } from "./feeds.ts";
 import type { SessionSocket } from "./session.ts";
 import type { SendFrame } from "./subscription.ts";
 
@@ -17,6 +18,8 @@ export type SessionConsumersHost = {
   readonly gateway: string;
   readonly consumerFeeds: ConsumerFeeds;
   readonly consumerStore: ConsumerSubscriptionStore;
+  /** Wakes the gateway at a time, to check its subscriptions of consumers. */
+  readonly wakeBy: (atMs: number) => void;
 };
 
 const HOLDER_CHARACTERS = 12;
@@ -120,16 +123,20 @@ export class SessionConsumers {
       this.#host.consumerFeeds.remove(subscription);
       return;
     }
-    this.#subscriptions.set(spec.id, subscription);
-    this.#host.consumerStore.add(this.#socket.key, { ...spec, epoch: epoch ?? "" });
-    this.#socket.keep(undefined);
+    // One that its consumer's end has overtaken is only answered, and then told.
+    if (!subscription.isOver) {
+      this.#subscriptions.set(spec.id, subscription);
+      this.#host.consumerStore.add(this.#socket.key, { ...spec, epoch: epoch ?? "" });
+      this.#socket.keep(undefined);
+      this.#host.wakeBy(Date.now() + RENEW_MS);
+    }
     context.afterAnswer.push(() => subscription.answered());
   }
 
   #feed(subscription: ConsumerSubscription): void {
     this.#host.consumerFeeds.add({
       subscription,
-      moved: () => this.#socket.keep(undefined),
+      moved: () => this.#socket.pushed(),
       close: (reason) => this.#end(subscription, reason),
     });
   }

@@ -31,6 +31,8 @@ export type SessionSocket = {
   bufferedBytes(): number;
   /** Keeps every subscription's position in the attachment, and has a deadline watched. */
   keep(deadlineAt: number | undefined): void;
+  /** A consumer's messages were sent: keeps as {@link keep} does. */
+  pushed(): void;
   /** The number of a new subscription. */
   nextSubscription(): number;
 };
@@ -40,10 +42,17 @@ export type Attachment = {
   socket: string;
   defaultStream: string | undefined;
   connectedAt: number;
+  /** When the last frame came; what slept may be {@link HEARD_GRAIN_MS} behind. */
+  heardAt: number;
+  /** When a consumer's messages were sent last. */
+  pushedAt: number | undefined;
   lastSubscription: number;
   subscriptions: StoredSubscription[];
   consumers: StoredConsumerSubscription[];
 };
+
+/** A frame is noted in the attachment when the last one noted is so long ago: not every frame is worth writing it. */
+const HEARD_GRAIN_MS = 1_000;
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {
@@ -55,12 +64,13 @@ export class Session implements Connection, SessionSocket {
   readonly #flow = new CallFlow();
   #opening = 0;
   #isClosed = false;
-  #heardAt = Date.now();
+  #heardKeptAt: number;
 
   constructor(host: SessionHost, ws: WebSocket, attachment: Attachment) {
     this.#host = host;
     this.#ws = ws;
     this.#attachment = attachment;
+    this.#heardKeptAt = attachment.heardAt;
     this.#followers = new SessionFollowers(host, this);
     this.#consumers = new SessionConsumers(host, this);
     // Taken out before anything is restored, which may already keep what it finds.
@@ -73,14 +83,28 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.socket;
   }
 
-  /** When the last frame came, or the gateway woke since. */
-  get heardAt(): number {
-    return this.#heardAt;
+  /**
+   * When the client counts as gone unless it is heard before; undefined for one that never pinged, which is not
+   * expected to.
+   *
+   * @param pingedAt When the runtime last answered a ping of it.
+   */
+  goneAt(pingedAt: number | undefined): number | undefined {
+    return pingedAt === undefined ? undefined : Math.max(pingedAt, this.#attachment.heardAt) + LIMITS.idleCloseMs;
+  }
+
+  /**
+   * Whether the client got a consumer's messages and was not heard since. One that was heard is looked for again when
+   * more is sent: what it does not settle comes again, to it or to others.
+   */
+  isOwing(pingedAt: number): boolean {
+    const { pushedAt, heardAt } = this.#attachment;
+    return pushedAt !== undefined && pushedAt >= Math.max(pingedAt, heardAt);
   }
 
   /** Takes a frame from the client and answers it. */
   async receive(frame: string | ArrayBuffer): Promise<void> {
-    this.#heardAt = Date.now();
+    this.#heard(Date.now());
     if (typeof frame !== "string") {
       this.close(CloseCode.UnsupportedData, "text frames only");
       return;
@@ -125,12 +149,18 @@ export class Session implements Connection, SessionSocket {
     this.#attachment.consumers = this.#consumers.toStored();
     try {
       this.#ws.serializeAttachment(this.#attachment);
+      this.#heardKeptAt = this.#attachment.heardAt;
     } catch {
       // Safe: only a socket that is closed refuses, and its subscriptions go with it.
     }
     if (deadlineAt !== undefined) {
       this.#host.wakeBy(deadlineAt);
     }
+  }
+
+  pushed(): void {
+    this.#attachment.pushedAt = Date.now();
+    this.keep(undefined);
   }
 
   nextSubscription(): number {
@@ -211,6 +241,13 @@ export class Session implements Connection, SessionSocket {
     this.#followers.get(subscription);
     const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
+  }
+
+  #heard(nowMs: number): void {
+    this.#attachment.heardAt = nowMs;
+    if (nowMs - this.#heardKeptAt >= HEARD_GRAIN_MS) {
+      this.keep(undefined);
+    }
   }
 
   #context(): CallContext {

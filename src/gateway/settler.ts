@@ -1,6 +1,6 @@
-import { ErrorCode, isRpcError, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Settlement } from "../consumer-calls.ts";
-import { callStream } from "../stream-calls.ts";
+import { asOutcome } from "../stream-calls.ts";
 
 /** Settlements of one call: one commit should not hold up its stream for long. */
 const CALL_SETTLEMENTS = 1_000;
@@ -10,7 +10,17 @@ const MAX_WAITING_SEQUENCES = 200_000;
 /** One life of a stream. */
 export type StreamLife = { readonly stream: string; readonly epoch: string };
 
-type Waiting = { settlement: Settlement; size: number; resolve: () => void; reject: (reason: unknown) => void };
+type Waiting = {
+  settlement: Settlement;
+  size: number;
+  /** When it must be answered. */
+  dueAt: number;
+  resolve: () => void;
+  reject: (reason: unknown) => void;
+};
+
+/** The holders the stream does not know, undefined when that life of it is over; and how a call before was lost. */
+type Reply = { unknown: string[] | undefined; lost: unknown };
 
 /** What a settler tells its owner. */
 export type SettlerEvents = {
@@ -40,7 +50,7 @@ export class Settler {
   }
 
   /**
-   * Done when the stream has stored it.
+   * Done when the stream has stored it, or failed within the request deadline.
    *
    * @throws RpcError NotFound when the subscription shares no consumer any more, Busy when too much waits,
    *   OutcomeUnknown or Unavailable when the stream does not answer.
@@ -51,8 +61,9 @@ export class Settler {
       return Promise.reject(new RpcError("Busy", "too much waits for the stream", { limit: MAX_WAITING_SEQUENCES }));
     }
     this.#waitingSequences += size;
+    const dueAt = Date.now() + LIMITS.requestDeadlineMs;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ settlement, size, resolve, reject });
+      this.#waiting.push({ settlement, size, dueAt, resolve, reject });
       if (!this.#isSending) {
         this.#isSending = true;
         void this.#flush();
@@ -73,38 +84,80 @@ export class Settler {
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {
-    this.#waitingSequences -= batch.reduce((sum, { size }) => sum + size, 0);
+    this.#waitingSequences -= sizeOf(batch);
+    // The oldest one's time is everybody's: only behind a call that was slow itself is it much less than a request has.
+    const dueAt = Math.min(...batch.map((waiting) => waiting.dueAt));
+    const deadline = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      deadline.reject(
+        new RpcError("OutcomeUnknown", "the stream did not answer in time; it may or may not be settled"),
+      );
+      this.#refuseWaiting();
+    }, dueAt - Date.now());
     try {
-      const unknown = await this.#call(batch.map(({ settlement }) => settlement));
-      if (unknown === undefined) {
-        this.#events.onStreamDeleted(this.#life);
-      } else if (unknown.length > 0) {
-        this.#events.onUnknown(unknown);
-      }
-      const isKnown = (holder: string) => unknown !== undefined && !unknown.includes(holder);
-      for (const { settlement, resolve, reject } of batch) {
-        if (isKnown(settlement.holder)) {
-          resolve();
-        } else {
-          reject(new RpcError("NotFound", "the consumer is deleted", { what: "consumer" }));
-        }
-      }
+      const call = this.#call(
+        batch.map(({ settlement }) => settlement),
+        dueAt,
+      );
+      this.#answer(batch, await Promise.race([call, deadline.promise]));
     } catch (error) {
       batch.forEach(({ reject }) => reject(error));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  /** Asks once more when the first call was lost: to settle twice is to settle once. */
-  async #call(settlements: Settlement[]): Promise<string[] | undefined> {
-    const { stream, epoch } = this.#life;
-    const call = () => callStream(this.#env, stream, "changes", (stub) => stub.settle(epoch, settlements));
-    try {
-      return await call();
-    } catch (error) {
-      if (isRpcError(error) && error.code === ErrorCode.OutcomeUnknown) {
-        return call();
+  #answer(batch: readonly Waiting[], { unknown, lost }: Reply): void {
+    if (unknown === undefined) {
+      this.#events.onStreamDeleted(this.#life);
+    } else if (unknown.length > 0) {
+      this.#events.onUnknown(unknown);
+    }
+    const isKnown = (holder: string) => unknown !== undefined && !unknown.includes(holder);
+    for (const { settlement, resolve, reject } of batch) {
+      if (isKnown(settlement.holder)) {
+        resolve();
+      } else {
+        // The call that was lost may have found it, stored what it said, and released it.
+        reject(lost ?? new RpcError("NotFound", "the consumer is deleted", { what: "consumer" }));
       }
-      throw error;
     }
   }
+
+  /**
+   * Asks once more when the first call was lost, if there is time: to settle twice is to settle once. Should that fail
+   * too, in whatever way, the first one may still have been stored.
+   */
+  async #call(settlements: Settlement[], dueAt: number): Promise<Reply> {
+    const { stream, epoch } = this.#life;
+    const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, settlements);
+    let lost: unknown;
+    try {
+      return { unknown: await call(), lost };
+    } catch (error) {
+      lost = asOutcome(error, "changes");
+      if (!isRpcError(lost) || lost.code !== ErrorCode.OutcomeUnknown || Date.now() >= dueAt) {
+        throw lost;
+      }
+    }
+    try {
+      return { unknown: await call(), lost };
+    } catch {
+      // Safe: what it says of the second call does not tell what became of the first.
+      throw lost;
+    }
+  }
+
+  /** What waits behind a call that is stuck was not sent, and has waited long enough. */
+  #refuseWaiting(): void {
+    const refused = this.#waiting.splice(0);
+    this.#waitingSequences -= sizeOf(refused);
+    for (const { reject } of refused) {
+      reject(new RpcError("Unavailable", "the stream does not answer; nothing was done"));
+    }
+  }
+}
+
+function sizeOf(waiting: readonly Waiting[]): number {
+  return waiting.reduce((sum, { size }) => sum + size, 0);
 }

@@ -3,6 +3,8 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { connect } from "../client.ts";
+import type { TestClient } from "../client.ts";
+import { streamWithConsumer } from "../consumers.ts";
 import { evict, gatewayOf } from "../objects.ts";
 
 const MINUTE_MS = 60_000;
@@ -110,4 +112,45 @@ it("closes subscriptions to a life that ended while their gateway could not be t
 
   expect(silent).toEqual([]);
   expect(closed).toEqual({ subscription, reason: "streamDeleted" });
+});
+
+it.each([
+  [
+    "consumerDeleted",
+    async (client: TestClient, stream: string) => client.call("createConsumer", { stream, consumer: "c" }),
+  ],
+  [
+    "streamDeleted",
+    async (client: TestClient, stream: string) => {
+      await client.call("deleteStream", { stream });
+      return client.call("createConsumer", { stream, consumer: "c" });
+    },
+  ],
+])("closes subscriptions of a consumer whose %s did not reach their gateway", async (reason, begin) => {
+  const stream = `told-late-${reason}`;
+  const client = await connect();
+  await streamWithConsumer(client, stream, 0, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) => {
+    // Nobody is left to be told.
+    state.storage.sql.exec("DELETE FROM consumer_subscriptions");
+  });
+  await evict(env.STREAM.getByName(stream));
+  await client.call("deleteConsumer", { stream, consumer: "c" });
+  await begin(client, stream);
+  const silent = client.of("subscriptionClosed");
+
+  const gateway = await gatewayOf(client);
+  const start = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  // The first alarm sets the time of renewal, unless an earlier test has.
+  for (const minutes of [2_000, 2_026]) {
+    vi.setSystemTime(start + minutes * MINUTE_MS);
+    await evict(gateway);
+    await runDurableObjectAlarm(gateway);
+  }
+  const closed = await client.until(() => client.of("subscriptionClosed", subscription)[0], "subscriptionClosed");
+
+  expect(silent).toEqual([]);
+  expect(closed).toEqual({ subscription, reason });
 });

@@ -2,11 +2,19 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
+import { LIMITS } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
+import { streamWithConsumer } from "../consumers.ts";
 import { crash, faultStream } from "../faults.ts";
 
 const OUTCOME_UNKNOWN = -32_008;
 const UNAVAILABLE = -32_009;
+
+/** What the runtime says of an object that went down under a call. */
+const RESET = Object.assign(new Error("injected: the reply is lost"), { durableObjectReset: true });
+
+/** What the runtime says of an object that has too much to do; it runs nothing. */
+const OVERLOADED = Object.assign(new Error("injected: too much to do"), { overloaded: true });
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -111,6 +119,98 @@ it("says OutcomeUnknown of a publish that takes longer than a request may, and U
   expect(retried.sequence).toBe(2);
   expect(messages.map((message) => message.data)).toEqual([1, 2]);
 }, 30_000);
+
+it("says OutcomeUnknown of an ack that was stored, when its reply is lost and the repeated call is refused", async () => {
+  const stream = "crashes-settle";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(1);
+  let calls = 0;
+  await faultStream("settle", (settle, epoch, settlements) => {
+    calls += 1;
+    if (calls > 1) {
+      throw OVERLOADED;
+    }
+    settle(epoch, settlements);
+    throw RESET;
+  });
+
+  const unknown = await client.callError("ack", { subscription, sequences: [1] });
+  vi.restoreAllMocks();
+  const info = await client.call("getConsumer", { stream, consumer: "c" });
+
+  expect([unknown.code, calls]).toEqual([OUTCOME_UNKNOWN, 2]);
+  expect(info).toMatchObject({ ackFloor: 1, inFlight: 0 });
+});
+
+it("does not say NotFound of an ack that was stored together with its subscription's end, when the reply is lost", async () => {
+  const stream = "crashes-release";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 2, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(2);
+  const calls: string[][] = [];
+  const gate = { isReleased: false };
+  await faultStream("settle", async (settle, epoch, settlements) => {
+    const call = calls.push(settlements.map(({ kind }) => kind));
+    while (!gate.isReleased) {
+      await scheduler.wait(10);
+    }
+    const unknown = settle(epoch, settlements);
+    if (call === 2) {
+      throw RESET;
+    }
+    return unknown;
+  });
+
+  // The others wait behind the first, and go together.
+  const first = client.call("ack", { subscription, sequences: [1] });
+  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  const second = client.callError("ack", { subscription, sequences: [2] });
+  await client.call("unsubscribe", { subscription });
+  gate.isReleased = true;
+  await first;
+  const { code } = await second;
+  vi.restoreAllMocks();
+  const info = await client.call("getConsumer", { stream, consumer: "c" });
+
+  expect(calls).toEqual([["ack"], ["ack", "release"], ["ack", "release"]]);
+  expect(code).toBe(OUTCOME_UNKNOWN);
+  expect(info).toMatchObject({ ackFloor: 2, inFlight: 0, subscriptions: 0 });
+});
+
+it("answers an ack within the request deadline, also one that waits behind another", async () => {
+  const stream = "hangs-settle";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 2, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(2);
+  const gate = { calls: 0, isReleased: false };
+  await faultStream("settle", async (settle, epoch, settlements) => {
+    gate.calls += 1;
+    while (!gate.isReleased) {
+      await scheduler.wait(10);
+    }
+    return settle(epoch, settlements);
+  });
+  const startedAt = Date.now();
+
+  const hanging = client.callError("ack", { subscription, sequences: [1] });
+  await vi.waitFor(() => expect(gate.calls).toBe(1));
+  const behind = client.callError("ack", { subscription, sequences: [2] });
+  const codes = [(await hanging).code, (await behind).code];
+  const tookMs = Date.now() - startedAt;
+  gate.isReleased = true;
+  await client.call("ack", { subscription, sequences: [2] });
+
+  expect(codes).toEqual([OUTCOME_UNKNOWN, UNAVAILABLE]);
+  // One deadline, and not one for each attempt.
+  expect(tookMs).toBeLessThan(LIMITS.requestDeadlineMs * 1.5);
+  // What nobody waits for any more is stored all the same, once it can be.
+  const info = () => client.call("getConsumer", { stream, consumer: "c" });
+  await vi.waitFor(async () => expect(await info()).toMatchObject({ ackFloor: 2 }), 5_000);
+}, 45_000);
 
 it("undoes the whole of a change that fails half way, in memory as in storage", async () => {
   const stream = "rolls-back";

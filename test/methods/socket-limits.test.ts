@@ -236,6 +236,35 @@ describe("an idle socket", () => {
     expect(alarmAt).toBeLessThanOrEqual(Date.now() + LIMITS.idleCloseMs);
   });
 
+  it("is closed also by a gateway that slept meanwhile", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+
+    await evict(gateway);
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs + 5_000);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect((await raw.closed).code).toBe(4408);
+  });
+
+  it("stays open when it was heard otherwise before its gateway slept", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs + 5_000);
+    await raw.info();
+    await evict(gateway);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect((await raw.info()).connection.gateway).toMatch(/^local-/);
+  });
+
   it("stays open when it pings no more but is heard otherwise", async () => {
     const raw = await openRaw();
     const gateway = await raw.gateway();
