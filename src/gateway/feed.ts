@@ -29,6 +29,7 @@ export type Follower = {
 export class Feed {
   readonly #env: Env;
   readonly #gateway: string;
+  readonly #onActive: () => void;
   readonly stream: string;
   readonly epoch: string;
   /** The last sequence known to be in the log; nothing is known after an eviction. */
@@ -37,12 +38,19 @@ export class Feed {
   readonly #replaying = new Set<Follower>();
   /** Page reads under way, shared by followers at the same place. */
   readonly #reads = new Map<string, Promise<Page | undefined>>();
-  /** Whether something came since the last check: a lost push, or a read that failed, would not show by itself. */
-  #isActive = false;
+  /**
+   * Since when it is to be checked; undefined when nothing came since the last check. A lost push, or a read that
+   * failed, would not show by itself.
+   */
+  #activeSinceMs: number | undefined;
 
-  constructor(env: Env, gateway: string, life: { stream: string; epoch: string }) {
-    this.#env = env;
-    this.#gateway = gateway;
+  constructor(
+    host: { readonly env: Env; readonly gateway: string; readonly onActive: () => void },
+    life: { stream: string; epoch: string },
+  ) {
+    this.#env = host.env;
+    this.#gateway = host.gateway;
+    this.#onActive = host.onActive;
     this.stream = life.stream;
     this.epoch = life.epoch;
   }
@@ -51,8 +59,9 @@ export class Feed {
     return this.#followers.size > 0;
   }
 
-  get isActive(): boolean {
-    return this.#isActive;
+  /** When the last push came, or what else is to be checked, in milliseconds; undefined when nothing is. */
+  get activeSinceMs(): number | undefined {
+    return this.#activeSinceMs;
   }
 
   add(follower: Follower): void {
@@ -70,7 +79,9 @@ export class Feed {
 
   /** A publisher of this gateway was told that the log goes this far: unless a push says so too, that is checked. */
   note(sequence: number): void {
-    this.#isActive ||= sequence > (this.#head ?? 0);
+    if (sequence > (this.#head ?? 0)) {
+      this.#activate();
+    }
   }
 
   /** Whether a follower has not come up to what is known of the log. */
@@ -81,7 +92,11 @@ export class Feed {
   /** Takes a push; what a follower already has is dropped, what it lacks is read. */
   deliver(push: Push, nowMs: number): void {
     this.advance(push.last);
-    this.#isActive ||= push.count > 0;
+    if (push.count > 0) {
+      // A push shows what was lost before it: what may be lost now is the next one.
+      this.#activeSinceMs = nowMs;
+      this.#onActive();
+    }
     const batch = push.count > 0 ? new MessageBatch(push) : undefined;
     for (const follower of this.#followers) {
       const { subscription } = follower;
@@ -98,7 +113,7 @@ export class Feed {
   serve(follower: Follower): void {
     if (follower.isPaused() && this.isBehind(follower)) {
       // Nothing tells when its socket has been read: the check looks again.
-      this.#isActive = true;
+      this.#activate();
     }
     const isWanted = this.#mayRead(follower) || !follower.subscription.isCounted;
     if (isWanted && !this.#replaying.has(follower)) {
@@ -109,13 +124,12 @@ export class Feed {
 
   /** Asks the stream how far its log goes, and serves who is behind. Renews the stream's lease. */
   async check(): Promise<void> {
-    const last = await callStream(this.#env, this.stream, "reads", (stub) => stub.position(this.#gateway, this.epoch));
+    const last = await this.#position();
     if (last === undefined) {
       this.end();
       return;
     }
     this.advance(last);
-    this.#isActive = false;
     for (const follower of this.#followers) {
       this.serve(follower);
     }
@@ -125,6 +139,24 @@ export class Feed {
   end(): void {
     for (const follower of this.#followers) {
       follower.close("streamDeleted");
+    }
+  }
+
+  /** Has the check look at this feed, whatever else comes or does not. */
+  #activate(): void {
+    this.#activeSinceMs ??= Date.now();
+    this.#onActive();
+  }
+
+  async #position(): Promise<number | undefined> {
+    const sinceMs = this.#activeSinceMs;
+    // What comes meanwhile may be later than the answer, and is checked in its turn.
+    this.#activeSinceMs = undefined;
+    try {
+      return await callStream(this.#env, this.stream, "reads", (stub) => stub.position(this.#gateway, this.epoch));
+    } catch (error) {
+      this.#activeSinceMs ??= sinceMs;
+      throw error;
     }
   }
 
@@ -161,7 +193,7 @@ export class Feed {
       }
     } catch (error) {
       // The check tries again: the follower keeps its cursor, so nothing is missed.
-      this.#isActive = true;
+      this.#activate();
       logError("a replay was interrupted", error, { stream: this.stream });
     } finally {
       this.#replaying.delete(follower);

@@ -31,7 +31,6 @@ export class Feeds {
   readonly #host: FeedsHost;
   readonly #feeds = new Map<string, Feed>();
   readonly #openings = new Map<string, Opening>();
-  #lastPushAt = 0;
 
   constructor(host: FeedsHost) {
     this.#host = host;
@@ -75,7 +74,8 @@ export class Feeds {
       feed = undefined;
     }
     if (feed === undefined) {
-      feed = new Feed(this.#host.env, this.#host.gateway, { stream, epoch });
+      const { env, gateway, wakeBy } = this.#host;
+      feed = new Feed({ env, gateway, onActive: () => wakeBy(Date.now() + CHECK_MS) }, { stream, epoch });
       this.#feeds.set(stream, feed);
     }
     feed.add(follower);
@@ -125,11 +125,7 @@ export class Feeds {
       feed.end();
       return opening !== undefined;
     }
-    const nowMs = Date.now();
-    feed.deliver(push, nowMs);
-    if (feed.isActive) {
-      this.#watch(nowMs);
-    }
+    feed.deliver(push, Date.now());
     return true;
   }
 
@@ -138,9 +134,6 @@ export class Feeds {
     const feed = this.#feeds.get(stream);
     if (feed?.epoch === published.epoch) {
       feed.note(published.lastSequence);
-      if (feed.isActive) {
-        this.#watch(Date.now());
-      }
     }
   }
 
@@ -158,28 +151,17 @@ export class Feeds {
   }
 
   /**
-   * Checks the feeds that were active, once no push has come for a while: the last one may have been lost. It goes by
-   * the gateway's alarm and not by a timer, which would keep the gateway from sleeping.
+   * Checks the feeds that were active, each once no push of it has come for a while: the last one may have been lost.
+   * It goes by the gateway's alarm and not by a timer, which would keep the gateway from sleeping.
    */
   async checkActive(nowMs: number): Promise<void> {
-    const active = [...this.#feeds.values()].filter((feed) => feed.isActive);
-    if (active.length === 0) {
-      return;
+    const feeds = [...this.#feeds.values()];
+    const due = feeds.filter((feed) => feed.activeSinceMs !== undefined && feed.activeSinceMs <= nowMs - CHECK_MS);
+    await Promise.all(due.map((feed) => this.#check(feed)));
+    if (feeds.some((feed) => feed.activeSinceMs !== undefined)) {
+      // One that was pushed to lately waits its turn; a stream that did not answer is asked again.
+      this.#host.wakeBy(Date.now() + CHECK_MS);
     }
-    if (nowMs - this.#lastPushAt < CHECK_MS) {
-      this.#host.wakeBy(nowMs + CHECK_MS);
-      return;
-    }
-    await Promise.all(active.map((feed) => this.#check(feed)));
-    if (active.some((feed) => feed.isActive)) {
-      // A stream that did not answer is asked again.
-      this.#host.wakeBy(nowMs + CHECK_MS);
-    }
-  }
-
-  #watch(nowMs: number): void {
-    this.#lastPushAt = nowMs;
-    this.#host.wakeBy(nowMs + CHECK_MS);
   }
 
   async #check(feed: Feed): Promise<void> {

@@ -104,10 +104,14 @@ it("does not take a page for the next one when sending went back while it was re
   expect(received.slice(4, 10)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
-it("goes on with a replay that failed, also when the gateway slept before it could", async () => {
-  const stream = "replay-interrupted";
-  const client = await connect();
-  await client.call("publishBatch", { stream, messages: range(1, 8).map((data) => ({ data })) });
+/** Puts a gateway to sleep with no alarm to wake it, as if nothing had happened there for long. */
+async function silence(gateway: Awaited<ReturnType<typeof gatewayOf>>): Promise<void> {
+  await runInDurableObject(gateway, (_gateway, { storage }) => storage.deleteAlarm());
+  await evict(gateway);
+}
+
+/** Has the next page that is read fail, and tells how many did. */
+async function failOneRead(): Promise<() => number> {
   let failures = 0;
   await faultStream("readPage", (readPage, ...args) => {
     if (failures === 0) {
@@ -116,15 +120,54 @@ it("goes on with a replay that failed, also when the gateway slept before it cou
     }
     return readPage(...args);
   });
+  return () => failures;
+}
+
+it("goes on within 10 s with a replay that failed, though nothing else happens", async () => {
+  const stream = "replay-failed";
+  const client = await connect();
+  await client.call("publishBatch", { stream, messages: range(1, 8).map((data) => ({ data })) });
+  await silence(await gatewayOf(client));
+  const failures = await failOneRead();
+  const startedAt = Date.now();
 
   await client.call("subscribe", { stream });
-  await vi.waitFor(() => expect(failures).toBeGreaterThan(0));
+  await client.untilMessages(8);
+
+  expect(failures()).toBe(1);
+  expect(client.sequences()).toEqual(range(1, 8));
+  expect(Date.now() - startedAt).toBeLessThan(10_000);
+});
+
+it("goes on with a replay that failed when the gateway slept before it could", async () => {
+  const stream = "replay-interrupted";
+  const client = await connect();
+  await client.call("publishBatch", { stream, messages: range(1, 8).map((data) => ({ data })) });
+  await silence(await gatewayOf(client));
+  const failures = await failOneRead();
+
+  await client.call("subscribe", { stream });
+  await vi.waitFor(() => expect(failures()).toBe(1));
   await evict(await gatewayOf(client));
-  // Anything that wakes it.
-  await client.call("getServerInfo", {});
   await client.untilMessages(8);
 
   expect(client.sequences()).toEqual(range(1, 8));
+});
+
+it("goes on within 10 s with sending again when the first read for it failed", async () => {
+  const stream = "go-back-failed";
+  const client = await connect();
+  await client.call("publishBatch", { stream, messages: range(1, 4).map((data) => ({ data })) });
+  await client.call("subscribe", { stream, ackWaitMs: 300 });
+  await client.untilMessages(4);
+  const failures = await failOneRead();
+  const startedAt = Date.now();
+
+  await client.untilMessages(8);
+
+  expect(failures()).toBe(1);
+  expect(client.sequences().slice(0, 8)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+  expect(Date.now() - startedAt).toBeLessThan(10_000);
 });
 
 it("tells a gap once, also when what comes after it is sent again", async () => {

@@ -1,6 +1,8 @@
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
+import type { Stream } from "../../src/stream/stream.ts";
 import { connect } from "../client.ts";
 import { faultGateway } from "../faults.ts";
 import { evict, range } from "../objects.ts";
@@ -18,6 +20,19 @@ async function losePushes(isLost: (push: number) => boolean): Promise<() => numb
     return deliver(push);
   });
   return () => lost;
+}
+
+/** Publishes to a stream directly, so that no gateway knows of it by having published it. */
+async function publishTo(stream: string): Promise<void> {
+  await env.STREAM.getByName(stream).publish({ stream, bodies: ['"data":1}'], bytes: [9], counts: [1] });
+}
+
+/** Publishes once a second until it is told to stop. */
+async function keepBusy(stream: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await publishTo(stream);
+    await scheduler.wait(1_000);
+  }
 }
 
 afterEach(() => {
@@ -60,6 +75,66 @@ it("finds a lost last push within 10 s of it while the feed is active", async ()
   expect(lost()).toBe(1);
   expect(client.sequences()).toEqual([1, 2]);
   expect(Date.now() - lostAt).toBeLessThan(10_000);
+});
+
+it("finds a lost last push within 10 s while another stream on the same gateway is busy", async () => {
+  const [quiet, busy] = ["lost-quiet", "lost-busy"];
+  const client = await connect();
+  const { subscription } = await client.call("subscribe", { stream: quiet });
+  await client.call("subscribe", { stream: busy });
+  await publishTo(quiet);
+  await client.untilMessages(1, subscription);
+
+  const lost = await losePushes((push) => push === 1);
+  await publishTo(quiet);
+  const lostAt = Date.now();
+  const done = new AbortController();
+  const keptBusy = keepBusy(busy, done.signal);
+  try {
+    await client.untilMessages(2, subscription);
+  } finally {
+    done.abort();
+    await keptBusy;
+  }
+
+  expect(lost()).toBe(1);
+  expect(client.sequences(subscription)).toEqual([1, 2]);
+  expect(Date.now() - lostAt).toBeLessThan(11_000);
+});
+
+it("finds a last push that was lost after one that came during a check", async () => {
+  const stream = "lost-after-check";
+  const client = await connect();
+  const message = { stream, bodies: ['"data":1}'], bytes: [9], counts: [1] };
+  const { epoch } = await client.call("subscribe", { stream });
+  await env.STREAM.getByName(stream).publish(message);
+  await client.untilMessages(1);
+  const prototype = await runInDurableObject(
+    env.STREAM.getByName(stream),
+    (instance: Stream): Pick<Stream, "position"> => Object.getPrototypeOf(instance),
+  );
+  const position = prototype.position;
+  let isOvertaken = false;
+  vi.spyOn(prototype, "position").mockImplementation(async function (
+    this: Stream,
+    ...args: Parameters<typeof position>
+  ) {
+    const last = position.apply(this, args);
+    if (!isOvertaken && args[1] === epoch) {
+      isOvertaken = true;
+      // The answer is on its way for so long that a push overtakes it.
+      this.publish(message);
+      await scheduler.wait(150);
+    }
+    return last;
+  } as unknown as typeof position);
+
+  await client.untilMessages(2);
+  await losePushes((push) => push === 1);
+  await env.STREAM.getByName(stream).publish(message);
+  await client.untilMessages(3);
+
+  expect(client.sequences()).toEqual([1, 2, 3]);
 });
 
 it("announces where the log is when the stream starts, for pushes lost with the life before", async () => {
