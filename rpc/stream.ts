@@ -12,11 +12,14 @@ const MaxBytes = v.pipe(
   v.safeInteger(),
   v.minValue(1),
   v.maxValue(LIMITS.streamMaxBytes),
-  v.description("Most bytes of message text kept; dropping goes by whole batches."),
+  v.description("Most bytes of message text kept, sequences and times included; dropping goes by whole batches."),
 );
 const Discard = v.pipe(
   v.picklist(["old", "new"]),
-  v.description("At maxMessages or maxBytes: drop the oldest (the default), or refuse the new with LimitReached."),
+  v.description(
+    "At maxMessages or maxBytes: drop the oldest (the default), or refuse the new with LimitReached until there is room. " +
+      "With `new` only maxAgeMs drops: a bound set below what is stored drops nothing.",
+  ),
 );
 const DuplicateWindowMs = durationMs(100, DAY_MS, "How long a publish id is remembered; 120,000 unless configured.");
 

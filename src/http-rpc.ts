@@ -19,8 +19,8 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
   return response === undefined ? new Response(null, { status: 204 }) : jsonResponse(200, response);
 }
 
-/** An HTTP response that says an error as JSON-RPC does. */
-export function rpcError(status: number, error: RpcError, headers: Record<string, string> = {}): Response {
+/** An HTTP response that says an error as JSON-RPC does; a fault of the server is logged, and only its id is told. */
+export function rpcError(status: number, error: unknown, headers: Record<string, string> = {}): Response {
   return jsonResponse(status, errorResponse(null, errorObject(error)), headers);
 }
 

@@ -3,7 +3,6 @@ import { RpcError } from "../rpc/index.ts";
 import { authenticate, offeredProtocols, SUBPROTOCOL } from "./auth.ts";
 import { gatewayAt } from "./gateway-at.ts";
 import { answerHttp, rpcError } from "./http-rpc.ts";
-import { logError } from "./log.ts";
 import { answerObjects } from "./objects/object-http.ts";
 import { objectTarget, streamOfPath } from "./routes.ts";
 
@@ -19,8 +18,7 @@ export default {
     try {
       return await route(request, env);
     } catch (error) {
-      logError("a request failed", error);
-      return rpcError(500, new RpcError("InternalError", "internal error"));
+      return rpcError(500, error);
     }
   },
 } satisfies ExportedHandler<Env>;

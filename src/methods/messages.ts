@@ -58,24 +58,31 @@ function publishRequest(messages: Publishable[], id: string | undefined, expect:
   return { bodies, bytes, id, expectedLastSequence: expect?.lastSequence };
 }
 
-/** Reads pages until one has a message that fits, the limit is reached or the stream ends. */
+/** Reads pages until one has a message that fits, the limit is reached, the stream ends or the request has to. */
 async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   const { stream, filter, limit = LIMITS.pageMessages } = params;
   const matches = filter === undefined ? undefined : subjectMatcher(filter);
   const texts: string[] = [];
   let { from = "first" } = params;
+  let nextSequence = 1;
   let count = 0;
   let bytes = 0;
-  let page: Page;
+  let page: Page | undefined;
   let skipped: Page["skipped"];
   let pages = 0;
+  const deadlineAt = Date.now() + LIMITS.requestDeadlineMs;
   do {
     const [start, room] = [from, limit - count];
     const read = callStream(env, stream, "reads", (stub) =>
       stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes),
     );
-    page = found(await read);
-    if (params.epoch !== undefined && params.epoch !== page.epoch) {
+    const next = await inTime(read.then(found), deadlineAt);
+    if (next === undefined) {
+      break;
+    }
+    const epoch = page?.epoch ?? params.epoch;
+    page = next;
+    if (epoch !== undefined && epoch !== page.epoch) {
       throw new RpcError("EpochChanged", "the stream was deleted and made again", { epoch: page.epoch });
     }
     // Of the first page only: what is deleted between two pages was not there when it was asked for.
@@ -86,13 +93,28 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
     }
     count += taken.count;
     bytes += taken.bytes;
-    from = { sequence: taken.last + 1 };
+    nextSequence = taken.last + 1;
+    from = { sequence: nextSequence };
     pages += 1;
     if (taken.last < page.last) {
       break;
     }
-  } while (from.sequence <= page.lastSequence && pages < MAX_SCANNED_PAGES && needsMore(count, limit, matches));
-  return { epoch: page.epoch, texts, nextSequence: from.sequence, lastSequence: page.lastSequence, skipped };
+  } while (nextSequence <= page.lastSequence && pages < MAX_SCANNED_PAGES && needsMore(count, limit, matches));
+  if (page === undefined) {
+    throw new RpcError("Unavailable", "the stream did not answer in time; nothing was done");
+  }
+  return { epoch: page.epoch, texts, nextSequence, lastSequence: page.lastSequence, skipped };
+}
+
+/** What a read brings, or undefined when it is not there by a time: the pages before it are an answer too. */
+async function inTime<T>(read: Promise<T>, deadlineAt: number): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), deadlineAt - Date.now());
+  try {
+    return await Promise.race([read, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Without a filter one page with a message is enough; with one, pages are gathered up to the limit. */

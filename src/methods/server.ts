@@ -1,5 +1,6 @@
 import { LIMITS, openRpcDocument } from "../../rpc/index.ts";
 import { JsonText } from "../json-text.ts";
+import { streamBytesOf } from "../stream-bytes.ts";
 import { SERVER } from "../version.ts";
 
 import type { Handlers } from "./context.ts";
@@ -11,7 +12,7 @@ export const serverHandlers: Handlers<"getServerInfo" | "rpc.discover"> = {
     ...SERVER,
     time: Date.now(),
     ...(connection === undefined ? {} : { connection: connection.describe() }),
-    limits: { ...LIMITS, streamBytes: Number(env.MAX_STREAM_BYTES) },
+    limits: { ...LIMITS, streamBytes: streamBytesOf(env) },
   }),
 
   "rpc.discover": async () => {

@@ -1,6 +1,7 @@
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { StreamConfig } from "../../rpc/index.ts";
 import type { PublishCall, Refusal } from "../calls.ts";
+import { MESSAGE_SEPARATOR, messageText } from "../message-text.ts";
 
 import type { KnownId, NewId } from "./publish-ids.ts";
 
@@ -9,7 +10,10 @@ export type StreamState = {
   config: StreamConfig;
   last: number;
   messages: number;
+  /** Stored text, heads and separators included. */
   bytes: number;
+  /** When what is admitted is published, in milliseconds since the epoch. */
+  publishedAt: number;
   /** Bytes that may still be written before the stream is full. */
   roomBytes: number;
   findId: (id: string) => KnownId | undefined;
@@ -55,10 +59,7 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
       continue;
     }
 
-    let size = 0;
-    for (let index = begin; index < offset; index += 1) {
-      size += call.bytes[index] ?? 0;
-    }
+    const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
     const verdict =
       conflict(expected.get(request), last) ??
       overStorage(size, stream.roomBytes - storedBytes) ??
@@ -83,6 +84,14 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
   }
   admission.ids = [...newIds.values()];
   return admission;
+}
+
+/** Bytes that messages take in the log, at most: the first one of a row has no separator, which is counted here. */
+function storedSize(bodyBytes: readonly number[], firstSequence: number, publishedAt: number): number {
+  return bodyBytes.reduce((sum, bytes, index) => {
+    const head = messageText(firstSequence + index, publishedAt, "").length;
+    return sum + head + bytes + MESSAGE_SEPARATOR.length;
+  }, 0);
 }
 
 function conflict(expected: number | undefined, last: number): Verdict {

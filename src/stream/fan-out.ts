@@ -21,8 +21,8 @@ type Lease = {
   /** How often it said that it follows: a push answered "nobody here" ends the lease only if it did not since. */
   renewals: number;
   stub: Stub | undefined;
-  /** The push under way, and when it left. */
-  sending: { push: Push; sinceMs: number } | undefined;
+  /** When the push under way left. */
+  sending: { sinceMs: number } | undefined;
   waiting: Push | undefined;
 };
 
@@ -106,37 +106,40 @@ export class FanOut {
       lease.waiting = lease.waiting === undefined ? push : merge(lease.waiting, push);
       return;
     }
-    lease.waiting = undefined;
-    this.#ctx.waitUntil(this.#send(lease, push));
+    lease.waiting = push;
+    this.#ctx.waitUntil(this.#send(lease));
   }
 
-  async #send(lease: Lease, push: Push): Promise<void> {
-    const sending = { push, sinceMs: Date.now() };
-    lease.sending = sending;
-    const { renewals } = lease;
-    try {
-      lease.stub ??= this.#namespace.getByName(lease.name);
-      const isInterested = await lease.stub.deliver(push);
-      if (!isInterested && lease.renewals === renewals && this.#leases.has(lease.name)) {
-        this.#end(lease);
+  /**
+   * Sends what waits until nothing does, or another sending has taken over. One loop for all of it: under steady
+   * fan-out it never ends, so nothing of a push may outlive its turn.
+   */
+  async #send(lease: Lease): Promise<void> {
+    while (lease.waiting !== undefined) {
+      const push = lease.waiting;
+      const sending = { sinceMs: Date.now() };
+      lease.waiting = undefined;
+      lease.sending = sending;
+      const { renewals } = lease;
+      try {
+        lease.stub ??= this.#namespace.getByName(lease.name);
+        const isInterested = await lease.stub.deliver(push);
+        if (!isInterested && lease.renewals === renewals && this.#leases.has(lease.name)) {
+          this.#end(lease);
+          return;
+        }
+      } catch {
+        // Safe: where the log goes is told once more, and after that the gateway finds what it missed by `previous`, by
+        // its own check, or has lost its sockets with its life. A stub stays broken after an error.
+        lease.stub = undefined;
+        if (push.count > 0 && lease.waiting === undefined) {
+          lease.waiting = announcement(push);
+        }
+      }
+      if (lease.sending !== sending || !this.#leases.has(lease.name)) {
         return;
       }
-    } catch {
-      // Safe: where the log goes is told once more, and after that the gateway finds what it missed by `previous`, by
-      // its own check, or has lost its sockets with its life. A stub stays broken after an error.
-      lease.stub = undefined;
-      if (push.count > 0 && lease.waiting === undefined) {
-        lease.waiting = announcement(push);
-      }
-    }
-    if (lease.sending !== sending || !this.#leases.has(lease.name)) {
-      return;
-    }
-    lease.sending = undefined;
-    if (lease.waiting !== undefined) {
-      const { waiting } = lease;
-      lease.waiting = undefined;
-      await this.#send(lease, waiting);
+      lease.sending = undefined;
     }
   }
 

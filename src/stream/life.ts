@@ -7,6 +7,7 @@ import { FanOut } from "./fan-out.ts";
 import { Log } from "./log.ts";
 import { PublishIds } from "./publish-ids.ts";
 import { StreamRecord } from "./record.ts";
+import { keptMessages } from "./retention.ts";
 
 /** A stream in use, as read from SQLite. */
 export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
@@ -23,7 +24,7 @@ export type LifeHost = {
 export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LifeHost): Life {
   const { sql } = ctx.storage;
   const record = StreamRecord.load(sql);
-  const log = new Log(sql, record.config.maxMessages);
+  const log = new Log(sql, keptMessages(record.config));
   const courier = new ConsumerCourier({ ctx, namespace, onReturned: (returned) => host.onReturned(returned) }, record);
   const desk = new ConsumerDesk(sql, {
     log,

@@ -108,9 +108,14 @@ export class Log {
    * Appends messages with the next sequences, in as few rows as their size allows.
    *
    * @param bytes UTF-8 bytes of each body.
+   * @param at.rowBytes Text of one row, at most; a larger message has a row of its own.
    * @returns What each row holds.
    */
-  append(bodies: readonly string[], bytes: readonly number[], publishedAt: number): MessageRange[] {
+  append(
+    bodies: readonly string[],
+    bytes: readonly number[],
+    { publishedAt, rowBytes }: { publishedAt: number; rowBytes: number },
+  ): MessageRange[] {
     const rows: PendingRow[] = [];
     let row = emptyRow(this.#last + 1);
     for (const [index, body] of bodies.entries()) {
@@ -118,7 +123,7 @@ export class Log {
       const text = messageText(sequence, publishedAt, body);
       // Heads are ASCII: what the text is longer than the body, it is also in bytes.
       const size = (bytes[index] ?? 0) + text.length - body.length;
-      if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > ROW_BYTES) {
+      if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
         rows.push(row);
         row = emptyRow(sequence);
       }

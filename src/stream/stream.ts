@@ -1,6 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { DEFAULT_STREAM_CONFIG, LIMITS } from "../../rpc/index.ts";
 import type {
   AckMessagesParams,
   CheckpointResult,
@@ -17,14 +16,16 @@ import { AlarmClock } from "../alarm-clock.ts";
 import type { MessageRange, Page, PublishCall, PublishReply, Refused, Start } from "../calls.ts";
 import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
+import { streamBytesOf } from "../stream-bytes.ts";
 
 import { admit } from "./admission.ts";
+import { admissionState } from "./admission-state.ts";
 import type { ConsumerDesk } from "./consumer-desk.ts";
 import { loadLife, streamInfo } from "./life.ts";
 import type { Life } from "./life.ts";
 import { StreamRecord } from "./record.ts";
 import { orRefused, refuse, refuseRevision } from "./refuse.ts";
-import { retentionDueAt, retentionFloor } from "./retention.ts";
+import { retentionDueAt, retentionFloor, rowBytes } from "./retention.ts";
 import { hasSchema, migrate } from "./schema.ts";
 import { startOf } from "./start.ts";
 
@@ -63,12 +64,15 @@ export class Stream extends DurableObject<Env> {
    */
   publish(call: PublishCall): PublishReply {
     const nowMs = Date.now();
-    const admission = admit(call, this.#admissionState(nowMs));
+    const life = this.#current();
+    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.#sql.databaseSize };
+    const admission = admit(call, admissionState(life, storage));
     let publishedAt = nowMs;
     if (admission.bodies.length > 0) {
       const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }): MessageRange[] => {
         publishedAt = Math.max(nowMs, log.lastPublishedAt);
-        const ranges = log.append(admission.bodies, admission.bytes, publishedAt);
+        const row = { publishedAt, rowBytes: rowBytes(record.config) };
+        const ranges = log.append(admission.bodies, admission.bytes, row);
         publishIds.add(admission.ids, publishedAt);
         log.dropThrough(retentionFloor(log, record.config, nowMs));
         return ranges;
@@ -374,22 +378,6 @@ export class Stream extends DurableObject<Env> {
     return life === undefined
       ? refuse("NotFound", "no such stream", { what: "stream" })
       : orRefused(() => ask(life.desk, life));
-  }
-
-  #admissionState(nowMs: number) {
-    const life = this.#current();
-    const config = life?.record.config ?? DEFAULT_STREAM_CONFIG;
-    const windowMs = config.duplicateWindowMs;
-    const capBytes = config.maxBytes === undefined ? Number(this.env.MAX_STREAM_BYTES) : LIMITS.streamMaxBytes;
-    return {
-      config,
-      last: life?.log.last ?? 0,
-      messages: life?.log.messages ?? 0,
-      bytes: life?.log.bytes ?? 0,
-      roomBytes: capBytes - this.#sql.databaseSize,
-      findId: (id: string) => life?.publishIds.find(id, nowMs - windowMs),
-      waitMsForIds: (more: number) => life?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
-    };
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */

@@ -2,7 +2,8 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { ErrorCode } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { streamBytesOf } from "../../src/stream-bytes.ts";
 import { CallError, connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 import { evict } from "../objects.ts";
@@ -243,6 +244,100 @@ describe("retention", () => {
     expect((await client.call("getStreamInfo", { stream })).messages).toBe(2);
   });
 
+  it("keeps whatever it acknowledged with discard new, by the bytes that are stored", async () => {
+    const client = await connect();
+    const stream = "discard-new-acknowledged";
+    await client.call("configureStream", { stream, maxBytes: 1_990, discard: "new" });
+
+    const outcomes: unknown[] = [];
+    for (let data = 1; data <= 60; data += 1) {
+      outcomes.push(await client.call("publish", { stream, data }).catch((error: CallError) => error.code));
+    }
+
+    const refused = outcomes.filter((outcome) => outcome === ErrorCode.LimitReached).length;
+    const { bytes, firstSequence, messages } = await client.call("getStreamInfo", { stream });
+    expect(refused).toBeGreaterThan(0);
+    expect({ firstSequence, messages }).toEqual({ firstSequence: 1, messages: 60 - refused });
+    expect(bytes).toBeLessThanOrEqual(1_990);
+    // As many as fit, but for the separator that the first message of a row does not have.
+    expect(bytes).toBeGreaterThan(1_990 - 100);
+  });
+
+  it("refuses what one commit adds up to by the bytes that are stored", async () => {
+    const client = await connect();
+    const stream = "discard-new-commit";
+    await client.call("configureStream", { stream, maxBytes: 1_990, discard: "new" });
+
+    const answers = await client.exchange(publishes(stream, 50));
+
+    const stored = (answers as { result?: unknown }[]).filter(({ result }) => result !== undefined).length;
+    expect(stored).toBeLessThan(50);
+    expect(await kept(client, stream)).toEqual(Array.from({ length: stored }, (_, index) => index + 1));
+  });
+
+  it("drops nothing for bounds below what is stored with discard new, and refuses until there is room", async () => {
+    const client = await connect();
+    const stream = "discard-new-narrowed";
+    await publishEach(client, stream, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+
+    await client.call("configureStream", { stream, maxMessages: 3, maxBytes: 100, discard: "new" });
+    const narrowed = await kept(client, stream);
+    const refused = await client.callError("publish", { stream, data: 11 });
+    await evict(env.STREAM.getByName(stream));
+    const afterEviction = await kept(client, stream);
+    await client.call("configureStream", { stream, maxBytes: null });
+    await client.call("deleteMessages", { stream, through: 8 });
+    const stored = await client.call("publish", { stream, data: 11 });
+
+    expect(narrowed).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(refused).toMatchObject({ code: ErrorCode.LimitReached, data: { what: "maxMessages", limit: 3 } });
+    expect(afterEviction).toEqual(narrowed);
+    expect(stored.sequence).toBe(11);
+    expect(await kept(client, stream)).toEqual([9, 10, 11]);
+  });
+
+  it("brings back nothing that was dropped before discard became new", async () => {
+    const client = await connect();
+    const stream = "old-then-new";
+    // One row, which the floor cuts through.
+    await client.call("publishBatch", { stream, messages: [1, 2, 3, 4, 5].map((data) => ({ data })) });
+    await client.call("configureStream", { stream, maxMessages: 2 });
+
+    await client.call("configureStream", { stream, discard: "new" });
+    const before = await kept(client, stream);
+    await evict(env.STREAM.getByName(stream));
+
+    expect([before, await kept(client, stream)]).toEqual([
+      [4, 5],
+      [4, 5],
+    ]);
+  });
+
+  it("drops by age with discard new too", async () => {
+    const client = await connect();
+    const stream = "discard-new-age";
+    await client.call("configureStream", { stream, maxAgeMs: 60_000, maxMessages: 1, discard: "new" });
+    const { publishedAt } = await client.call("publish", { stream, data: "old" });
+
+    vi.setSystemTime(publishedAt + 61_000);
+    const stored = await client.call("publish", { stream, data: "new" });
+
+    expect(stored.sequence).toBe(2);
+    expect(await kept(client, stream)).toEqual(["new"]);
+  });
+
+  it("keeps the newest of a commit that is more than maxBytes", async () => {
+    const client = await connect();
+    const stream = "commit-over-bytes";
+    await client.call("configureStream", { stream, maxBytes: 500 });
+
+    await client.exchange(publishes(stream, 50));
+
+    const data = await kept(client, stream);
+    expect(data.at(-1)).toBe(50);
+    expect((await client.call("getStreamInfo", { stream })).bytes).toBeLessThanOrEqual(500);
+  });
+
   it("refuses a message that alone is more than maxBytes, and drops nothing for it", async () => {
     const client = await connect();
     const stream = "more-than-all";
@@ -329,6 +424,17 @@ describe("a full stream", () => {
     throw new Error("the stream was never full");
   }
 
+  it.each([
+    ["5000000", 5_000_000],
+    ["99000000000", LIMITS.streamMaxBytes],
+    ["Infinity", LIMITS.streamMaxBytes],
+    ["1 GiB", LIMITS.streamBytes],
+    ["", LIMITS.streamBytes],
+    [undefined, LIMITS.streamBytes],
+  ])("is full at what MAX_STREAM_BYTES %j says, as far as it is a number and no stream too large", (value, bytes) => {
+    expect(streamBytesOf(value === undefined ? {} : { MAX_STREAM_BYTES: value })).toBe(bytes);
+  });
+
   it("refuses what is published, and still reads, trims, checkpoints and acks", async () => {
     const client = await connect();
     const stream = "full";
@@ -369,6 +475,18 @@ describe("a full stream", () => {
     ]);
   });
 });
+
+/** A JSON-RPC batch that publishes 1, 2, 3, … */
+function publishes(stream: string, count: number): string {
+  return JSON.stringify(
+    Array.from({ length: count }, (_, id) => ({
+      jsonrpc: "2.0",
+      id,
+      method: "publish",
+      params: { stream, data: id + 1 },
+    })),
+  );
+}
 
 async function publishEach(client: TestClient, stream: string, data: unknown[]): Promise<void> {
   for (const each of data) {
