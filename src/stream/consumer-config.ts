@@ -1,5 +1,6 @@
-import { CONSUMER_DEFAULTS } from "../../rpc/index.ts";
-import type { ConsumerConfig, CreateConsumerParams } from "../../rpc/index.ts";
+import { CONSUMER_DEFAULTS, LIMITS } from "../../rpc/index.ts";
+import type { ConsumerConfig, ConsumerInfo, CreateConsumerParams } from "../../rpc/index.ts";
+import type { Start } from "../calls.ts";
 
 import { RefusedError } from "./refuse.ts";
 
@@ -33,4 +34,17 @@ export function expectSame(existing: ConsumerConfig, asked: ConsumerConfig): voi
 export function newConsumerId(): number {
   const [random = 0] = crypto.getRandomValues(new Uint32Array(1));
   return random;
+}
+
+/** What a call that places a consumer tells, with what of that is deleted. */
+export function withSkipped(info: ConsumerInfo, skipped: Start["skipped"]): ConsumerInfo {
+  return skipped === undefined ? info : { ...info, skipped };
+}
+
+/** Throws LimitReached when there are as many as there may be. */
+export function expectRoom(what: "consumers" | "consumerSubscriptions" | "consumerLeases", count: number): void {
+  const limit = LIMITS[what];
+  if (count >= limit) {
+    throw new RefusedError("LimitReached", `too many: ${what}`, { what, limit });
+  }
 }

@@ -7,12 +7,13 @@ const CALL_BYTES = 4_194_304;
 
 type Stub = ReturnType<Env["GATEWAY"]["getByName"]>;
 
-/** What came back from a gateway. */
-export type Returned = {
-  /** Holders that are no subscription of the gateway. */
-  unknown: readonly string[];
-  /** Parcels that may not have reached it. */
-  undelivered: readonly AddressedParcel[];
+/** What became of one call to a gateway. */
+export type Landing = {
+  readonly parcels: readonly AddressedParcel[];
+  /** Holders that are no subscription of the gateway, so that nothing of this was sent to them. */
+  readonly unknown: readonly string[];
+  /** Whether the call failed: it may have reached the gateway or not. */
+  readonly isUnsure: boolean;
 };
 
 /**
@@ -23,16 +24,18 @@ export class ConsumerCourier {
   readonly #ctx: DurableObjectState;
   readonly #namespace: Env["GATEWAY"];
   readonly #identity: { name: string; epoch: string };
-  readonly #onReturned: (returned: Returned) => void;
+  readonly #onLanded: (landing: Landing) => void;
   readonly #stubs = new Map<string, Stub>();
+  /** Parcels that left and did not land yet, by holder. */
+  readonly #underway = new Map<string, Set<AddressedParcel>>();
 
   constructor(
-    host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onReturned: (returned: Returned) => void },
+    host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onLanded: (landing: Landing) => void },
     identity: { name: string; epoch: string },
   ) {
     this.#ctx = host.ctx;
     this.#namespace = host.namespace;
-    this.#onReturned = host.onReturned;
+    this.#onLanded = host.onLanded;
     this.#identity = identity;
   }
 
@@ -55,6 +58,11 @@ export class ConsumerCourier {
     }
   }
 
+  /** The sequences on their way to a holder, of which nobody can tell yet whether they reach it. */
+  underway(holder: string): ReadonlySet<number> {
+    return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
+  }
+
   /** Tells a gateway that subscriptions are over; one that can not be told finds out when its client acks. */
   async end(gateway: string, holders: readonly string[]): Promise<void> {
     try {
@@ -66,19 +74,34 @@ export class ConsumerCourier {
 
   async #deliver(gateway: string, addressed: readonly AddressedParcel[]): Promise<void> {
     const { name: stream, epoch } = this.#identity;
-    let returned: Returned;
+    let landing: Landing;
+    addressed.forEach((one) => this.#left(one));
     try {
       const parcels = addressed.map(({ parcel }) => parcel);
       const unknown = await this.#stub(gateway).deliverConsumer({ stream, epoch, parcels });
-      returned = { unknown, undelivered: [] };
+      landing = { parcels: addressed, unknown, isUnsure: false };
     } catch (error) {
       logError("messages of a consumer did not reach their gateway", error, { stream });
       // A stub stays broken after an error.
       this.#stubs.delete(gateway);
-      returned = { unknown: [], undelivered: addressed };
+      landing = { parcels: addressed, unknown: [], isUnsure: true };
     }
-    if (returned.unknown.length > 0 || returned.undelivered.length > 0) {
-      this.#onReturned(returned);
+    addressed.forEach((one) => this.#arrived(one));
+    this.#onLanded(landing);
+  }
+
+  #left(addressed: AddressedParcel): void {
+    const { holder } = addressed.parcel;
+    const underway = this.#underway.get(holder) ?? new Set();
+    this.#underway.set(holder, underway.add(addressed));
+  }
+
+  #arrived(addressed: AddressedParcel): void {
+    const { holder } = addressed.parcel;
+    const underway = this.#underway.get(holder);
+    underway?.delete(addressed);
+    if (underway?.size === 0) {
+      this.#underway.delete(holder);
     }
   }
 

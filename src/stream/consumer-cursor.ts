@@ -7,12 +7,14 @@
  *     new ─────────────▶ in flight ────────────────────▶ settled
  *      │                  │     ▲                           ▲
  *      │    ack deadline, │     │ deliver,                  │
- *      │    nak, release  ▼     │ once due                  │ late ack
- *      │                 waiting ───────────────────────────┘
+ *      │    nak, release; │     │ once due                  │ late ack
+ *      │    undeliver,    ▼     │                           │
+ *      │    doubt        waiting ───────────────────────────┘
  *      ▼                        ▲
  *     lost                dead ─┘ requeue
  *
- * Dead: from in flight by the same three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
+ * Dead: from in flight by the first three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
+ * Never by `undeliver`, which takes the delivery back, nor by `doubt`, which leaves one more to come.
  * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
  *
  * Settled, dead and lost messages are not remembered: they are what lies below `nextSequence` and is not unsettled.
@@ -28,7 +30,7 @@ import type {
   NakRequest,
   TermRequest,
 } from "./cursor-types.ts";
-import { MAX_UNSETTLED_MESSAGES } from "./cursor-types.ts";
+import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./cursor-types.ts";
 import { packRuns, unpackRuns } from "./stored-cursor.ts";
 import type { StoredCursor } from "./stored-cursor.ts";
 import { UnsettledMessages } from "./unsettled-messages.ts";
@@ -83,10 +85,15 @@ export class ConsumerCursor {
     return this.#nextSequence;
   }
 
-  /** Whether new messages could be handed out to a holder with room, so that reading the log is of use. */
-  get mayTakeNew(): boolean {
+  /** How many more may be in flight, at all holders together; none while paused. */
+  get room(): number {
+    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
+  }
+
+  /** How many of them may be new messages; reading the log is of no use when it is none. */
+  get roomForNew(): number {
     const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
-    return this.#room > 0 && this.#unsettled.size < (maxInFlight === 1 ? 1 : maxUnsettled);
+    return Math.max(0, Math.min(this.room, (maxInFlight === 1 ? 1 : maxUnsettled) - this.#unsettled.size));
   }
 
   info(): CursorInfo {
@@ -112,7 +119,7 @@ export class ConsumerCursor {
 
   /** The redeliveries that `deliver` would hand out first, in its order, to a holder with room for `limit`. */
   dueSequences(nowMs: number, limit: number): number[] {
-    return this.#unsettled.due(nowMs, Math.min(limit, this.#room)).map(({ sequence }) => sequence);
+    return this.#unsettled.due(nowMs, Math.min(limit, this.room)).map(({ sequence }) => sequence);
   }
 
   /**
@@ -124,7 +131,7 @@ export class ConsumerCursor {
       throw new Error(`log page from ${page.from} leaves out ${this.#nextSequence}`);
     }
 
-    const room = Math.min(limit, maxInFlight - this.inFlightOf(holder), this.#room);
+    const room = Math.min(limit, maxInFlight - this.inFlightOf(holder), this.room);
     const deliveries: Delivery[] = [];
     const handOut = (message: Unsettled): void => {
       const delivered = handedOut(message, holder, nowMs + this.#config.ackWaitMs);
@@ -138,7 +145,7 @@ export class ConsumerCursor {
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
-        if (deliveries.length >= room || !this.mayTakeNew) {
+        if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
         handOut({ sequence, state: "waiting", dueAt: nowMs, deliveries: 0, holders: [] });
@@ -197,14 +204,40 @@ export class ConsumerCursor {
     });
   }
 
-  /** The holder is gone: what it has in flight is due at once. Returns what died of it. */
-  release(holder: string, nowMs: number): DeadLetter[] {
-    return this.#unsettled.givenTo(holder, Infinity).flatMap((message) => {
-      const given = withoutHolder(message, holder);
+  /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
+  undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
+    for (const message of this.#inFlightAt(holder, sequences)) {
+      const deliveries = message.deliveries - 1;
+      this.#unsettled.put({ ...withoutHolder(message, holder), state: "waiting", dueAt: nowMs, deliveries });
+    }
+  }
+
+  /**
+   * Nobody knows whether this holder was sent what it has in flight: it comes again after its backoff, and after
+   * UNSURE_WAIT_MS at the earliest. The delivery counts, but not as the last: perhaps no client ever had the message.
+   */
+  doubt(holder: string, sequences: readonly number[], nowMs: number): void {
+    for (const message of this.#inFlightAt(holder, sequences)) {
+      const dueAt = nowMs + Math.max(backoffAfter(message, this.#config), UNSURE_WAIT_MS);
+      const deliveries = Math.min(message.deliveries, this.#config.maxDeliver - 1);
+      this.#unsettled.put({ ...message, state: "waiting", dueAt, deliveries });
+    }
+  }
+
+  /**
+   * The holder is gone: what it has in flight is due at once. Returns what died of it.
+   *
+   * @param underway What may not have been sent to it: that stays in flight until `undeliver`, `doubt` or another
+   *   `release` tells, or its ack deadline passes.
+   */
+  release(holder: string, nowMs: number, underway: ReadonlySet<number> = new Set()): DeadLetter[] {
+    const given = this.#unsettled.givenTo(holder, Infinity).filter(({ sequence }) => !underway.has(sequence));
+    return given.flatMap((message) => {
+      const left = withoutHolder(message, holder);
       if (isInFlightAt(holder, message)) {
-        return this.#giveBack({ ...given, dueAt: nowMs }, nowMs);
+        return this.#giveBack({ ...left, dueAt: nowMs }, nowMs);
       }
-      this.#unsettled.put(given);
+      this.#unsettled.put(left);
       return [];
     });
   }
@@ -276,10 +309,6 @@ export class ConsumerCursor {
     const isAhead = redelivery !== undefined && redelivery > nowMs;
     const earliest = isAhead ? Math.min(deadline, redelivery) : deadline;
     return earliest === Infinity ? undefined : earliest;
-  }
-
-  get #room(): number {
-    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
   }
 
   #inFlightAt(holder: string, sequences: readonly number[]): Unsettled[] {

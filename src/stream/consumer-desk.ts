@@ -1,15 +1,13 @@
-import { LIMITS } from "../../rpc/index.ts";
 import type { ConsumerInfo, CreateConsumerParams, From } from "../../rpc/index.ts";
 import type { Start } from "../calls.ts";
 import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 
 import { Consumer } from "./consumer.ts";
-import { consumerConfig, expectSame, newConsumerId } from "./consumer-config.ts";
-import type { ConsumerCourier, Returned } from "./consumer-courier.ts";
+import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./consumer-config.ts";
+import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
 import { Consumers } from "./consumers.ts";
 import type { DeadLetter } from "./cursor-types.ts";
-import { MAX_UNSETTLED_MESSAGES } from "./cursor-types.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { HandOut } from "./hand-out.ts";
 import type { AddressedParcel } from "./hand-out.ts";
@@ -17,6 +15,7 @@ import { leaseHolder, leasesOf, newLease } from "./lease.ts";
 import type { DeletionWatcher, Log } from "./log.ts";
 import { messagesAt } from "./next-messages.ts";
 import { RefusedError } from "./refuse.ts";
+import { requeueDead } from "./requeue.ts";
 import { settle } from "./settle.ts";
 import { Subscriber } from "./subscriber.ts";
 
@@ -169,15 +168,19 @@ export class ConsumerDesk implements DeletionWatcher {
     return this.#run((nowMs) => this.#settleAll(settlements, nowMs));
   }
 
-  /** Gives messages to a new lease. */
-  fetch(name: string, limit: number): { lease: string; text: string } {
+  /**
+   * Gives messages to a new lease.
+   *
+   * @returns Undefined when there may be some further on in the log, and it is somebody else's turn.
+   */
+  fetch(name: string, limit: number): { lease: string; text: string } | undefined {
     const consumer = this.#find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const lease = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
       const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
-      return { lease, text };
+      return text === undefined ? undefined : { lease, text };
     });
   }
 
@@ -200,14 +203,8 @@ export class ConsumerDesk implements DeletionWatcher {
   /** Puts back dead letters, all or some of them, that still have their message; returns how many. */
   retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
     const consumer = this.#find(name);
-    return this.#run((nowMs) => {
-      const dead =
-        sequences === undefined
-          ? this.#deadLetters.read(consumer.id, 0, MAX_UNSETTLED_MESSAGES).map(({ sequence }) => sequence)
-          : this.#deadLetters.among(consumer.id, sequences);
-      const taken = consumer.cursor.requeue(this.#host.log.existing(dead), nowMs);
-      return this.#deadLetters.delete(consumer.id, taken);
-    });
+    const letters = this.#deadLetters;
+    return this.#run((nowMs) => requeueDead(consumer, sequences, { letters, log: this.#host.log, nowMs }));
   }
 
   /** Forgets dead letters, all or some of them; returns how many. */
@@ -226,11 +223,32 @@ export class ConsumerDesk implements DeletionWatcher {
     this.#runAlone(() => undefined);
   }
 
-  /** Takes back what did not reach a subscription. */
-  takeBack({ unknown, undelivered }: Returned): void {
-    const naks = undelivered.map(({ sequences, parcel: { holder } }) => ({ kind: "nak" as const, holder, sequences }));
-    const releases = unknown.map((holder) => ({ kind: "release" as const, holder }));
-    this.#runAlone((nowMs) => this.#settleAll([...naks, ...releases], nowMs));
+  /**
+   * Learns what became of parcels, and takes back what did not reach its subscription, or only perhaps. What came to
+   * one that is over by now counts as delivered.
+   */
+  landed({ parcels, unknown, isUnsure }: Landing): void {
+    const isOver = (holder: string) => unknown.includes(holder) || !this.#consumerOf.has(holder);
+    if (!isUnsure && !parcels.some(({ parcel: { holder } }) => isOver(holder))) {
+      return;
+    }
+    this.#runAlone((nowMs) => {
+      for (const {
+        consumer: name,
+        sequences,
+        parcel: { holder },
+      } of parcels) {
+        const consumer = this.#consumers.get(name);
+        if (unknown.includes(holder)) {
+          consumer?.cursor.undeliver(holder, sequences, nowMs);
+        } else if (isUnsure) {
+          consumer?.cursor.doubt(holder, sequences, nowMs);
+        }
+        if (consumer !== undefined && isOver(holder)) {
+          this.#settle(consumer, { kind: "release", holder }, nowMs);
+        }
+      }
+    });
   }
 
   /** Writes each cursor that changed; the end of every transaction of the stream. */
@@ -295,13 +313,13 @@ export class ConsumerDesk implements DeletionWatcher {
     // A copy: the order changes on the way.
     for (const consumer of Array.from(this.#consumers.values())) {
       this.#expire(consumer, nowMs);
-      if (!handOut.serve(consumer)) {
-        this.#isBehind = true;
-      } else if (!this.#isBehind) {
-        // Should a later one not get its turn, it goes before this one next time.
+      const isServed = handOut.serve(consumer);
+      if (!this.#isBehind) {
+        // Should a later one not get its turn, it goes before this one next time, and before the one that used it up.
         this.#consumers.delete(consumer.name);
         this.#consumers.set(consumer.name, consumer);
       }
+      this.#isBehind ||= !isServed;
     }
     this.#parcels.push(...handOut.parcels);
   }
@@ -332,7 +350,8 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   #settle(consumer: Consumer, settlement: Settlement, nowMs: number): void {
-    this.#deadLetters.add(consumer.id, settle(consumer.cursor, settlement, nowMs));
+    const underway = this.#host.courier.underway(settlement.holder);
+    this.#deadLetters.add(consumer.id, settle(consumer.cursor, settlement, { nowMs, underway }));
     if (settlement.kind === "ack") {
       // A late ack settles what has died meanwhile, too.
       this.#deadLetters.delete(consumer.id, settlement.sequences);
@@ -354,16 +373,5 @@ export class ConsumerDesk implements DeletionWatcher {
       throw new RefusedError("NotFound", "no such consumer", { what: "consumer" });
     }
     return consumer;
-  }
-}
-
-function withSkipped(info: ConsumerInfo, skipped: Start["skipped"]): ConsumerInfo {
-  return skipped === undefined ? info : { ...info, skipped };
-}
-
-function expectRoom(what: "consumers" | "consumerSubscriptions" | "consumerLeases", count: number): void {
-  const limit = LIMITS[what];
-  if (count >= limit) {
-    throw new RefusedError("LimitReached", `too many: ${what}`, { what, limit });
   }
 }

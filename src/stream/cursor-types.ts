@@ -4,6 +4,9 @@
  */
 export const MAX_UNSETTLED_MESSAGES = 20_000;
 
+/** The least that a message waits whose delivery failed on the way: long enough for a gateway to come up again. */
+export const UNSURE_WAIT_MS = 1_000;
+
 export type CursorConfig = {
   readonly ackWaitMs: number;
   /** At least 1. */

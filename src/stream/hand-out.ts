@@ -3,6 +3,7 @@ import type { Parcel } from "../consumer-calls.ts";
 import { MESSAGE_SEPARATOR, utf8Bytes } from "../message-text.ts";
 
 import type { Consumer } from "./consumer.ts";
+import type { ConsumerCursor } from "./consumer-cursor.ts";
 import type { Delivery } from "./cursor-types.ts";
 import type { Log } from "./log.ts";
 import { nextMessages } from "./next-messages.ts";
@@ -16,8 +17,11 @@ const MAX_BYTES = 4_194_304;
 /** A fetch takes no further page from here on: one more may be half of what an HTTP answer should hold. */
 const FETCH_BYTES = LIMITS.pageBytes / 2;
 
-/** A parcel with the gateway it goes to and what is in it. */
-export type AddressedParcel = { gateway: string; sequences: number[]; parcel: Parcel };
+/** A parcel with the gateway it goes to, the name of the consumer it is of, and what is in it. */
+export type AddressedParcel = { gateway: string; consumer: string; sequences: number[]; parcel: Parcel };
+
+/** A subscription with room, and how many messages it is to get. */
+type Share = { readonly taker: Subscriber; readonly count: number };
 
 /** Hands out what consumers may deliver at one moment. */
 export class HandOut {
@@ -33,14 +37,17 @@ export class HandOut {
   }
 
   /**
-   * Gives a consumer's messages to its subscriptions with room, in equal shares, whoever has least in flight first.
+   * Gives a consumer's messages to its subscriptions with room: each message goes to whoever has least in flight. So
+   * one that settles nothing keeps at most its equal share of the consumer's `maxInFlight`, unless the others had no
+   * room for theirs, and whatever a quick one settles comes back to the quick one; a lone one may have it all.
    *
    * @returns False when there may be more to hand out, and it is somebody else's turn.
    */
   serve(consumer: Consumer): boolean {
     for (;;) {
       const takers = takersOf(consumer);
-      const limit = takers.reduce((sum, taker) => sum + taker.room(consumer.cursor), 0);
+      const rooms = takers.reduce((sum, taker) => sum + taker.room(consumer.cursor), 0);
+      const limit = Math.min(rooms, consumer.cursor.room);
       const offer = limit === 0 ? undefined : this.#next(consumer, limit);
       if (offer === undefined) {
         return true;
@@ -52,11 +59,18 @@ export class HandOut {
     }
   }
 
-  /** Gives at most `limit` messages to a lease and returns their text. */
-  fetch(consumer: Consumer, holder: string, limit: number): string {
+  /**
+   * Gives at most `limit` messages to a lease.
+   *
+   * @returns Their text; undefined when none was found yet, and it is somebody else's turn.
+   */
+  fetch(consumer: Consumer, holder: string, limit: number): string | undefined {
     const texts: string[] = [];
     while (texts.length < limit && this.#bytes < FETCH_BYTES) {
       const offer = this.#next(consumer, limit - texts.length);
+      if (offer === "later" && texts.length === 0) {
+        return undefined;
+      }
       if (offer === undefined || offer === "later") {
         break;
       }
@@ -77,26 +91,23 @@ export class HandOut {
 
   #share(consumer: Consumer, offer: Offer, takers: readonly Subscriber[]): void {
     const { page, texts } = offer;
-    let left = texts.size;
-    for (const [index, taker] of takers.entries()) {
+    const { cursor } = consumer;
+    const count = Math.min(texts.size, page === undefined ? cursor.room : cursor.roomForNew);
+    for (const { taker, count: limit } of sharesOf(count, takers, cursor)) {
       const { holder, gateway, maxInFlight } = taker;
-      const limit = Math.ceil(left / (takers.length - index));
       const deliveries = consumer.deliver({ holder, maxInFlight, limit, page, nowMs: this.#nowMs });
       const last = deliveries.at(-1);
       if (last !== undefined) {
         const parcelTexts = this.#texts(deliveries, offer, taker);
         this.parcels.push({
           gateway,
+          consumer: consumer.name,
           sequences: deliveries.map(({ sequence }) => sequence),
           parcel: { holder, last: last.sequence, text: parcelTexts.join(MESSAGE_SEPARATOR) },
         });
         // To the end of the row.
         consumer.subscribers.delete(holder);
         consumer.subscribers.set(holder, taker);
-      }
-      left -= deliveries.length;
-      if (left === 0) {
-        return;
       }
     }
   }
@@ -116,8 +127,42 @@ export class HandOut {
   }
 }
 
+/** Whoever has room, in the order of whose turn it is. */
 function takersOf({ subscribers, cursor }: Consumer): Subscriber[] {
-  return [...subscribers.values()]
-    .filter((subscriber) => subscriber.room(cursor) > 0)
-    .toSorted((a, b) => cursor.inFlightOf(a.holder) - cursor.inFlightOf(b.holder));
+  return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
+}
+
+/**
+ * Shares out `count` messages as if one by one, each to whoever has least in flight then: everybody is filled up to
+ * the same level, as far as there is room, and what is left over goes one each by turn.
+ *
+ * In whole shares, so that neighbours stay together: the cursor is stored by runs of them. Whoever gets nothing is
+ * left out, but one is there even so: a page in which nothing matches has to be passed over.
+ */
+function sharesOf(count: number, takers: readonly Subscriber[], cursor: ConsumerCursor): Share[] {
+  const vessels = takers.map((taker) => ({ taker, held: cursor.inFlightOf(taker.holder), room: taker.room(cursor) }));
+  const filledTo = (level: number) => vessels.map(({ held, room }) => Math.min(room, Math.max(0, level - held)));
+  let [level, tooHigh] = [0, LIMITS.maxInFlight + 1];
+  while (tooHigh - level > 1) {
+    const middle = Math.floor((level + tooHigh) / 2);
+    if (sumOf(filledTo(middle)) <= count) {
+      level = middle;
+    } else {
+      tooHigh = middle;
+    }
+  }
+
+  const [counts, above] = [filledTo(level), filledTo(level + 1)];
+  let left = count - sumOf(counts);
+  const shares = vessels.map(({ taker }, index) => {
+    const extra = left > 0 && (above[index] ?? 0) > (counts[index] ?? 0) ? 1 : 0;
+    left -= extra;
+    return { taker, count: (counts[index] ?? 0) + extra };
+  });
+  const served = shares.filter((share) => share.count > 0);
+  return served.length > 0 ? served : shares.slice(0, 1);
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0);
 }

@@ -1,7 +1,7 @@
 import type { StreamInfo } from "../../rpc/index.ts";
 
 import { ConsumerCourier } from "./consumer-courier.ts";
-import type { Returned } from "./consumer-courier.ts";
+import type { Landing } from "./consumer-courier.ts";
 import { ConsumerDesk } from "./consumer-desk.ts";
 import { FanOut } from "./fan-out.ts";
 import { Log } from "./log.ts";
@@ -17,7 +17,7 @@ export type LifeHost = {
   /** Runs a change of the stream of that name in one transaction. */
   change<T>(stream: string, act: () => T): T;
   wakeBy(atMs: number, nowMs: number): void;
-  onReturned(returned: Returned): void;
+  onLanded(landing: Landing): void;
 };
 
 /** Reads a stream that is in use. */
@@ -25,7 +25,7 @@ export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], hos
   const { sql } = ctx.storage;
   const record = StreamRecord.load(sql);
   const log = new Log(sql, keptMessages(record.config));
-  const courier = new ConsumerCourier({ ctx, namespace, onReturned: (returned) => host.onReturned(returned) }, record);
+  const courier = new ConsumerCourier({ ctx, namespace, onLanded: (landing) => host.onLanded(landing) }, record);
   const desk = new ConsumerDesk(sql, {
     log,
     courier,

@@ -29,7 +29,7 @@ export function nextMessages(consumer: Consumer, log: Log, at: { limit: number; 
     return { page: undefined, texts: new Map(messages.map(({ sequence, text }) => [sequence, text])) };
   }
   const from = cursor.nextSequence;
-  if (!cursor.mayTakeNew || from > log.last) {
+  if (cursor.roomForNew === 0 || from > log.last) {
     return undefined;
   }
   const range = log.read(from, consumer.isFiltered ? LIMITS.pageMessages : limit, OFFER_BYTES);

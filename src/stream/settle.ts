@@ -3,8 +3,11 @@ import type { Settlement } from "../consumer-calls.ts";
 import type { ConsumerCursor } from "./consumer-cursor.ts";
 import type { DeadLetter } from "./cursor-types.ts";
 
+/** When a settlement came, and what was on its way to its holder then. */
+export type SettledAt = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
+
 /** Tells a cursor what a holder says of its messages. Returns what died of it. */
-export function settle(cursor: ConsumerCursor, settlement: Settlement, nowMs: number): DeadLetter[] {
+export function settle(cursor: ConsumerCursor, settlement: Settlement, { nowMs, underway }: SettledAt): DeadLetter[] {
   const { holder } = settlement;
   switch (settlement.kind) {
     case "ack":
@@ -21,7 +24,7 @@ export function settle(cursor: ConsumerCursor, settlement: Settlement, nowMs: nu
       cursor.working(holder, settlement.sequences, nowMs);
       return [];
     case "release":
-      return cursor.release(holder, nowMs);
+      return cursor.release(holder, nowMs, underway);
     default:
       return settlement satisfies never;
   }

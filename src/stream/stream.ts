@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 
+import { LIMITS } from "../../rpc/index.ts";
 import type {
   AckMessagesParams,
   CheckpointResult,
@@ -30,6 +31,9 @@ import { hasSchema, migrate } from "./schema.ts";
 import { startOf } from "./start.ts";
 
 const ALARM_RETRY_MS = 30_000;
+
+/** How long a fetch looks for messages: it must not hand out any that its caller no longer waits for. */
+const FETCH_MS = LIMITS.requestDeadlineMs / 2;
 
 /**
  * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be serialised: it
@@ -135,11 +139,12 @@ export class Stream extends DurableObject<Env> {
    * @returns Undefined when that life of the stream is over.
    */
   position(gateway: string, epoch: string): number | undefined {
-    if (this.#life?.record.epoch !== epoch) {
+    const life = this.#awake();
+    if (life?.record.epoch !== epoch) {
       return undefined;
     }
-    this.#life.fanOut.follow(gateway, Date.now());
-    return this.#life.log.last;
+    life.fanOut.follow(gateway, Date.now());
+    return life.log.last;
   }
 
   /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
@@ -189,7 +194,7 @@ export class Stream extends DurableObject<Env> {
 
   /** The state document as JSON text, and how often it was put. */
   getState(): { state: string; revision: number } {
-    const record = this.#life?.record;
+    const record = this.#awake()?.record;
     return record === undefined ? { state: "null", revision: 0 } : { state: record.state(), revision: record.revision };
   }
 
@@ -200,7 +205,7 @@ export class Stream extends DurableObject<Env> {
    * @returns The new revision. Conflict (`revision`) when `expectedRevision` is not the present one.
    */
   putState(stream: string, state: string, expectedRevision: number | undefined): number | Refused {
-    const conflict = refuseRevision(this.#life?.record.revision, expectedRevision);
+    const conflict = refuseRevision(this.#awake()?.record.revision, expectedRevision);
     return conflict ?? this.#change(stream, Date.now(), ({ record }) => record.putState(state));
   }
 
@@ -213,11 +218,12 @@ export class Stream extends DurableObject<Env> {
     stream: string,
     checkpoint: { state: string; through: number; expectedRevision: number | undefined },
   ): CheckpointResult | Refused {
-    const conflict = refuseRevision(this.#life?.record.revision, checkpoint.expectedRevision);
+    const life = this.#awake();
+    const conflict = refuseRevision(life?.record.revision, checkpoint.expectedRevision);
     if (conflict !== undefined) {
       return conflict;
     }
-    const lastSequence = this.#life?.log.last ?? 0;
+    const lastSequence = life?.log.last ?? 0;
     if (checkpoint.through > lastSequence) {
       return refuse("Conflict", "a checkpoint can not cover messages that do not exist", { lastSequence });
     }
@@ -278,9 +284,23 @@ export class Stream extends DurableObject<Env> {
     return life?.record.epoch === epoch ? life.desk.settle(settlements) : undefined;
   }
 
-  /** Takes messages of a consumer, joined text, for a new lease. */
-  fetchMessages(consumer: string, limit: number): { lease: string; text: string } | Refused {
-    return this.#atDesk((desk) => desk.fetch(consumer, limit));
+  /**
+   * Takes messages of a consumer, joined text, for a new lease; none only when there are none to be had.
+   *
+   * @returns Unavailable when a stretch of the log that does not match is too long to cross at once; the next call
+   *   goes on from there.
+   */
+  async fetchMessages(consumer: string, limit: number): Promise<{ lease: string; text: string } | Refused> {
+    const untilMs = Date.now() + FETCH_MS;
+    do {
+      const fetched = this.#atDesk((desk) => desk.fetch(consumer, limit));
+      if (fetched !== undefined) {
+        return fetched;
+      }
+      // Others get their turn.
+      await scheduler.wait(0);
+    } while (Date.now() < untilMs);
+    return refuse("Unavailable", "no message was found yet; try again", {});
   }
 
   /** Settles or gives back messages of a lease. Safe to repeat. */
@@ -322,15 +342,20 @@ export class Stream extends DurableObject<Env> {
     }
   }
 
-  /** The stream as it stands, without what its age limit no longer keeps; undefined when it was never used. */
+  /** The stream as it stands, for every call: the alarm for its consumers may have been lost. */
+  #awake(): Life | undefined {
+    this.#life?.desk.arm(Date.now());
+    return this.#life;
+  }
+
+  /** The same, without what its age limit no longer keeps; undefined when it was never used. */
   #current(): Life | undefined {
-    const life = this.#life;
+    const life = this.#awake();
     if (life === undefined) {
       return undefined;
     }
     const nowMs = Date.now();
-    const { log, record, desk } = life;
-    desk.arm(nowMs);
+    const { log, record } = life;
     if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
@@ -368,7 +393,7 @@ export class Stream extends DurableObject<Env> {
     return loadLife(this.ctx, this.env.GATEWAY, {
       change: (stream, act) => this.#change(stream, Date.now(), act),
       wakeBy: (atMs, nowMs) => this.#alarm.ensureBy(atMs, nowMs),
-      onReturned: (returned) => this.#life?.desk.takeBack(returned),
+      onLanded: (landing) => this.#life?.desk.landed(landing),
     });
   }
 

@@ -6,7 +6,7 @@ export type Unsettled = {
   readonly state: "inFlight" | "waiting";
   /** Ms since epoch: the ack deadline in flight, the redelivery time while waiting. */
   readonly dueAt: number;
-  /** 0 only for a dead letter that was put back and not handed out yet. */
+  /** 0 only while it waits: a dead letter that was put back, or what no delivery counts of. */
   readonly deliveries: number;
   /** Whom it was given to and who did not give it back, oldest first; in flight, the last one has it. */
   readonly holders: readonly string[];

@@ -32,6 +32,33 @@ async function ackAll(client: TestClient, subscription: number, count: number): 
   }
 }
 
+/** Holds the first push to any gateway, or its answer, until the returned function is called. */
+async function holdFirst(what: "push" | "answer"): Promise<() => void> {
+  const hold = { isFirst: true, isReleased: false };
+  await faultGateway("deliverConsumer", async (original, push) => {
+    if (!hold.isFirst) {
+      return original(push);
+    }
+    hold.isFirst = false;
+    const answer = what === "answer" ? original(push) : undefined;
+    // A promise of the test's can not be awaited in the object: it looks every few milliseconds.
+    while (!hold.isReleased) {
+      await scheduler.wait(2);
+    }
+    return answer ?? original(push);
+  });
+  return () => {
+    hold.isReleased = true;
+  };
+}
+
+/** Waits until no subscription shares consumer `c` any more. */
+async function untilAlone(client: TestClient, stream: string): Promise<void> {
+  await expect
+    .poll(async () => client.call("getConsumer", { stream, consumer: "c" }), { timeout: 5_000 })
+    .toMatchObject({ subscriptions: 0 });
+}
+
 it("splits messages evenly between subscriptions on different gateways", async () => {
   const clients = await connectToEachGateway();
   const [first] = clients;
@@ -111,6 +138,87 @@ it("is not held up by a subscription that acks nothing", async () => {
   await ackAll(quick, subscription, 495);
 
   expect(slow.sequences()).toHaveLength(5);
+});
+
+it("splits what may be in flight evenly, however few they are for how many messages", async () => {
+  const clients = [await connect(), await connect(), await connect(), await connect()];
+  const [publisher] = clients;
+  if (publisher === undefined) {
+    throw new Error("no client");
+  }
+  await streamWithConsumer(publisher, "few", 0, { maxInFlight: 4, ackWaitMs: 60_000 });
+  for (const client of clients) {
+    await client.call("subscribe", { stream: "few", consumer: "c" });
+  }
+
+  await publishMany(publisher, "few", 100);
+  const counts = () => clients.map((client) => client.sequences().length);
+  await expect.poll(() => counts().reduce((sum, count) => sum + count)).toBe(4);
+
+  expect(counts()).toEqual([1, 1, 1, 1]);
+});
+
+it.each([500, 3])("leaves a silent subscription at most its share, with messages in batches of %i", async (batch) => {
+  const [silent, quick] = [await connect(), await connect()];
+  const stream = `silent-${batch}`;
+  await streamWithConsumer(silent, stream, 0, { maxInFlight: 20, ackWaitMs: 60_000 });
+  await silent.call("subscribe", { stream, consumer: "c" });
+  const { subscription } = await quick.call("subscribe", { stream, consumer: "c" });
+  const total = batch === 500 ? 500 : 150;
+
+  const acked = ackAll(quick, subscription, total - 10);
+  for (let published = 0; published < total; published += batch) {
+    await publishMany(silent, stream, batch);
+  }
+  await acked;
+
+  expect(silent.sequences().length).toBeLessThanOrEqual(10);
+});
+
+it("gives a lone subscription everything, and those who stay the part of one that leaves", async () => {
+  const [leaver, stayer] = [await connect(), await connect()];
+  const stream = "parts";
+  await streamWithConsumer(leaver, stream, 100, { maxInFlight: 20, ackWaitMs: 60_000 });
+  const { subscription } = await leaver.call("subscribe", { stream, consumer: "c" });
+  await leaver.untilMessages(20);
+
+  await stayer.call("subscribe", { stream, consumer: "c" });
+  await leaver.call("ack", { subscription, sequences: range(1, 15) });
+  // One still holds 5 and the other none: 15 more make it 10 each.
+  await leaver.untilMessages(25);
+  await stayer.untilMessages(10);
+  const shared = [leaver.sequences().length, stayer.sequences().length];
+  leaver.close();
+  await stayer.untilMessages(20);
+
+  expect(shared).toEqual([25, 10]);
+  expect(stayer.sequences()).toHaveLength(20);
+});
+
+it("keeps strict order among several subscriptions with maxInFlight 1", async () => {
+  const clients = [await connect(), await connect(), await connect()];
+  const [publisher] = clients;
+  if (publisher === undefined) {
+    throw new Error("no client");
+  }
+  const order: number[] = [];
+  await streamWithConsumer(publisher, "one-by-one", 0, { maxInFlight: 1, ackWaitMs: 60_000 });
+  const subscriptions = new Map<TestClient, number>();
+  for (const client of clients) {
+    subscriptions.set(client, (await client.call("subscribe", { stream: "one-by-one", consumer: "c" })).subscription);
+  }
+
+  await publishMany(publisher, "one-by-one", 12);
+  while (order.length < 12) {
+    await expect.poll(() => clients.reduce((sum, client) => sum + client.sequences().length, 0)).toBe(order.length + 1);
+    const client = clients.find((one) => !order.includes(one.sequences().at(-1) ?? order[0] ?? 0)) ?? publisher;
+    const sequence = client.sequences().at(-1) ?? 0;
+    order.push(sequence);
+    await client.call("ack", { subscription: subscriptions.get(client) ?? 0, sequences: [sequence] });
+  }
+
+  expect(order).toEqual(range(1, 12));
+  expect(clients.map((client) => client.sequences().length)).toEqual([4, 4, 4]);
 });
 
 it("gives back what a closed socket held, at once, and counts it as delivered", async () => {
@@ -332,19 +440,53 @@ it("sends nothing before the answer that tells the subscription's number", async
   expect(client.frames.slice(before).map((frame) => JSON.parse(frame).method)).toEqual([undefined, "messages"]);
 });
 
-it("crosses a long stretch of the log that does not match", { timeout: 60_000 }, async () => {
-  const client = await connect();
-  const stream = "long";
+/** Publishes more messages than one turn looks through, and then one with another subject. */
+async function publishLong(client: TestClient, stream: string): Promise<void> {
   const messages = Array.from({ length: 500 }, () => ({ data: 0, subject: "common" }));
   for (let count = 0; count < 70; count += 1) {
     await client.call("publishBatch", { stream, messages });
   }
   await client.call("publish", { stream, data: 1, subject: "rare" });
+}
+
+it("crosses a long stretch of the log that does not match", { timeout: 60_000 }, async () => {
+  const client = await connect();
+  const stream = "long";
+  await publishLong(client, stream);
   await client.call("createConsumer", { stream, consumer: "c", filter: "rare" });
+  await client.call("createConsumer", { stream, consumer: "fetched", filter: "rare" });
 
   await client.call("subscribe", { stream, consumer: "c" });
+  const { messages } = await client.call("fetchMessages", { stream, consumer: "fetched" });
 
   expect(await client.untilMessages(1)).toEqual([35_001]);
+  expect(messages.map(({ sequence }) => sequence)).toEqual([35_001]);
+});
+
+it("serves the other consumers before one that has used up a turn", { timeout: 60_000 }, async () => {
+  const client = await connect();
+  const stream = "turn-used-up";
+  await publishLong(client, stream);
+  const consumers = [
+    { stream, consumer: "long", filter: "rare" },
+    { stream, consumer: "short", maxInFlight: 1 },
+  ];
+  const subscriptions: number[] = [];
+  for (const consumer of consumers) {
+    await client.call("createConsumer", consumer);
+    await client.call("pauseConsumer", { stream, consumer: consumer.consumer, paused: true });
+    const { subscription } = await client.call("subscribe", { stream, consumer: consumer.consumer });
+    subscriptions.push(subscription);
+  }
+
+  // In one event, so that the alarm has no turn between.
+  await runInDurableObject(env.STREAM.getByName(stream), (instance) => {
+    instance.pauseConsumer("long", false);
+    instance.pauseConsumer("short", false);
+  });
+  await client.untilMessages(2);
+
+  expect(client.of("messages").map(({ subscription }) => subscription)).toEqual(subscriptions.toReversed());
 });
 
 it("takes back what did not reach its gateway, and delivers it again after the backoff", async () => {
@@ -368,6 +510,66 @@ it("takes back what did not reach its gateway, and delivers it again after the b
     [1, 2],
     [2, 2],
   ]);
+});
+
+it("never buries what perhaps reached nobody, however often its gateway fails", async () => {
+  const client = await connect();
+  const stream = "unreachable";
+  await streamWithConsumer(client, stream, 0, { ackWaitMs: 60_000, backoffMs: [], maxDeliver: 2 });
+  await client.call("subscribe", { stream, consumer: "c" });
+  let failures = 0;
+  await faultGateway("deliverConsumer", (original, push) => {
+    if (failures < 3) {
+      failures += 1;
+      throw new Error("a fault injected by a test");
+    }
+    return original(push);
+  });
+
+  await publishMany(client, stream, 20);
+  await expect.poll(() => failures, { timeout: 10_000 }).toBe(3);
+  await expect.poll(() => client.sequences().length, { timeout: 5_000 }).toBe(20);
+
+  expect(deliveries(client)).toEqual(range(1, 20).map((sequence) => [sequence, 2]));
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, inFlight: 20 });
+});
+
+it("does not count what was on its way to a socket that closed meanwhile", async () => {
+  const [leaver, stayer] = [await connect(), await connect()];
+  const stream = "crosses-close";
+  await streamWithConsumer(stayer, stream, 0, { ackWaitMs: 60_000, maxDeliver: 1 });
+  await leaver.call("subscribe", { stream, consumer: "c" });
+  const letGo = await holdFirst("push");
+
+  await publishMany(stayer, stream, 10);
+  leaver.close();
+  await untilAlone(stayer, stream);
+  letGo();
+  await expect
+    .poll(async () => stayer.call("getConsumer", { stream, consumer: "c" }))
+    .toMatchObject({ inFlight: 0, pending: 10, deadLetters: 0, redelivered: 0 });
+  await stayer.call("subscribe", { stream, consumer: "c" });
+  await stayer.untilMessages(10);
+
+  expect(deliveries(stayer)).toEqual(range(1, 10).map((sequence) => [sequence, 1]));
+});
+
+it("counts what a socket was sent before it closed, however late that is known", async () => {
+  const [leaver, stayer] = [await connect(), await connect()];
+  const stream = "sent-before-close";
+  await streamWithConsumer(stayer, stream, 0, { ackWaitMs: 60_000, maxDeliver: 2 });
+  await leaver.call("subscribe", { stream, consumer: "c" });
+  const letGo = await holdFirst("answer");
+
+  await publishMany(stayer, stream, 10);
+  await leaver.untilMessages(10);
+  leaver.close();
+  await untilAlone(stayer, stream);
+  letGo();
+  await stayer.call("subscribe", { stream, consumer: "c" });
+  await stayer.untilMessages(10);
+
+  expect(deliveries(stayer)).toEqual(range(1, 10).map((sequence) => [sequence, 2]));
 });
 
 it("repeats a settlement whose call was lost with its stream, before and after it was stored", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { ConsumerCursor } from "../../src/stream/consumer-cursor.ts";
+import { UNSURE_WAIT_MS } from "../../src/stream/cursor-types.ts";
 import type { CursorConfig, LogPage } from "../../src/stream/cursor-types.ts";
 
 const START_MS = 1_000_000;
@@ -82,7 +83,7 @@ describe("handing out", () => {
     cursor.nak({ holder: "a", sequences: [1, 2], nowMs: START_MS });
 
     expect(offer(cursor, { through: 9 })).toEqual([3]);
-    expect(cursor.mayTakeNew).toBe(false);
+    expect(cursor.roomForNew).toBe(0);
   });
 
   test("hands out nothing while paused, and lets acks and deadlines count", () => {
@@ -275,6 +276,56 @@ describe("redelivery", () => {
     expect(first).toEqual([]);
     expect(again).toEqual([1]);
     expect(second).toEqual([{ sequence: 1, deliveries: 2, reason: "maxDeliver", deadAt: START_MS + 2 }]);
+  });
+
+  test("does not count a delivery that was never sent, and makes it due at once", () => {
+    const cursor = cursorWith({ maxDeliver: 1 });
+    offer(cursor, { holder: "a", through: 2 });
+
+    cursor.undeliver("a", [1], START_MS + 1);
+    const dead = cursor.release("a", START_MS + 1);
+    const again = cursor.deliver({ holder: "b", maxInFlight: 9, limit: 9, nowMs: START_MS + 1 });
+
+    expect(dead.map(({ sequence }) => sequence)).toEqual([2]);
+    expect(again).toEqual([{ sequence: 1, deliveryCount: 1 }]);
+    expect(cursor.info().redelivered).toBe(0);
+  });
+
+  test.each([
+    ["UNSURE_WAIT_MS", [], UNSURE_WAIT_MS],
+    ["its backoff", [5_000], 5_000],
+  ])("brings again after %s what was perhaps never sent, and never buries it for that", (_name, backoffMs, waitMs) => {
+    const cursor = cursorWith({ maxDeliver: 2, backoffMs });
+    offer(cursor, { through: 1 });
+    let nowMs = START_MS;
+    const counts: (number | undefined)[] = [];
+
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      cursor.doubt("a", [1], nowMs);
+      expect(cursor.dueSequences(nowMs + waitMs - 1, 1)).toEqual([]);
+      nowMs += waitMs;
+      counts.push(cursor.deliver({ holder: "a", maxInFlight: 9, limit: 9, nowMs })[0]?.deliveryCount);
+    }
+    const dead = cursor.nak({ holder: "a", sequences: [1], nowMs });
+
+    expect(counts).toEqual([2, 2, 2, 2]);
+    expect(dead).toMatchObject([{ sequence: 1, deliveries: 2, reason: "maxDeliver" }]);
+  });
+
+  test("keeps what is on its way to a closed holder until it is known what became of it", () => {
+    const cursor = cursorWith({ maxDeliver: 1 });
+    offer(cursor, { holder: "a", through: 3 });
+
+    const dead = cursor.release("a", START_MS, new Set([2, 3]));
+    const held = cursor.inFlightOf("a");
+    cursor.undeliver("a", [2], START_MS + 1);
+    const later = cursor.release("a", START_MS + 1);
+
+    expect(dead.map(({ sequence }) => sequence)).toEqual([1]);
+    expect(held).toBe(2);
+    expect(later.map(({ sequence }) => sequence)).toEqual([3]);
+    expect(cursor.dueSequences(START_MS + 1, 9)).toEqual([2]);
+    expect(cursor.holders).toEqual([]);
   });
 
   test("asks for no alarm for a redelivery that is due and only lacks room", () => {

@@ -65,6 +65,17 @@ const COMMANDS = {
     world.bury(world.cursor.release(holder, world.nowMs));
     world.model.release(holder, world.nowMs);
   },
+  releaseWithSomeUnderway: (world, { holder, picks }) => {
+    const underway = world.pick(world.model.inFlightOf(holder), picks);
+    world.bury(world.cursor.release(holder, world.nowMs, new Set(underway)));
+    world.model.release(holder, world.nowMs, underway);
+  },
+  undeliver: (world, { holder, picks }) => {
+    world.undeliver(holder, world.pick(world.model.inFlightOf(holder), picks));
+  },
+  undeliverAnything: (world, { holder, picks }) => world.undeliver(holder, world.pick(world.model.messages, picks)),
+  doubt: (world, { holder, picks }) => world.doubt(holder, world.pick(world.model.inFlightOf(holder), picks)),
+  doubtAnything: (world, { holder, picks }) => world.doubt(holder, world.pick(world.model.messages, picks)),
   restart: (world) => world.restart(),
   trim: (world, { amount }) => world.trim(Math.min(amount, world.model.lastSequence)),
   deleteSingle: (world, { picks }) => {
@@ -103,6 +114,8 @@ const WEIGHTS: Partial<Record<CommandName, number>> = {
   working: 2,
   passTimeAndExpire: 6,
   release: 2,
+  undeliver: 2,
+  doubt: 2,
   restart: 2,
 };
 

@@ -1,4 +1,4 @@
-import { MAX_UNSETTLED_MESSAGES } from "../../src/stream/cursor-types.ts";
+import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "../../src/stream/cursor-types.ts";
 import type {
   CursorConfig,
   DeadLetter,
@@ -95,11 +95,15 @@ export class ConsumerModel {
     return waiting.toSorted((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
   }
 
-  mayTakeNew(): boolean {
+  room(): number {
+    return this.paused ? 0 : this.#config.maxInFlight - this.in("inFlight").length;
+  }
+
+  roomForNew(): number {
     const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
-    const strictlyHeldBack = maxInFlight === 1 && this.unsettled.length > 0;
-    const hasRoom = this.in("inFlight").length < maxInFlight && this.unsettled.length < maxUnsettled;
-    return !this.paused && !strictlyHeldBack && hasRoom;
+    const isStrictlyHeldBack = maxInFlight === 1 && this.unsettled.length > 0;
+    const unsettledRoom = Math.max(0, maxUnsettled - this.unsettled.length);
+    return isStrictlyHeldBack ? 0 : Math.min(this.room(), unsettledRoom);
   }
 
   deliver(holder: string, options: { maxInFlight: number; limit: number; through: number; nowMs: number }): Delivery[] {
@@ -112,7 +116,7 @@ export class ConsumerModel {
         this.inFlightOf(holder).length < maxInFlight &&
         this.in("inFlight").length < this.#config.maxInFlight;
       const due = this.due(nowMs)[0];
-      const message = due ?? (this.mayTakeNew() ? nextNew() : undefined);
+      const message = due ?? (this.roomForNew() > 0 ? nextNew() : undefined);
       if (this.paused || !hasRoom || message === undefined) {
         break;
       }
@@ -176,11 +180,33 @@ export class ConsumerModel {
     }
   }
 
-  release(holder: string, nowMs: number): void {
+  undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.inFlightOf(holder)) {
+      if (sequences.includes(message.sequence)) {
+        message.holders.pop();
+        message.state = "waiting";
+        message.dueAt = nowMs;
+        message.deliveries--;
+      }
+    }
+  }
+
+  doubt(holder: string, sequences: readonly number[], nowMs: number): void {
+    for (const message of this.inFlightOf(holder)) {
+      if (sequences.includes(message.sequence)) {
+        message.state = "waiting";
+        message.dueAt = Math.max(nowMs + this.#backoff(message), nowMs + UNSURE_WAIT_MS);
+        message.deliveries -= message.deliveries === this.#config.maxDeliver ? 1 : 0;
+      }
+    }
+  }
+
+  release(holder: string, nowMs: number, underway: readonly number[] = []): void {
+    const released = this.messages.filter(({ sequence }) => !underway.includes(sequence));
+    for (const message of this.inFlightOf(holder).filter((one) => released.includes(one))) {
       this.#retry(message, nowMs, nowMs);
     }
-    for (const message of this.messages) {
+    for (const message of released) {
       message.holders = message.holders.filter((name) => name !== holder);
     }
   }

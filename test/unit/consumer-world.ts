@@ -1,4 +1,5 @@
 import { ConsumerCursor } from "../../src/stream/consumer-cursor.ts";
+import { UNSURE_WAIT_MS } from "../../src/stream/cursor-types.ts";
 import type { CursorConfig, DeadLetter, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
 import { unpackRuns } from "../../src/stream/stored-cursor.ts";
 import type { StoredCursor } from "../../src/stream/stored-cursor.ts";
@@ -89,6 +90,27 @@ export class ConsumerWorld {
     }
   }
 
+  /** What was never sent: the next delivery has the same number. */
+  undeliver(holder: string, sequences: readonly number[]): void {
+    const taken = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
+    taken.forEach(({ sequence }) => this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1));
+    this.cursor.undeliver(holder, sequences, this.nowMs);
+    this.model.undeliver(holder, sequences, this.nowMs);
+  }
+
+  /** What was perhaps never sent: nothing dies of it, and the last delivery is still to come. */
+  doubt(holder: string, sequences: readonly number[]): void {
+    const doubted = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
+    for (const { sequence } of doubted) {
+      const counted = Math.min(this.#delivered.get(sequence) ?? 0, this.config.maxDeliver - 1);
+      this.#delivered.set(sequence, counted);
+    }
+    this.cursor.doubt(holder, sequences, this.nowMs);
+    this.model.doubt(holder, sequences, this.nowMs);
+    const isWaiting = doubted.every(({ state, dueAt }) => state === "waiting" && dueAt >= this.nowMs + UNSURE_WAIT_MS);
+    assert(isWaiting, "what was perhaps never sent does not wait to come again");
+  }
+
   retryDeadLetters(sequences: readonly number[]): void {
     const existing = sequences.filter((sequence) => this.model.messages[sequence - 1]?.exists);
     const taken = this.cursor.requeue(existing, this.nowMs);
@@ -139,8 +161,7 @@ export class ConsumerWorld {
     const inFlight = model.in("inFlight").length;
     const waiting = model.in("waiting").length;
     const redelivered = model.unsettled.filter(({ deliveries }) => deliveries > 1).length;
-    const room = paused ? 0 : config.maxInFlight - inFlight;
-    const due = model.due(nowMs).slice(0, room);
+    const due = model.due(nowMs).slice(0, model.room());
 
     assertSame(cursor.info(), { ackFloor, inFlight, waiting, redelivered, paused, lost }, "info");
     assertSame(unpackRuns(stored), model.unsettled.map(asUnsettled), "unsettled");
@@ -152,7 +173,8 @@ export class ConsumerWorld {
       due.map(({ sequence }) => sequence),
       "dueSequences",
     );
-    assertSame(cursor.mayTakeNew, model.mayTakeNew(), "mayTakeNew");
+    assertSame(cursor.room, model.room(), "room");
+    assertSame(cursor.roomForNew, model.roomForNew(), "roomForNew");
     const deadLetters = [...this.#deadLetters.values()].toSorted((a, b) => a.sequence - b.sequence);
     assertSame(deadLetters, model.deadLetters, "dead letters");
     assert(inFlight <= config.maxInFlight, "more than maxInFlight in flight");
