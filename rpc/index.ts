@@ -1,6 +1,7 @@
 export * from "./binding.ts";
 export * from "./consumer.ts";
 export * from "./errors.ts";
+export * from "./instead.ts";
 export * from "./limits.ts";
 export * from "./message.ts";
 export * from "./methods.ts";

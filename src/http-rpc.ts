@@ -1,15 +1,14 @@
-import { INSTEAD, LIMITS, RpcError } from "../rpc/index.ts";
+import { LIMITS, RpcError } from "../rpc/index.ts";
 
 import { answer } from "./json-rpc/answer.ts";
-import { errorObject, errorResponse } from "./json-rpc/server.ts";
+import { errorObject, errorResponse, oversizedResponse } from "./json-rpc/server.ts";
 import { socketlessContext } from "./socketless.ts";
 
 /** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
   const bytes = await readBody(request);
   if (bytes === undefined) {
-    const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
-    return rpcError(413, new RpcError("TooLarge", "the body is too large", data));
+    return jsonResponse(413, oversizedResponse());
   }
   const body = decode(bytes);
   if (body === undefined) {

@@ -1,3 +1,4 @@
+import { INSTEAD } from "../instead.ts";
 import { LIMITS } from "../limits.ts";
 
 import { deferred } from "./deferred.ts";
@@ -87,7 +88,7 @@ export class OpenCalls {
   #admit(size: number): void {
     if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
       // Sent, it would cost the socket, and every other call on it.
-      const data = { what: "frameBytes", limit: LIMITS.frameBytes };
+      const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
       throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
     }
     const { calls, bytes } = this.#bounds;

@@ -3,6 +3,7 @@ import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "..
 import type { Published, PublishRequest } from "../calls.ts";
 import { answer } from "../json-rpc/answer.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
+import { oversizedResponse } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../message-text.ts";
 import type { CallContext, Connection, ConsumerWord } from "../methods/context.ts";
 
@@ -111,6 +112,7 @@ export class Session implements Connection, SessionSocket {
     }
     // At most three bytes a unit: most frames need no counting.
     if (frame.length * 3 > LIMITS.frameBytes && utf8Bytes(frame) > LIMITS.frameBytes) {
+      this.send(oversizedResponse());
       this.close(CloseCode.TooBig, "frame too big");
       return;
     }

@@ -1,6 +1,6 @@
 import { JSONRPCServer } from "json-rpc-2.0";
 
-import { ErrorCode, isMethodName, isRpcError, METHODS } from "../../rpc/index.ts";
+import { ErrorCode, INSTEAD, isMethodName, isRpcError, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import type { ErrorData } from "../../rpc/index.ts";
 import { toJson } from "../json-text.ts";
 import { logError } from "../log.ts";
@@ -48,6 +48,12 @@ export function errorResponse(id: CallId, { code, message, data }: ErrorObject):
     id,
     error: data === undefined ? { code, message } : { code, message, data },
   });
+}
+
+/** What answers a frame or body that is too large to be read: no id is known, but what to use instead is. */
+export function oversizedResponse(): string {
+  const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
+  return errorResponse(null, errorObject(new RpcError("TooLarge", "the frame or body is too large", data)));
 }
 
 /** Of a fault of the server a client learns a request id and nothing else. */

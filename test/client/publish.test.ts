@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
+import { INSTEAD, LIMITS } from "../../rpc/index.ts";
 
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { ScriptedSocket, SentCall } from "./scripted-server.ts";
@@ -299,14 +299,18 @@ describe("the queue of a client that is offline", () => {
 
 describe("params that can not be sent", () => {
   it.each([
-    ["a cycle", () => cycle(), "InvalidParams"],
-    ["a bigint", () => 1n, "InvalidParams"],
-    ["more than a frame holds", () => "x".repeat(LIMITS.frameBytes), "TooLarge"],
-  ])("are refused here, and cost no socket: %s", async (_what, make, name) => {
+    ["a cycle", () => cycle(), { name: "InvalidParams" }],
+    ["a bigint", () => 1n, { name: "InvalidParams" }],
+    [
+      "more than a frame holds",
+      () => "x".repeat(LIMITS.frameBytes),
+      { name: "TooLarge", data: { use: INSTEAD.frame } },
+    ],
+  ])("are refused here, and cost no socket: %s", async (_what, make, error) => {
     const client = server.client();
     const publish = watch(client.publish({ stream: "s", data: make() }));
 
-    expect(await standing(publish)).toMatchObject({ error: { name } });
+    expect(await standing(publish)).toMatchObject({ error });
     expect(server.sockets).toHaveLength(0);
   });
 });

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { ErrorCode } from "../../rpc/index.ts";
+import { ErrorCode, INSTEAD } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
 import { evict } from "../objects.ts";
 import { post, request } from "./http.ts";
@@ -25,17 +25,19 @@ describe("a frame", () => {
   });
 
   it.each([frameOf, twoByteFrameOf])(
-    "of a byte more closes the socket with 1009, and is 413 over HTTP",
+    "of a byte more hears what to use instead and closes the socket with 1009, and is 413 over HTTP",
     async (make) => {
       const client = await connect();
 
-      client.send(make(FRAME_BYTES + 1));
+      const answer = await client.exchange(make(FRAME_BYTES + 1));
       const { code } = await client.until(() => client.closed, "the socket to close");
       const { status, body } = await post(make(FRAME_BYTES + 1));
 
+      const data = { what: "frameBytes", limit: FRAME_BYTES, use: INSTEAD.frame };
+      expect(answer).toMatchObject({ id: null, error: { code: ErrorCode.TooLarge, data } });
       expect(code).toBe(1009);
       expect(status).toBe(413);
-      expect(body).toMatchObject({ id: null, error: { code: ErrorCode.TooLarge, data: { limit: FRAME_BYTES } } });
+      expect(body).toEqual(answer);
     },
   );
 
