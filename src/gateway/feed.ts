@@ -155,7 +155,10 @@ export class Feed {
     try {
       return await callStream(this.#env, this.stream, "reads", (stub) => stub.position(this.#gateway, this.epoch));
     } catch (error) {
-      this.#activeSinceMs ??= sinceMs;
+      if (sinceMs !== undefined) {
+        this.#activeSinceMs ??= sinceMs;
+        this.#onActive();
+      }
       throw error;
     }
   }

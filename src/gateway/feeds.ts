@@ -122,7 +122,8 @@ export class Feeds {
       return opening !== undefined;
     }
     if (feed.epoch !== push.epoch) {
-      feed.end();
+      // The push may be of a later life or, held up on its way, of an earlier one: the stream knows.
+      void this.#check(feed);
       return opening !== undefined;
     }
     feed.deliver(push, Date.now());
@@ -153,15 +154,17 @@ export class Feeds {
   /**
    * Checks the feeds that were active, each once no push of it has come for a while: the last one may have been lost.
    * It goes by the gateway's alarm and not by a timer, which would keep the gateway from sleeping.
+   *
+   * @returns Done when every stream has answered; who waits for that lets one that does not hold up all others.
    */
   async checkActive(nowMs: number): Promise<void> {
-    const feeds = [...this.#feeds.values()];
-    const due = feeds.filter((feed) => feed.activeSinceMs !== undefined && feed.activeSinceMs <= nowMs - CHECK_MS);
-    await Promise.all(due.map((feed) => this.#check(feed)));
-    if (feeds.some((feed) => feed.activeSinceMs !== undefined)) {
-      // One that was pushed to lately waits its turn; a stream that did not answer is asked again.
+    const active = [...this.#feeds.values()].filter((feed) => feed.activeSinceMs !== undefined);
+    const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - CHECK_MS);
+    if (due.length < active.length) {
+      // One that was pushed to lately waits its turn.
       this.#host.wakeBy(Date.now() + CHECK_MS);
     }
+    await Promise.all(due.map((feed) => this.#check(feed)));
   }
 
   async #check(feed: Feed): Promise<void> {

@@ -144,15 +144,17 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /** Looks after overdue acks, silent sockets and leases. Never throws: an alarm that does is given up in the end. */
-  override async alarm(): Promise<void> {
+  override alarm(): void {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
       for (const [ws, session] of this.#sessions) {
         this.#lookAfter(ws, session, nowMs);
       }
-      await this.#feeds.checkActive(nowMs);
-      await this.#renewLeases(nowMs);
+      // Nothing here is awaited: the alarm does not fire again before its handler is done, and a stream that does not
+      // answer would hold up the checks of all others.
+      this.ctx.waitUntil(this.#feeds.checkActive(nowMs));
+      this.#renewLeases(nowMs);
     } catch (error) {
       logError("the alarm of a gateway failed", error);
       this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
@@ -176,7 +178,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /** Renews the leases of the streams followed here, and asks after their consumers, when it is time, and sees to the next time. */
-  async #renewLeases(nowMs: number): Promise<void> {
+  #renewLeases(nowMs: number): void {
     const { kv } = this.ctx.storage;
     let dueAt = kv.get<number>(RENEW_AT);
     const { consumerFeeds } = this.#host;
@@ -185,7 +187,7 @@ export class Gateway extends DurableObject<Env> {
       return;
     }
     if (dueAt !== undefined && dueAt <= nowMs) {
-      await Promise.all([this.#feeds.renew(), consumerFeeds.check()]);
+      this.ctx.waitUntil(Promise.all([this.#feeds.renew(), consumerFeeds.check()]));
     }
     if (dueAt === undefined || dueAt <= nowMs) {
       dueAt = nowMs + RENEW_MS;

@@ -1,6 +1,7 @@
 import { expect, it, vi } from "vitest";
 
 import { connect } from "../client.ts";
+import { gatewayOf } from "../objects.ts";
 
 it("starts where it is asked to: first, new, a sequence, a time, the last few", async () => {
   const stream = "starts";
@@ -169,6 +170,23 @@ it("makes no new life of a stream for a subscriber that knows one", async () => 
 
   expect([refused.code, refused.data]).toEqual([-32_003, { what: "stream" }]);
   expect((await client.callError("getStreamInfo", { stream })).code).toBe(-32_003);
+});
+
+it("is not ended by a push that was held up since an earlier life of the stream", async () => {
+  const stream = "held-up";
+  const client = await connect();
+  const { epoch } = await client.call("publish", { stream, data: 1 });
+  await client.call("deleteStream", { stream });
+  await client.call("publish", { stream, data: 2 });
+  await client.call("subscribe", { stream });
+  const gateway = await gatewayOf(client);
+
+  await gateway.deliver({ stream, epoch, previous: 0, first: 1, last: 1, count: 0, text: "" });
+  await client.call("publish", { stream, data: 3 });
+  await client.untilMessages(2);
+
+  expect(client.sequences()).toEqual([1, 2]);
+  expect(client.of("subscriptionClosed")).toEqual([]);
 });
 
 it("closes the subscriptions of a stream that is deleted", async () => {

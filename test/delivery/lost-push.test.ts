@@ -102,6 +102,49 @@ it("finds a lost last push within 10 s while another stream on the same gateway 
   expect(Date.now() - lostAt).toBeLessThan(11_000);
 });
 
+it(
+  "finds a lost last push though another stream on the same gateway does not answer",
+  { timeout: 40_000 },
+  async () => {
+    const [quiet, stuck] = ["lost-beside-stuck", "stuck"];
+    const client = await connect();
+    const { subscription } = await client.call("subscribe", { stream: quiet });
+    const { epoch } = await client.call("subscribe", { stream: stuck });
+    const prototype = await runInDurableObject(
+      env.STREAM.getByName(stuck),
+      (instance: Stream): Pick<Stream, "position"> => Object.getPrototypeOf(instance),
+    );
+    const position = prototype.position;
+    const asked = Promise.withResolvers<void>();
+    const released = new AbortController();
+    vi.spyOn(prototype, "position").mockImplementation(async function (
+      this: Stream,
+      ...args: Parameters<typeof position>
+    ) {
+      while (!released.signal.aborted && args[1] === epoch) {
+        asked.resolve();
+        await scheduler.wait(20);
+      }
+      return position.apply(this, args);
+    } as unknown as typeof position);
+    await publishTo(stuck);
+
+    await asked.promise;
+    await publishTo(quiet);
+    await client.untilMessages(1, subscription);
+    const lost = await losePushes(() => true);
+    await publishTo(quiet);
+    try {
+      await client.untilMessages(2, subscription);
+    } finally {
+      released.abort();
+    }
+
+    expect(lost()).toBe(1);
+    expect(client.sequences(subscription)).toEqual([1, 2]);
+  },
+);
+
 it("finds a last push that was lost after one that came during a check", async () => {
   const stream = "lost-after-check";
   const client = await connect();
