@@ -15,6 +15,7 @@ import { leaseHolder, leasesOf, newLease } from "./lease.ts";
 import type { DeletionWatcher, Log } from "./log.ts";
 import { messagesAt } from "./next-messages.ts";
 import { RefusedError } from "./refuse.ts";
+import { countNewMessages, trimConsumers } from "./new-messages.ts";
 import { requeueDead } from "./requeue.ts";
 import { settle } from "./settle.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -107,6 +108,7 @@ export class ConsumerDesk implements DeletionWatcher {
   list(): ConsumerInfo[] {
     this.#run(() => undefined);
     const byName = [...this.#consumers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    countNewMessages(byName, this.#host.log);
     return byName.map((consumer) => this.#info(consumer));
   }
 
@@ -271,9 +273,7 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   beforeTrim(through: number): void {
-    for (const consumer of this.#consumers.values()) {
-      consumer.trim(through, this.#host.log);
-    }
+    trimConsumers([...this.#consumers.values()], through, this.#host.log);
   }
 
   beforeDelete(sequences: readonly number[]): void {
@@ -364,6 +364,7 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   #info(consumer: Consumer): ConsumerInfo {
+    countNewMessages([consumer], this.#host.log);
     return consumer.info(this.#host.log, this.#deadLetters.count(consumer.id));
   }
 

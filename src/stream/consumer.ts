@@ -1,19 +1,17 @@
 import type { ConsumerConfig, ConsumerInfo } from "../../rpc/index.ts";
-import { splitMessages } from "../message-text.ts";
 import type { MessageText } from "../message-text.ts";
 import { subjectMatcher } from "../subject.ts";
 import type { SubjectMatcher } from "../subject.ts";
 
 import { ConsumerCursor } from "./consumer-cursor.ts";
-import type { Delivery, DeliverRequest, LostMessages } from "./cursor-types.ts";
+import type { Delivery, DeliverRequest } from "./cursor-types.ts";
 import type { Log } from "./log.ts";
+import type { Found, Stretch } from "./log-scan.ts";
 import type { StoredCursor } from "./stored-cursor.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** What a filter passed over is written down this seldom: after a restart it is passed over again. */
 const SAVE_AFTER_SEQUENCES = 10_000;
-const SCAN_MESSAGES = 500;
-const SCAN_BYTES = 1_048_576;
 
 /** Who a consumer is; it does not change. */
 export type ConsumerIdentity = { readonly id: number; readonly name: string; readonly config: ConsumerConfig };
@@ -85,10 +83,18 @@ export class Consumer {
     return deliveries;
   }
 
-  /** Everything up to a sequence is going to be deleted from the log. */
-  trim(through: number, log: Log): void {
+  /** What is new up to a sequence; undefined when everything up to there was looked at. */
+  newThrough(through: number): Stretch | undefined {
     const { nextSequence } = this.cursor;
-    const unread = nextSequence > through ? undefined : this.#newThrough(through, log);
+    return nextSequence > through ? undefined : { from: nextSequence, matches: this.#matches };
+  }
+
+  /**
+   * Everything up to a sequence is going to be deleted from the log.
+   *
+   * @param unread What was found of {@link newThrough}.
+   */
+  trim(through: number, unread: Found | undefined): void {
     this.cursor.trim(through, unread);
     if (this.#counted !== undefined) {
       const isCounted = through <= this.#counted.through;
@@ -113,14 +119,26 @@ export class Consumer {
     this.#counted = undefined;
   }
 
-  /** How it stands; `deadLetters` are counted by who keeps them. */
+  /** What is new, up to the end of the log, and was not counted yet; without a filter there is nothing to count. */
+  uncounted(last: number): Stretch | undefined {
+    const from = Math.max((this.#counted?.through ?? 0) + 1, this.cursor.nextSequence);
+    return this.#matches === undefined || from > last ? undefined : { from, matches: this.#matches };
+  }
+
+  /** Takes note of what was found of {@link uncounted}. */
+  counted(last: number, found: Found | undefined): void {
+    this.#counted = { through: last, count: (this.#counted?.count ?? 0) + (found?.total ?? 0) };
+  }
+
+  /** How it stands, with everything {@link counted}; `deadLetters` are counted by who keeps them. */
   info(log: Log, deadLetters: number): ConsumerInfo {
     const { ackFloor, inFlight, waiting, redelivered, paused, lost } = this.cursor.info();
+    const unread = this.isFiltered ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);
     return {
       consumer: this.name,
       config: this.config,
       ackFloor,
-      pending: waiting + this.#countNew(log),
+      pending: waiting + unread,
       inFlight,
       redelivered,
       deadLetters,
@@ -128,49 +146,5 @@ export class Consumer {
       paused,
       subscriptions: this.subscribers.size,
     };
-  }
-
-  /** Counts new messages; with a filter it looks at each once, and only when somebody asks. */
-  #countNew(log: Log): number {
-    const { nextSequence } = this.cursor;
-    if (this.#matches === undefined) {
-      return log.countAbove(nextSequence - 1);
-    }
-    const { through, count } = this.#counted ?? { through: 0, count: 0 };
-    const found = this.#scan(Math.max(through + 1, nextSequence), log.last, log);
-    this.#counted = { through: log.last, count: count + (found?.total ?? 0) };
-    return this.#counted.count;
-  }
-
-  /** The new messages up to a sequence; undefined when there are none. */
-  #newThrough(through: number, log: Log): LostMessages | undefined {
-    const from = Math.max(this.cursor.nextSequence, log.floor + 1);
-    const to = Math.min(through, log.last);
-    if (to < from) {
-      return undefined;
-    }
-    const total = log.countAbove(from - 1) - log.countAbove(to);
-    return this.#matches === undefined && total === to - from + 1 ? { from, to, total } : this.#scan(from, to, log);
-  }
-
-  #scan(from: number, to: number, log: Log): LostMessages | undefined {
-    let found: LostMessages | undefined;
-    for (let next = from; next <= to;) {
-      const page = log.read(next, Math.min(SCAN_MESSAGES, to - next + 1), SCAN_BYTES);
-      if (page.last < page.first) {
-        return found;
-      }
-      const messages = this.matching(splitMessages(page.text));
-      const [first, last] = [messages.at(0), messages.at(-1)];
-      if (first !== undefined && last !== undefined) {
-        found = {
-          from: found?.from ?? first.sequence,
-          to: last.sequence,
-          total: (found?.total ?? 0) + messages.length,
-        };
-      }
-      next = page.last + 1;
-    }
-    return found;
   }
 }

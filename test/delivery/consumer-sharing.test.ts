@@ -336,6 +336,50 @@ it("tells what was trimmed under it, and goes on", async () => {
   expect(client.sequences(subscription).slice(7)).toEqual([11, 12, 13, 14, 15, 16]);
 });
 
+it("tells each of several consumers what it had and what it lost, wherever it stood and whatever its filter", async () => {
+  const client = await connect();
+  const stream = "each-its-own";
+  const subjects = range(1, 1_200).map((sequence) => (sequence % 3 === 0 ? "a.x" : sequence % 5 === 0 ? "a.y" : "b"));
+  for (let published = 0; published < subjects.length; published += 400) {
+    await publishSubjects(client, stream, subjects.slice(published, published + 400));
+  }
+  const starts = [
+    { from: "first", filter: undefined },
+    { from: { sequence: 700 }, filter: undefined },
+    { from: "first", filter: "a.*" },
+    { from: { sequence: 400 }, filter: "a.x" },
+    { from: { sequence: 990 }, filter: "b" },
+    { from: { sequence: 1_100 }, filter: "a.>" },
+  ] as const;
+  for (const [index, { from, filter }] of starts.entries()) {
+    await client.call("createConsumer", { stream, consumer: `c${index}`, from, ...(filter && { filter }) });
+  }
+  const holes = [3, 500, 501, 999];
+  const wanted = starts.map(({ from, filter }) => {
+    const prefix = filter?.replace(/[*>]$/, "") ?? "";
+    const matches = (sequence: number) => subjects[sequence - 1]?.startsWith(prefix) === true;
+    return range(from === "first" ? 1 : from.sequence, 1_200).filter(matches);
+  });
+
+  const before = await client.call("listConsumers", { stream });
+  await client.call("deleteMessages", { stream, sequences: holes });
+  const holed = await client.call("listConsumers", { stream });
+  await client.call("deleteMessages", { stream, through: 1_000 });
+  const trimmed = await client.call("listConsumers", { stream });
+
+  expect(before.consumers.map(({ pending }) => pending)).toEqual(wanted.map(({ length }) => length));
+  expect(holed.consumers.map(({ pending }) => pending)).toEqual(
+    wanted.map((sequences) => sequences.filter((sequence) => !holes.includes(sequence)).length),
+  );
+  expect(trimmed.consumers.map(({ pending, lost }) => ({ pending, lost }))).toEqual(
+    wanted.map((sequences) => {
+      const gone = sequences.filter((sequence) => sequence <= 1_000);
+      const lost = { from: gone.at(0), to: gone.at(-1), total: gone.length };
+      return { pending: sequences.length - gone.length, lost: gone.length === 0 ? undefined : lost };
+    }),
+  );
+});
+
 it("tells what retention drops under it, also while nobody subscribes", async () => {
   const client = await connect();
   const stream = "retained";
