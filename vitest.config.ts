@@ -10,6 +10,9 @@ declare module "vitest" {
 // The key of the tests is the one given below, whatever a local .env holds.
 process.env["CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV"] = "false";
 
+/** How long a test looks for what must come: long enough for a machine that stalls. */
+const PATIENCE_MS = 10_000;
+
 export default defineConfig({
   test: {
     projects: [
@@ -30,6 +33,7 @@ export default defineConfig({
           // Each file gets a workerd and storage of its own; tests within one share them.
           maxWorkers: 2,
           testTimeout: 20_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
           sequence: { groupOrder: 0 },
         },
       },
@@ -41,6 +45,7 @@ export default defineConfig({
           // A test here runs a whole server beside itself, so files take turns, after the others are done.
           maxWorkers: 1,
           testTimeout: 60_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
           env: { CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "true" },

@@ -25,7 +25,7 @@ export async function streamWithConsumer(
   count: number,
   config: Partial<MethodParams<"createConsumer">> = {},
 ) {
-  const made = { consumer: "c", ackWaitMs: 300, backoffMs: [100], ...config, stream };
+  const made = { consumer: "c", ackWaitMs: 2_000, backoffMs: [100], ...config, stream };
   const info = await client.call("createConsumer", made);
   await publishMany(client, stream, count);
   return info;

@@ -48,7 +48,7 @@ it("goes back to the ack floor when an ack is overdue, and on from there", async
   const client = await connect();
   await publish(client, stream, 6);
 
-  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 4, ackWaitMs: 300 });
+  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 4, ackWaitMs: 1_500 });
   await client.untilMessages(4);
   await client.call("ack", { subscription, through: 2 });
   await client.untilMessages(6);
@@ -65,7 +65,7 @@ it("does not send again what a late ack of an earlier round covers", async () =>
   const client = await connect();
   await publish(client, stream, 3);
 
-  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 3, ackWaitMs: 300, maxDeliver: 2 });
+  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 3, ackWaitMs: 1_500, maxDeliver: 2 });
   await client.untilMessages(6);
   await client.call("ack", { subscription, through: 3 });
   await publish(client, stream, 1);
@@ -80,7 +80,7 @@ it("counts sends message by message: one that came later is not closed over one 
   const client = await connect();
   await publish(client, stream, 2);
 
-  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 2, ackWaitMs: 300, maxDeliver: 2 });
+  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 2, ackWaitMs: 1_500, maxDeliver: 2 });
   await client.untilMessages(2);
   await client.untilMessages(4);
   await client.call("ack", { subscription, through: 2 });

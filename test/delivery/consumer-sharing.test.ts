@@ -55,7 +55,7 @@ async function holdFirst(what: "push" | "answer"): Promise<() => void> {
 /** Waits until no subscription shares consumer `c` any more. */
 async function untilAlone(client: TestClient, stream: string): Promise<void> {
   await expect
-    .poll(async () => client.call("getConsumer", { stream, consumer: "c" }), { timeout: 5_000 })
+    .poll(async () => client.call("getConsumer", { stream, consumer: "c" }))
     .toMatchObject({ subscriptions: 0 });
 }
 
@@ -72,7 +72,7 @@ it("splits messages evenly between subscriptions on different gateways", async (
 
   await publishMany(first, "even", 99);
   const all = () => [...new Set(clients)].flatMap((client) => client.sequences());
-  await expect.poll(() => all().length, { timeout: 5_000 }).toBe(99);
+  await expect.poll(() => all().length).toBe(99);
 
   // Two subscriptions of the first socket and one of the other.
   expect(clients.map((client) => client.sequences().length)).toEqual([66, 33]);
@@ -571,8 +571,8 @@ it("never buries what perhaps reached nobody, however often its gateway fails", 
   });
 
   await publishMany(client, stream, 20);
-  await expect.poll(() => failures, { timeout: 10_000 }).toBe(3);
-  await expect.poll(() => client.sequences().length, { timeout: 5_000 }).toBe(20);
+  await expect.poll(() => failures).toBe(3);
+  await expect.poll(() => client.sequences().length).toBe(20);
 
   expect(deliveries(client)).toEqual(range(1, 20).map((sequence) => [sequence, 2]));
   expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, inFlight: 20 });

@@ -6,18 +6,27 @@ import { connect } from "../client.ts";
 import { faultGateway, faultStream } from "../faults.ts";
 import { evict, gatewayOf, range } from "../objects.ts";
 
-/** Long enough for what is sent first to arrive first, on a machine that is busy. */
-const CROSSING_MS = 150;
-
 const message = (stream: string) => ({ stream, bodies: ['"data":1}'], bytes: [9], counts: [1] });
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** Waits within a fault for what happens in another object: looks every few milliseconds. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) {
+    await scheduler.wait(5);
+  }
+}
+
 it("keeps a push that comes before the answer to the subscribe that asked for it", async () => {
   const stream = "push-overtakes-follow";
   const client = await connect();
+  let pushes = 0;
+  await faultGateway("deliver", (deliver, push) => {
+    pushes += 1;
+    return deliver(push);
+  });
   let isFirst = true;
   await faultStream("follow", async function (follow, ...args) {
     const start = follow(...args);
@@ -25,7 +34,7 @@ it("keeps a push that comes before the answer to the subscribe that asked for it
       isFirst = false;
       // Committed and pushed once interest is registered, while the gateway still waits to hear of it.
       this.publish(message(stream));
-      await scheduler.wait(CROSSING_MS);
+      await until(() => pushes > 0);
     }
     return start;
   });
@@ -45,11 +54,12 @@ it("keeps a gateway's interest when 'nobody here' crosses a new subscribe", asyn
   const client = await connect();
   const { subscription } = await client.call("subscribe", { stream });
   await client.call("unsubscribe", { subscription });
+  let isFollowed = false;
   let isAnswered = false;
   await faultGateway("deliver", async (deliver, push) => {
     const isInterested = deliver(push);
     if (!isInterested) {
-      await scheduler.wait(CROSSING_MS);
+      await until(() => isFollowed);
       isAnswered = true;
     }
     return isInterested;
@@ -58,7 +68,8 @@ it("keeps a gateway's interest when 'nobody here' crosses a new subscribe", asyn
   await env.STREAM.getByName(stream).publish(message(stream));
   const again = await client.call("subscribe", { stream, from: "new" });
   const crossed = !isAnswered;
-  await vi.waitFor(() => expect(isAnswered).toBe(true));
+  isFollowed = true;
+  await vi.waitFor(() => expect(isAnswered).toBe(true), 10_000);
   const leases = await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) =>
     state.storage.sql.exec("SELECT name FROM gateways").toArray(),
   );
@@ -73,7 +84,7 @@ it("does not take a page for the next one when sending went back while it was re
   const stream = "page-crosses-go-back";
   const client = await connect();
   await client.call("publishBatch", { stream, messages: range(1, 4).map((data) => ({ data })) });
-  const { subscription } = await client.call("subscribe", { stream, ackWaitMs: 300, maxDeliver: 20 });
+  const { subscription } = await client.call("subscribe", { stream, ackWaitMs: 1_500, maxDeliver: 20 });
   await client.untilMessages(4);
   let pushes = 0;
   await faultGateway("deliver", (deliver, push) => {
@@ -85,7 +96,7 @@ it("does not take a page for the next one when sending went back while it was re
     const page = readPage(from, ...limits);
     if (typeof from === "object" && "sequence" in from && from.sequence === 5 && slowReads === 0) {
       slowReads += 1;
-      await scheduler.wait(600);
+      await scheduler.wait(2_500);
     }
     return page;
   });
@@ -147,7 +158,7 @@ it("goes on with a replay that failed when the gateway slept before it could", a
   const failures = await failOneRead();
 
   await client.call("subscribe", { stream });
-  await vi.waitFor(() => expect(failures()).toBe(1));
+  await vi.waitFor(() => expect(failures()).toBe(1), 10_000);
   await evict(await gatewayOf(client));
   await client.untilMessages(8);
 
@@ -174,7 +185,7 @@ it("tells a gap once, also when what comes after it is sent again", async () => 
   const stream = "gap-once";
   const client = await connect();
   await client.call("publishBatch", { stream, messages: range(1, 5).map((data) => ({ data })) });
-  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 1, ackWaitMs: 300 });
+  const { subscription } = await client.call("subscribe", { stream, maxInFlight: 1, ackWaitMs: 1_500 });
   await client.untilMessages(1);
   await client.call("deleteMessages", { stream, through: 3 });
 

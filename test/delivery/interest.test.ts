@@ -77,7 +77,7 @@ it("renews its leases before they end, also after it slept", async () => {
     await evict(gateway);
     await runDurableObjectAlarm(gateway);
     // The alarm waits for no stream.
-    await vi.waitFor(async () => expect((await leases(stream))[0]?.expires_at).toBeGreaterThan(Date.now()));
+    await vi.waitFor(async () => expect((await leases(stream))[0]?.expires_at).toBeGreaterThan(Date.now()), 10_000);
   }
   const [after] = await leases(stream);
 

@@ -1,10 +1,8 @@
-import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
-import type { Stream } from "../../src/stream/stream.ts";
 import { connect } from "../client.ts";
-import { faultGateway } from "../faults.ts";
+import { faultGateway, faultStream } from "../faults.ts";
 import { evict, range } from "../objects.ts";
 
 /** Loses pushes on their way into gateways; returns how many it lost. */
@@ -102,48 +100,36 @@ it("finds a lost last push within 10 s while another stream on the same gateway 
   expect(Date.now() - lostAt).toBeLessThan(11_000);
 });
 
-it(
-  "finds a lost last push though another stream on the same gateway does not answer",
-  { timeout: 40_000 },
-  async () => {
-    const [quiet, stuck] = ["lost-beside-stuck", "stuck"];
-    const client = await connect();
-    const { subscription } = await client.call("subscribe", { stream: quiet });
-    const { epoch } = await client.call("subscribe", { stream: stuck });
-    const prototype = await runInDurableObject(
-      env.STREAM.getByName(stuck),
-      (instance: Stream): Pick<Stream, "position"> => Object.getPrototypeOf(instance),
-    );
-    const position = prototype.position;
-    const asked = Promise.withResolvers<void>();
-    const released = new AbortController();
-    vi.spyOn(prototype, "position").mockImplementation(async function (
-      this: Stream,
-      ...args: Parameters<typeof position>
-    ) {
-      while (!released.signal.aborted && args[1] === epoch) {
-        asked.resolve();
-        await scheduler.wait(20);
-      }
-      return position.apply(this, args);
-    } as unknown as typeof position);
-    await publishTo(stuck);
-
-    await asked.promise;
-    await publishTo(quiet);
-    await client.untilMessages(1, subscription);
-    const lost = await losePushes(() => true);
-    await publishTo(quiet);
-    try {
-      await client.untilMessages(2, subscription);
-    } finally {
-      released.abort();
+it("finds a lost last push though another stream there does not answer", { timeout: 40_000 }, async () => {
+  const [quiet, stuck] = ["lost-beside-stuck", "stuck"];
+  const client = await connect();
+  const { subscription } = await client.call("subscribe", { stream: quiet });
+  const { epoch } = await client.call("subscribe", { stream: stuck });
+  const asked = Promise.withResolvers<void>();
+  const released = new AbortController();
+  await faultStream("position", async (position, ...args) => {
+    while (!released.signal.aborted && args[1] === epoch) {
+      asked.resolve();
+      await scheduler.wait(20);
     }
+    return position(...args);
+  });
+  await publishTo(stuck);
 
-    expect(lost()).toBe(1);
-    expect(client.sequences(subscription)).toEqual([1, 2]);
-  },
-);
+  await asked.promise;
+  await publishTo(quiet);
+  await client.untilMessages(1, subscription);
+  const lost = await losePushes(() => true);
+  await publishTo(quiet);
+  try {
+    await client.untilMessages(2, subscription);
+  } finally {
+    released.abort();
+  }
+
+  expect(lost()).toBe(1);
+  expect(client.sequences(subscription)).toEqual([1, 2]);
+});
 
 it("finds a last push that was lost after one that came during a check", async () => {
   const stream = "lost-after-check";
@@ -152,17 +138,9 @@ it("finds a last push that was lost after one that came during a check", async (
   const { epoch } = await client.call("subscribe", { stream });
   await env.STREAM.getByName(stream).publish(message);
   await client.untilMessages(1);
-  const prototype = await runInDurableObject(
-    env.STREAM.getByName(stream),
-    (instance: Stream): Pick<Stream, "position"> => Object.getPrototypeOf(instance),
-  );
-  const position = prototype.position;
   let isOvertaken = false;
-  vi.spyOn(prototype, "position").mockImplementation(async function (
-    this: Stream,
-    ...args: Parameters<typeof position>
-  ) {
-    const last = position.apply(this, args);
+  await faultStream("position", async function (position, ...args) {
+    const last = position(...args);
     if (!isOvertaken && args[1] === epoch) {
       isOvertaken = true;
       // The answer is on its way for so long that a push overtakes it.
@@ -170,7 +148,7 @@ it("finds a last push that was lost after one that came during a check", async (
       await scheduler.wait(150);
     }
     return last;
-  } as unknown as typeof position);
+  });
 
   await client.untilMessages(2);
   await losePushes((push) => push === 1);

@@ -106,13 +106,13 @@ it("says OutcomeUnknown of a publish that takes longer than a request may, and U
   });
 
   const hanging = client.callError("publish", { stream, data: 2, id: "hangs" });
-  await vi.waitFor(() => expect(gate.isReached).toBe(true));
+  await vi.waitFor(() => expect(gate.isReached).toBe(true), 10_000);
   const behind = client.callError("publish", { stream, data: 3 });
   const codes = [(await hanging).code, (await behind).code];
   const meanwhile = await client.callError("publish", { stream, data: 4 });
   gate.isReleased = true;
   // Until the call that hung has come back, publishes are refused.
-  const retried = await vi.waitFor(() => client.call("publish", { stream, data: 2, id: "hangs" }));
+  const retried = await vi.waitFor(() => client.call("publish", { stream, data: 2, id: "hangs" }), 10_000);
   const { messages } = await client.call("getMessages", { stream });
 
   expect([...codes, meanwhile.code]).toEqual([OUTCOME_UNKNOWN, UNAVAILABLE, UNAVAILABLE]);
@@ -166,7 +166,7 @@ it("does not say NotFound of an ack that was stored together with its subscripti
 
   // The others wait behind the first, and go together.
   const first = client.call("ack", { subscription, sequences: [1] });
-  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  await vi.waitFor(() => expect(calls).toHaveLength(1), 10_000);
   const second = client.callError("ack", { subscription, sequences: [2] });
   await client.call("unsubscribe", { subscription });
   gate.isReleased = true;
@@ -197,7 +197,7 @@ it("answers an ack within the request deadline, also one that waits behind anoth
   const startedAt = Date.now();
 
   const hanging = client.callError("ack", { subscription, sequences: [1] });
-  await vi.waitFor(() => expect(gate.calls).toBe(1));
+  await vi.waitFor(() => expect(gate.calls).toBe(1), 10_000);
   const behind = client.callError("ack", { subscription, sequences: [2] });
   const codes = [(await hanging).code, (await behind).code];
   const tookMs = Date.now() - startedAt;

@@ -235,7 +235,7 @@ it("gives what a lease does not settle to others after ackWaitMs, and takes its 
   const client = await connect();
   const consumer = { stream: "lapses", consumer: "c" };
   await publish(client, "lapses", plain(2));
-  await client.call("createConsumer", { ...consumer, ackWaitMs: 100, backoffMs: [] });
+  await client.call("createConsumer", { ...consumer, ackWaitMs: 1_000, backoffMs: [] });
   const { lease } = await client.call("fetchMessages", consumer);
 
   await client.call("subscribe", consumer);

@@ -40,7 +40,7 @@ it(
     const elapsedMs = Date.now() - startedAt;
     await release();
     // Unavailable until the call that was given up has come back.
-    const again = await vi.waitFor(() => client.call("publish", publish));
+    const again = await vi.waitFor(() => client.call("publish", publish), 10_000);
 
     expect(answers).toMatchObject([
       { id: 1, error: { code: ErrorCode.OutcomeUnknown } },
