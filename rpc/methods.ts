@@ -195,7 +195,7 @@ export const METHODS = {
     params: consumer.FetchMessagesParams,
     result: consumer.FetchMessagesResult,
     description:
-      "Takes messages of a consumer without a socket. They are in flight until `ackMessages` or `ackWaitMs`.",
+      "Takes messages of a consumer without a socket, none when it has none to deliver. They are in flight until `ackMessages` or `ackWaitMs`.",
     errors: ["NotFound", "LimitReached", "OutcomeUnknown"],
   },
   ackMessages: {
