@@ -1,14 +1,19 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { beforeAll, describe, expect } from "vitest";
 
 import { test } from "./fixtures.ts";
+import { Proxy } from "./proxy.ts";
 
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -18,6 +23,17 @@ const run = promisify(execFile);
  * bytes (RFC 6928), of which the response's headers and TLS take some: so much comes without waiting for an ack.
  */
 const MAX_CLIENT_BYTES = 14_000;
+
+/** What a tour through the package tells, but for its last line. */
+const TOUR = [
+  "cut",
+  "200 messages, in order: true, connections: 2",
+  "acked through 200",
+  "object from bytes, equal: true",
+  "object from blob, equal: true",
+  "object from stream, equal: true",
+  "Conflict -32004",
+];
 
 /** A folder that has the package, and nothing of this repository. */
 let project = "";
@@ -57,13 +73,51 @@ describe("the package", () => {
     }
   });
 
-  test.for([20, 24])("publishes and follows from plain JavaScript on Node.js %i", async (major, { server, skip }) => {
-    const node = nodeOf(major);
-    skip(node === undefined, `NOT RUN: no Node.js ${major} on the path`);
+  test.for([
+    ["Node.js 20", nodeOf(20), []],
+    ["Node.js 24", nodeOf(24), []],
+    ["Bun", binary("bun"), []],
+    ["Deno", binary("deno"), ["run", "--allow-net", "--allow-read", "--allow-env"]],
+  ] as const)(
+    "publishes, follows and stores objects from plain JavaScript on %s",
+    async ([name, program, flags], { server, skip }) => {
+      skip(program === undefined, `NOT RUN: no ${name} on the path`);
+      await using proxy = await Proxy.to(server.url);
+      const child = spawn(program ?? "", [...flags, join(project, "use/plain.mjs"), proxy.url, server.apiKey], {
+        env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1" },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
 
-    const { stdout } = await run(node ?? "", [join(project, "use/plain.mjs"), server.url, server.apiKey]);
+      const lines = await watchTour(child.stdout, proxy);
 
-    expect(stdout).toBe(`v${major}: 1 hello, 2 world, Conflict -32004\n`);
+      expect(lines).toEqual([...TOUR, expect.stringMatching(`^closed on ${name}`)]);
+    },
+  );
+
+  test("publishes, follows and stores objects from plain JavaScript in a Worker", async ({ server }) => {
+    await using proxy = await Proxy.to(server.url);
+    const entry = join(project, "use/worker.mjs");
+    const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false });
+    const worker = new Miniflare(
+      convertV4MiniflareOptions({
+        modules: true,
+        script: outputFiles[0]?.text ?? "",
+        compatibilityDate: "2026-10-23",
+        bindings: { URL: proxy.url, TOKEN: server.apiKey },
+        cf: false,
+        telemetry: { enabled: false },
+        unsafeLocalExplorer: false,
+        unsafeObservability: false,
+      }),
+    );
+    try {
+      const { body } = await fetch(await worker.ready);
+      const lines = await watchTour(Readable.fromWeb(body as NodeReadableStream), proxy);
+
+      expect(lines).toEqual([...TOUR, "closed on Workers"]);
+    } finally {
+      await worker.dispose();
+    }
   });
 
   test.for(["bundler", "nodenext"])("is used from TypeScript, its types checked too, with %s", async (resolution) => {
@@ -107,6 +161,18 @@ describe("the package", () => {
   });
 });
 
+/** Reads what a tour tells, and cuts its connections when it says so. */
+async function watchTour(input: Readable, proxy: Proxy): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input })) {
+    lines.push(line);
+    if (line === "cut") {
+      proxy.connections.forEach((connection) => connection.cut());
+    }
+  }
+  return lines;
+}
+
 async function versionOf(name: string): Promise<string> {
   const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   return devDependencies[name];
@@ -123,4 +189,9 @@ function nodeOf(major: number): string | undefined {
       return false;
     }
   });
+}
+
+/** A program that a dev dependency brings. */
+function binary(name: string): string {
+  return join(root, "node_modules/.bin", name);
 }
