@@ -88,7 +88,7 @@ test("shares jobs among workers through kill -9 of the server: each is done, and
   }
   await vi.waitUntil(() => done.size === jobs, { timeout: 20_000, interval: 5 });
   await publishing;
-  await expect.poll(() => client.getConsumer(SHARE)).toMatchObject({ ackFloor: jobs, pending: 0 });
+  await expect.poll(() => client.getConsumer(SHARE), { timeout: 30_000 }).toMatchObject({ ackFloor: jobs, pending: 0 });
   subscriptions.forEach((subscription) => subscription.close());
   await Promise.all(subscriptions.map(({ ended }) => ended));
   await Promise.all(workers.map((worker) => worker.close()));
