@@ -155,10 +155,9 @@ export class Feed {
     try {
       return await callStream(this.#env, this.stream, "reads", (stub) => stub.position(this.#gateway, this.epoch));
     } catch (error) {
-      if (sinceMs !== undefined) {
-        this.#activeSinceMs ??= sinceMs;
-        this.#onActive();
-      }
+      this.#activeSinceMs ??= sinceMs;
+      // Whatever the question was for, nothing else may ask it again soon.
+      this.#activate();
       throw error;
     }
   }

@@ -171,7 +171,7 @@ export class Feeds {
     try {
       await feed.check();
     } catch (error) {
-      // A stream that can not be reached announces itself when it starts.
+      // The feed has itself checked again.
       logError("a check for lost pushes failed", error, { stream: feed.stream });
     }
   }

@@ -5,6 +5,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 import { streamWithConsumer } from "../consumers.ts";
+import { faultStream } from "../faults.ts";
 import { evict, gatewayOf } from "../objects.ts";
 
 const MINUTE_MS = 60_000;
@@ -13,6 +14,7 @@ const MINUTE_MS = 60_000;
 let daysAhead = 0;
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -120,6 +122,33 @@ it("closes subscriptions to a life that ended while their gateway could not be t
   const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
 
   expect(silent).toEqual([]);
+  expect(closed).toEqual({ subscription, reason: "streamDeleted" });
+});
+
+it("closes subscriptions to a life that ended when a push of the next one comes, also if the stream fails to say so at first", async () => {
+  const stream = "told-by-push";
+  const client = await connect();
+  const { subscription, epoch } = await client.call("subscribe", { stream });
+  await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) => {
+    state.storage.sql.exec("DELETE FROM gateways");
+  });
+  await evict(env.STREAM.getByName(stream));
+  await client.call("deleteStream", { stream });
+  const next = await client.call("publish", { stream, data: "another life" });
+  const gateway = await gatewayOf(client);
+  let failures = 0;
+  await faultStream("position", (position, ...args) => {
+    if (args[1] === epoch && failures === 0) {
+      failures += 1;
+      throw new Error("a fault injected by a test");
+    }
+    return position(...args);
+  });
+
+  await gateway.deliver({ stream, epoch: next.epoch, previous: 1, first: 2, last: 1, count: 0, text: "" });
+  const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
+
+  expect(failures).toBe(1);
   expect(closed).toEqual({ subscription, reason: "streamDeleted" });
 });
 
