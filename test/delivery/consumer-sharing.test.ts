@@ -1,16 +1,11 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { afterEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 
 import { connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 import { deliveries, publishMany, publishSubjects, streamWithConsumer, untilDelivery } from "../consumers.ts";
-import { crash, faultGateway, faultStream } from "../faults.ts";
 import { range } from "../objects.ts";
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
 
 /** Sockets on as many gateways as there are. */
 async function connectToEachGateway(): Promise<TestClient[]> {
@@ -30,33 +25,6 @@ async function ackAll(client: TestClient, subscription: number, count: number): 
     client.notify("ack", { subscription, sequences: came.slice(acked) });
     acked = came.length;
   }
-}
-
-/** Holds the first push to any gateway, or its answer, until the returned function is called. */
-async function holdFirst(what: "push" | "answer"): Promise<() => void> {
-  const hold = { isFirst: true, isReleased: false };
-  await faultGateway("deliverConsumer", async (original, push) => {
-    if (!hold.isFirst) {
-      return original(push);
-    }
-    hold.isFirst = false;
-    const answer = what === "answer" ? original(push) : undefined;
-    // A promise of the test's can not be awaited in the object: it looks every few milliseconds.
-    while (!hold.isReleased) {
-      await scheduler.wait(2);
-    }
-    return answer ?? original(push);
-  });
-  return () => {
-    hold.isReleased = true;
-  };
-}
-
-/** Waits until no subscription shares consumer `c` any more. */
-async function untilAlone(client: TestClient, stream: string): Promise<void> {
-  await expect
-    .poll(async () => client.call("getConsumer", { stream, consumer: "c" }))
-    .toMatchObject({ subscriptions: 0 });
 }
 
 it("splits messages evenly between subscriptions on different gateways", async () => {
@@ -288,115 +256,6 @@ it("serves two consumers with different filters and a plain subscription of one 
   });
 });
 
-it("counts what matches and is pending, however much does not", async () => {
-  const client = await connect();
-  const stream = "sparse";
-  await client.call("createConsumer", { stream, consumer: "c", filter: "rare", maxInFlight: 2 });
-  const subjects = range(1, 400).map((sequence) => (sequence % 100 === 0 ? "rare" : "common"));
-  await publishSubjects(client, stream, subjects);
-  const counts: number[] = [];
-  const count = async () => {
-    counts.push((await client.call("getConsumer", { stream, consumer: "c" })).pending);
-  };
-
-  await count();
-  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
-  await client.untilMessages(2);
-  await count();
-  await client.call("deleteMessages", { stream, sequences: [399, 400] });
-  await count();
-  await publishSubjects(client, stream, ["rare", "common", "rare"]);
-  await count();
-  await client.call("deleteMessages", { stream, through: 300 });
-  await client.untilMessages(4);
-  await count();
-
-  expect(counts).toEqual([4, 2, 1, 3, 0]);
-  expect(client.sequences(subscription)).toEqual([100, 200, 401, 403]);
-});
-
-it("tells what was trimmed under it, and goes on", async () => {
-  const client = await connect();
-  const stream = "trimmed";
-  await streamWithConsumer(client, stream, 20, { maxInFlight: 5, ackWaitMs: 60_000 });
-  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
-  await client.untilMessages(5);
-  await client.call("ack", { subscription, sequences: [1, 2] });
-  await client.untilMessages(7);
-
-  // In flight 3 to 7; 8 to 10 never seen.
-  await client.call("checkpoint", { stream, state: {}, through: 10 });
-  const trimmed = await client.call("getConsumer", { stream, consumer: "c" });
-  await client.untilMessages(12);
-  await client.call("deleteMessages", { stream, sequences: [2, 12, 17] });
-  const holed = await client.call("getConsumer", { stream, consumer: "c" });
-
-  expect(trimmed).toMatchObject({ lost: { from: 3, to: 10, total: 8 }, ackFloor: 10 });
-  expect(holed).toMatchObject({ lost: { from: 3, to: 17, total: 10 } });
-  expect(client.sequences(subscription).slice(7)).toEqual([11, 12, 13, 14, 15, 16]);
-});
-
-it("tells each of several consumers what it had and what it lost, wherever it stood and whatever its filter", async () => {
-  const client = await connect();
-  const stream = "each-its-own";
-  const subjects = range(1, 1_200).map((sequence) => (sequence % 3 === 0 ? "a.x" : sequence % 5 === 0 ? "a.y" : "b"));
-  for (let published = 0; published < subjects.length; published += 400) {
-    await publishSubjects(client, stream, subjects.slice(published, published + 400));
-  }
-  const starts = [
-    { from: "first", filter: undefined },
-    { from: { sequence: 700 }, filter: undefined },
-    { from: "first", filter: "a.*" },
-    { from: { sequence: 400 }, filter: "a.x" },
-    { from: { sequence: 990 }, filter: "b" },
-    { from: { sequence: 1_100 }, filter: "a.>" },
-  ] as const;
-  for (const [index, { from, filter }] of starts.entries()) {
-    await client.call("createConsumer", { stream, consumer: `c${index}`, from, ...(filter && { filter }) });
-  }
-  const holes = [3, 500, 501, 999];
-  const wanted = starts.map(({ from, filter }) => {
-    const prefix = filter?.replace(/[*>]$/, "") ?? "";
-    const matches = (sequence: number) => subjects[sequence - 1]?.startsWith(prefix) === true;
-    return range(from === "first" ? 1 : from.sequence, 1_200).filter(matches);
-  });
-
-  const before = await client.call("listConsumers", { stream });
-  await client.call("deleteMessages", { stream, sequences: holes });
-  const holed = await client.call("listConsumers", { stream });
-  await client.call("deleteMessages", { stream, through: 1_000 });
-  const trimmed = await client.call("listConsumers", { stream });
-
-  expect(before.consumers.map(({ pending }) => pending)).toEqual(wanted.map(({ length }) => length));
-  expect(holed.consumers.map(({ pending }) => pending)).toEqual(
-    wanted.map((sequences) => sequences.filter((sequence) => !holes.includes(sequence)).length),
-  );
-  expect(trimmed.consumers.map(({ pending, lost }) => ({ pending, lost }))).toEqual(
-    wanted.map((sequences) => {
-      const gone = sequences.filter((sequence) => sequence <= 1_000);
-      const lost = { from: gone.at(0), to: gone.at(-1), total: gone.length };
-      return { pending: sequences.length - gone.length, lost: gone.length === 0 ? undefined : lost };
-    }),
-  );
-});
-
-it("tells what retention drops under it, also while nobody subscribes", async () => {
-  const client = await connect();
-  const stream = "retained";
-  await client.call("configureStream", { stream, maxMessages: 10 });
-  await streamWithConsumer(client, stream, 0);
-  for (let count = 0; count < 5; count += 1) {
-    await publishMany(client, stream, 5);
-  }
-
-  const info = await client.call("getConsumer", { stream, consumer: "c" });
-  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
-  await client.untilMessages(10);
-
-  expect(info).toMatchObject({ lost: { from: 1, to: 15, total: 15 }, pending: 10, ackFloor: 15 });
-  expect(client.sequences(subscription)).toEqual(range(16, 25));
-});
-
 it("ends its subscriptions when the consumer or the stream is deleted", async () => {
   const [one, other] = [await connect(), await connect()];
   const stream = "deleted";
@@ -467,23 +326,6 @@ it("does not let a consumer that can not be served keep a publish from being sto
   ]);
 });
 
-it("sends nothing before the answer that tells the subscription's number", async () => {
-  const client = await connect();
-  await streamWithConsumer(client, "answers-first", 5);
-  const before = client.frames.length;
-  // The push is there long before the answer.
-  await faultStream("joinConsumer", async (original, call) => {
-    const joined = original(call);
-    await scheduler.wait(50);
-    return joined;
-  });
-
-  const { subscription } = await client.call("subscribe", { stream: "answers-first", consumer: "c" });
-  await client.untilMessages(5, subscription);
-
-  expect(client.frames.slice(before).map((frame) => JSON.parse(frame).method)).toEqual([undefined, "messages"]);
-});
-
 /** Publishes more messages than one turn looks through, and then one with another subject. */
 async function publishLong(client: TestClient, stream: string): Promise<void> {
   const messages = Array.from({ length: 500 }, () => ({ data: 0, subject: "common" }));
@@ -531,108 +373,4 @@ it("serves the other consumers before one that has used up a turn", { timeout: 6
   await client.untilMessages(2);
 
   expect(client.of("messages").map(({ subscription }) => subscription)).toEqual(subscriptions.toReversed());
-});
-
-it("takes back what did not reach its gateway, and delivers it again after the backoff", async () => {
-  const client = await connect();
-  const stream = "unreached";
-  await streamWithConsumer(client, stream, 0, { ackWaitMs: 60_000, backoffMs: [50] });
-  await client.call("subscribe", { stream, consumer: "c" });
-  let isLost = false;
-  await faultGateway("deliverConsumer", (original, push) => {
-    if (!isLost) {
-      isLost = true;
-      throw new Error("a fault injected by a test");
-    }
-    return original(push);
-  });
-
-  await publishMany(client, stream, 2);
-  await client.untilMessages(2);
-
-  expect(deliveries(client)).toEqual([
-    [1, 2],
-    [2, 2],
-  ]);
-});
-
-it("never buries what perhaps reached nobody, however often its gateway fails", async () => {
-  const client = await connect();
-  const stream = "unreachable";
-  await streamWithConsumer(client, stream, 0, { ackWaitMs: 60_000, backoffMs: [], maxDeliver: 2 });
-  await client.call("subscribe", { stream, consumer: "c" });
-  let failures = 0;
-  await faultGateway("deliverConsumer", (original, push) => {
-    if (failures < 3) {
-      failures += 1;
-      throw new Error("a fault injected by a test");
-    }
-    return original(push);
-  });
-
-  await publishMany(client, stream, 20);
-  await expect.poll(() => failures).toBe(3);
-  await expect.poll(() => client.sequences().length).toBe(20);
-
-  expect(deliveries(client)).toEqual(range(1, 20).map((sequence) => [sequence, 2]));
-  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, inFlight: 20 });
-});
-
-it("does not count what was on its way to a socket that closed meanwhile", async () => {
-  const [leaver, stayer] = [await connect(), await connect()];
-  const stream = "crosses-close";
-  await streamWithConsumer(stayer, stream, 0, { ackWaitMs: 60_000, maxDeliver: 1 });
-  await leaver.call("subscribe", { stream, consumer: "c" });
-  const letGo = await holdFirst("push");
-
-  await publishMany(stayer, stream, 10);
-  leaver.close();
-  await untilAlone(stayer, stream);
-  letGo();
-  await expect
-    .poll(async () => stayer.call("getConsumer", { stream, consumer: "c" }))
-    .toMatchObject({ inFlight: 0, pending: 10, deadLetters: 0, redelivered: 0 });
-  await stayer.call("subscribe", { stream, consumer: "c" });
-  await stayer.untilMessages(10);
-
-  expect(deliveries(stayer)).toEqual(range(1, 10).map((sequence) => [sequence, 1]));
-});
-
-it("counts what a socket was sent before it closed, however late that is known", async () => {
-  const [leaver, stayer] = [await connect(), await connect()];
-  const stream = "sent-before-close";
-  await streamWithConsumer(stayer, stream, 0, { ackWaitMs: 60_000, maxDeliver: 2 });
-  await leaver.call("subscribe", { stream, consumer: "c" });
-  const letGo = await holdFirst("answer");
-
-  await publishMany(stayer, stream, 10);
-  await leaver.untilMessages(10);
-  leaver.close();
-  await untilAlone(stayer, stream);
-  letGo();
-  await stayer.call("subscribe", { stream, consumer: "c" });
-  await stayer.untilMessages(10);
-
-  expect(deliveries(stayer)).toEqual(range(1, 10).map((sequence) => [sequence, 2]));
-});
-
-it("repeats a settlement whose call was lost with its stream, before and after it was stored", async () => {
-  const client = await connect();
-  const stream = "settles-twice";
-  await streamWithConsumer(client, stream, 4, { ackWaitMs: 60_000, maxDeliver: 2 });
-  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
-  await client.untilMessages(4);
-  let calls = 0;
-  await faultStream("settle", function settle(original, ...call) {
-    calls += 1;
-    const unknown = calls === 1 ? undefined : original(...call);
-    return calls % 2 === 1 ? crash(this) : unknown;
-  });
-
-  await client.call("ack", { subscription, sequences: [1, 2] });
-  await client.call("term", { subscription, sequences: [3] });
-  const info = await client.call("getConsumer", { stream, consumer: "c" });
-
-  expect(calls).toBe(4);
-  expect(info).toMatchObject({ ackFloor: 3, inFlight: 1, pending: 0, deadLetters: 1 });
 });
