@@ -8,6 +8,7 @@ import { describe, expect, inject } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import { test } from "./fixtures.ts";
+import { OFFLINE } from "./miniflare-options.ts";
 
 const example = join(import.meta.dirname, "../examples/orders-worker.ts");
 
@@ -68,10 +69,7 @@ async function startOrders(data: string) {
       host: "127.0.0.1",
       port: 0,
       resourcePersistencePath: data,
-      cf: false,
-      telemetry: { enabled: false },
-      unsafeLocalExplorer: false,
-      unsafeObservability: false,
+      ...OFFLINE,
     }),
   );
   const url = await miniflare.ready;

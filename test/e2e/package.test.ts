@@ -13,6 +13,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { beforeAll, describe, expect } from "vitest";
 
 import { test } from "./fixtures.ts";
+import { OFFLINE } from "./miniflare-options.ts";
 import { Proxy } from "./proxy.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -104,10 +105,7 @@ describe("the package", () => {
         script: outputFiles[0]?.text ?? "",
         compatibilityDate: "2026-10-23",
         bindings: { URL: proxy.url, TOKEN: server.apiKey },
-        cf: false,
-        telemetry: { enabled: false },
-        unsafeLocalExplorer: false,
-        unsafeObservability: false,
+        ...OFFLINE,
       }),
     );
     try {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { V4WorkerOptions } from "miniflare";
 
+import { OFFLINE } from "./miniflare-options.ts";
 import type { EvictionMessage, EvictionRequest, ServerProcessMessage, ServerProcessOptions } from "./server.ts";
 
 const HOST = "127.0.0.1";
@@ -30,11 +31,7 @@ const miniflare = new Miniflare(
     host: HOST,
     port,
     resourcePersistencePath: data,
-    // Nothing that asks the network, and nothing that slows every call down.
-    cf: false,
-    telemetry: { enabled: false },
-    unsafeLocalExplorer: false,
-    unsafeObservability: false,
+    ...OFFLINE,
   }),
 );
 
