@@ -279,6 +279,28 @@ it("lists, retries and deletes dead letters, all or some of them", async () => {
   ]);
 });
 
+it("retries the dead letters whose messages are left, however many have lost theirs before them", async () => {
+  const client = await connect();
+  const consumer = { stream: "many-letters", consumer: "c" };
+  await client.call("createConsumer", { ...consumer, maxInFlight: LIMITS.pageMessages });
+  const left = LIMITS.pageMessages;
+  // One more page than may be unsettled at once.
+  const total = 20_000 + left;
+  for (let dead = 0; dead < total; dead += left) {
+    await publish(client, consumer.stream, plain(left));
+    const { lease } = await client.call("fetchMessages", { ...consumer, limit: left });
+    const sequences = range(dead + 1, dead + left);
+    await client.call("ackMessages", { ...consumer, lease, sequences, outcome: "term" });
+  }
+  await client.call("deleteMessages", { stream: consumer.stream, through: total - left });
+
+  const { count } = await client.call("retryDeadLetters", consumer);
+  const info = await client.call("getConsumer", consumer);
+
+  expect(count).toBe(left);
+  expect(info).toMatchObject({ pending: left, deadLetters: total - left });
+});
+
 it("settles message by message on a consumer only", async () => {
   const client = await connect();
   await publish(client, "only", plain(2));
