@@ -46,7 +46,7 @@ export type Limits = { readonly [Name in LimitName]: number };
 /** What each limit bounds and what happens beyond it; the README's table is made from it. */
 export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   frameBytes:
-    "one WebSocket frame or HTTP body to the server; TooLarge beyond it, after which the socket is closed with 1009, or with status 413",
+    "one WebSocket frame or HTTP body to the server; TooLarge beyond it, with status 413, or before the socket is closed with 1009",
   messageBytes: "one message: its data, subject, headers and id as JSON text; TooLarge beyond it",
   batchMessages: "messages in one publishBatch",
   batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
