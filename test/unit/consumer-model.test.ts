@@ -4,14 +4,7 @@ import { inject, test } from "vitest";
 import { ConsumerWorld, HOLDERS } from "./consumer-world.ts";
 import type { Parameters } from "./consumer-world.ts";
 
-declare module "vitest" {
-  export interface ProvidedContext {
-    modelRuns?: number;
-  }
-}
-
-/** Vitest provides it from the environment variable of this name. */
-const MODEL_RUNS = inject("modelRuns") ?? 20_000;
+const { modelRuns: MODEL_RUNS } = inject("lengths");
 
 const COMMANDS = {
   publish: (world, { picks }) => world.publish(picks),
