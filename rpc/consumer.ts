@@ -2,7 +2,17 @@ import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
 import { ConsumerMessage, From, SequenceRange } from "./message.ts";
-import { ConsumerName, durationMs, Sequence, SequenceOrZero, StreamName, SubjectFilter, Time } from "./names.ts";
+import {
+  ConsumerName,
+  durationMs,
+  Epoch,
+  ExpectedEpoch,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  SubjectFilter,
+  Time,
+} from "./names.ts";
 import { NakDelayMs } from "./subscription.ts";
 
 const DAY_MS = 86_400_000;
@@ -61,6 +71,7 @@ export const LostMessages = v.strictObject({
 /** How a consumer stands. */
 export const ConsumerInfo = v.strictObject({
   consumer: ConsumerName,
+  epoch: Epoch,
   config: ConsumerConfig,
   ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is settled, dead or lost.")),
   pending: v.pipe(Count, v.description("Matching messages neither settled nor in flight.")),
@@ -84,6 +95,7 @@ export const CreateConsumerParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   from: v.optional(From),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   ackWaitMs: v.optional(AckWaitMs),
   maxDeliver: v.optional(MaxDeliver),
@@ -105,10 +117,15 @@ export const PauseConsumerParams = v.strictObject({
 });
 export type PauseConsumerParams = v.InferOutput<typeof PauseConsumerParams>;
 
-export const SeekConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName, from: From });
+export const SeekConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  from: From,
+  epoch: v.optional(ExpectedEpoch),
+});
 export type SeekConsumerParams = v.InferOutput<typeof SeekConsumerParams>;
 
-/** What a fetch's messages are acked by. */
+/** What a fetch's messages are acked by. No two consumers ever have the same one, so it needs no epoch beside it. */
 export const Lease = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("As fetchMessages gave it."));
 
 export const FetchMessagesParams = v.strictObject({
@@ -127,6 +144,7 @@ export const FetchMessagesParams = v.strictObject({
 export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
 
 export const FetchMessagesResult = v.strictObject({
+  epoch: Epoch,
   lease: Lease,
   messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when nothing is to be had now.")),
 });
@@ -154,6 +172,7 @@ export const GetDeadLettersParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   from: v.optional(v.pipe(Sequence, v.description("The first sequence to look at; the lowest unless given."))),
+  epoch: v.optional(ExpectedEpoch),
   limit: v.optional(
     v.pipe(
       v.number(),
@@ -167,6 +186,7 @@ export const GetDeadLettersParams = v.strictObject({
 export type GetDeadLettersParams = v.InferOutput<typeof GetDeadLettersParams>;
 
 export const GetDeadLettersResult = v.strictObject({
+  epoch: Epoch,
   deadLetters: v.pipe(v.array(DeadLetter), v.description("In the order of their sequences.")),
 });
 export type GetDeadLettersResult = v.InferOutput<typeof GetDeadLettersResult>;
@@ -177,6 +197,7 @@ export const ChangeDeadLettersParams = v.strictObject({
   sequences: v.optional(
     v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight), v.description("All unless given.")),
   ),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type ChangeDeadLettersParams = v.InferOutput<typeof ChangeDeadLettersParams>;
 

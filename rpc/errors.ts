@@ -39,7 +39,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   Unauthenticated: { meaning: "no credentials, or wrong ones" },
   Forbidden: { meaning: "these credentials may not do this" },
   NotFound: { meaning: "the thing named does not exist", data: "`what`" },
-  Conflict: { meaning: "an expectation did not hold; nothing was changed", data: "the actual value" },
+  Conflict: {
+    meaning: "an expectation did not hold; nothing was changed",
+    data: "the actual value, and the `epoch` that a revision or sequence is of",
+  },
   RateLimited: { meaning: "too much in too short a time; nothing was done", data: "`retryAfterMs`" },
   TooLarge: {
     meaning: "a size is above its limit; nothing was done",
@@ -48,7 +51,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   StorageFull: { meaning: "the stream has no room; reads, acks and deletes still work" },
   OutcomeUnknown: { meaning: "it may or may not have happened; safe to repeat with the same `id`" },
   Unavailable: { meaning: "it was definitely not done; try again" },
-  EpochChanged: { meaning: "the stream was deleted and made again", data: "`epoch`" },
+  EpochChanged: { meaning: "the stream was deleted and made again; nothing was done", data: "`epoch`" },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
   Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },

@@ -1,7 +1,17 @@
 import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
-import { Epoch, PublishId, Sequence, SequenceOrZero, StreamName, Subject, SubjectFilter, Time } from "./names.ts";
+import {
+  Epoch,
+  ExpectedEpoch,
+  PublishId,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  Subject,
+  SubjectFilter,
+  Time,
+} from "./names.ts";
 
 const MAX_HEADERS = 32;
 const MAX_HEADER_CHARACTERS = 4096;
@@ -75,6 +85,7 @@ export const PublishParams = v.strictObject({
   headers: v.optional(Headers),
   id: v.optional(PublishId),
   expect: v.optional(Expect),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type PublishParams = v.InferOutput<typeof PublishParams>;
 
@@ -96,6 +107,7 @@ export const PublishBatchParams = v.strictObject({
   ),
   id: v.optional(PublishId),
   expect: v.optional(Expect),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type PublishBatchParams = v.InferOutput<typeof PublishBatchParams>;
 
@@ -127,7 +139,7 @@ export type From = v.InferOutput<typeof From>;
 export const GetMessagesParams = v.strictObject({
   stream: StreamName,
   from: v.optional(From),
-  epoch: v.optional(Epoch),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageMessages))),
 });
@@ -153,15 +165,18 @@ export const DeleteMessagesParams = v.union([
   v.strictObject({
     stream: StreamName,
     through: v.pipe(Sequence, v.description("Delete everything up to and with this sequence.")),
+    epoch: v.optional(ExpectedEpoch),
   }),
   v.strictObject({
     stream: StreamName,
     sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.pageMessages)),
+    epoch: v.optional(ExpectedEpoch),
   }),
 ]);
 export type DeleteMessagesParams = v.InferOutput<typeof DeleteMessagesParams>;
 
 export const DeleteMessagesResult = v.strictObject({
+  epoch: Epoch,
   deleted: SequenceOrZero,
   firstSequence: v.pipe(Sequence, v.description("The first message there is; one past the last when there is none.")),
   lastSequence: SequenceOrZero,

@@ -1,21 +1,26 @@
 import * as v from "valibot";
 
 import { JsonValue } from "./message.ts";
-import { Sequence, SequenceOrZero, StreamName } from "./names.ts";
+import { Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName } from "./names.ts";
 
 const Revision = v.pipe(SequenceOrZero, v.description("1 after the first put, one more with each; 0 before."));
 
-export const GetStateResult = v.strictObject({ state: JsonValue, revision: Revision });
+export const GetStateResult = v.strictObject({
+  state: JsonValue,
+  revision: Revision,
+  epoch: v.optional(v.pipe(Epoch, v.description("Left out when there is no such stream."))),
+});
 export type GetStateResult = v.InferOutput<typeof GetStateResult>;
 
 export const PutStateParams = v.strictObject({
   stream: StreamName,
   state: JsonValue,
   expectedRevision: v.optional(Revision),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type PutStateParams = v.InferOutput<typeof PutStateParams>;
 
-export const PutStateResult = v.strictObject({ revision: Revision });
+export const PutStateResult = v.strictObject({ epoch: Epoch, revision: Revision });
 export type PutStateResult = v.InferOutput<typeof PutStateResult>;
 
 /**
@@ -32,10 +37,12 @@ export const CheckpointParams = v.strictObject({
   state: JsonValue,
   through: v.pipe(SequenceOrZero, v.description("The last sequence the state covers; it and all before are deleted.")),
   expectedRevision: v.optional(Revision),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type CheckpointParams = v.InferOutput<typeof CheckpointParams>;
 
 export const CheckpointResult = v.strictObject({
+  epoch: Epoch,
   revision: Revision,
   deleted: SequenceOrZero,
   firstSequence: Sequence,

@@ -2,7 +2,16 @@ import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
 import { From, SequenceRange } from "./message.ts";
-import { ConsumerName, durationMs, Epoch, Sequence, SequenceOrZero, StreamName, SubjectFilter } from "./names.ts";
+import {
+  ConsumerName,
+  durationMs,
+  Epoch,
+  ExpectedEpoch,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  SubjectFilter,
+} from "./names.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -22,7 +31,7 @@ const MaxInFlight = v.pipe(
 export const SubscribeStreamParams = v.strictObject({
   stream: StreamName,
   from: v.optional(From),
-  epoch: v.optional(Epoch),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   maxInFlight: v.optional(MaxInFlight),
   ackWaitMs: v.optional(

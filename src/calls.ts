@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorData } from "../rpc/index.ts";
+import type { CheckpointParams, ErrorCode, ErrorData, PutStateParams } from "../rpc/index.ts";
 
 /**
  * What the Worker, the gateways and the streams say to each other by native RPC. Payloads are JSON text, and lists
@@ -23,8 +23,8 @@ export type PublishCall = {
   expectations?: Expectation[];
 };
 
-/** `request` is the index of the request in its call. */
-export type Expectation = { request: number; lastSequence: number };
+/** `request` is the index of the request in its call; what is left out may be anything. */
+export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };
 
 /** What became of each request of a {@link PublishCall}. */
 export type PublishReply = {
@@ -40,6 +40,12 @@ export type PublishReply = {
 /** A request that was not stored, and why. */
 export type Refusal = { request: number; code: ErrorCode; message: string; data: ErrorData };
 
+/** A putState, its document as JSON text. */
+export type PutStateCall = PutStateParams & { state: string };
+
+/** A checkpoint, its document as JSON text. */
+export type CheckpointCall = CheckpointParams & { state: string };
+
 /** What a stream says instead of a result when it refuses a call. It is no exception: nothing went wrong. */
 export type Refused = { refused: Omit<Refusal, "request"> };
 
@@ -49,7 +55,8 @@ export type PublishRequest = {
   /** UTF-8 bytes of each body. */
   bytes: number[];
   id: string | undefined;
-  expectedLastSequence: number | undefined;
+  /** Undefined when it is stored wherever the stream is. */
+  expected: Omit<Expectation, "request"> | undefined;
 };
 
 /** What became of one publish request that was stored, now or before. */

@@ -13,9 +13,9 @@ export function publishCall(stream: string, requests: readonly PublishRequest[])
       call.ids ??= Array.from({ length: requests.length }, () => null);
       call.ids[index] = request.id;
     }
-    if (request.expectedLastSequence !== undefined) {
+    if (request.expected !== undefined) {
       call.expectations ??= [];
-      call.expectations.push({ request: index, lastSequence: request.expectedLastSequence });
+      call.expectations.push({ request: index, ...request.expected });
     }
   }
   return call;

@@ -58,6 +58,10 @@ export class ConsumerFollower implements Subscriber {
   }
 
   receive({ previous, messages }: NotificationParams<"messages">): void {
+    const epoch = this.#epoch;
+    if (epoch === undefined) {
+      return;
+    }
     if (previous !== this.#previous) {
       // Something between was lost: on a new subscription it comes again.
       this.#settlements.flush();
@@ -71,7 +75,7 @@ export class ConsumerFollower implements Subscriber {
       // What comes again while it is handled is not handled twice at a time.
       const isInHand = this.#held.get(message.sequence)?.isPassed === false;
       if (!isInHand && !this.#settlements.has(message.sequence)) {
-        this.#hand(message);
+        this.#hand(message, epoch);
       }
     }
   }
@@ -129,10 +133,9 @@ export class ConsumerFollower implements Subscriber {
     this.end(error);
   }
 
-  #hand(message: DeliveredMessage): void {
+  #hand(message: DeliveredMessage, epoch: string): void {
     const { sequence, deliveryCount = 1 } = message;
     const life = this.#life;
-    const epoch = this.#epoch;
     const held: Held = { isPassed: false };
     this.#held.set(sequence, held);
     let isSettled = false;
@@ -155,6 +158,7 @@ export class ConsumerFollower implements Subscriber {
     const delivery: ConsumerDelivery = {
       ...message,
       type: "message",
+      epoch,
       deliveryCount,
       ack,
       nak: (delayMs) => {

@@ -3,6 +3,8 @@ import type { ConsumerMessage, Message } from "../message.ts";
 /** A message, as a handler gets it. */
 export type Delivery = Message & {
   readonly type: "message";
+  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  readonly epoch: string;
   /** Says that this message and all before it are done. Without manual acks it is said when the handler is done. */
   ack(): void;
 };
@@ -27,6 +29,8 @@ export type StreamEvent = Delivery | Gap | EpochChange;
 /** A message of a consumer. Of `ack`, `nak` and `term` the first one counts. */
 export type ConsumerDelivery = ConsumerMessage & {
   readonly type: "message";
+  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  readonly epoch: string;
   /** Says that it is done. Without manual acks it is said when the handler is done. */
   ack(): void;
   /** Gives it back, to be delivered again after the consumer's backoff or so many milliseconds. */

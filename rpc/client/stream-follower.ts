@@ -137,7 +137,7 @@ export class StreamFollower implements Subscriber {
 
   #hand(cursor: FollowCursor, message: Message): void {
     const ack = () => this.#finish(cursor, message.sequence);
-    const event: Delivery = { ...message, type: "message", ack };
+    const event: Delivery = { ...message, type: "message", epoch: cursor.epoch, ack };
     this.#sink.line.push(event, this.#isManual ? () => undefined : ack);
   }
 

@@ -1,6 +1,6 @@
-import type { ConsumerInfo, CreateConsumerParams, From } from "../../rpc/index.ts";
+import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } from "../../rpc/index.ts";
 import type { Start } from "../calls.ts";
-import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 
 import { Consumer } from "./consumer.ts";
@@ -8,7 +8,6 @@ import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } fr
 import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
 import { countNewMessages, trimConsumers } from "./consumer-scan.ts";
 import { Consumers } from "./consumers.ts";
-import type { DeadLetter } from "./cursor-types.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { HandOut } from "./hand-out.ts";
 import type { AddressedParcel } from "./hand-out.ts";
@@ -26,6 +25,8 @@ const RETRY_MS = 5_000;
 
 /** What the consumers need of their stream. */
 export type DeskHost = {
+  /** The life of the stream. */
+  readonly epoch: string;
   readonly log: Log;
   readonly courier: ConsumerCourier;
   readonly ctx: DurableObjectState;
@@ -175,14 +176,14 @@ export class ConsumerDesk implements DeletionWatcher {
    *
    * @returns Undefined when there may be some further on in the log, and it is somebody else's turn.
    */
-  fetch(name: string, limit: number): { lease: string; text: string } | undefined {
+  fetch(name: string, limit: number): FetchReply | undefined {
     const consumer = this.#find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const lease = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
       const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
-      return text === undefined ? undefined : { lease, text };
+      return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
     });
   }
 
@@ -196,10 +197,10 @@ export class ConsumerDesk implements DeletionWatcher {
     this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
   }
 
-  deadLetters(name: string, from: number, limit: number): DeadLetter[] {
+  deadLetters(name: string, { from, limit }: DeadLetterPage): GetDeadLettersResult {
     const consumer = this.#find(name);
     this.#run(() => undefined);
-    return this.#deadLetters.read(consumer.id, from, limit);
+    return { epoch: this.#host.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
   }
 
   /** Puts back dead letters, all or some of them, that still have their message; returns how many. */
@@ -365,7 +366,7 @@ export class ConsumerDesk implements DeletionWatcher {
 
   #info(consumer: Consumer): ConsumerInfo {
     countNewMessages([consumer], this.#host.log);
-    return consumer.info(this.#host.log, this.#deadLetters.count(consumer.id));
+    return { epoch: this.#host.epoch, ...consumer.info(this.#host.log, this.#deadLetters.count(consumer.id)) };
   }
 
   #find(name: string): Consumer {

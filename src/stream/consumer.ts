@@ -131,7 +131,7 @@ export class Consumer {
   }
 
   /** How it stands, with everything {@link counted}; `deadLetters` are counted by who keeps them. */
-  info(log: Log, deadLetters: number): ConsumerInfo {
+  info(log: Log, deadLetters: number): Omit<ConsumerInfo, "epoch"> {
     const { ackFloor, inFlight, waiting, redelivered, paused, lost } = this.cursor.info();
     const unread = this.isFiltered ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);
     return {

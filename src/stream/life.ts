@@ -27,6 +27,7 @@ export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], hos
   const log = new Log(sql, keptMessages(record.config));
   const courier = new ConsumerCourier({ ctx, namespace, onLanded: (landing) => host.onLanded(landing) }, record);
   const desk = new ConsumerDesk(sql, {
+    epoch: record.epoch,
     log,
     courier,
     ctx,

@@ -26,9 +26,10 @@ it("makes a consumer, with its stream, and tells how it stands", async () => {
 
   const made = await client.call("createConsumer", { stream: "made", consumer: "workers" });
   const again = await client.call("createConsumer", { stream: "made", consumer: "workers" });
-  const { consumers } = await client.call("getStreamInfo", { stream: "made" });
+  const { consumers, epoch } = await client.call("getStreamInfo", { stream: "made" });
 
   expect(made).toEqual({
+    epoch,
     consumer: "workers",
     config: {
       from: "first",

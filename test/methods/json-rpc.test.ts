@@ -86,8 +86,8 @@ describe.each(TRANSPORTS)("section 7 of the specification through $name", ({ nam
     );
 
     expect(third).toEqual(error(3, ErrorCode.InvalidParams));
-    expect(put).toEqual({ jsonrpc: "2.0", result: { revision: 1 }, id: 3 });
-    expect(putAgain).toEqual({ jsonrpc: "2.0", result: { revision: 2 }, id: 4 });
+    expect(put).toEqual({ jsonrpc: "2.0", result: { epoch: expect.any(String), revision: 1 }, id: 3 });
+    expect(putAgain).toEqual({ jsonrpc: "2.0", result: { epoch: expect.any(String), revision: 2 }, id: 4 });
   });
 
   it("carries out a notification and answers nothing", async () => {
@@ -177,7 +177,7 @@ describe.each(TRANSPORTS)("section 7 of the specification through $name", ({ nam
 
     expect(answer).toEqual([
       result("1", { sequence: 1 }),
-      { jsonrpc: "2.0", id: "2", result: { state: null, revision: 0 } },
+      { jsonrpc: "2.0", id: "2", result: { state: null, revision: 0, epoch: expect.any(String) } },
       invalidRequest,
       error("5", ErrorCode.MethodNotFound),
       result("9", { name: "durable-stream" }),

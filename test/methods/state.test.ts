@@ -14,8 +14,8 @@ it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\ud800" }])(
 
     const put = await client.call("putState", { stream, state });
 
-    expect(put).toEqual({ revision: 1 });
-    expect(await client.call("getState", { stream })).toEqual({ state, revision: 1 });
+    expect(put).toEqual({ epoch: expect.any(String), revision: 1 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state, revision: 1 });
   },
 );
 
@@ -27,8 +27,11 @@ it("keeps the state through an eviction", async () => {
 
   await evictDurableObject(env.STREAM.getByName(stream));
 
-  expect(await client.call("getState", { stream })).toEqual({ state: "b", revision: 2 });
-  expect(await client.call("putState", { stream, state: "c", expectedRevision: 2 })).toEqual({ revision: 3 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: "b", revision: 2 });
+  expect(await client.call("putState", { stream, state: "c", expectedRevision: 2 })).toEqual({
+    epoch: expect.any(String),
+    revision: 3,
+  });
 });
 
 it("replaces the state only at the revision that is expected, and says which there is", async () => {
@@ -40,8 +43,8 @@ it("replaces the state only at the revision that is expected, and says which the
   const put = await client.call("putState", { stream, state: "c", expectedRevision: 1 });
 
   expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 1 } });
-  expect(put).toEqual({ revision: 2 });
-  expect(await client.call("getState", { stream })).toEqual({ state: "c", revision: 2 });
+  expect(put).toEqual({ epoch: expect.any(String), revision: 2 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: "c", revision: 2 });
 });
 
 it("makes no stream by a put that is refused", async () => {
@@ -77,7 +80,7 @@ it("loses no update of many clients that add to it by compare and swap", { timeo
   );
 
   const client = await connect();
-  expect(await client.call("getState", { stream })).toEqual({ state: 80, revision: 80 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: 80, revision: 80 });
 });
 
 describe("checkpoint", () => {
@@ -88,8 +91,12 @@ describe("checkpoint", () => {
     const result = await client.call("checkpoint", { stream, state: { rows: 3 }, through: 3, expectedRevision: 0 });
 
     const { messages } = await client.call("getMessages", { stream });
-    expect(result).toEqual({ revision: 1, deleted: 3, firstSequence: 4 });
-    expect(await client.call("getState", { stream })).toEqual({ state: { rows: 3 }, revision: 1 });
+    expect(result).toEqual({ epoch: expect.any(String), revision: 1, deleted: 3, firstSequence: 4 });
+    expect(await client.call("getState", { stream })).toEqual({
+      epoch: expect.any(String),
+      state: { rows: 3 },
+      revision: 1,
+    });
     expect(messages.map(({ sequence }) => sequence)).toEqual([4, 5]);
   });
 
@@ -100,8 +107,8 @@ describe("checkpoint", () => {
     const nothing = await client.call("checkpoint", { stream, state: 1, through: 0 });
     const everything = await client.call("checkpoint", { stream, state: 2, through: 2 });
 
-    expect(nothing).toEqual({ revision: 1, deleted: 0, firstSequence: 1 });
-    expect(everything).toEqual({ revision: 2, deleted: 2, firstSequence: 3 });
+    expect(nothing).toEqual({ epoch: expect.any(String), revision: 1, deleted: 0, firstSequence: 1 });
+    expect(everything).toEqual({ epoch: expect.any(String), revision: 2, deleted: 2, firstSequence: 3 });
   });
 
   it("does neither when the revision is another", async () => {
@@ -111,7 +118,7 @@ describe("checkpoint", () => {
     const conflict = await client.callError("checkpoint", { stream, state: 1, through: 3, expectedRevision: 7 });
 
     expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 0 } });
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
   });
 
@@ -124,7 +131,7 @@ describe("checkpoint", () => {
 
     expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 3 } });
     expect(unused).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 0 } });
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
     expect(await env.STREAM.getByName("beyond-unused").info()).toBeUndefined();
   });
@@ -146,7 +153,7 @@ describe("checkpoint", () => {
     });
     const { messages } = await client.call("getMessages", { stream });
     expect(failed.code).toBe(ErrorCode.InternalError);
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect(messages).toHaveLength(3);
     expect(await client.call("checkpoint", { stream, state: "whole", through: 3 })).toMatchObject({ revision: 1 });
   });

@@ -15,7 +15,7 @@ it("can not pass a WebSocket by RPC, so that a handshake must go by fetch (worke
   // promise: what it is asked for rejects too.
   let refusal: unknown;
   try {
-    await stream.putState("runtime-websocket", socket as unknown as string, undefined);
+    await stream.putState({ stream: "runtime-websocket", state: socket as unknown as string });
   } catch (error) {
     refusal = error;
   }
