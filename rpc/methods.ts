@@ -122,7 +122,8 @@ export const METHODS = {
   checkpoint: {
     params: state.CheckpointParams,
     result: state.CheckpointResult,
-    description: "Replaces the state document and deletes the messages it covers, in one transaction.",
+    description:
+      "Replaces the state document and deletes the messages it covers, in one transaction. Conflict when messages behind `through` are deleted already: no reader of the state could go on from there.",
     errors: ["Conflict", "NotFound", "EpochChanged", "TooLarge", "OutcomeUnknown"],
   },
   subscribe: {

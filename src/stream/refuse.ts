@@ -49,18 +49,23 @@ export function refuseState(
 }
 
 /**
- * Conflict (`lastSequence`) unless a state can cover everything up to a sequence.
+ * Conflict unless a reader of a state that covers everything up to a sequence could go on behind it: `lastSequence` when
+ * that is not given out yet, `firstSequence` when messages behind it are deleted already.
  *
  * @param life Undefined for a stream that was never used.
  */
 export function refuseThrough(
-  life: { record: { epoch: string }; log: Pick<Log, "last"> } | undefined,
+  life: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
   through: number,
 ): Refused | undefined {
   const lastSequence = life?.log.last ?? 0;
   if (through > lastSequence) {
     const facts = withEpoch(life?.record.epoch, { lastSequence });
     return refuse("Conflict", "a checkpoint can not cover messages that do not exist", facts);
+  }
+  if (life !== undefined && through < life.log.floor) {
+    const facts = withEpoch(life.record.epoch, { firstSequence: life.log.firstSequence() });
+    return refuse("Conflict", "messages behind what the checkpoint covers are deleted already", facts);
   }
   return undefined;
 }

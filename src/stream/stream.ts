@@ -213,11 +213,12 @@ export class Stream extends DurableObject<Env> {
   /**
    * Replaces the state document and deletes the messages it covers, both or neither.
    *
-   * @returns A refusal unless the state is as expected, and Conflict (`lastSequence`) when `through` is beyond it.
+   * @returns A refusal unless the state is as expected, and Conflict where nobody could go on behind what is covered:
+   *   `lastSequence` when `through` is beyond it, `firstSequence` when messages behind `through` are deleted already.
    *   Either way nothing is changed.
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
-    const life = this.#awake();
+    const life = this.#current();
     const refused = refuseState(life?.record, expected) ?? refuseThrough(life, through);
     if (refused !== undefined) {
       return refused;

@@ -136,6 +136,106 @@ describe("checkpoint", () => {
     expect(await env.STREAM.getByName("beyond-unused").info()).toBeUndefined();
   });
 
+  it.each<[how: string, params: { [field: string]: unknown }]>([
+    ["checkpoint", { state: "of another", through: 3 }],
+    ["deleteMessages", { through: 3 }],
+    ["deleteMessages", { sequences: [1, 2, 3] }],
+    ["configureStream", { maxMessages: 2 }],
+  ])("does neither behind what %s has trimmed: %j", async (method, params) => {
+    const stream = `behind-${method}-${Object.keys(params).at(-1)}`;
+    const client = await published(stream, 5);
+    await client.request(method, { stream, ...params });
+    const { epoch, ...before } = await client.call("getState", { stream });
+
+    const conflict = await client.callError("checkpoint", { stream, state: "late", through: 2 });
+    const nothing = await client.callError("checkpoint", { stream, state: "late", through: 0 });
+    const after = await client.call("getState", { stream });
+    const level = await client.call("checkpoint", { stream, state: "level", through: 3 });
+
+    expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 4, epoch } });
+    expect(nothing).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 4, epoch } });
+    expect(after).toEqual({ epoch, ...before });
+    expect(level).toMatchObject({ deleted: 0, firstSequence: 4 });
+  });
+
+  it("leaves a state that a reader can go on behind, whichever of two comes first", async () => {
+    const stream = "two-checkpointers";
+    const one = await published(stream, 5);
+    const other = await connect();
+
+    const answers = await Promise.all([
+      one.request("checkpoint", { stream, state: { through: 4 }, through: 4 }),
+      other.request("checkpoint", { stream, state: { through: 2 }, through: 2 }),
+    ]);
+
+    const { state } = await one.call("getState", { stream });
+    const { through } = state as { through: number };
+    const page = await one.call("getMessages", { stream, from: { sequence: through + 1 } });
+    expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(0);
+    expect(page).not.toHaveProperty("skipped");
+  });
+
+  it("tells who repeats one whose answer was lost, by the revision, that it was done", async () => {
+    const stream = "repeated";
+    const client = await published(stream, 5);
+    const { revision, epoch } = await client.call("getState", { stream });
+    const checkpoint = { stream, state: "mine", through: 3, expectedRevision: revision, epoch };
+    await client.call("checkpoint", checkpoint);
+
+    const again = await client.callError("checkpoint", checkpoint);
+
+    // One more than was expected, and the state is the one that was sent: nobody else has put it.
+    expect(again).toMatchObject({ code: ErrorCode.Conflict, data: { revision: revision + 1, epoch } });
+    expect(await client.call("getState", { stream })).toEqual({ state: "mine", revision: revision + 1, epoch });
+  });
+
+  it("may be repeated without a revision until another has trimmed more", async () => {
+    const stream = "repeated-without";
+    const client = await published(stream, 5);
+    const checkpoint = { stream, state: "mine", through: 3 };
+    await client.call("checkpoint", checkpoint);
+
+    const again = await client.call("checkpoint", checkpoint);
+    await client.call("checkpoint", { stream, state: "later", through: 4 });
+    const late = await client.callError("checkpoint", checkpoint);
+
+    expect(again).toMatchObject({ revision: 2, deleted: 0, firstSequence: 4 });
+    expect(late).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 5 } });
+    expect(await client.call("getState", { stream })).toMatchObject({ state: "later", revision: 3 });
+  });
+
+  it.each([
+    { trims: "what the one before covers", lag: 1, ends: "goes on behind its state", skipped: undefined },
+    { trims: "what it covers itself", lag: 0, ends: "has to start over", skipped: { from: 6, to: 8 } },
+  ])("trims $trims: a restore as slow as checkpoints come $ends", async ({ lag, skipped }) => {
+    const stream = `restored-${lag}`;
+    const client = await published(stream, 2);
+    const covered = [0];
+    const checkpoint = async () => {
+      const { revision, epoch } = await client.call("getState", { stream });
+      const { lastSequence } = await client.call("getStreamInfo", { stream });
+      covered.push(lastSequence);
+      const through = covered.at(-1 - lag) ?? 0;
+      const state = { through: lastSequence };
+      await client.call("checkpoint", { stream, state, through, expectedRevision: revision, epoch });
+    };
+    const publish = () => client.call("publishBatch", { stream, messages: [{ data: 1 }, { data: 2 }, { data: 3 }] });
+    await checkpoint();
+    await publish();
+    await checkpoint();
+
+    const reader = await connect();
+    const { state, epoch } = await reader.call("getState", { stream });
+    const { through } = state as { through: number };
+    // It takes as long to load as the next checkpoint takes to come.
+    await publish();
+    await checkpoint();
+    const page = await reader.call("getMessages", { stream, epoch, from: { sequence: through + 1 } });
+
+    expect(page.skipped).toEqual(skipped);
+    expect(page.messages.map(({ sequence }) => sequence)).toEqual(skipped === undefined ? [6, 7, 8] : []);
+  });
+
   it("does neither when it fails half way", async () => {
     const stream = "half-way";
     const client = await published(stream, 3);
