@@ -40,7 +40,8 @@ export type PutStateResult = v.InferOutput<typeof PutStateResult>;
  * less than the state covers: as `through` of the call, give that of the state which is replaced. Then a restore has from
  * its reading of the state to the second checkpoint after it, which is never less than the time between two; where it
  * takes still longer, trim to the checkpoint before that. A snapshot that covers less than is trimmed is of no use, and
- * may be deleted.
+ * may be deleted. A stream that drops messages by its config as well may have dropped some behind that `through`: the
+ * Conflict tells `firstSequence`, and one less is the least `through`, if the new state covers it.
  *
  * When the answer is lost (OutcomeUnknown), repeat the same call. Conflict (`revision`) then says that it was done, if
  * `getState` tells this state, and otherwise that another one stands by now; either way there is nothing left to do.
