@@ -20,6 +20,8 @@ export type SessionHost = SessionFollowersHost &
   SessionConsumersHost & {
     readonly startedAt: number;
     readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
+    /** The server has sent its Close. */
+    readonly closing: (ws: WebSocket) => void;
   };
 
 /** What its subscriptions need of a socket. */
@@ -47,6 +49,8 @@ export type Attachment = {
   heardAt: number;
   /** When a consumer's messages were sent last. */
   pushedAt: number | undefined;
+  /** When the server sent its Close. */
+  closedAt: number | undefined;
   lastSubscription: number;
   subscriptions: StoredSubscription[];
   consumers: StoredConsumerSubscription[];
@@ -176,9 +180,15 @@ export class Session implements Connection, SessionSocket {
   }
 
   /** Closes the socket; its subscriptions end with it. */
-  close(code: number, reason: string): void {
+  close(code: CloseCode, reason: string): void {
+    if (this.#isClosed) {
+      return;
+    }
     closeQuietly(this.#ws, code, reason);
     this.closed();
+    this.#attachment.closedAt = Date.now();
+    this.keep(undefined);
+    this.#host.closing(this.#ws);
   }
 
   /** The socket is closed. */

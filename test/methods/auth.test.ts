@@ -1,4 +1,4 @@
-import { listDurableObjectIds } from "cloudflare:test";
+import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
@@ -152,5 +152,5 @@ describe("with the key", () => {
 /** Calls the Worker itself, with bindings of the test's choice. */
 function callWorker(incoming: Request, bindings: Env): Promise<Response> {
   // The runtime's own requests have properties that one made by hand has not; nothing here reads them.
-  return worker.fetch(incoming as Parameters<typeof worker.fetch>[0], bindings);
+  return worker.fetch(incoming as Parameters<typeof worker.fetch>[0], bindings, createExecutionContext());
 }
