@@ -1,6 +1,7 @@
 import { LIMITS, RpcError } from "../rpc/index.ts";
 
 import { authenticate, offeredProtocols, SUBPROTOCOL } from "./auth.ts";
+import type { Credentials } from "./auth.ts";
 import { CloseCode } from "./gateway/closing.ts";
 import { gatewayAt } from "./gateway-at.ts";
 import { answerHttp, rpcError } from "./http-rpc.ts";
@@ -11,6 +12,12 @@ export { Gateway } from "./gateway/gateway.ts";
 export { Upload } from "./objects/upload.ts";
 export { DurableStreams } from "./service.ts";
 export { Stream } from "./stream/stream.ts";
+
+/** What was wrong with the credentials (RFC 6750 section 3): without any there is no error to tell. */
+const CHALLENGES = {
+  missing: 'Bearer realm="durable-stream"',
+  invalid: 'Bearer realm="durable-stream", error="invalid_token"',
+} as const;
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -26,7 +33,7 @@ export default {
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
-    return Response.json({ status: "ok" });
+    return isRead(request) ? Response.json({ status: "ok" }) : notAllowed("GET, HEAD");
   }
   const credentials = await authenticate(request, env.API_KEY);
   if (credentials !== "valid") {
@@ -36,21 +43,28 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   if (target !== undefined) {
     return answerObjects(request, env, target);
   }
-  const isSocketPath = pathname === "/rpc" || streamOfPath(pathname) !== undefined;
-  if (isSocketPath && isHandshake(request)) {
+  if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
+    return rpcError(404, new RpcError("NotFound", "no such path", { what: "path" }));
+  }
+  if (isHandshake(request)) {
     return connect(request, env);
   }
   if (pathname === "/rpc" && request.method === "POST") {
     return answerHttp(request, env);
   }
-  if (isSocketPath) {
-    const allow = pathname === "/rpc" ? "POST" : "GET";
-    return rpcError(426, new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc"), {
-      Allow: allow,
-      Upgrade: "websocket",
-    });
+  if (!isRead(request)) {
+    return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
   }
-  return rpcError(404, new RpcError("NotFound", "no such path", { what: "path" }));
+  const error = new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc");
+  return rpcError(426, error, { Upgrade: "websocket" });
+}
+
+function notAllowed(allow: string): Response {
+  return rpcError(405, new RpcError("InvalidRequest", "the method is not allowed here"), { Allow: allow });
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 /** Hands a handshake to one of this location's gateways. */
@@ -71,7 +85,7 @@ function isHandshake(request: Request): boolean {
   return request.method === "GET" && request.headers.get("Upgrade")?.toLowerCase() === "websocket";
 }
 
-function refuse(request: Request, credentials: "invalid" | "unconfigured", ctx: ExecutionContext): Response {
+function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
   if (credentials === "unconfigured") {
     return rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
   }
@@ -79,7 +93,8 @@ function refuse(request: Request, credentials: "invalid" | "unconfigured", ctx: 
   if (isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL)) {
     return refuseSocket(ctx);
   }
-  return rpcError(401, new RpcError("Unauthenticated", "no valid credentials"), { "WWW-Authenticate": "Bearer" });
+  const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
+  return rpcError(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
 }
 
 function refuseSocket(ctx: ExecutionContext): Response {

@@ -70,8 +70,9 @@ function readElement(value: unknown, levels: number): Call | Malformed {
     return malformed(id, "method must be a string");
   }
   const call: Call = { jsonrpc: "2.0", method: request.method };
-  if (request.params !== undefined) {
-    if (typeof request.params !== "object" || request.params === null) {
+  // Some libraries send null where params are left out.
+  if (request.params !== undefined && request.params !== null) {
+    if (typeof request.params !== "object") {
       return malformed(id, "params must be an object or an array");
     }
     call.params = request.params;

@@ -24,15 +24,19 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["the root", "/", {}],
 ];
 
-const CREDENTIALS: [what: string, headers: Record<string, string>][] = [
+const NO_KEY: [what: string, headers: Record<string, string>][] = [
   ["no key", {}],
+  ["the key without its scheme", { Authorization: "test-key" }],
+  ["the key in another scheme", { Authorization: "Basic test-key" }],
+  ["another subprotocol", { "Sec-WebSocket-Protocol": "test-key" }],
+];
+
+const WRONG_KEYS: [what: string, headers: Record<string, string>][] = [
   ["an empty key", { Authorization: "Bearer " }],
   ["a wrong key", { Authorization: "Bearer wrong" }],
   ["the key and more", { Authorization: "Bearer test-keys" }],
   ["a part of the key", { Authorization: "Bearer test-ke" }],
   ["the key in another case", { Authorization: "Bearer TEST-KEY" }],
-  ["the key without its scheme", { Authorization: "test-key" }],
-  ["the key in another scheme", { Authorization: "Basic test-key" }],
   ["a wrong key as a subprotocol", { "Sec-WebSocket-Protocol": bearer("wrong") }],
   ["the key in the clear as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.test-key" }],
   ["what is no base64 as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.%%%" }],
@@ -41,7 +45,10 @@ const CREDENTIALS: [what: string, headers: Record<string, string>][] = [
 
 describe("before anybody was let in", () => {
   describe.each(ENDPOINTS)("%s", (_endpoint, path, init) => {
-    it.each(CREDENTIALS)("refuses %s", async (_what, headers) => {
+    it.each([
+      ...NO_KEY.map((row) => [...row, 'Bearer realm="durable-stream"'] as const),
+      ...WRONG_KEYS.map((row) => [...row, 'Bearer realm="durable-stream", error="invalid_token"'] as const),
+    ])("refuses %s, and says what was wrong", async (_what, headers, challenge) => {
       const response = await request(path, {
         ...init,
         headers: { ...Object.fromEntries(new Headers(init.headers)), ...headers },
@@ -49,7 +56,7 @@ describe("before anybody was let in", () => {
 
       expect(response.status).toBe(401);
       expect(response.webSocket).toBeNull();
-      expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
+      expect(response.headers.get("WWW-Authenticate")).toBe(challenge);
       expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.Unauthenticated } });
     });
 

@@ -216,8 +216,9 @@ describe.each(TRANSPORTS)("what only looks like a request, through $name", ({ op
     ["an id that is an array", '{"jsonrpc":"2.0","method":"getServerInfo","id":[1]}', invalidRequest],
     ["an id that is a boolean", '{"jsonrpc":"2.0","method":"getServerInfo","id":true}', invalidRequest],
     ["params that are a string", '{"jsonrpc":"2.0","method":"getServerInfo","params":"a","id":7}', error(7, -32_600)],
-    ["params that are null", '{"jsonrpc":"2.0","method":"getServerInfo","params":null,"id":7}', error(7, -32_600)],
+    ["params that are a number", '{"jsonrpc":"2.0","method":"getServerInfo","params":0,"id":7}', error(7, -32_600)],
     ["a response", '{"jsonrpc":"2.0","result":1,"id":7}', error(7, ErrorCode.InvalidRequest)],
+    ["a byte order mark", '\uFEFF{"jsonrpc":"2.0","method":"getServerInfo","id":7}', parseError],
     ["nothing", "", parseError],
     ["white space", " \n", parseError],
     ["two requests in a row", "{}{}", parseError],
@@ -240,6 +241,16 @@ describe.each(TRANSPORTS)("what only looks like a request, through $name", ({ op
       expect(answer).toEqual(result(JSON.parse(id), { name: "durable-stream" }));
     },
   );
+
+  it("takes params that are null as none", async () => {
+    const ask = await open();
+
+    const info = await ask('{"jsonrpc":"2.0","method":"getServerInfo","params":null,"id":7}');
+    const publish = await ask('{"jsonrpc":"2.0","method":"publish","params":null,"id":8}');
+
+    expect(info).toEqual(result(7, { name: "durable-stream" }));
+    expect(publish).toEqual(error(8, ErrorCode.InvalidParams));
+  });
 
   it.each(["1e400", "9007199254740993", "-1e999", "1e22"])(
     "refuses an id that could not be given back as it came: %s",
