@@ -6,7 +6,7 @@ import { ErrorCode } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 
-it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\ud800" }])(
+it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\uffff" }])(
   "keeps a state of any kind: %j",
   async (state) => {
     const client = await connect();
