@@ -136,3 +136,18 @@ it("takes attachments of 16,384 bytes and no more (session.ts)", async () => {
     server.close();
   });
 });
+
+it("refuses to send a Close that is none, and a second one is nothing (closing.ts)", async () => {
+  const client = await connect();
+  await runInDurableObject(await gatewayOf(client), (_gateway, state) => {
+    const { 1: server } = new WebSocketPair();
+    state.acceptWebSocket(server);
+    for (const code of [0, 999, 1004, 1005, 1006, 1015, 5000, 65_535]) {
+      expect(() => server.close(code, "")).toThrow(/code/);
+    }
+    expect(() => server.close(1000, "x".repeat(124))).toThrow(/123 bytes/);
+    expect(server.readyState).toBe(WebSocket.OPEN);
+    server.close(1000, "x".repeat(123));
+    expect(() => server.close(1002, "")).not.toThrow();
+  });
+});
