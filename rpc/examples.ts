@@ -31,6 +31,7 @@ const object = {
 };
 const info = {
   consumer,
+  epoch,
   config: { ...CONSUMER_DEFAULTS, backoffMs: [...CONSUMER_DEFAULTS.backoffMs] },
   ackFloor: 2,
   pending: 0,
@@ -64,7 +65,7 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
   },
   deleteMessages: {
     params: { stream, through: 1 },
-    result: { deleted: 1, firstSequence: 2, lastSequence: 3 },
+    result: { epoch, deleted: 1, firstSequence: 2, lastSequence: 3 },
   },
   getStreamInfo: {
     params: { stream },
@@ -87,11 +88,11 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     result: { maxAgeMs: 86_400_000, discard: "old", duplicateWindowMs: 120_000 },
   },
   deleteStream: { params: { stream: "orders-2019" }, result: { deleted: true } },
-  getState: { params: { stream }, result: { state: { snapshot: { key }, through: 2 }, revision: 2 } },
-  putState: { params: { stream, state: { done: 1 }, expectedRevision: 0 }, result: { revision: 1 } },
+  getState: { params: { stream }, result: { epoch, state: { snapshot: { key }, through: 2 }, revision: 2 } },
+  putState: { params: { stream, state: { done: 1 }, expectedRevision: 0 }, result: { epoch, revision: 1 } },
   checkpoint: {
     params: { stream, state: { snapshot: { key }, through: 2 }, through: 2 },
-    result: { revision: 2, deleted: 1, firstSequence: 3 },
+    result: { epoch, revision: 2, deleted: 1, firstSequence: 3 },
   },
   subscribe: {
     params: { stream, from: { sequence: 3 } },
@@ -110,12 +111,12 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
   seekConsumer: { params: { stream, consumer, from: { time: publishedAt } }, result: info },
   fetchMessages: {
     params: { stream, consumer, limit: 10 },
-    result: { lease, messages: [{ deliveryCount: 1, ...message, sequence: 3 }] },
+    result: { epoch, lease, messages: [{ deliveryCount: 1, ...message, sequence: 3 }] },
   },
   ackMessages: { params: { stream, consumer, lease, sequences: [3], outcome: "ack" }, result: {} },
   getDeadLetters: {
     params: { stream, consumer },
-    result: { deadLetters: [{ sequence: 2, deliveries: 5, reason: "maxDeliver", deadAt: publishedAt }] },
+    result: { epoch, deadLetters: [{ sequence: 2, deliveries: 5, reason: "maxDeliver", deadAt: publishedAt }] },
   },
   retryDeadLetters: { params: { stream, consumer, sequences: [2] }, result: { count: 1 } },
   deleteDeadLetters: { params: { stream, consumer }, result: { count: 0 } },

@@ -74,10 +74,10 @@ describe("for a reader and a generator", () => {
     expect(defaults).toMatchObject({ maxInFlight: 256, ackWaitMs: 30_000, maxDeliver: 5, stream: undefined });
     expect(components.schemas["From"]?.default).toBe("first");
     expect(of("deleteMessages")).toMatchObject({
-      description: expect.stringContaining("Takes either `stream, through` or `stream, sequences`."),
+      description: expect.stringContaining("Takes either `stream, through, epoch?` or `stream, sequences, epoch?`."),
       "x-param-sets": [
-        { required: ["stream", "through"], optional: [] },
-        { required: ["stream", "sequences"], optional: [] },
+        { required: ["stream", "through"], optional: ["epoch"] },
+        { required: ["stream", "sequences"], optional: ["epoch"] },
       ],
     });
     expect(of("publish")).not.toHaveProperty("x-param-sets");
@@ -121,7 +121,7 @@ it("becomes a TypeScript client that compiles, by OpenRPC's own generator", asyn
     expect(compiled).toBe("");
     expect(await readFile(file, "utf8")).toContain(
       "export type Publish = (stream: StreamName, data: JsonValue, subject?: Subject, headers?: Headers, " +
-        "id?: PublishId, expect?: Expect) => Promise<PublishResult>;",
+        "id?: PublishId, expect?: Expect, epoch?: ExpectedEpoch) => Promise<PublishResult>;",
     );
   } finally {
     await rm(folder, { recursive: true });
