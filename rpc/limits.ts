@@ -52,7 +52,7 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   batchMessages: "messages in one publishBatch",
   batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
   batchAnswerBytes: "answers of one JSON-RPC batch after which its further calls are TooLarge and not begun",
-  nesting: "levels of arrays and objects in one frame, the JSON-RPC envelope included; TooLarge beyond it",
+  nesting: "levels of arrays and objects in `params`, which is the first; TooLarge beyond it",
   requestsInFlight:
     "calls of one socket that have come and not been answered; one more is Busy, but for what settles messages",
   subscriptions: "subscriptions of one socket; one more is LimitReached",

@@ -93,7 +93,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
 /** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */
 function asJson(params: unknown): object {
   const text = jsonText(params ?? {});
-  const excess = excessOf(params, LIMITS.nesting - 1);
+  const excess = excessOf(params, LIMITS.nesting);
   if (excess !== undefined) {
     throw new RpcError(errorNameOf(excess.code) ?? "InvalidParams", excess.message, excess.data);
   }
