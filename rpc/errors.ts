@@ -49,8 +49,14 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     data: "`limit`, `what` is limited, and where there is another way, what to `use`",
   },
   StorageFull: { meaning: "the stream has no room; reads, acks and deletes still work" },
-  OutcomeUnknown: { meaning: "it may or may not have happened; safe to repeat with the same `id`" },
-  Unavailable: { meaning: "it was definitely not done; try again" },
+  OutcomeUnknown: {
+    meaning: "it may or may not have happened; safe to repeat with the same `id`",
+    data: "`requestId` of a fault that is in the log",
+  },
+  Unavailable: {
+    meaning: "it was definitely not done; try again",
+    data: "`requestId` of a fault that is in the log",
+  },
   EpochChanged: { meaning: "the stream was deleted and made again; nothing was done", data: "`epoch`" },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
   Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },

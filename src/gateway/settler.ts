@@ -1,4 +1,4 @@
-import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Settlement } from "../consumer-calls.ts";
 import { asOutcome } from "../stream-calls.ts";
 
@@ -20,7 +20,7 @@ type Waiting = {
 };
 
 /** The holders the stream does not know, undefined when that life of it is over; and how a call before was lost. */
-type Reply = { unknown: string[] | undefined; lost: unknown };
+type Reply = { unknown: string[] | undefined; lost: RpcError | undefined };
 
 /** What a settler tells its owner. */
 export type SettlerEvents = {
@@ -131,12 +131,12 @@ export class Settler {
   async #call(settlements: Settlement[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#life;
     const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, settlements);
-    let lost: unknown;
+    let lost: RpcError | undefined;
     try {
       return { unknown: await call(), lost };
     } catch (error) {
       lost = asOutcome(error, "changes");
-      if (!isRpcError(lost) || lost.code !== ErrorCode.OutcomeUnknown || Date.now() >= dueAt) {
+      if (lost.code !== ErrorCode.OutcomeUnknown || Date.now() >= dueAt) {
         throw lost;
       }
     }

@@ -217,7 +217,12 @@ describe.each(TRANSPORTS)("what only looks like a request, through $name", ({ op
     ["an id that is a boolean", '{"jsonrpc":"2.0","method":"getServerInfo","id":true}', invalidRequest],
     ["params that are a string", '{"jsonrpc":"2.0","method":"getServerInfo","params":"a","id":7}', error(7, -32_600)],
     ["params that are a number", '{"jsonrpc":"2.0","method":"getServerInfo","params":0,"id":7}', error(7, -32_600)],
-    ["a response", '{"jsonrpc":"2.0","result":1,"id":7}', error(7, ErrorCode.InvalidRequest)],
+    ["a response", '{"jsonrpc":"2.0","result":1,"id":7}', error(null, ErrorCode.InvalidRequest)],
+    [
+      "an error response",
+      '{"jsonrpc":"2.0","error":{"code":1,"message":""},"id":7}',
+      error(null, ErrorCode.InvalidRequest),
+    ],
     ["a byte order mark", '\uFEFF{"jsonrpc":"2.0","method":"getServerInfo","id":7}', parseError],
     ["nothing", "", parseError],
     ["white space", " \n", parseError],
@@ -486,7 +491,7 @@ describe("harm", () => {
     expect(answer).toEqual({
       jsonrpc: "2.0",
       id: 1,
-      error: { code: ErrorCode.InternalError, message: "internal error", data: { requestId: expect.any(String) } },
+      error: { code: ErrorCode.Unavailable, message: expect.any(String), data: { requestId: expect.any(String) } },
     });
     const { requestId } = (answer as { error: { data: { requestId: string } } }).error.data;
     expect(lines.some((line) => line.includes(requestId))).toBe(true);
@@ -506,7 +511,7 @@ describe("harm", () => {
 
     const lines = log.mock.calls.flat().map(String);
     log.mockRestore();
-    expect(lines).toEqual([expect.stringContaining("a request failed")]);
+    expect(lines).toEqual([expect.stringContaining("a call to an object failed")]);
     expect(client.frames).toHaveLength(1);
   });
 });

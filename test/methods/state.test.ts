@@ -253,7 +253,7 @@ describe("checkpoint", () => {
       storage.sql.exec("DROP TRIGGER fault");
     });
     const { messages } = await client.call("getMessages", { stream });
-    expect(failed.code).toBe(ErrorCode.InternalError);
+    expect(failed.code).toBe(ErrorCode.OutcomeUnknown);
     expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect(messages).toHaveLength(3);
     expect(await client.call("checkpoint", { stream, state: "whole", through: 3 })).toMatchObject({ revision: 1 });
