@@ -19,6 +19,11 @@ export type PublishCall = {
   counts: number[];
   /** Dedup ids; left out when no request has one. */
   ids?: (string | null)[];
+  /**
+   * Requests of the same number are of the same caller, who sends one again that was refused for a time: those behind it
+   * are not stored before it. Left out when none can be.
+   */
+  lanes?: number[];
   /** Conditions, of the few requests that have one. */
   expectations?: Expectation[];
 };

@@ -2,9 +2,20 @@ import { errorNameOf, RpcError } from "../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "./calls.ts";
 
-/** The requests as one call to the stream. */
-export function publishCall(stream: string, requests: readonly PublishRequest[]): PublishCall {
+/**
+ * The requests as one call to the stream.
+ *
+ * @param lanes Of each request, when any may be refused for a time (see {@link PublishCall}).
+ */
+export function publishCall(
+  stream: string,
+  requests: readonly PublishRequest[],
+  lanes: number[] | undefined,
+): PublishCall {
   const call: PublishCall = { stream, bodies: [], bytes: [], counts: [] };
+  if (lanes !== undefined) {
+    call.lanes = lanes;
+  }
   for (const [index, request] of requests.entries()) {
     call.bodies.push(...request.bodies);
     call.bytes.push(...request.bytes);

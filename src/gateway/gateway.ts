@@ -53,8 +53,8 @@ export class Gateway extends DurableObject<Env> {
       store: new SessionStore(ctx.storage.sql),
       consumerFeeds: new ConsumerFeeds(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
-      publish: async (stream, request) => {
-        const published = await publishers.publish(stream, request);
+      publish: async (stream, request, place) => {
+        const published = await publishers.publish(stream, request, place);
         feeds.note(stream, published);
         return published;
       },

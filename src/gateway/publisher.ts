@@ -1,16 +1,23 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../calls.ts";
 import { outcomes, publishCall } from "../publish-call.ts";
-import { asOutcome } from "../stream-calls.ts";
+import { heldError } from "../publish-order.ts";
+import type { PublishPlace } from "../publish-order.ts";
+import { asOutcome, isOverloaded } from "../stream-calls.ts";
 
 /** Requests of one call: one commit should not hold up its stream for long. */
 const CALL_REQUESTS = 1_000;
 /** Text of one call: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
 
+/** How long an overloaded stream is left alone: at random up to a bound that doubles. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
 type Waiting = {
   request: PublishRequest;
   size: number;
+  place: PublishPlace | undefined;
   resolve: (published: Published) => void;
   reject: (reason: unknown) => void;
 };
@@ -30,6 +37,8 @@ export class Publisher {
   #isFlushing = false;
   /** The call under way has passed its deadline: what comes now would only wait behind it. */
   #isStuck = false;
+  /** Calls in a row that an overloaded stream refused. */
+  #overloads = 0;
 
   constructor(env: Env, stream: string, onIdle: () => void) {
     this.#env = env;
@@ -42,12 +51,12 @@ export class Publisher {
    *
    * @throws RpcError what the stream refused; OutcomeUnknown or Unavailable when it could not be asked.
    */
-  publish(request: PublishRequest, size: number): Promise<Published> {
+  publish(request: PublishRequest, size: number, place: PublishPlace | undefined): Promise<Published> {
     if (this.#isStuck) {
       return Promise.reject(unavailable());
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, size, resolve, reject });
+      this.#waiting.push({ request, size, place, resolve, reject });
       if (!this.#isFlushing) {
         this.#isFlushing = true;
         void this.#flush();
@@ -60,7 +69,8 @@ export class Publisher {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await scheduler.wait(0);
+      await scheduler.wait(this.#overloads === 0 ? 0 : pauseMs(this.#overloads));
+      this.#refuseHeld();
     }
     this.#isFlushing = false;
     this.#onIdle();
@@ -85,7 +95,8 @@ export class Publisher {
     const stub = this.#env.STREAM.getByName(this.#stream);
     try {
       const requests = batch.map((waiting) => waiting.request);
-      const reply = await stub.publish(publishCall(this.#stream, requests));
+      const reply = await stub.publish(publishCall(this.#stream, requests, lanesOf(batch)));
+      this.#overloads = 0;
       for (const [index, outcome] of outcomes(requests, reply).entries()) {
         if (outcome instanceof RpcError) {
           batch[index]?.reject(outcome);
@@ -95,12 +106,22 @@ export class Publisher {
       }
     } catch (error) {
       const outcome = asOutcome(error, "changes");
+      this.#overloads = isOverloaded(error) ? this.#overloads + 1 : 0;
       for (const { reject } of batch) {
         reject(outcome);
       }
     } finally {
       clearTimeout(deadline);
       this.#isStuck = false;
+    }
+  }
+
+  /** What waits behind a publish that has to be sent again is not stored before it. */
+  #refuseHeld(): void {
+    const held = this.#waiting.filter(({ place }) => place?.isHeld);
+    if (held.length > 0) {
+      this.#waiting = this.#waiting.filter(({ place }) => place?.isHeld !== true);
+      held.forEach(({ reject }) => reject(heldError()));
     }
   }
 
@@ -113,6 +134,24 @@ export class Publisher {
       reject(unavailable());
     }
   }
+}
+
+/** For each request the number of its caller's lane, if any needs it: only what carries an id may be refused for a time. */
+function lanesOf(batch: readonly Waiting[]): number[] | undefined {
+  if (batch.every(({ request }) => request.id === undefined)) {
+    return undefined;
+  }
+  const numbers = new Map<object, number>();
+  return batch.map(({ place, request }) => {
+    const lane = place?.lane ?? request;
+    const number = numbers.get(lane) ?? numbers.size;
+    numbers.set(lane, number);
+    return number;
+  });
+}
+
+function pauseMs(overloads: number): number {
+  return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** overloads);
 }
 
 function unavailable(): RpcError {

@@ -1,11 +1,11 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
-import type { Published, PublishRequest } from "../calls.ts";
 import { answer } from "../json-rpc/answer.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { oversizedResponse } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../message-text.ts";
-import type { CallContext, Connection, ConsumerWord } from "../methods/context.ts";
+import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
+import { PublishOrder } from "../publish-order.ts";
 
 import { CloseCode, closeQuietly } from "./closing.ts";
 import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
@@ -19,9 +19,9 @@ import type { StoredSubscription } from "./subscription.ts";
 export type SessionHost = SessionFollowersHost &
   SessionConsumersHost & {
     readonly startedAt: number;
-    readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
     /** The server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
+    readonly publish: PublishMessages;
   };
 
 /** What its subscriptions need of a socket. */
@@ -67,6 +67,7 @@ export class Session implements Connection, SessionSocket {
   readonly #followers: SessionFollowers;
   readonly #consumers: SessionConsumers;
   readonly #flow = new CallFlow();
+  readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
   #heardKeptAt: number;
@@ -268,6 +269,7 @@ export class Session implements Connection, SessionSocket {
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,
+      order: this.#order,
       afterAnswer: [],
       flow: this.#flow,
     };

@@ -15,12 +15,16 @@ const MAX_SCANNED_PAGES = 20;
 export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
   publish: async ({ stream, id, expect, epoch, ...message }, context) => {
     const request = publishRequest([{ ...message, id }], id, expectation(expect, epoch));
-    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request);
+    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request, context.place);
     return { stream, sequence: firstSequence, ...stored };
   },
 
   publishBatch: async ({ stream, messages, id, expect, epoch }, context) => {
-    const stored = await context.publish(stream, publishRequest(messages, id, expectation(expect, epoch)));
+    const stored = await context.publish(
+      stream,
+      publishRequest(messages, id, expectation(expect, epoch)),
+      context.place,
+    );
     return { stream, ...stored };
   },
 

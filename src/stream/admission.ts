@@ -38,7 +38,8 @@ export type Admission = {
 type Verdict = Omit<Refusal, "request"> | undefined;
 
 /**
- * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours. A known id
+ * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours, but for those
+ * of the same caller behind one that is refused for a time. A known id
  * is looked up before what is expected, so that the retry of a publish that had succeeded is a duplicate and not a conflict.
  * Changes nothing.
  */
@@ -46,6 +47,7 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
   const admission: Admission = { bodies: [], bytes: [], ids: [], firstSequences: [], duplicates: [], refusals: [] };
   const expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
   const newIds = new Map<string, NewId>();
+  const heldLanes = new Set<number>();
   let last = stream.last;
   let storedBytes = 0;
   let offset = 0;
@@ -62,13 +64,18 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
       continue;
     }
 
+    const lane = call.lanes?.[request];
     const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
     const verdict =
+      (lane !== undefined && heldLanes.has(lane) ? heldBack() : undefined) ??
       unexpected(expected.get(request), { epoch: stream.epoch, last }) ??
       overStorage(size, stream.roomBytes - storedBytes) ??
       overBounds({ messages: count + last - stream.last, bytes: storedBytes + size, ownBytes: size }, stream) ??
       overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1));
     if (verdict !== undefined) {
+      if (lane !== undefined && verdict.code === ErrorCode.RateLimited) {
+        heldLanes.add(lane);
+      }
       admission.refusals.push({ request, ...verdict });
       admission.firstSequences.push(0);
       continue;
@@ -140,6 +147,11 @@ function overBounds(added: { messages: number; bytes: number; ownBytes: number }
 
 function limitReached(what: string, limit: number): Verdict {
   return { code: ErrorCode.LimitReached, message: `the stream's ${what} is reached`, data: { what, limit } };
+}
+
+function heldBack(): Verdict {
+  const message = "a publish before it has to be sent again; this one was not stored";
+  return { code: ErrorCode.Unavailable, message, data: {} };
 }
 
 function overIds(waitMs: number): Verdict {

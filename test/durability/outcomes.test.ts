@@ -6,6 +6,7 @@ import { LIMITS } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
 import { streamWithConsumer } from "../consumers.ts";
 import { crash, faultStream } from "../faults.ts";
+import { post } from "../methods/http.ts";
 
 const OUTCOME_UNKNOWN = -32_008;
 const UNAVAILABLE = -32_009;
@@ -226,8 +227,180 @@ it("undoes the whole of a change that fails half way, in memory as in storage", 
   const state = await client.call("getState", { stream });
   const info = await client.call("getStreamInfo", { stream });
 
-  expect([failed.code, Object.keys(failed.data ?? {})]).toEqual([-32_603, ["requestId"]]);
-  expect(failed.message).toBe("internal error");
+  // Of an exception nobody knows how far it let the object go: that it was undone is seen by looking.
+  expect([failed.code, Object.keys(failed.data ?? {})]).toEqual([OUTCOME_UNKNOWN, ["requestId"]]);
   expect(state).toEqual({ epoch: expect.any(String), state: "old", revision: 1 });
   expect([info.firstSequence, info.lastSequence, info.messages]).toEqual([1, 2, 2]);
 });
+
+/** What the runtime may throw without a mark of its own, though the object has done its work. */
+const UNMARKED: [name: string, error: Error][] = [
+  ["a fault of the runtime", new Error("internal error; reference = 0123456789abcdef")],
+  ["a full disk", new Error("database or disk is full: SQLITE_FULL")],
+  ["a method that a version does not have", new TypeError('The RPC receiver does not implement the method "publish".')],
+  [
+    "an object out of memory",
+    Object.assign(new Error("injected: reset"), { overloaded: true, durableObjectReset: true }),
+  ],
+];
+
+it.each(UNMARKED)(
+  "says OutcomeUnknown of a publish that was stored before %s, and finds it by its id",
+  async (name, error) => {
+    const stream = `unmarked-${name.replaceAll(" ", "-")}`;
+    const client = await connect();
+    await faultStream("publish", (publish, call) => {
+      publish(call);
+      throw error;
+    });
+
+    const unknown = await client.callError("publish", { stream, data: 1, id: "once" });
+    vi.restoreAllMocks();
+    const repeated = await client.call("publish", { stream, data: 1, id: "once" });
+
+    expect(unknown.code).toBe(OUTCOME_UNKNOWN);
+    expect(repeated).toMatchObject({ sequence: 1, duplicate: true });
+  },
+);
+
+it.each(UNMARKED)("says OutcomeUnknown of an ack that was stored before %s", async (name, error) => {
+  const stream = `unmarked-ack-${name.replaceAll(" ", "-")}`;
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(1);
+  await faultStream("settle", (settle, epoch, settlements) => {
+    settle(epoch, settlements);
+    throw error;
+  });
+
+  const unknown = await client.callError("ack", { subscription, sequences: [1] });
+  vi.restoreAllMocks();
+
+  expect(unknown.code).toBe(OUTCOME_UNKNOWN);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ ackFloor: 1, inFlight: 0 });
+});
+
+it.each(UNMARKED)("says Unavailable of a read that met %s", async (name, error) => {
+  const stream = `unmarked-read-${name.replaceAll(" ", "-")}`;
+  const client = await connect();
+  await faultStream("info", () => {
+    throw error;
+  });
+
+  expect((await client.callError("getStreamInfo", { stream })).code).toBe(UNAVAILABLE);
+});
+
+it("does not ask an overloaded stream again at once", async () => {
+  const stream = "overloaded";
+  const client = await connect();
+  let reads = 0;
+  await faultStream("info", () => {
+    reads += 1;
+    throw OVERLOADED;
+  });
+
+  const refused = await client.callError("getStreamInfo", { stream });
+
+  expect([refused.code, reads]).toEqual([UNAVAILABLE, 1]);
+});
+
+it("stores nothing of a socket behind a publish that it has to send again, until none of it is open", async () => {
+  const stream = "held";
+  const [client, other] = await Promise.all([connect(), connect()]);
+  await client.call("publish", { stream, data: "before" });
+  // On one gateway both go in the same commits; on another one the second's go by themselves.
+  const gate = { isReached: false, isReleased: false };
+  await faultStream("publish", async (publish, call) => {
+    if (gate.isReached) {
+      return publish(call);
+    }
+    gate.isReached = true;
+    while (!gate.isReleased) {
+      await scheduler.wait(5);
+    }
+    throw RESET;
+  });
+
+  const lost = client.request("publish", { stream, data: "lost" });
+  await vi.waitFor(() => expect(gate.isReached).toBe(true), 10_000);
+  const behind = [1, 2, 3].map((data) => client.request("publish", { stream, data }));
+  const elsewhere = client.request("publish", { stream: `${stream}-2`, data: 1 });
+  const others = other.request("publish", { stream, data: "other" });
+  // An answer to what was sent last: all of it has come.
+  await Promise.all([client.call("getServerInfo", {}), other.call("getServerInfo", {})]);
+  gate.isReleased = true;
+  const answers = await Promise.all([lost, ...behind, elsewhere, others]);
+  const after = await client.call("publish", { stream, data: "after" });
+  const { messages } = await client.call("getMessages", { stream });
+
+  expect(answers.map(({ error }) => error?.code)).toEqual([
+    OUTCOME_UNKNOWN,
+    UNAVAILABLE,
+    UNAVAILABLE,
+    UNAVAILABLE,
+    undefined,
+    undefined,
+  ]);
+  expect(messages.map(({ data }) => data)).toEqual(["before", "other", "after"]);
+  expect(after.sequence).toBe(3);
+});
+
+it("stores nothing of a batch behind a publish of it that has to be sent again, over HTTP too", async () => {
+  const stream = "held-batch";
+  const client = await connect();
+  let calls = 0;
+  await faultStream("publish", (publish, call) => {
+    calls += 1;
+    if (calls % 2 === 1) {
+      throw RESET;
+    }
+    return publish(call);
+  });
+  // The call between the two makes a second commit of what is behind it.
+  const batch = [
+    { jsonrpc: "2.0", id: 1, method: "publish", params: { stream, data: 1 } },
+    { jsonrpc: "2.0", id: 2, method: "getServerInfo" },
+    { jsonrpc: "2.0", id: 3, method: "publish", params: { stream, data: 2 } },
+  ];
+
+  const overHttp = (await post(JSON.stringify(batch))).body;
+  calls = 0;
+  const onSocket = await client.exchange(JSON.stringify(batch));
+  vi.restoreAllMocks();
+
+  const held = [{ error: { code: OUTCOME_UNKNOWN } }, { id: 2, result: {} }, { error: { code: UNAVAILABLE } }];
+  expect(overHttp).toMatchObject(held);
+  expect(onSocket).toMatchObject(held);
+  expect((await client.callError("getStreamInfo", { stream })).code).toBe(-32_003);
+});
+
+it("overtakes no publish that was refused as Busy, on any of six sockets that send more than there is room for", async () => {
+  const stream = "crowded";
+  const clients = await Promise.all(Array.from({ length: 6 }, () => connect()));
+  await clients[0]?.call("configureStream", { stream, maxBytes: 1_000_000_000 });
+
+  const outcomes = await Promise.all(
+    clients.map((client) =>
+      Promise.all(
+        Array.from({ length: 60 }, async (_each, index) => {
+          const data = index % 2 === 0 ? `${index} ${"x".repeat(250_000)}` : index;
+          const { result, error } = await client.request("publish", { stream, data });
+          return { sequence: (result as { sequence: number } | undefined)?.sequence, code: error?.code };
+        }),
+      ),
+    ),
+  );
+
+  const refused = outcomes.flat().filter(({ code }) => code !== undefined);
+  expect(new Set(refused.map(({ code }) => code))).toEqual(new Set([-32_012, UNAVAILABLE]));
+  for (const [socket, ofSocket] of outcomes.entries()) {
+    const stored = ofSocket.flatMap(({ sequence }) => sequence ?? []);
+    expect(stored, `socket ${socket}`).toEqual(stored.toSorted((a, b) => a - b));
+    const firstRefused = ofSocket.findIndex(({ code }) => code !== undefined);
+    const overtaking = ofSocket.flatMap(({ sequence }, index) =>
+      firstRefused !== -1 && index > firstRefused && sequence !== undefined ? [index] : [],
+    );
+    expect(overtaking, `socket ${socket}, first refused ${firstRefused}`).toEqual([]);
+  }
+}, 60_000);

@@ -65,16 +65,18 @@ describe("a frame", () => {
     expect((await client.until(() => client.closed, "the socket to close")).code).toBe(1003);
   });
 
-  it("may nest 32 levels, its envelope and batch included", async () => {
+  it("may hold params of 32 levels, whatever they are sent in", async () => {
     const client = await connect();
     const tooLarge = { id: 7, error: { code: ErrorCode.TooLarge, data: { what: "nesting", limit: 32 } } };
 
-    expect(await client.exchange(nestedCall(30))).toMatchObject({ result: { sequence: 1 } });
-    expect(await client.exchange(nestedCall(31))).toMatchObject(tooLarge);
-    expect(await client.exchange(`[${nestedCall(29)}]`)).toMatchObject([{ result: { sequence: 2 } }]);
-    expect(await client.exchange(`[${nestedCall(30)}]`)).toMatchObject([tooLarge]);
+    expect(await client.exchange(nestedCall(31))).toMatchObject({ result: { sequence: 1 } });
+    expect(await client.exchange(nestedCall(32))).toMatchObject(tooLarge);
+    expect(await client.exchange(`[${nestedCall(31)}]`)).toMatchObject([{ result: { sequence: 2 } }]);
+    expect(await client.exchange(`[${nestedCall(32)}]`)).toMatchObject([tooLarge]);
     expect(await client.exchange(nestedCall(500_000))).toMatchObject(tooLarge);
-    expect((await post(nestedCall(31))).body).toMatchObject(tooLarge);
+    expect((await post(nestedCall(31))).body).toMatchObject({ result: { sequence: 3 } });
+    expect((await post(`[${nestedCall(31)}]`)).body).toMatchObject([{ result: { sequence: 4 } }]);
+    expect((await post(nestedCall(32))).body).toMatchObject(tooLarge);
   });
 
   it("may hold 50 calls", async () => {
@@ -219,12 +221,27 @@ it("remembers 200,000 ids within the duplicate window; one more is RateLimited",
   const refused = await client.callError("publish", { stream, data: 1, id: "one-more" });
   const known = await client.call("publish", { stream, data: 1, id: "9-19999" });
   const without = await client.call("publish", { stream, data: 1 });
+  // In one commit: those of a caller behind one that it has to send again are not stored before it, others are.
+  const other = await connect();
+  const together = [
+    client.request("publish", { stream, data: "again", id: "another" }),
+    client.request("publish", { stream, data: "behind" }),
+    client.request("publish", { stream, data: "known", id: "9-19999" }),
+    other.request("publish", { stream, data: "of another" }),
+  ];
+  const answers = await Promise.all(together);
   vi.setSystemTime(publishedAt + 120_001);
   const later = await client.call("publish", { stream, data: 2, id: "one-more" });
 
   expect(refused).toMatchObject({ code: ErrorCode.RateLimited, data: { retryAfterMs: expect.any(Number) } });
   expect(Number(refused.data?.["retryAfterMs"])).toBeLessThanOrEqual(120_000);
-  expect([known.duplicate, without.sequence, later.sequence]).toEqual([true, 2, 3]);
+  expect(answers).toMatchObject([
+    { error: { code: ErrorCode.RateLimited } },
+    { error: { code: ErrorCode.Unavailable } },
+    { result: { duplicate: true } },
+    { result: { sequence: 3 } },
+  ]);
+  expect([known.duplicate, without.sequence, later.sequence]).toEqual([true, 2, 4]);
 });
 
 function tokens(count: number): string {
