@@ -20,7 +20,7 @@ import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
 import { Subscription } from "./client/subscription.ts";
 import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
-import { DRAIN_MS, waitAtMost } from "./client/timer.ts";
+import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
@@ -271,7 +271,7 @@ export class DurableStream {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const deadlineAt = Date.now() + timeoutMs;
+    const deadlineAt = monotonicMs() + timeoutMs;
     const handlers = [...this.#followers].flatMap((follower) => follower.finish() ?? []);
     if (handlers.length > 0) {
       // Until then they may call: what a handler publishes belongs to what it does.
@@ -280,7 +280,7 @@ export class DurableStream {
     for (const follower of this.#followers) {
       follower.end();
     }
-    await this.#open.drain(closed(), deadlineAt - Date.now());
+    await this.#open.drain(closed(), deadlineAt - monotonicMs());
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();

@@ -2,7 +2,7 @@ import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import type { CallOptions } from "./open-call.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
@@ -28,7 +28,7 @@ export class Operation {
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
     this.#host = host;
     this.#given = signal;
-    this.#deadlineAt = Date.now() + timeoutMs;
+    this.#deadlineAt = monotonicMs() + timeoutMs;
     if (signal?.aborted === true) {
       this.#abort();
     }
@@ -114,20 +114,20 @@ export class Operation {
    * of was not.
    */
   async persist<T>(call: (options: CallOptions) => Promise<T>): Promise<T> {
-    const giveUpAt = Math.min(this.#deadlineAt, Date.now() + this.sendingMs(0));
+    const giveUpAt = Math.min(this.#deadlineAt, monotonicMs() + this.sendingMs(0));
     this.#leftMs();
     for (let failures = 1; ; failures += 1) {
       this.signal.throwIfAborted();
       try {
-        return await call({ signal: this.signal, timeoutMs: giveUpAt - Date.now() });
+        return await call({ signal: this.signal, timeoutMs: giveUpAt - monotonicMs() });
       } catch (error) {
         if (!(error instanceof DurableStreamError) || !isPassing(error)) {
           throw error;
         }
-        if (!this.#host.isClosed() && Date.now() < giveUpAt) {
+        if (!this.#host.isClosed() && monotonicMs() < giveUpAt) {
           await this.pause(error, failures);
         }
-        if (this.#host.isClosed() || Date.now() >= giveUpAt) {
+        if (this.#host.isClosed() || monotonicMs() >= giveUpAt) {
           throw notDone(error);
         }
       }
@@ -135,7 +135,7 @@ export class Operation {
   }
 
   #leftMs(): number {
-    const leftMs = this.#deadlineAt - Date.now();
+    const leftMs = this.#deadlineAt - monotonicMs();
     if (leftMs <= 0) {
       throw overdue();
     }

@@ -5,7 +5,7 @@ import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { OpenCall } from "./open-call.ts";
 import type { CallKind, CallOptions } from "./open-call.ts";
-import { startTimer, stopTimer, waitAtMost } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What a frame holds beside the params of a call. */
@@ -49,7 +49,7 @@ export class OpenCalls {
       signal?.removeEventListener("abort", abort);
       this.#remove(settledCall);
     };
-    const call = new OpenCall({ method, params: text, size, kind }, Date.now() + timeoutMs, settled);
+    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, settled);
     const abort = () => call.reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#open.add(call);
@@ -115,13 +115,13 @@ export class OpenCalls {
     if (deadlineAt < this.#sweepAt) {
       stopTimer(this.#sweepTimer);
       this.#sweepAt = deadlineAt;
-      this.#sweepTimer = startTimer(deadlineAt - Date.now(), () => this.#sweep());
+      this.#sweepTimer = startTimer(deadlineAt - monotonicMs(), () => this.#sweep());
     }
   }
 
   #sweep(): void {
     this.#sweepAt = Number.POSITIVE_INFINITY;
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     let earliest = Number.POSITIVE_INFINITY;
     for (const call of this.#open) {
       if (call.deadlineAt <= nowMs) {

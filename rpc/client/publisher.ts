@@ -5,7 +5,7 @@ import type { OpenCall } from "./open-call.ts";
 import { PublishLane } from "./publish-lane.ts";
 import type { Publish } from "./publish-lane.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 import type { Outcome, Request, Wire } from "./wire.ts";
 
@@ -74,7 +74,7 @@ export class Publisher {
   #takeFrame(): Request[] {
     const requests: Request[] = [];
     const room = Math.min(FRAME_CALLS, this.#wire.room - RESERVED_CALLS);
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     let characters = 0;
     for (const [stream, lane] of this.#lanes) {
       if (lane.isEmpty) {
@@ -134,7 +134,7 @@ export class Publisher {
 
   /** When a stream's publishes may be sent again: those of one frame fail together and wait once. */
   #holdUntil(lane: PublishLane, error: DurableStreamError): number {
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     if (lane.holdUntil > nowMs) {
       return lane.holdUntil;
     }
@@ -146,7 +146,7 @@ export class Publisher {
     if (atMs < this.#wakesAt) {
       stopTimer(this.#wakeTimer);
       this.#wakesAt = atMs;
-      this.#wakeTimer = startTimer(atMs - Date.now(), () => {
+      this.#wakeTimer = startTimer(atMs - monotonicMs(), () => {
         this.#wakesAt = Number.POSITIVE_INFINITY;
         this.schedule();
       });

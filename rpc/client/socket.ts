@@ -1,4 +1,4 @@
-import { LONGEST_MS, startTimer, stopTimer } from "./timer.ts";
+import { LONGEST_MS, monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What this client uses of an event of a WebSocket. */
@@ -93,7 +93,7 @@ export class ClientSocket {
       return;
     }
     stopTimer(this.#openTimer);
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
     this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs, LONGEST_MS));
     this.#listener.opened();
   }
@@ -102,7 +102,7 @@ export class ClientSocket {
     if (this.#isEnded) {
       return;
     }
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
     if (typeof data !== "string") {
       this.end("a binary frame came");
     } else if (data !== "pong") {
@@ -111,7 +111,7 @@ export class ClientSocket {
   }
 
   #ping(): void {
-    if (Date.now() - this.#heardAt >= this.#times.idleMs) {
+    if (monotonicMs() - this.#heardAt >= this.#times.idleMs) {
       this.end("nothing was heard for too long");
     } else {
       this.send("ping");

@@ -10,6 +10,14 @@ export function stopTimer(timer: Timer | undefined): void {
   }
 }
 
+/**
+ * Milliseconds on a clock that only goes forward, for how long something takes: wall time may be set back, and what is
+ * timed by it would wait that much longer. Means nothing outside this process.
+ */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
 /** How long closing waits for what is open, unless it is told otherwise. */
 export const DRAIN_MS = 10_000;
 

@@ -2,7 +2,7 @@ import { LIMITS } from "../limits.ts";
 
 import type { DurableStreamError } from "./error.ts";
 import type { Incoming } from "./frame.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What became of a request on its socket. */
@@ -69,7 +69,7 @@ export class Wire {
 
   /** Sends requests in one frame: a batch if there is more than one. */
   send(requests: readonly Request[]): void {
-    const sentAt = Date.now();
+    const sentAt = monotonicMs();
     const texts = requests.map((request) => {
       this.#lastId += 1;
       this.#pending.set(this.#lastId, { request, size: request.params.length, sentAt });
@@ -124,10 +124,10 @@ export class Wire {
     if (this.#watch !== undefined || oldest === undefined) {
       return;
     }
-    this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - Date.now(), () => {
+    this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - monotonicMs(), () => {
       this.#watch = undefined;
       const [waiting] = this.#pending.values();
-      if (waiting !== undefined && Date.now() - waiting.sentAt >= this.#answerTimeoutMs) {
+      if (waiting !== undefined && monotonicMs() - waiting.sentAt >= this.#answerTimeoutMs) {
         this.#socket.drop(`${waiting.request.method} was not answered`);
       } else {
         this.#watchAnswers();
