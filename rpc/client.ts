@@ -182,7 +182,8 @@ export class DurableStream {
     const timeoutMs = options.timeoutMs ?? this.#options.publishTimeoutMs;
     const call = this.#open.add({ method, params: this.#withId(params), kind: "changes" }, { ...options, timeoutMs });
     this.#connection.open();
-    this.#publisher.publish("stream" in params ? String(params.stream) : "", call);
+    const { stream = this.#options.stream }: { stream?: unknown } = params;
+    this.#publisher.publish(String(stream), call);
     return call.promise;
   }
 

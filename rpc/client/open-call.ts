@@ -67,6 +67,19 @@ export class OpenCall {
     this.#mayBeDone ||= this.kind === "changes";
   }
 
+  /**
+   * Refused for good. That says nothing of an earlier attempt whose outcome is unknown: then the caller has to know
+   * that, and why it was refused now is the cause.
+   */
+  refuse(error: DurableStreamError): void {
+    if (this.#mayBeDone) {
+      this.#lastError = error;
+      this.giveUp(`it was refused when it was tried again (${error.name})`);
+    } else {
+      this.reject(error);
+    }
+  }
+
   /** This attempt was answered with an error after which another may follow. */
   refused(error: DurableStreamError): void {
     this.#isInFlight = false;

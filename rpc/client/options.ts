@@ -39,6 +39,8 @@ export type DurableStreamOptions = {
 /** The options with everything filled in. */
 export type ResolvedOptions = {
   readonly url: string;
+  /** The stream of calls that name none, as the URL's path says; empty where it names none either. */
+  readonly stream: string;
   readonly token: DurableStreamOptions["token"];
   readonly WebSocket: WebSocketConstructor;
   /** Undefined where objects go over the socket only. */
@@ -58,8 +60,10 @@ const ANSWER_GRACE_MS = 10_000;
 /** Fills in what was not given. */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
   const { queue = {}, reconnect = {}, ping = {} } = options;
+  const url = socketUrl(options.url);
   return {
-    url: socketUrl(options.url),
+    url: url.href,
+    stream: /\/stream\/([^/]+)$/.exec(url.pathname)?.[1] ?? "",
     token: options.token,
     WebSocket: options.WebSocket ?? globalWebSocket(),
     http: httpAccess(options),
@@ -77,13 +81,13 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
   };
 }
 
-function socketUrl(given: string | URL): string {
+function socketUrl(given: string | URL): URL {
   const url = new URL(given);
   url.protocol = url.protocol.replace(/^http/, "ws");
   if (url.pathname === "/") {
     url.pathname = "/rpc";
   }
-  return url.href;
+  return url;
 }
 
 function globalWebSocket(): WebSocketConstructor {

@@ -20,8 +20,8 @@ const FRAME_CHARACTERS = 65_536;
  * Sends publishes in order, those of one tick in one frame, never more at a time than the server takes, and again, with
  * the same id, what was not answered or could not be stored for now.
  *
- * Order is that of the calls, per stream, over any number of sockets. Only where the server itself answers that it can
- * not store a publish for now, or does not know what became of it, may those sent right behind it have overtaken it.
+ * Order is that of the calls, per stream, over any number of sockets. A server that has no room for a publish refuses
+ * those that were sent behind it too, until none of them is on the way; all are then sent again, in their order.
  */
 export class Publisher {
   readonly #wire: Wire;
@@ -127,7 +127,7 @@ export class Publisher {
       lane.putBack(publish, this.#holdUntil(lane, outcome.error));
     } else {
       lane.done(publish);
-      call.reject(outcome.error);
+      call.refuse(outcome.error);
     }
     this.schedule();
   }
