@@ -87,11 +87,13 @@ export class DurableStream {
 
   constructor(options: DurableStreamOptions) {
     this.#options = resolveOptions(options);
-    this.#open = new OpenCalls({ calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes });
+    const bounds = { calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes };
+    this.#open = new OpenCalls(bounds, () => this.#connection.whyOffline);
     this.#connection = new Connection(this.#options, {
       opened: () => this.#opened(),
       received: (frame) => this.#received(frame),
-      lost: () => this.#lost(),
+      lost: (mayBeDone) => this.#lost(mayBeDone),
+      refused: (error) => this.#open.refuse(error),
       failed: (error) => this.#failed(error),
     });
     this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
@@ -254,18 +256,19 @@ export class DurableStream {
     this.#publisher.schedule();
   }
 
-  #lost(): void {
+  #lost(mayBeDone: boolean): void {
     this.#sockets += 1;
     for (const follower of this.#followers) {
       follower.lost();
     }
     this.#attached.clear();
-    this.#wire.lost();
+    this.#wire.lost(mayBeDone);
   }
 
   #failed(error: DurableStreamError): void {
-    this.#lost();
     this.#open.fail(error);
+    this.#calls.close();
+    this.#publisher.close();
     for (const follower of this.#followers) {
       follower.end(error);
     }
@@ -285,7 +288,7 @@ export class DurableStream {
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();
-    this.#wire.lost();
+    this.#wire.lost(true);
   }
 }
 

@@ -86,22 +86,25 @@ function isHandshake(request: Request): boolean {
 }
 
 function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
-  if (credentials === "unconfigured") {
-    return rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
-  }
   // A browser is not shown the status of a failed handshake: it is let in as far as the close code.
-  if (isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL)) {
-    return refuseSocket(ctx);
+  const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
+  if (credentials === "unconfigured") {
+    return needsCloseCode
+      ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
+      : rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
+  }
+  if (needsCloseCode) {
+    return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
   }
   const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
   return rpcError(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
 }
 
-function refuseSocket(ctx: ExecutionContext): Response {
+function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {
   const { 0: client, 1: server } = new WebSocketPair();
   ctx.waitUntil(dropUnanswered(server, ctx));
   server.accept();
-  server.close(CloseCode.Unauthenticated, "no valid credentials");
+  server.close(code, reason);
   return new Response(null, { status: 101, webSocket: client, headers: { "Sec-WebSocket-Protocol": SUBPROTOCOL } });
 }
 

@@ -1,5 +1,6 @@
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
+import { checkTimeout } from "./option-kinds.ts";
 import type { CallOptions } from "./open-call.ts";
 import { isPassing, pauseMs } from "./retry.ts";
 import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
@@ -26,6 +27,7 @@ export class Operation {
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
+    checkTimeout(timeoutMs);
     this.#host = host;
     this.#given = signal;
     this.#deadlineAt = monotonicMs() + timeoutMs;

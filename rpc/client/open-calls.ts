@@ -3,8 +3,9 @@ import { LIMITS } from "../limits.ts";
 
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
+import { checkTimeout } from "./option-kinds.ts";
 import { OpenCall } from "./open-call.ts";
-import type { CallKind, CallOptions } from "./open-call.ts";
+import type { CallKind, CallOptions, OpenCallHost } from "./open-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
@@ -16,6 +17,7 @@ const UTF8 = new TextEncoder();
 /** Every call that is not settled: bounded in number and bytes, each settled by its deadline. */
 export class OpenCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
+  readonly #whyOffline: OpenCallHost["whyOffline"];
   readonly #open = new Set<OpenCall>();
   #bytes = 0;
   #sweepTimer: Timer | undefined;
@@ -24,13 +26,15 @@ export class OpenCalls {
   /** Why nothing new is taken. */
   #closedBy: DurableStreamError | undefined;
 
-  constructor(bounds: { calls: number; bytes: number }) {
+  constructor(bounds: { calls: number; bytes: number }, whyOffline: OpenCallHost["whyOffline"]) {
     this.#bounds = bounds;
+    this.#whyOffline = whyOffline;
   }
 
   /**
    * Opens a call.
    *
+   * @throws TypeError For a `timeoutMs` that is none.
    * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
    * the bounds, and after the end the error it was closed with.
    */
@@ -38,6 +42,7 @@ export class OpenCalls {
     { method, params, kind }: { method: string; params: unknown; kind: CallKind },
     { signal, timeoutMs }: CallOptions & { timeoutMs: number },
   ): OpenCall {
+    checkTimeout(timeoutMs);
     signal?.throwIfAborted();
     if (this.#closedBy !== undefined) {
       throw this.#closedBy;
@@ -45,11 +50,14 @@ export class OpenCalls {
     const text = toJson(params);
     const size = UTF8.encode(text).byteLength;
     this.#admit(size);
-    const settled = (settledCall: OpenCall) => {
-      signal?.removeEventListener("abort", abort);
-      this.#remove(settledCall);
+    const host: OpenCallHost = {
+      settled: (settledCall) => {
+        signal?.removeEventListener("abort", abort);
+        this.#remove(settledCall);
+      },
+      whyOffline: this.#whyOffline,
     };
-    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, settled);
+    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
     const abort = () => call.reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#open.add(call);
@@ -76,13 +84,17 @@ export class OpenCalls {
     }
   }
 
-  /** Settles every call with one error, unless more is known of it, and takes no other. */
+  /** Settles every call with one error, unless more is known of it. */
+  refuse(error: DurableStreamError): void {
+    for (const call of this.#open) {
+      call.refuse(error);
+    }
+  }
+
+  /** Does so, and takes no other. */
   fail(error: DurableStreamError): void {
     this.#closedBy = error;
-    for (const call of this.#open) {
-      call.refused(error);
-      call.giveUp(error.message);
-    }
+    this.refuse(error);
   }
 
   #admit(size: number): void {

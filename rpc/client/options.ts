@@ -3,6 +3,7 @@ import { LIMITS } from "../limits.ts";
 import type { ConnectionChange } from "./connection.ts";
 import { httpAccess } from "./object-http.ts";
 import type { Fetch, HttpAccess } from "./object-http.ts";
+import { checkOptions } from "./option-kinds.ts";
 import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 
 /** What a client is made with. Durations are milliseconds. */
@@ -57,8 +58,13 @@ export type ResolvedOptions = {
 /** A server answers within its deadline; what is on the way for this much longer is not coming. */
 const ANSWER_GRACE_MS = 10_000;
 
-/** Fills in what was not given. */
+/**
+ * Fills in what was not given.
+ *
+ * @throws TypeError For what is of a wrong kind, or no option at all: found later, it would be a minute of silence.
+ */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
+  checkOptions(options);
   const { queue = {}, reconnect = {}, ping = {} } = options;
   const url = socketUrl(options.url);
   return {
@@ -83,7 +89,13 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
 
 function socketUrl(given: string | URL): URL {
   const url = new URL(given);
+  // Without a scheme `localhost:8787` is a URL too, of the scheme `localhost:`.
+  if (!/^(?:https?|wss?):$/.test(url.protocol)) {
+    throw new TypeError(`the option url has to begin with https://, http://, wss:// or ws://: ${String(given)}`);
+  }
   url.protocol = url.protocol.replace(/^http/, "ws");
+  // No WebSocket takes one.
+  url.hash = "";
   if (url.pathname === "/") {
     url.pathname = "/rpc";
   }

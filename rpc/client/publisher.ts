@@ -120,7 +120,7 @@ export class Publisher {
       lane.done(publish);
       call.resolve(outcome.result);
     } else if (outcome.kind === "lost") {
-      call.lost();
+      call.lost(outcome.mayBeDone);
       lane.putBack(publish, 0);
     } else if (isPassing(outcome.error)) {
       call.refused(outcome.error);

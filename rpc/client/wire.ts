@@ -9,7 +9,8 @@ import type { Timer } from "./timer.ts";
 export type Outcome =
   | { readonly kind: "result"; readonly result: object }
   | { readonly kind: "error"; readonly error: DurableStreamError }
-  | { readonly kind: "lost" };
+  /** Its socket is gone; a change `mayBeDone` unless that socket was refused before anything of it was read. */
+  | { readonly kind: "lost"; readonly mayBeDone: boolean };
 
 /** A request to be sent on one socket; it is settled exactly once. */
 export type Request = {
@@ -106,7 +107,7 @@ export class Wire {
   }
 
   /** The socket is gone, and with it every answer. */
-  lost(): void {
+  lost(mayBeDone: boolean): void {
     this.#isOpen = false;
     stopTimer(this.#watch);
     this.#watch = undefined;
@@ -114,7 +115,7 @@ export class Wire {
     this.#pending.clear();
     this.#characters = 0;
     for (const { request } of pending) {
-      request.settle({ kind: "lost" });
+      request.settle({ kind: "lost", mayBeDone });
     }
   }
 

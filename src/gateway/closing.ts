@@ -8,6 +8,8 @@ export const CloseCode = {
   Unauthenticated: 4401,
   Idle: 4408,
   SlowReader: 4413,
+  /** No key is configured: 503 in HTTP. */
+  Unconfigured: 4503,
 } as const;
 
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];

@@ -106,6 +106,17 @@ describe("before anybody was let in", () => {
     expect((await closed).code).toBe(4401);
   });
 
+  it("closes with 4503 where the status can not be seen and no API_KEY is configured", async () => {
+    const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer("test-key")}` };
+    const handshake = new Request("http://stream.test/rpc", { headers });
+
+    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "" });
+
+    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
+    ws?.accept();
+    expect(await closed).toMatchObject({ code: 4503, reason: "no API_KEY is configured" });
+  });
+
   // The last test of the block: all before it were refused.
   it("touches no Durable Object", async () => {
     expect(await listDurableObjectIds(env.GATEWAY)).toEqual([]);
