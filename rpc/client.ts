@@ -10,11 +10,13 @@ import { readIncoming } from "./client/frame.ts";
 import { kindOf, METHOD_KINDS } from "./client/method-kinds.ts";
 import type { CallableMethod } from "./client/method-kinds.ts";
 import { handOn } from "./client/notifications.ts";
+import { objectClient } from "./client/object-client.ts";
 import { Objects } from "./client/objects.ts";
 import type { CallOptions } from "./client/open-call.ts";
 import { OpenCalls } from "./client/open-calls.ts";
 import { resolveOptions } from "./client/options.ts";
 import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
+import { PublishIds } from "./client/publish-ids.ts";
 import { Publisher } from "./client/publisher.ts";
 import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
@@ -67,9 +69,7 @@ export class DurableStream {
   readonly #followers = new Set<Follower>();
   /** By the number of the server's subscription on this socket. */
   readonly #attached = new Map<number, Follower>();
-  /** Publish ids of this client: unlike those of any other, and short. */
-  readonly #idPrefix = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-  #lastId = 0;
+  readonly #ids = new PublishIds();
   #sockets = 0;
   #closing: Promise<void> | undefined;
 
@@ -99,7 +99,12 @@ export class DurableStream {
     this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
     this.#publisher = new Publisher(this.#wire);
-    this.objects = new Objects(this, this.#options);
+    const client = objectClient({
+      call: (method, params, callOptions) => this.#call(method, params, callOptions, true),
+      begin: (work) => this.#open.begin(work),
+      finish: (work) => this.#open.finish(work),
+    });
+    this.objects = new Objects(client, this.#options);
   }
 
   /** The state of the connection now; `onState` of the options hears of changes. */
@@ -154,9 +159,10 @@ export class DurableStream {
   }
 
   /**
-   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled, and
-   * closes the connection. What is not settled in time is rejected with what is known of it. A handler must not wait for
-   * this, as this waits for it; a loop is not waited for, see `Subscription.drain`.
+   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled and
+   * every object put and read, and closes the connection. What is not done in time is rejected with what is known of it.
+   * A handler must not wait for this, as this waits for it; a loop is not waited for, see `Subscription.drain`. A body
+   * that is not read to its end is: cancel what is not wanted.
    *
    * @param timeoutMs How long to wait in all; 10,000 unless given.
    */
@@ -169,33 +175,25 @@ export class DurableStream {
     return this.close();
   }
 
-  async #call(method: string, params: object = {}, options: CallOptions = {}): Promise<object> {
+  async #call(method: string, params: object = {}, options: CallOptions = {}, isPart = false): Promise<object> {
     if (method === "publish" || method === "publishBatch") {
-      return this.#publish(method, params, options);
+      return this.#publish({ method, params, isPart }, options);
     }
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const call = this.#open.add({ method, params, kind: kindOf(method) }, { ...options, timeoutMs });
+    const call = this.#open.add({ method, params, kind: kindOf(method), isPart }, { ...options, timeoutMs });
     this.#connection.open();
     this.#calls.call(call);
     return call.promise;
   }
 
-  #publish(method: string, params: object, options: CallOptions): Promise<object> {
+  #publish(request: { method: string; params: object; isPart: boolean }, options: CallOptions): Promise<object> {
     const timeoutMs = options.timeoutMs ?? this.#options.publishTimeoutMs;
-    const call = this.#open.add({ method, params: this.#withId(params), kind: "changes" }, { ...options, timeoutMs });
+    const params = this.#ids.fill(request.params);
+    const call = this.#open.add({ ...request, params, kind: "changes" }, { ...options, timeoutMs });
     this.#connection.open();
     const { stream = this.#options.stream }: { stream?: unknown } = params;
     this.#publisher.publish(String(stream), call);
     return call.promise;
-  }
-
-  /** With an id a publish may be repeated and is stored once. */
-  #withId(params: object): object {
-    if ("id" in params && params.id !== undefined) {
-      return params;
-    }
-    this.#lastId += 1;
-    return { ...params, id: `${this.#idPrefix}-${this.#lastId.toString(36)}` };
   }
 
   #followerHost(): FollowerHost {
@@ -214,7 +212,7 @@ export class DurableStream {
   }
 
   #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
-    const closedBy = this.#open.closedBy ?? (this.#closing === undefined ? undefined : closed());
+    const closedBy = this.#open.endingBy ?? (this.#closing === undefined ? undefined : closed());
     if (signal?.aborted === true || closedBy !== undefined) {
       follower.end(signal?.aborted === true ? undefined : closedBy);
       return follower;

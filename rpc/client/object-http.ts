@@ -5,7 +5,6 @@ import { changed, invalid } from "./object-errors.ts";
 import { putHeaders } from "./object-headers.ts";
 import type { PutParams } from "./object-headers.ts";
 import type { Operation } from "./object-operation.ts";
-import { isPassing } from "./retry.ts";
 
 /** What this client uses of a `fetch`: the global one has it. */
 export type Fetch = (
@@ -97,9 +96,10 @@ export class HttpObjects {
       try {
         await operation.pause(error, 1);
         return await this.#putOnce(url, body, { kept, operation });
-      } catch (again) {
-        // That the second was not done says nothing of the first.
-        throw again instanceof DurableStreamError && isPassing(again) ? error : again;
+      } catch {
+        operation.throwIfAbortedByCaller();
+        // That the second was not done, for whatever reason, says nothing of the first.
+        throw error;
       }
     }
   }
@@ -160,7 +160,7 @@ export class HttpObjects {
         return { status: response.status, text: await response.text() };
       }, operation.sendingMs(body.size));
     } catch (cause) {
-      operation.signal.throwIfAborted();
+      operation.throwIfAbortedByCaller();
       throw isSent ? unknown(cause) : cause;
     }
     const { status, text } = answer;

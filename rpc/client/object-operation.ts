@@ -2,8 +2,9 @@ import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { checkTimeout } from "./option-kinds.ts";
 import type { CallOptions } from "./open-call.ts";
+import type { Work } from "./open-calls.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, sleep, startTimer, stopTimer } from "./timer.ts";
 
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
@@ -12,14 +13,15 @@ const SLOWEST_BYTES_PER_MS = 32;
 export type OperationHost = {
   /** How long one call may take for which nothing was said. */
   readonly timeoutMs: number;
-  isClosed(): boolean;
+  begin(work: Work): void;
+  finish(work: Work): void;
 };
 
 /**
  * One work on an object as a whole: the calls, requests, reads and pauses it is made of share one signal and, if a
  * `timeoutMs` was given, one deadline. Without one each step has the time of a call, and the whole takes what it takes.
  */
-export class Operation {
+export class Operation implements Work {
   readonly #host: OperationHost;
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;
@@ -35,9 +37,10 @@ export class Operation {
       this.#abort();
     }
     signal?.addEventListener("abort", this.#abort);
+    host.begin(this);
   }
 
-  /** Aborts with the caller's signal and by `stop`. */
+  /** Aborts with the caller's signal, by `stop`, and when the client closes. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -54,9 +57,24 @@ export class Operation {
       : Number.POSITIVE_INFINITY;
   }
 
+  /** @throws The reason of the caller's signal, which goes before what is known. */
+  throwIfAbortedByCaller(): void {
+    this.#given?.throwIfAborted();
+  }
+
+  /** What is left of it is here: closing the client need not wait for it. */
+  leave(): void {
+    this.#host.finish(this);
+  }
+
   /** It is over: the caller's signal is not listened to any more. */
   end(): void {
+    this.leave();
     this.#given?.removeEventListener("abort", this.#abort);
+  }
+
+  giveUp(reason: DurableStreamError): void {
+    this.stop(reason);
   }
 
   /** Gives up what is under way. */
@@ -105,7 +123,7 @@ export class Operation {
 
   /** Waits before the next attempt after so many failures. */
   async pause(error: DurableStreamError, failures: number): Promise<void> {
-    await this.within(() => new Promise((resolve) => setTimeout(resolve, pauseMs(error, failures))));
+    await this.within((signal) => sleep(pauseMs(error, failures), signal));
   }
 
   /**
@@ -126,10 +144,10 @@ export class Operation {
         if (!(error instanceof DurableStreamError) || !isPassing(error)) {
           throw error;
         }
-        if (!this.#host.isClosed() && monotonicMs() < giveUpAt) {
+        if (monotonicMs() < giveUpAt) {
           await this.pause(error, failures);
         }
-        if (this.#host.isClosed() || monotonicMs() >= giveUpAt) {
+        if (monotonicMs() >= giveUpAt) {
           throw notDone(error);
         }
       }

@@ -76,6 +76,9 @@ async function* piecesOf(
 ): AsyncGenerator<Uint8Array, void, void> {
   try {
     let offset = first.length;
+    if (offset >= info.size) {
+      operation.leave();
+    }
     if (offset > 0) {
       yield first;
     }

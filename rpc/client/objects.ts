@@ -1,7 +1,6 @@
 import { LIMITS } from "../limits.ts";
 import type { MethodParams, MethodResult } from "../methods.ts";
 
-import type { ConnectionState } from "./connection.ts";
 import { DurableStreamError } from "./error.ts";
 import { BodyReader, sized, toBase64 } from "./object-body.ts";
 import type { ObjectBody } from "./object-body.ts";
@@ -11,6 +10,7 @@ import type { PutParams } from "./object-headers.ts";
 import { HttpObjects } from "./object-http.ts";
 import type { HttpAccess } from "./object-http.ts";
 import { Operation } from "./object-operation.ts";
+import type { OperationHost } from "./object-operation.ts";
 import { openObject, toStream } from "./object-reading.ts";
 import type { ObjectSource } from "./object-reading.ts";
 import { putParts } from "./object-upload.ts";
@@ -31,7 +31,7 @@ export type ObjectClient = UploadCalls & {
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
-} & { readonly state: ConnectionState };
+} & Pick<OperationHost, "begin" | "finish">;
 
 /**
  * Up to here a body goes in one call, on a socket that is there, in one round trip; a request of its own would cost a
@@ -172,8 +172,7 @@ export class Objects {
         const data = { what: "objectBytes", limit: LIMITS.objectBytes };
         throw new DurableStreamError("TooLarge", "the object is too large", { data });
       }
-      // A call tells best why a client that is closed does nothing.
-      const url = this.#client.state === "closed" ? undefined : this.#http?.urlOf(key);
+      const url = this.#http?.urlOf(key);
       const info = url === undefined ? undefined : await this.#http?.put(url, source, { params, operation });
       if (info !== undefined) {
         return info;
@@ -207,7 +206,11 @@ export class Objects {
   }
 
   #begin(options: CallOptions): Operation {
-    return new Operation(options, { timeoutMs: this.#timeoutMs, isClosed: () => this.#client.state === "closed" });
+    return new Operation(options, {
+      timeoutMs: this.#timeoutMs,
+      begin: (work) => this.#client.begin(work),
+      finish: (work) => this.#client.finish(work),
+    });
   }
 
   async #operate<T>(options: PutOptions, work: (operation: Operation, params: PutParams) => Promise<T>): Promise<T> {

@@ -29,6 +29,18 @@ export function startTimer(ms: number, run: () => void): Timer {
   return setTimeout(run, Math.min(ms, LONGEST_MS));
 }
 
+/** Waits so many milliseconds, or for ever once the signal has aborted: who aborts it waits for nothing any more. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = startTimer(ms, () => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    });
+    const stop = () => stopTimer(timer);
+    signal.addEventListener("abort", stop);
+  });
+}
+
 /**
  * Waits for a promise, at most so many milliseconds.
  *
