@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { Caller } from "./client/caller.ts";
 import { Calls } from "./client/calls.ts";
 import { Connection } from "./client/connection.ts";
 import type { ConnectionState } from "./client/connection.ts";
@@ -7,7 +8,7 @@ import { ConsumerFollower, givingBack } from "./client/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
 import type { Follower } from "./client/follower.ts";
 import { readIncoming } from "./client/frame.ts";
-import { kindOf, METHOD_KINDS } from "./client/method-kinds.ts";
+import { METHOD_KINDS } from "./client/method-kinds.ts";
 import type { CallableMethod } from "./client/method-kinds.ts";
 import { handOn } from "./client/notifications.ts";
 import { objectClient } from "./client/object-client.ts";
@@ -16,7 +17,6 @@ import type { CallOptions } from "./client/open-call.ts";
 import { OpenCalls } from "./client/open-calls.ts";
 import { resolveOptions } from "./client/options.ts";
 import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
-import { PublishIds } from "./client/publish-ids.ts";
 import { Publisher } from "./client/publisher.ts";
 import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
@@ -56,6 +56,10 @@ export interface DurableStream extends ContractMethods {}
 /**
  * A client of one server, over one WebSocket at a time. It connects when it is first needed, and again whenever the
  * connection is lost, until it is closed; calls and publishes wait for it, within their time.
+ *
+ * What is published to one stream, by `objects.publishOrPut` too, is stored in the order of the calls. One that is
+ * refused, aborted or not done in its time is passed over: those behind it are stored all the same, and one of which the
+ * outcome is unknown may be stored, then or later.
  */
 export class DurableStream {
   readonly #options: ResolvedOptions;
@@ -64,12 +68,12 @@ export class DurableStream {
   readonly #open: OpenCalls;
   readonly #calls: Calls;
   readonly #publisher: Publisher;
+  readonly #caller: Caller;
   /** Objects of any size, as bodies and not as JSON. */
   readonly objects: Objects;
   readonly #followers = new Set<Follower>();
   /** By the number of the server's subscription on this socket. */
   readonly #attached = new Map<number, Follower>();
-  readonly #ids = new PublishIds();
   #sockets = 0;
   #closing: Promise<void> | undefined;
 
@@ -77,7 +81,7 @@ export class DurableStream {
     for (const method of Object.keys(METHOD_KINDS)) {
       Object.defineProperty(DurableStream.prototype, method, {
         value(this: DurableStream, params?: object, options?: CallOptions) {
-          return this.#call(method, params, options);
+          return this.#caller.call(method, { params, options });
         },
         writable: true,
         configurable: true,
@@ -99,12 +103,9 @@ export class DurableStream {
     this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
     this.#publisher = new Publisher(this.#wire);
-    const client = objectClient({
-      call: (method, params, callOptions) => this.#call(method, params, callOptions, true),
-      begin: (work) => this.#open.begin(work),
-      finish: (work) => this.#open.finish(work),
-    });
-    this.objects = new Objects(client, this.#options);
+    const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };
+    this.#caller = new Caller(queues, this.#options);
+    this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);
   }
 
   /** The state of the connection now; `onState` of the options hears of changes. */
@@ -120,7 +121,7 @@ export class DurableStream {
    */
   call<M extends CallableMethod>(method: M, ...args: Arguments<M>): Promise<MethodResult<M>>;
   call(method: string, params?: object, options?: CallOptions): Promise<object> {
-    return this.#call(method, params, options);
+    return this.#caller.call(method, { params, options });
   }
 
   /**
@@ -173,27 +174,6 @@ export class DurableStream {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #call(method: string, params: object = {}, options: CallOptions = {}, isPart = false): Promise<object> {
-    if (method === "publish" || method === "publishBatch") {
-      return this.#publish({ method, params, isPart }, options);
-    }
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const call = this.#open.add({ method, params, kind: kindOf(method), isPart }, { ...options, timeoutMs });
-    this.#connection.open();
-    this.#calls.call(call);
-    return call.promise;
-  }
-
-  #publish(request: { method: string; params: object; isPart: boolean }, options: CallOptions): Promise<object> {
-    const timeoutMs = options.timeoutMs ?? this.#options.publishTimeoutMs;
-    const params = this.#ids.fill(request.params);
-    const call = this.#open.add({ ...request, params, kind: "changes" }, { ...options, timeoutMs });
-    this.#connection.open();
-    const { stream = this.#options.stream }: { stream?: unknown } = params;
-    this.#publisher.publish(String(stream), call);
-    return call.promise;
   }
 
   #followerHost(): FollowerHost {

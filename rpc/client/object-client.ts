@@ -1,22 +1,19 @@
 import type { MethodParams, MethodResult } from "../methods.ts";
 
+import type { Caller } from "./caller.ts";
 import type { CallableMethod } from "./method-kinds.ts";
 import type { ObjectClient } from "./objects.ts";
 import type { CallOptions } from "./open-call.ts";
+import type { OpenCalls } from "./open-calls.ts";
+import type { HeldPlace } from "./publish-lane.ts";
 
-/** What an {@link ObjectClient} is made of. */
-type Parts = Pick<ObjectClient, "begin" | "finish"> & {
-  /** Makes a call that is part of a work, which goes on while the client closes. */
-  readonly call: (method: CallableMethod, params: object, options: CallOptions | undefined) => Promise<object>;
-};
-
-/** What objects need of a client, from what it has. */
-export function objectClient({ call, begin, finish }: Parts): ObjectClient {
+/** What objects need of a client: calls that go on while it closes, as parts of works that it waits for. */
+export function objectClient(caller: Caller, works: Pick<OpenCalls, "begin" | "finish">): ObjectClient {
   const method =
-    <M extends CallableMethod>(name: M) =>
+    <M extends CallableMethod>(name: M, place?: HeldPlace) =>
     async (params: MethodParams<M>, options?: CallOptions) =>
       // The contract's result of this very method.
-      (await call(name, params, options)) as MethodResult<M>;
+      (await caller.call(name, { params, options }, { place })) as MethodResult<M>;
   return {
     getObject: method("getObject"),
     putObject: method("putObject"),
@@ -25,7 +22,11 @@ export function objectClient({ call, begin, finish }: Parts): ObjectClient {
     uploadPart: method("uploadPart"),
     completeUpload: method("completeUpload"),
     abortUpload: method("abortUpload"),
-    begin,
-    finish,
+    begin: (work) => works.begin(work),
+    finish: (work) => works.finish(work),
+    hold: (message) => {
+      const place = caller.hold(message);
+      return { publish: method("publish", place), leave: () => place.leave() };
+    },
   };
 }

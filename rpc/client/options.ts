@@ -10,7 +10,10 @@ import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 export type DurableStreamOptions = {
   /** The server: `https://host`, or with a path, `wss://host/rpc` or `wss://host/stream/<name>`. */
   url: string | URL;
-  /** The API key, or a function that is asked for it at each attempt to connect. */
+  /**
+   * The API key, or a function that is asked for it at each attempt to connect. A key that the server does not take ends
+   * the client, and every call is Unauthenticated; a function is asked for a better one.
+   */
   token: string | (() => string | Promise<string>);
   /** In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`. */
   WebSocket?: WebSocketConstructor;
@@ -23,7 +26,10 @@ export type DurableStreamOptions = {
   onState?: (change: ConnectionChange) => void;
   /** How long a call may take in all, 30,000 unless given; each call may say otherwise. */
   timeoutMs?: number;
-  /** How long a publish is tried and waits for a connection, 60,000 unless given; less than `duplicateWindowMs`. */
+  /**
+   * How long a publish is tried and waits for a connection, 60,000 unless given; less than `duplicateWindowMs`. One that
+   * is not done by then is passed over: those to its stream that were called after it are stored all the same.
+   */
   publishTimeoutMs?: number;
   /** What may wait to be published: at most 10,000 publishes of 16 MiB in all unless given. Beyond it they are Busy. */
   queue?: { publishes?: number; bytes?: number };

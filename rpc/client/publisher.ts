@@ -1,9 +1,8 @@
 import { LIMITS } from "../limits.ts";
 
 import type { DurableStreamError } from "./error.ts";
-import type { OpenCall } from "./open-call.ts";
 import { PublishLane } from "./publish-lane.ts";
-import type { Publish } from "./publish-lane.ts";
+import type { HeldPlace, Publish } from "./publish-lane.ts";
 import { isPassing, pauseMs } from "./retry.ts";
 import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
@@ -21,7 +20,8 @@ const FRAME_CHARACTERS = 65_536;
  * the same id, what was not answered or could not be stored for now.
  *
  * Order is that of the calls, per stream, over any number of sockets. A server that has no room for a publish refuses
- * those that were sent behind it too, until none of them is on the way; all are then sent again, in their order.
+ * those that were sent behind it too, until none of them is on the way; all are then sent again, in their order. What
+ * is refused for good, given up or not done in its time is passed over: those behind it are stored without it.
  */
 export class Publisher {
   readonly #wire: Wire;
@@ -35,14 +35,24 @@ export class Publisher {
     this.#wire = wire;
   }
 
-  publish(stream: string, call: OpenCall): void {
+  /** Takes the next place among the publishes of a stream; those behind it wait until it is filled, or left. */
+  hold(stream: string): HeldPlace {
     let lane = this.#lanes.get(stream);
     if (lane === undefined) {
       lane = new PublishLane();
       this.#lanes.set(stream, lane);
     }
-    lane.add(call);
-    this.schedule();
+    const place = lane.hold();
+    return {
+      fill: (call) => {
+        place.fill(call);
+        this.schedule();
+      },
+      leave: () => {
+        place.leave();
+        this.schedule();
+      },
+    };
   }
 
   /** Sends what may be sent, once all that this tick publishes has been handed over. */

@@ -90,6 +90,10 @@ function calls(method: string): SentCall[] {
   return server.sockets.flatMap((socket) => socket.calls(method));
 }
 
+function publishedData(): unknown[] {
+  return calls("publish").map(({ params }) => params["data"]);
+}
+
 /** A `fetch` that does one thing after the other, the last of them again and again. */
 function scripted(...script: ((init: Parameters<Fetch>[1]) => Response | Error | undefined)[]): Fetch {
   return async (url, init) => {
@@ -749,6 +753,57 @@ describe("data of any size", () => {
     expect(put?.params["contentType"]).toBe("application/json");
     expect(calls("publish").map(({ params }) => params["id"])).toEqual(["i", "i"]);
     expect(calls("publish")[1]?.params["data"]).toEqual({ object: { key: "k", etag: "e", size: INFO.size } });
+  });
+
+  describe("has its place among the publishes of its stream by the order of calls", () => {
+    const large = "x".repeat(LIMITS.messageBytes);
+    const check = expect.objectContaining({ object: expect.anything() });
+
+    it.each([
+      ["too large by itself", { data: large }],
+      ["too large with its headers", { data: large.slice(200), headers: { of: "y".repeat(200) } }],
+    ])("before what is published while its object is put: %s", async (_what, message) => {
+      answers["putObject"] = silent;
+      const client = server.client();
+      const all = [
+        client.publish({ stream: "s", data: 1 }),
+        client.objects.publishOrPut({ stream: "s", ...message }, "k"),
+        client.publish({ stream: "s", data: 3 }),
+        client.objects.publishOrPut({ stream: "s", data: 4 }, "k"),
+        client.publish({ stream: "other", data: 5 }),
+      ].map(watch);
+      await until("the object to be put", () => calls("putObject").length === 1);
+      await pass(1_000);
+      expect(publishedData()).toEqual([1, 5]);
+      server.socket.answer({ id: calls("putObject")[0]?.id, result: INFO });
+      await until("all to be published", () => calls("publish").length === 5);
+
+      expect(publishedData()).toEqual([1, 5, check, 3, 4]);
+      expect(all.every(({ outcome }) => outcome !== "pending")).toBe(true);
+    });
+
+    it("and leaves it to those behind it when its object is not put", async () => {
+      answers["putObject"] = silent;
+      const client = server.client();
+      const abort = new AbortController();
+      const message = { stream: "s", data: large };
+      const failed = watch(client.objects.publishOrPut(message, "k"));
+      const aborted = watch(client.objects.publishOrPut(message, "k", { signal: abort.signal }));
+      const late = watch(client.objects.publishOrPut(message, "k", { timeoutMs: 500 }));
+      watch(client.publish({ stream: "s", data: 4 }));
+      await until("the objects to be put", () => calls("putObject").length === 3);
+      server.socket.answer({ id: calls("putObject")[0]?.id, ...failure(-32_002) });
+      abort.abort("no more");
+      await pass(499);
+      expect(publishedData()).toEqual([]);
+      await pass(1);
+      await until("what is behind them", () => calls("publish").length === 1);
+
+      expect(publishedData()).toEqual([4]);
+      expect(failed.outcome).toMatchObject({ error: { name: "Forbidden" } });
+      expect(aborted.outcome).toEqual({ error: "no more" });
+      expect(late.outcome).toMatchObject({ error: { name: "OutcomeUnknown" } });
+    });
   });
 
   it("is refused as publish refuses it where it is no JSON, and nothing is put", async () => {
