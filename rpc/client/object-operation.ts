@@ -1,6 +1,6 @@
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
-import { checkTimeout } from "./option-kinds.ts";
+import { must } from "./option.ts";
 import type { CallOptions } from "./open-call.ts";
 import type { Work } from "./open-calls.ts";
 import { isPassing, pauseMs } from "./retry.ts";
@@ -29,7 +29,7 @@ export class Operation implements Work {
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
-    checkTimeout(timeoutMs);
+    must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     this.#host = host;
     this.#given = signal;
     this.#deadlineAt = monotonicMs() + timeoutMs;

@@ -3,7 +3,7 @@ import { LIMITS } from "../limits.ts";
 
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
-import { checkTimeout } from "./option-kinds.ts";
+import { must } from "./option.ts";
 import { OpenCall } from "./open-call.ts";
 import type { CallKind, CallOptions, OpenCallHost } from "./open-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "./timer.ts";
@@ -54,7 +54,7 @@ export class OpenCalls {
     { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
     { signal, timeoutMs }: CallOptions & { timeoutMs: number },
   ): OpenCall {
-    checkTimeout(timeoutMs);
+    must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     signal?.throwIfAborted();
     const closedBy = isPart ? this.#closedBy : this.#endingBy;
     if (closedBy !== undefined) {

@@ -3,7 +3,7 @@ import { LIMITS } from "../limits.ts";
 import type { ConnectionChange } from "./connection.ts";
 import { httpAccess } from "./object-http.ts";
 import type { Fetch, HttpAccess } from "./object-http.ts";
-import { checkOptions } from "./option-kinds.ts";
+import { must, numbersOf } from "./option.ts";
 import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 
 /** What a client is made with. Durations are milliseconds. */
@@ -67,38 +67,46 @@ const ANSWER_GRACE_MS = 10_000;
 /**
  * Fills in what was not given.
  *
- * @throws TypeError For what is of a wrong kind, or no option at all: found later, it would be a minute of silence.
+ * @throws TypeError For what is of a wrong kind: found later, it would be a minute of silence.
  */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
-  checkOptions(options);
-  const { queue = {}, reconnect = {}, ping = {} } = options;
+  const { token, queue = {}, reconnect = {}, ping = {}, onState = () => undefined } = options;
   const url = socketUrl(options.url);
+  const WebSocket = options.WebSocket ?? globalWebSocket();
+  must(typeof token === "function" || isText(token), "token", "a string that is not empty, or a function");
+  must(typeof WebSocket === "function", "WebSocket", "a constructor");
+  must(typeof onState === "function", "onState", "a function");
+  must(!options.fetch || typeof options.fetch === "function", "fetch", "a function or false");
+  const { connectTimeoutMs, ...times } = numbersOf("", options, {
+    timeoutMs: 30_000,
+    publishTimeoutMs: 60_000,
+    connectTimeoutMs: 10_000,
+    answerTimeoutMs: LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+  });
+  // Without a pause between them there would be nothing but pings.
+  const pings = numbersOf("ping", ping, { everyMs: LIMITS.pingMs, deadAfterMs: LIMITS.idleCloseMs }, 1);
   return {
     url: url.href,
     stream: /\/stream\/([^/]+)$/.exec(url.pathname)?.[1] ?? "",
-    token: options.token,
-    WebSocket: options.WebSocket ?? globalWebSocket(),
+    token,
+    WebSocket,
     http: httpAccess(options),
-    onState: options.onState ?? (() => undefined),
-    timeoutMs: options.timeoutMs ?? 30_000,
-    publishTimeoutMs: options.publishTimeoutMs ?? 60_000,
-    queue: { publishes: queue.publishes ?? 10_000, bytes: queue.bytes ?? 16_777_216 },
-    reconnect: { leastMs: reconnect.leastMs ?? 500, mostMs: reconnect.mostMs ?? 30_000 },
-    times: {
-      pingMs: ping.everyMs ?? LIMITS.pingMs,
-      idleMs: ping.deadAfterMs ?? LIMITS.idleCloseMs,
-      openMs: options.connectTimeoutMs ?? 10_000,
-    },
-    answerTimeoutMs: options.answerTimeoutMs ?? LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+    onState,
+    ...times,
+    queue: numbersOf("queue", queue, { publishes: 10_000, bytes: 16_777_216 }),
+    reconnect: numbersOf("reconnect", reconnect, { leastMs: 500, mostMs: 30_000 }),
+    times: { pingMs: pings.everyMs, idleMs: pings.deadAfterMs, openMs: connectTimeoutMs },
   };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function socketUrl(given: string | URL): URL {
   const url = new URL(given);
   // Without a scheme `localhost:8787` is a URL too, of the scheme `localhost:`.
-  if (!/^(?:https?|wss?):$/.test(url.protocol)) {
-    throw new TypeError(`the option url has to begin with https://, http://, wss:// or ws://: ${String(given)}`);
-  }
+  must(/^(http|ws)s?:$/.test(url.protocol), "url", "one of https:, http:, wss: or ws:");
   url.protocol = url.protocol.replace(/^http/, "ws");
   // No WebSocket takes one.
   url.hash = "";

@@ -305,8 +305,6 @@ describe("options", () => {
     ["a queue that is none", { queue: 5 }],
     ["a queue of a wrong size", { queue: { bytes: "1 MB" } }],
     ["no pause between pings", { ping: { everyMs: 0 } }],
-    ["a misspelt name", { timeoutMS: 5 }],
-    ["a misspelt name within", { reconnect: { leastMS: 5 } }],
   ];
 
   it.each(wrong)("are refused where they are given: %s", (_what, options) => {
