@@ -85,7 +85,7 @@ export class ConsumerFollower implements Subscriber {
   }
 
   receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data: { what: "consumer" } }));
+    this.#isGone(reason);
   }
 
   finish(): Promise<void> | undefined {
@@ -114,12 +114,12 @@ export class ConsumerFollower implements Subscriber {
   begun(answer: SubscribeResult): void {
     this.#previous = 0;
     this.#life = {};
-    if (this.#epoch !== undefined && this.#epoch !== answer.epoch) {
-      // The same numbers are other messages now: nothing done before says anything of them.
-      this.#held.clear();
-      this.#settlements.forget();
+    this.#epoch ??= answer.epoch;
+    if (this.#epoch !== answer.epoch) {
+      // A consumer ends with its stream: this is another one of the same name, in which the same numbers are other messages.
+      this.#isGone("streamDeleted");
+      return;
     }
-    this.#epoch = answer.epoch;
     for (const [sequence, { isPassed }] of this.#held) {
       if (isPassed) {
         this.#held.delete(sequence);
@@ -133,6 +133,13 @@ export class ConsumerFollower implements Subscriber {
     this.end(error);
   }
 
+  #isGone(reason: NotificationParams<"subscriptionClosed">["reason"]): void {
+    // Nothing that was done says anything of a consumer that may have the name by now.
+    this.#settlements.forget();
+    const data = { what: "consumer", reason };
+    this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data }));
+  }
+
   #hand(message: DeliveredMessage, epoch: string): void {
     const { sequence, deliveryCount = 1 } = message;
     const life = this.#life;
@@ -144,9 +151,9 @@ export class ConsumerFollower implements Subscriber {
         this.#held.delete(sequence);
       }
     };
-    /** The first word counts, and none of a life of the stream that is over. */
+    /** The first word counts. */
     const settle = (tell: () => void): void => {
-      if (!isSettled && epoch === this.#epoch) {
+      if (!isSettled && !this.#isEnded) {
         release();
         tell();
       }

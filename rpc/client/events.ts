@@ -20,7 +20,10 @@ export type Gap = {
   readonly reason: "trimmed" | "deleted" | "skipped";
 };
 
-/** The stream was deleted, and is followed from the beginning of its next life: sequences start again at 1. */
+/**
+ * The stream was deleted, and is followed from the first message of its next life: sequences start again at 1. Where
+ * nobody has made it again yet, the follower does, as `subscribe` makes a stream that is not there.
+ */
 export type EpochChange = { readonly type: "epochChanged"; readonly epoch: string };
 
 /** What a subscription hands on, in order, each once. */

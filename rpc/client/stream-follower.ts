@@ -101,8 +101,9 @@ export class StreamFollower implements Subscriber {
     if (this.#cursor !== undefined) {
       return { ...this.#params, epoch: this.#cursor.epoch, from: { sequence: this.#cursor.resumeAt } };
     }
-    const { epoch: _epoch, from: _from, ...anew } = this.#params;
-    return this.#isNewEpoch ? anew : this.#params;
+    const { epoch: _epoch, ...anew } = this.#params;
+    // By number, so that what the new life has lost already is told as skipped.
+    return this.#isNewEpoch ? { ...anew, from: { sequence: 1 } } : this.#params;
   }
 
   begun(answer: SubscribeResult): void {
@@ -125,8 +126,10 @@ export class StreamFollower implements Subscriber {
   }
 
   refused(error: DurableStreamError): void {
-    if (error.name === "EpochChanged") {
-      // What was read of the old life is still handed on, then the change, then the new one.
+    const hadEpoch = this.#cursor !== undefined || (this.#params.epoch !== undefined && !this.#isNewEpoch);
+    if (hadEpoch && (error.name === "EpochChanged" || error.name === "NotFound")) {
+      // That life is over, and the next one has begun or begins with this subscription, which makes the stream. What was
+      // read of the old one is still handed on, then the change, then the new one.
       this.#cursor = undefined;
       this.#isNewEpoch = true;
       this.#subscription.open();

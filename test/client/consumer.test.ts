@@ -207,34 +207,30 @@ describe("a lost connection", () => {
 });
 
 describe("another life of the stream", () => {
-  it("has its messages handled though they have the numbers of held ones, which say nothing of them", async () => {
+  it("ends the subscription, and what was done says nothing of the messages that have the numbers now", async () => {
     const client = server.client();
-    const seen: unknown[] = [];
-    const first = Promise.withResolvers<void>();
-    client.subscribe(SHARE, ({ sequence, data }) => {
-      seen.push(data);
-      return sequence === 1 && seen.length === 1 ? first.promise : undefined;
-    });
+    const { seen, handler, finish } = stepwise();
+    const ended = watch(client.subscribe({ ...SHARE, maxInFlight: 2 }, handler).ended);
     await pass();
-    // The ack of 2 stays without an answer, as its socket is lost.
+    // The ack of 1 stays without an answer, as its socket is lost; 2 is in hand.
     server.socket.onCall = () => undefined;
     send(server.socket, 0, [1, 2]);
-    await pass();
+    await finish();
     server.onConnect = (socket) => queueMicrotask(() => socket.open());
     server.socket.end();
     await pass(1);
     const { socket } = server;
-    const result = { subscription: 1, stream: "s", epoch: "another", nextSequence: 1, lastSequence: 9 };
+    const result = { subscription: 7, stream: "s", epoch: "another", nextSequence: 1, lastSequence: 9 };
     socket.answer({ id: socket.calls("subscribe")[0]?.id, result });
-    const anew = { deliveryCount: 1, sequence: 1, publishedAt: 1, data: "anew" };
-    socket.notify("messages", { subscription: 1, stream: "s", previous: 0, messages: [anew] });
-    await pass(1_000);
-    expect(told(socket, "ack")).toEqual([]);
-    first.resolve();
+    await finish();
     await pass(1_000);
 
-    expect(seen).toEqual([1, "anew"]);
-    expect(told(socket, "ack")).toEqual([{ subscription: 1, sequences: [1] }]);
+    expect(seen).toEqual([1, 2]);
+    expect(ended.outcome).toMatchObject({ error: { name: "NotFound", data: { what: "consumer" } } });
+    expect(socket.calls().map(({ method, params }) => [method, params])).toEqual([
+      ["subscribe", { ...SHARE, maxInFlight: 2 }],
+      ["unsubscribe", { subscription: 7 }],
+    ]);
   });
 });
 
@@ -337,11 +333,12 @@ function fail(): never {
   throw new Error("broken");
 }
 
-it("ends when the consumer is deleted", async () => {
+it.each(["consumerDeleted", "streamDeleted"])("ends when the consumer is deleted: %s", async (reason) => {
   const client = server.client();
   const next = watch(client.subscribe(SHARE).next());
   await pass();
-  server.socket.notify("subscriptionClosed", { subscription: 1, reason: "consumerDeleted" });
+  server.socket.notify("subscriptionClosed", { subscription: 1, reason });
 
-  expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer" } } });
+  expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer", reason } } });
+  expect(server.socket.calls("ack")).toEqual([]);
 });

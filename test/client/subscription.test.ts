@@ -272,7 +272,8 @@ describe("another life of the stream", () => {
       [
         { stream: "s", from: { sequence: 1 }, filter: ">" },
         { stream: "s", from: { sequence: 3 }, epoch: "e1", filter: ">" },
-        { stream: "s", filter: ">" },
+        // By number, so that the server tells what of the new life is gone already.
+        { stream: "s", from: { sequence: 1 }, filter: ">" },
       ].map((params, index) => (index === 1 ? { ...params, from: { sequence: 1 } } : params)),
     );
   });
@@ -290,6 +291,70 @@ describe("another life of the stream", () => {
     await pass();
 
     expect(seen).toEqual(["e2", 1]);
+  });
+
+  it("is told where the stream is not made again yet, also when the socket is lost on the way", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe" && params["epoch"] !== undefined) {
+        const error = { code: -32_003, message: "the stream was deleted", data: { what: "stream" } };
+        queueMicrotask(() => socket.answer({ id, error }));
+      }
+    };
+    server.onConnect = (next) => {
+      liveAs("e2")(next);
+      queueMicrotask(() => next.open());
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+    // It has asked for the new life, and is not answered.
+    expect(socket.calls("subscribe")).toHaveLength(3);
+    socket.end();
+    await pass(1);
+    send(server.socket, 0, [1], 11);
+    await pass();
+
+    expect(seen).toEqual([1, "e2", 1]);
+  });
+
+  it("has lost messages already that are told as skipped", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe") {
+        const result = begun(2, { epoch: "e2", nextSequence: 4, skipped: { from: 1, to: 3 } });
+        const error = { code: -32_010, message: "changed", data: { epoch: "e2" } };
+        queueMicrotask(() => socket.answer(params["epoch"] === undefined ? { id, result } : { id, error }));
+      }
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+    send(socket, 3, [4], 2);
+    await pass();
+
+    expect(seen).toEqual(["e2", "skipped 1-3", 4]);
+  });
+
+  it("is not looked for where none was known: a refusal of the first subscribe ends it", async () => {
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, error: { code: -32_003, message: "no" } }));
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const next = watch(client.subscribe(STREAM).next());
+    await pass(1_000);
+
+    expect(next.outcome).toMatchObject({ error: { name: "NotFound" } });
+    expect(server.socket.calls("subscribe")).toHaveLength(1);
   });
 });
 
