@@ -12,6 +12,7 @@ import {
   StreamName,
   SubjectFilter,
 } from "./names.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./settle-bounds.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -98,16 +99,16 @@ export type AckParams = v.InferOutput<typeof AckParams>;
 
 /** How long a message waits after a nak. */
 export const NakDelayMs = durationMs(
-  0,
-  86_400_000,
+  NAK_DELAY_MS.least,
+  NAK_DELAY_MS.most,
   "Wait before the next delivery, instead of the consumer's backoff.",
 );
 
 /** Why a message is never to be delivered again. */
 export const TermReason = v.pipe(
   v.string(),
-  v.minLength(1),
-  v.maxLength(256),
+  v.minLength(TERM_REASON_CHARACTERS.least),
+  v.maxLength(TERM_REASON_CHARACTERS.most),
   v.description("Kept with the dead letter; `term` unless given."),
 );
 

@@ -6,6 +6,7 @@ import { DurableStreamError } from "./error.ts";
 import type { ConsumerDelivery, Handler } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
+import { checkDelay, checkReason } from "./settle-params.ts";
 import { Settlements } from "./settlements.ts";
 import type { ConsumerSubscriptionOptions, SubscriptionSink } from "./subscription.ts";
 
@@ -169,10 +170,14 @@ export class ConsumerFollower implements Subscriber {
       deliveryCount,
       ack,
       nak: (delayMs) => {
+        checkDelay(delayMs);
         const isMine = isStillMine();
         settle(() => isMine && this.#settlements.tell("nak", withDefined({ sequences: [sequence], delayMs })));
       },
-      term: (reason) => settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason }))),
+      term: (reason) => {
+        checkReason(reason);
+        settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason })));
+      },
       working: () => isStillMine() && !isSettled && this.#settlements.tell("working", { sequences: [sequence] }),
     };
     const leave = () => {

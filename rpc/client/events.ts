@@ -29,7 +29,10 @@ export type EpochChange = { readonly type: "epochChanged"; readonly epoch: strin
 /** What a subscription hands on, in order, each once. */
 export type StreamEvent = Delivery | Gap | EpochChange;
 
-/** A message of a consumer. Of `ack`, `nak` and `term` the first one counts. */
+/**
+ * A message of a consumer. Of `ack`, `nak` and `term` the first one counts; what the contract does not take as a delay or a
+ * reason they throw back, as InvalidParams, and nothing is said then.
+ */
 export type ConsumerDelivery = ConsumerMessage & {
   readonly type: "message";
   /** The life of the stream that its sequence is of: what a call passes beside a sequence. */

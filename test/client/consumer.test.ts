@@ -1,6 +1,10 @@
+import fc from "fast-check";
+import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import { DurableStreamError } from "../../rpc/client.ts";
 import type { ConsumerDelivery } from "../../rpc/client.ts";
+import { NakDelayMs, TermReason } from "../../rpc/index.ts";
 
 import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { ScriptedSocket } from "./scripted-server.ts";
@@ -326,6 +330,108 @@ describe("a delivery", () => {
     ]);
     expect(told(server.socket, "ack")).toEqual([]);
     expect(told(server.socket, "unsubscribe")).toEqual([{ subscription: 2 }]);
+  });
+});
+
+/** A delivery that is not settled. */
+async function delivered(): Promise<ConsumerDelivery> {
+  const subscription = server.client().subscribe(SHARE, { ack: "manual" });
+  await pass();
+  send(server.socket, 0, [1]);
+  const { value } = await subscription.next();
+  if (value === undefined) {
+    throw new Error("nothing came");
+  }
+  return value;
+}
+
+/** Whether a call throws InvalidParams, with what is wrong; any other error is its own. */
+function isRefused(call: () => void, path: string): boolean {
+  try {
+    call();
+    return false;
+  } catch (error) {
+    expect(error).toBeInstanceOf(DurableStreamError);
+    expect(error).toMatchObject({ name: "InvalidParams", data: { issues: [{ path }] } });
+    return true;
+  }
+}
+
+describe("what would be refused without an answer", () => {
+  it.each([1.5, -1, Number.NaN, Number.POSITIVE_INFINITY, 86_400_001, "5", null])(
+    "throws instead: nak(%s), after which the delivery may still be settled",
+    async (delayMs) => {
+      const delivery = await delivered();
+
+      expect(isRefused(() => delivery.nak(delayMs as number), "delayMs")).toBe(true);
+      delivery.nak(5);
+
+      expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
+    },
+  );
+
+  it.each([
+    ["nothing", ""],
+    ["too much", "x".repeat(257)],
+    ["half a surrogate pair", "\ud83d"],
+    ["a number", 5],
+    ["null", null],
+  ])("throws instead: term of %s, after which the delivery may still be settled", async (_what, reason) => {
+    const delivery = await delivered();
+
+    expect(isRefused(() => delivery.term(reason as string), "reason")).toBe(true);
+    delivery.term("no good");
+
+    expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [1], reason: "no good" }]);
+  });
+
+  it("is what the contract's schemas refuse, and nothing else", async () => {
+    const delays = fc.oneof(fc.integer({ min: -2, max: 86_400_002 }), fc.double(), fc.maxSafeInteger(), fc.anything());
+    const reasons = fc.oneof(fc.string({ unit: "grapheme", maxLength: 300 }), fc.anything());
+    const delivery = await delivered();
+
+    fc.assert(
+      fc.property(
+        delays.filter((delay) => delay !== undefined),
+        (delay) => isRefused(() => delivery.nak(delay as number), "delayMs") !== v.is(NakDelayMs, delay),
+      ),
+    );
+    fc.assert(
+      fc.property(
+        reasons.filter((reason) => reason !== undefined),
+        (reason) => isRefused(() => delivery.term(reason as string), "reason") !== v.is(TermReason, reason),
+      ),
+    );
+  });
+
+  it("is not an ack of more messages than one may name: they go in several", async () => {
+    const client = server.client();
+    client.subscribe({ ...SHARE, maxInFlight: 10_000 }, () => undefined);
+    await pass();
+    const each = Array.from({ length: 10_000 }, (_, index) => index + 1);
+    // Two sockets are lost before they answer an ack; the second has brought one message more.
+    const answering = server.onConnect;
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id, method }) => {
+        const result = { subscription: 1, stream: "s", epoch: "e", nextSequence: 1, lastSequence: 9 };
+        queueMicrotask(() => method === "subscribe" && socket.answer({ id, result }));
+      };
+      queueMicrotask(() => socket.open());
+    };
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, each);
+    await pass(100);
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [10_001]);
+    await pass(100);
+    server.onConnect = answering;
+    server.socket.end();
+    await pass(100);
+
+    const named = server.socket.calls("ack").map(({ params }) => (params["sequences"] as number[]).length);
+    expect(named).toEqual([10_000, 1]);
   });
 });
 
