@@ -4,7 +4,7 @@ import { Calls } from "./client/calls.ts";
 import { Connection } from "./client/connection.ts";
 import type { ConnectionState } from "./client/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
-import { ConsumerFollower, givingBack } from "./client/consumer-follower.ts";
+import { ConsumerFollower } from "./client/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
 import type { Follower } from "./client/follower.ts";
 import { readIncoming } from "./client/frame.ts";
@@ -21,7 +21,7 @@ import { Publisher } from "./client/publisher.ts";
 import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
 import { Subscription } from "./client/subscription.ts";
-import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
+import type { HandlerOptions, Reading, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
@@ -37,7 +37,7 @@ export type { Fetch } from "./client/object-http.ts";
 export type { CallOptions } from "./client/open-call.ts";
 export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
-export type { ConsumerSubscriptionOptions, SubscriptionOptions } from "./client/subscription.ts";
+export type { HandlerOptions, SubscriptionOptions } from "./client/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
 
 /** What is passed to a method: nothing at all where it has no params that must be there. */
@@ -133,32 +133,31 @@ export class DurableStream {
   subscribe(
     params: SubscribeConsumerParams,
     handler: Handler<ConsumerDelivery>,
-    options?: ConsumerSubscriptionOptions,
+    options?: HandlerOptions<ConsumerDelivery>,
   ): Subscription<ConsumerDelivery>;
-  subscribe(params: SubscribeStreamParams, handler: Handler<StreamEvent>, options?: SubscriptionOptions): Subscription;
+  subscribe(
+    params: SubscribeStreamParams,
+    handler: Handler<StreamEvent>,
+    options?: HandlerOptions<StreamEvent>,
+  ): Subscription;
   subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
   subscribe(params: SubscribeStreamParams, options?: SubscriptionOptions): Subscription;
   subscribe(
     params: SubscribeStreamParams | SubscribeConsumerParams,
     reading: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions = {},
-    rest: ConsumerSubscriptionOptions = {},
+    rest: HandlerOptions<never> = {},
   ): Subscription | Subscription<ConsumerDelivery> {
-    const handler = typeof reading === "function" ? reading : undefined;
-    const options: ConsumerSubscriptionOptions = typeof reading === "function" ? rest : reading;
-    const { signal, ack, onError } = options;
+    const options = typeof reading === "function" ? rest : reading;
     const host = this.#followerHost();
-    const isManual = ack === "manual";
+    const isManual = options.ack === "manual";
     if ("consumer" in params) {
       const follow = (sink: SubscriptionSink<ConsumerDelivery>) =>
-        this.#follow(new ConsumerFollower(host, params, { isManual, sink }), signal);
-      return new Subscription(follow, givingBack(handler, onError), options);
+        this.#follow(new ConsumerFollower(host, params, { isManual, sink }), options.signal);
+      return new Subscription(follow, readingOf<ConsumerDelivery>(reading, rest), options);
     }
-    // The overloads pair this handler with these params.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    const read = handler as Handler<StreamEvent> | undefined;
     const follow = (sink: SubscriptionSink<StreamEvent>) =>
-      this.#follow(new StreamFollower(host, params, { isManual, sink }), signal);
-    return new Subscription(follow, read, options);
+      this.#follow(new StreamFollower(host, params, { isManual, sink }), options.signal);
+    return new Subscription(follow, readingOf<StreamEvent>(reading, rest), options);
   }
 
   /**
@@ -270,6 +269,19 @@ export class DurableStream {
     this.#connection.close();
     this.#wire.lost(true);
   }
+}
+
+function readingOf<Event>(
+  handler: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions,
+  { onError }: HandlerOptions<never>,
+): Reading<Event> | undefined {
+  if (typeof handler !== "function") {
+    return undefined;
+  }
+  const reading: Reading<never> = { handler, onError };
+  // The overloads of `subscribe` pair handler and options with its params.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return reading as Reading<Event>;
 }
 
 function closed(): DurableStreamError {

@@ -3,12 +3,12 @@ import type { NotificationParams } from "../notifications.ts";
 import type { SubscribeConsumerParams, SubscribeResult } from "../subscription.ts";
 
 import { DurableStreamError } from "./error.ts";
-import type { ConsumerDelivery, Handler } from "./events.ts";
+import type { ConsumerDelivery } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
 import { checkDelay, checkReason } from "./settle-params.ts";
 import { Settlements } from "./settlements.ts";
-import type { ConsumerSubscriptionOptions, SubscriptionSink } from "./subscription.ts";
+import type { SubscriptionSink } from "./subscription.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 256;
 
@@ -183,7 +183,11 @@ export class ConsumerFollower implements Subscriber {
     const leave = () => {
       held.isPassed = true;
     };
-    this.#sink.line.push(delivery, this.#isManual ? leave : ack, release);
+    const failed = () => {
+      delivery.nak();
+      return false;
+    };
+    this.#sink.line.push(delivery, { done: this.#isManual ? leave : ack, failed, dropped: release });
   }
 
   /** What is waiting here goes to others. */
@@ -191,27 +195,6 @@ export class ConsumerFollower implements Subscriber {
     this.#settlements.lost();
     this.#sink.line.dropWaiting();
   }
-}
-
-/** A handler that gives a message back when it fails, so that it is delivered again after the consumer's backoff. */
-export function givingBack(
-  handler: Handler<ConsumerDelivery> | undefined,
-  onError: ConsumerSubscriptionOptions["onError"],
-): Handler<ConsumerDelivery> | undefined {
-  if (handler === undefined) {
-    return undefined;
-  }
-  return async (delivery) => {
-    try {
-      await handler(delivery);
-    } catch (error) {
-      delivery.nak();
-      if (onError === undefined) {
-        throw error;
-      }
-      onError(error, delivery);
-    }
-  };
 }
 
 /** JSON has no undefined, and the contract no null. */

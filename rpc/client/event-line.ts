@@ -1,13 +1,23 @@
 import { deferred } from "./deferred.ts";
 import type { Deferred } from "./deferred.ts";
 
-type Waiting<Event> = { readonly event: Event; readonly whenDone: () => void; readonly whenDropped: () => void };
+/** What becomes of an event of a line. */
+export type EventFate = {
+  /** The reader has asked for what comes after it. */
+  done(): void;
+  /** The reader could not do it. @returns Whether it is to be handled again, here and before all others. */
+  failed(): boolean;
+  /** It is forgotten before the reader was given it. */
+  dropped?(): void;
+};
+
+type Waiting<Event> = { readonly event: Event; readonly fate: EventFate };
 
 /** A line of events for one reader, who says that one is done by asking for the next. Only one is out at a time. */
 export class EventLine<Event> {
   #waiting: Waiting<Event>[] = [];
   readonly #readers: Deferred<IteratorResult<Event, undefined>>[] = [];
-  #whenDone: (() => void) | undefined;
+  #inHand: EventFate | undefined;
   #end: { readonly error: unknown } | undefined;
 
   /** Whether nothing is waiting for the reader. */
@@ -17,20 +27,29 @@ export class EventLine<Event> {
 
   /** Whether the reader has an event that is not done. */
   get isInHand(): boolean {
-    return this.#whenDone !== undefined;
+    return this.#inHand !== undefined;
   }
 
-  push(event: Event, whenDone: () => void, whenDropped: () => void = () => undefined): void {
+  get isEnded(): boolean {
+    return this.#end !== undefined;
+  }
+
+  push(event: Event, fate: EventFate): void {
     if (this.#end === undefined) {
-      this.#waiting.push({ event, whenDone, whenDropped });
+      this.#waiting.push({ event, fate });
       this.#serve();
     }
   }
 
+  /** Says that the event in hand could not be done. @returns Whether it is to be handled again. */
+  failed(): boolean {
+    return this.#inHand?.failed() ?? false;
+  }
+
   /** Forgets what the reader was not given yet. */
   dropWaiting(): void {
-    for (const { whenDropped } of this.#waiting.splice(0)) {
-      whenDropped();
+    for (const { fate } of this.#waiting.splice(0)) {
+      fate.dropped?.();
     }
   }
 
@@ -44,9 +63,9 @@ export class EventLine<Event> {
   }
 
   next(): Promise<IteratorResult<Event, undefined>> {
-    const whenDone = this.#whenDone;
-    this.#whenDone = undefined;
-    whenDone?.();
+    const inHand = this.#inHand;
+    this.#inHand = undefined;
+    inHand?.done();
     const reader = deferred<IteratorResult<Event, undefined>>();
     this.#readers.push(reader);
     this.#serve();
@@ -58,7 +77,7 @@ export class EventLine<Event> {
       const reader = this.#readers.shift();
       const next = this.#waiting.shift();
       if (next !== undefined) {
-        this.#whenDone = next.whenDone;
+        this.#inHand = next.fate;
         reader?.resolve({ value: next.event, done: false });
       } else if (this.#end?.error === undefined) {
         reader?.resolve({ value: undefined, done: true });

@@ -47,5 +47,5 @@ export type ConsumerDelivery = ConsumerMessage & {
   working(): void;
 };
 
-/** What is done with an event; the next one comes when it is done. */
+/** What is done with an event; the next one comes when it is done. One that throws gets it again: see `onError`. */
 export type Handler<Event> = (event: Event) => void | Promise<void>;

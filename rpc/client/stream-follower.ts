@@ -110,7 +110,7 @@ export class StreamFollower implements Subscriber {
     const { subscription, epoch, nextSequence, skipped } = answer;
     if (this.#isNewEpoch) {
       this.#isNewEpoch = false;
-      this.#sink.line.push({ type: "epochChanged", epoch }, () => undefined);
+      this.#sink.line.push({ type: "epochChanged", epoch }, { done: () => undefined, failed: () => true });
     }
     this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
@@ -139,9 +139,13 @@ export class StreamFollower implements Subscriber {
   }
 
   #hand(cursor: FollowCursor, message: Message): void {
-    const ack = () => this.#finish(cursor, message.sequence);
+    let isAcked = false;
+    const ack = () => {
+      isAcked = true;
+      this.#finish(cursor, message.sequence);
+    };
     const event: Delivery = { ...message, type: "message", epoch: cursor.epoch, ack };
-    this.#sink.line.push(event, this.#isManual ? () => undefined : ack);
+    this.#sink.line.push(event, { done: this.#isManual ? () => undefined : ack, failed: () => !isAcked });
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
@@ -149,7 +153,7 @@ export class StreamFollower implements Subscriber {
     const missing = cursor?.miss(from, to);
     if (cursor !== undefined && missing !== undefined) {
       const done = this.#isManual ? () => undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push({ type: "gap", ...missing, reason }, done);
+      this.#sink.line.push({ type: "gap", ...missing, reason }, { done, failed: () => true });
     }
   }
 

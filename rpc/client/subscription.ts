@@ -5,8 +5,10 @@ import { deferred } from "./deferred.ts";
 import type { Deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { EventLine } from "./event-line.ts";
-import type { ConsumerDelivery, Handler, StreamEvent } from "./events.ts";
+import type { Handler, StreamEvent } from "./events.ts";
 import type { Follower } from "./follower.ts";
+import { reportFailure } from "./report.ts";
+import { backoffMs } from "./retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
@@ -20,10 +22,21 @@ export type SubscriptionOptions = {
   ack?: "auto" | "manual";
 };
 
-/** How a consumer's messages are handled. */
-export type ConsumerSubscriptionOptions = SubscriptionOptions & {
-  /** Hears what the handler threw and goes on; without it the subscription ends. The message is given back either way. */
-  onError?: (error: unknown, delivery: ConsumerDelivery) => void;
+/** How a subscription is read by a handler. */
+export type HandlerOptions<Event> = SubscriptionOptions & {
+  /**
+   * Hears what the handler threw, each time, in place of `console.error`. Then the event comes again: a consumer's
+   * message after the consumer's backoff, or as the message dead letter; any other one, and what it holds up, after up to
+   * 100 ms, doubling up to 5 s. Not so one that is acked by then, or settled otherwise, which is for this to do as well.
+   * What it throws itself ends the subscription.
+   */
+  onError?: (error: unknown, event: Event) => void | Promise<void>;
+};
+
+/** What a subscription is read by, if not by a loop. */
+export type Reading<Event> = {
+  readonly handler: Handler<Event>;
+  readonly onError: HandlerOptions<Event>["onError"] | undefined;
 };
 
 /** Where the follower behind a subscription puts what it hears. */
@@ -47,6 +60,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   readonly #over = deferred<void>();
   /** While it drains: the event in hand is done, or it is all over. */
   #idle: Deferred<void> | undefined;
+  /** While an event waits to be handled again: it is not to be any more. */
+  #pause: Deferred<"over"> | undefined;
   #isOver = false;
   #isRead = false;
   #timer: Timer | undefined;
@@ -57,7 +72,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   /** Made by the `subscribe` of a client. */
   constructor(
     follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
-    handler: Handler<Event> | undefined,
+    reading: Reading<Event> | undefined,
     { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
   ) {
     this.#signal = signal;
@@ -73,19 +88,19 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
         stopTimer(this.#timer);
         this.#begun.resolve(answer);
       },
-      finish: () => (handler === undefined ? undefined : this.#finish()),
+      finish: () => (reading === undefined ? undefined : this.#finish()),
       ended: (error) => this.#ended(error),
     });
     this.ready.catch(() => {
       // Safe: who does not ask for it learns of the failure where events are read.
     });
-    if (handler === undefined) {
+    if (reading === undefined) {
       this.ended.catch(() => {
         // Safe: the reader is told by `next`.
       });
     } else {
       this.#isRead = true;
-      void this.#run(handler);
+      void this.#run(reading);
     }
   }
 
@@ -94,7 +109,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this.#begun.promise;
   }
 
-  /** Resolves when the subscription was closed; rejects with what ended it, an error of the handler included. */
+  /** Resolves when the subscription was closed; rejects with what ended it, which an error of the handler does not. */
   get ended(): Promise<void> {
     return this.#over.promise;
   }
@@ -154,23 +169,60 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
 
   #finish(): Promise<void> | undefined {
     this.#line.end();
+    this.#pause?.resolve("over");
     // Where a loop was left, or a handler failed, the event in hand will never be done.
-    if (this.#isOver || !this.#line.isInHand) {
+    if (this.#isOver || !this.#line.isInHand || this.#pause !== undefined) {
       return undefined;
     }
     this.#idle ??= deferred<void>();
     return this.#idle.promise;
   }
 
-  async #run(handler: Handler<Event>): Promise<void> {
+  async #run(reading: Reading<Event>): Promise<void> {
     try {
       // Not `for await`, which would close it before its error is known.
       for (let next = await this.next(); next.done !== true; next = await this.next()) {
-        await handler(next.value);
+        if (!(await this.#handle(next.value, reading))) {
+          // Nothing may say of this event that it is done.
+          this.#idle?.resolve();
+          return;
+        }
       }
     } catch (error) {
       this.#follower.end(error);
     }
+  }
+
+  /** Has an event handled, as often as it takes. @returns False when it is over before that. */
+  async #handle(event: Event, reading: Reading<Event>): Promise<boolean> {
+    for (let failures = 1; await this.#fails(event, reading); failures += 1) {
+      if (this.#line.isEnded) {
+        return false;
+      }
+      this.#pause = deferred<"over">();
+      const cut = await waitAtMost(backoffMs(failures), this.#pause.promise);
+      this.#pause = undefined;
+      if (cut === "over") {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Has an event handled once. @returns Whether it is to be handled again. */
+  async #fails(event: Event, { handler, onError = reportFailure }: Reading<Event>): Promise<boolean> {
+    let isAgain = false;
+    try {
+      await handler(event);
+    } catch (error) {
+      try {
+        await onError(error, event);
+      } finally {
+        // After it, so that the last word is not said before it has a say.
+        isAgain = this.#line.failed();
+      }
+    }
+    return isAgain;
   }
 
   #ended(error: unknown): void {
@@ -179,6 +231,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
     this.#line.end(error);
+    this.#pause?.resolve("over");
     this.#idle?.resolve();
     if (error === undefined) {
       this.#over.resolve();

@@ -310,27 +310,6 @@ describe("a delivery", () => {
     expect(counts).toEqual([1, 2]);
     expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
   });
-
-  it("whose handler fails is given back, and the error is told: it goes on, or ends where nobody listens", async () => {
-    const client = server.client();
-    const errors: unknown[] = [];
-    client.subscribe(SHARE, fail, { onError: (error, { sequence }) => errors.push([sequence, String(error)]) });
-    const ended = watch(client.subscribe(SHARE, fail).ended);
-    await pass();
-    send(server.socket, 0, [1, 2], 1);
-    send(server.socket, 0, [3, 4], 2);
-    await pass();
-
-    expect(errors).toEqual([1, 2].map((sequence) => [sequence, "Error: broken"]));
-    expect(await standing(ended)).toMatchObject({ error: { message: "broken" } });
-    expect(told(server.socket, "nak")).toEqual([
-      { subscription: 1, sequences: [1] },
-      { subscription: 2, sequences: [3] },
-      { subscription: 1, sequences: [2] },
-    ]);
-    expect(told(server.socket, "ack")).toEqual([]);
-    expect(told(server.socket, "unsubscribe")).toEqual([{ subscription: 2 }]);
-  });
 });
 
 /** A delivery that is not settled. */
@@ -434,10 +413,6 @@ describe("what would be refused without an answer", () => {
     expect(named).toEqual([10_000, 1]);
   });
 });
-
-function fail(): never {
-  throw new Error("broken");
-}
 
 it.each(["consumerDeleted", "streamDeleted"])("ends when the consumer is deleted: %s", async (reason) => {
   const client = server.client();
