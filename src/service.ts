@@ -1,7 +1,15 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as v from "valibot";
 
-import { BINDING_METHODS, errorNameOf, GetObjectParams, LIMITS, PutObjectParams, RpcError } from "../rpc/index.ts";
+import {
+  BINDING_METHODS,
+  errorNameOf,
+  GetObjectParams,
+  LIMITS,
+  PutObjectParams,
+  RpcError,
+  SubscribeParams,
+} from "../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../rpc/index.ts";
 
 import { authorise } from "./authority.ts";
@@ -42,8 +50,9 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
+      const valid = v.parse(SubscribeParams, paramsOf("subscribe", checked));
       // The stub of an argument ends with the call.
-      return ServiceSubscription.begin(this.env, checked, onMessages.dup());
+      return ServiceSubscription.begin(this.env, valid, onMessages.dup());
     });
   }
 

@@ -3,6 +3,7 @@ import type { NotificationParams } from "../notifications.ts";
 import type { SubscribeConsumerParams, SubscribeResult } from "../subscription.ts";
 
 import { DurableStreamError } from "./error.ts";
+import type { LineEvent } from "./event-line.ts";
 import type { ConsumerDelivery } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
@@ -72,13 +73,15 @@ export class ConsumerFollower implements Subscriber {
       return;
     }
     this.#previous = messages.at(-1)?.sequence ?? previous;
+    const fresh: LineEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
       // What comes again while it is handled is not handled twice at a time.
       const isInHand = this.#held.get(message.sequence)?.isPassed === false;
       if (!isInHand && !this.#settlements.has(message.sequence)) {
-        this.#hand(message, epoch);
+        fresh.push(this.#hold(message, epoch));
       }
     }
+    this.#sink.line.push(fresh);
   }
 
   receiveGap(): void {
@@ -141,7 +144,7 @@ export class ConsumerFollower implements Subscriber {
     this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data }));
   }
 
-  #hand(message: DeliveredMessage, epoch: string): void {
+  #hold(message: DeliveredMessage, epoch: string): LineEvent<ConsumerDelivery> {
     const { sequence, deliveryCount = 1 } = message;
     const life = this.#life;
     const held: Held = { isPassed: false };
@@ -187,7 +190,8 @@ export class ConsumerFollower implements Subscriber {
       delivery.nak();
       return false;
     };
-    this.#sink.line.push(delivery, { done: this.#isManual ? leave : ack, failed, dropped: release });
+    const done = this.#isManual ? leave : ack;
+    return { event: delivery, fate: { done, failed, dropped: release } };
   }
 
   /** What is waiting here goes to others. */

@@ -11,13 +11,23 @@ export type EventFate = {
   dropped?(): void;
 };
 
-type Waiting<Event> = { readonly event: Event; readonly fate: EventFate };
+/** What a reader is given at once. */
+export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
 
-/** A line of events for one reader, who says that one is done by asking for the next. Only one is out at a time. */
+/** An event, and what becomes of it. */
+export type LineEvent<Event> = { readonly event: Event; readonly fate: EventFate };
+
+type Waiting<Event> = LineEvent<Event> & { readonly together: object };
+type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
+
+/**
+ * A line of events for one reader, who says that one is done, or one batch, by asking for the next. Only one is out at a
+ * time.
+ */
 export class EventLine<Event> {
   #waiting: Waiting<Event>[] = [];
-  readonly #readers: Deferred<IteratorResult<Event, undefined>>[] = [];
-  #inHand: EventFate | undefined;
+  readonly #readers: Reader<Event>[] = [];
+  #inHand: Waiting<Event>[] = [];
   #end: { readonly error: unknown } | undefined;
 
   /** Whether nothing is waiting for the reader. */
@@ -27,23 +37,24 @@ export class EventLine<Event> {
 
   /** Whether the reader has an event that is not done. */
   get isInHand(): boolean {
-    return this.#inHand !== undefined;
+    return this.#inHand.length > 0;
   }
 
   get isEnded(): boolean {
     return this.#end !== undefined;
   }
 
-  push(event: Event, fate: EventFate): void {
+  /** Takes events in their order; a batch is of those that were taken at once. */
+  push(together: readonly LineEvent<Event>[]): void {
     if (this.#end === undefined) {
-      this.#waiting.push({ event, fate });
+      this.#waiting.push(...together.map((one) => ({ ...one, together })));
       this.#serve();
     }
   }
 
   /** Says that the event in hand could not be done. @returns Whether it is to be handled again. */
   failed(): boolean {
-    return this.#inHand?.failed() ?? false;
+    return this.#inHand.map(({ fate }) => fate.failed()).includes(true);
   }
 
   /** Forgets what the reader was not given yet. */
@@ -62,11 +73,11 @@ export class EventLine<Event> {
     }
   }
 
-  next(): Promise<IteratorResult<Event, undefined>> {
-    const inHand = this.#inHand;
-    this.#inHand = undefined;
-    inHand?.done();
-    const reader = deferred<IteratorResult<Event, undefined>>();
+  next(isBatch: boolean): Promise<Batch<Event>> {
+    for (const { fate } of this.#inHand.splice(0)) {
+      fate.done();
+    }
+    const reader = { ...deferred<Batch<Event>>(), isBatch };
     this.#readers.push(reader);
     this.#serve();
     return reader.promise;
@@ -75,15 +86,22 @@ export class EventLine<Event> {
   #serve(): void {
     while (this.#readers.length > 0 && (this.#end !== undefined || (this.#waiting.length > 0 && !this.isInHand))) {
       const reader = this.#readers.shift();
-      const next = this.#waiting.shift();
-      if (next !== undefined) {
-        this.#inHand = next.fate;
-        reader?.resolve({ value: next.event, done: false });
+      const first = this.#waiting.shift();
+      if (first !== undefined) {
+        const more = reader?.isBatch === true ? this.#takeOf(first.together) : [];
+        this.#inHand = [first, ...more];
+        reader?.resolve({ value: [first.event, ...more.map(({ event }) => event)], done: false });
       } else if (this.#end?.error === undefined) {
         reader?.resolve({ value: undefined, done: true });
       } else {
         reader?.reject(this.#end.error);
       }
     }
+  }
+
+  /** What waits next of those that came together. */
+  #takeOf(together: object): Waiting<Event>[] {
+    const end = this.#waiting.findIndex((waiting) => waiting.together !== together);
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
   }
 }

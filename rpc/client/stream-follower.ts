@@ -5,6 +5,7 @@ import type { SubscribeResult, SubscribeStreamParams } from "../subscription.ts"
 import { Acks } from "./acks.ts";
 import { FollowCursor } from "./cursor.ts";
 import { DurableStreamError } from "./error.ts";
+import type { LineEvent } from "./event-line.ts";
 import type { Delivery, Gap, StreamEvent } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
@@ -60,9 +61,7 @@ export class StreamFollower implements Subscriber {
       this.#subscription.open();
       return;
     }
-    for (const message of fresh) {
-      this.#hand(cursor, message);
-    }
+    this.#sink.line.push(fresh.map((message) => this.#delivery(cursor, message)));
     this.#acks?.came(messages, characters);
   }
 
@@ -110,7 +109,9 @@ export class StreamFollower implements Subscriber {
     const { subscription, epoch, nextSequence, skipped } = answer;
     if (this.#isNewEpoch) {
       this.#isNewEpoch = false;
-      this.#sink.line.push({ type: "epochChanged", epoch }, { done: () => undefined, failed: () => true });
+      this.#sink.line.push([
+        { event: { type: "epochChanged", epoch }, fate: { done: () => undefined, failed: () => true } },
+      ]);
     }
     this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
@@ -138,14 +139,14 @@ export class StreamFollower implements Subscriber {
     }
   }
 
-  #hand(cursor: FollowCursor, message: Message): void {
+  #delivery(cursor: FollowCursor, message: Message): LineEvent<Delivery> {
     let isAcked = false;
     const ack = () => {
       isAcked = true;
       this.#finish(cursor, message.sequence);
     };
-    const event: Delivery = { ...message, type: "message", epoch: cursor.epoch, ack };
-    this.#sink.line.push(event, { done: this.#isManual ? () => undefined : ack, failed: () => !isAcked });
+    const done = this.#isManual ? () => undefined : ack;
+    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, fate: { done, failed: () => !isAcked } };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
@@ -153,7 +154,7 @@ export class StreamFollower implements Subscriber {
     const missing = cursor?.miss(from, to);
     if (cursor !== undefined && missing !== undefined) {
       const done = this.#isManual ? () => undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push({ type: "gap", ...missing, reason }, { done, failed: () => true });
+      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, fate: { done, failed: () => true } }]);
     }
   }
 

@@ -25,10 +25,10 @@ export type SubscriptionOptions = {
 /** How a subscription is read by a handler. */
 export type HandlerOptions<Event> = SubscriptionOptions & {
   /**
-   * Hears what the handler threw, each time, in place of `console.error`. Then the event comes again: a consumer's
-   * message after the consumer's backoff, or as the message dead letter; any other one, and what it holds up, after up to
-   * 100 ms, doubling up to 5 s. Not so one that is acked by then, or settled otherwise, which is for this to do as well.
-   * What it throws itself ends the subscription.
+   * Hears each error that the handler throws, instead of `console.error`. The event then comes again, unless it is acked
+   * or otherwise settled by then, which `onError` may do too: a consumer's message after the consumer's backoff, or it
+   * goes to the dead letters; any other event here and before all others, after a random pause of up to 200 ms that
+   * doubles up to 5 s. An error that `onError` throws ends the subscription.
    */
   onError?: (error: unknown, event: Event) => void | Promise<void>;
 };
@@ -115,10 +115,17 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   /** Says that the event before is done, and waits for the next one. For one reader: a handler is one. */
-  next(): Promise<IteratorResult<Event, undefined>> {
-    const next = this.#line.next();
-    this.#idle?.resolve();
-    return next;
+  async next(): Promise<IteratorResult<Event, undefined>> {
+    const { value } = await this.#take(false);
+    return value === undefined ? { value, done: true } : { value: value[0], done: false };
+  }
+
+  /**
+   * Like `next`, for all messages that came in one frame and wait here: they are done together, by asking for what comes
+   * after them. Any other event is alone.
+   */
+  nextBatch(): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
+    return this.#take(true);
   }
 
   /** Ends the subscription, as leaving a `for await` loop does. */
@@ -160,6 +167,12 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+
+  #take(isBatch: boolean): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
+    const next = this.#line.next(isBatch);
+    this.#idle?.resolve();
+    return next;
   }
 
   async #settle(): Promise<void> {

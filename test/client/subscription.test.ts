@@ -631,6 +631,38 @@ describe("the reader of a subscription", () => {
     expect(await standing(third)).toEqual({ value: { value: undefined, done: true } });
   });
 
+  it("may take together what came together, and is done with it together", async () => {
+    const client = server.client();
+    const subscription = client.subscribe({ ...STREAM, maxInFlight: 6 });
+    await pass();
+    const batches: unknown[] = [];
+    const take = async () => {
+      const { value } = await subscription.nextBatch();
+      batches.push(value?.map(short));
+    };
+    const first = take();
+    send(server.socket, 0, [1, 2, 3]);
+    await first;
+    send(server.socket, 3, [4, 5]);
+    send(server.socket, 5, [6]);
+    server.socket.notify("gap", { subscription: 1, from: 7, to: 8, reason: "deleted" });
+    send(server.socket, 8, [9, 10]);
+    await pass(1_000);
+    expect(acks(server.socket)).toEqual([]);
+    await take();
+    expect(acks(server.socket)).toEqual([3]);
+    await take();
+    await take();
+    // One of two is taken alone, and then the rest of them.
+    const { value } = await subscription.next();
+    await take();
+    subscription.close();
+    await take();
+
+    expect(batches).toEqual([[1, 2, 3], [4, 5], [6], ["deleted 7-8"], [10], undefined]);
+    expect(value).toMatchObject({ sequence: 9 });
+  });
+
   it("is told when the first answer does not come in time, and not when it came", async () => {
     const client = server.client();
     const quick = client.subscribe(STREAM, { timeoutMs: 1_000 });
