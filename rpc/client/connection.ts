@@ -1,6 +1,7 @@
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { callListener } from "./report.ts";
 import { ClientSocket } from "./socket.ts";
 import type { SocketEnd } from "./socket.ts";
 import { startTimer, stopTimer } from "./timer.ts";
@@ -211,7 +212,7 @@ export class Connection {
     if (this.#state !== change.state) {
       this.#state = change.state;
       // Later, so that nothing a listener does or throws comes between.
-      queueMicrotask(() => this.#options.onState(change));
+      queueMicrotask(() => void callListener("onState", () => this.#options.onState(change)));
     }
   }
 }

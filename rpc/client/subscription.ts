@@ -7,7 +7,7 @@ import { DurableStreamError } from "./error.ts";
 import { EventLine } from "./event-line.ts";
 import type { Handler, StreamEvent } from "./events.ts";
 import type { Follower } from "./follower.ts";
-import { reportFailure } from "./report.ts";
+import { report } from "./report.ts";
 import { backoffMs } from "./retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
@@ -252,4 +252,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       this.#over.reject(error);
     }
   }
+}
+
+function reportFailure(error: unknown): void {
+  report("a handler failed, and gets its event again", error);
 }

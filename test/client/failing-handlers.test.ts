@@ -308,3 +308,24 @@ describe("the end of a subscription whose handler fails", () => {
     expect(told("ack")).toEqual([]);
   });
 });
+
+it.each([
+  [
+    "throws",
+    () => {
+      throw BROKEN;
+    },
+  ],
+  ["rejects", (): unknown => Promise.reject(BROKEN)],
+])("an `onState` that %s is reported, and changes nothing", async (_what, onState) => {
+  const client = server.client({ onState });
+  const { seen, handler } = failing(0);
+  client.subscribe(STREAM, handler);
+  await pass();
+  send(0, [1]);
+  await pass();
+
+  expect(client.state).toBe("open");
+  expect(seen).toEqual([1]);
+  expect(reported).toEqual([BROKEN, BROKEN]);
+});
