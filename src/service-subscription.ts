@@ -108,7 +108,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
       return;
     }
     this.#isOver = true;
-    // First, as the client would wait for what a consumer's subscription has in hand.
+    // Before the client, which would wait until acks are stored, and hand more on meanwhile; they go before its close.
     this.#subscription.close();
     void this.#client.close();
     this.#handler[Symbol.dispose]();
