@@ -191,7 +191,7 @@ export class ConsumerFollower implements Subscriber {
       return false;
     };
     const done = this.#isManual ? leave : ack;
-    return { event: delivery, fate: { done, failed, dropped: release } };
+    return { event: delivery, done, failed, dropped: release };
   }
 
   /** What is waiting here goes to others. */

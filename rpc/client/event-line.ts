@@ -1,21 +1,19 @@
 import { deferred } from "./deferred.ts";
 import type { Deferred } from "./deferred.ts";
 
-/** What becomes of an event of a line. */
-export type EventFate = {
+/** An event, and what becomes of it. */
+export type LineEvent<Event> = {
+  readonly event: Event;
   /** The reader has asked for what comes after it. */
-  done(): void;
-  /** The reader could not do it. @returns Whether it is to be handled again, here and before all others. */
-  failed(): boolean;
+  readonly done?: (() => void) | undefined;
+  /** The reader could not do it. Returns whether it is to be handled again, here and before all others: true if absent. */
+  readonly failed?: () => boolean;
   /** It is forgotten before the reader was given it. */
-  dropped?(): void;
+  readonly dropped?: () => void;
 };
 
 /** What a reader is given at once. */
 export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
-
-/** An event, and what becomes of it. */
-export type LineEvent<Event> = { readonly event: Event; readonly fate: EventFate };
 
 type Waiting<Event> = LineEvent<Event> & { readonly together: object };
 type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
@@ -54,13 +52,13 @@ export class EventLine<Event> {
 
   /** Says that the event in hand could not be done. @returns Whether it is to be handled again. */
   failed(): boolean {
-    return this.#inHand.map(({ fate }) => fate.failed()).includes(true);
+    return this.#inHand.map(({ failed }) => failed?.() ?? true).includes(true);
   }
 
   /** Forgets what the reader was not given yet. */
   dropWaiting(): void {
-    for (const { fate } of this.#waiting.splice(0)) {
-      fate.dropped?.();
+    for (const { dropped } of this.#waiting.splice(0)) {
+      dropped?.();
     }
   }
 
@@ -74,8 +72,8 @@ export class EventLine<Event> {
   }
 
   next(isBatch: boolean): Promise<Batch<Event>> {
-    for (const { fate } of this.#inHand.splice(0)) {
-      fate.done();
+    for (const { done } of this.#inHand.splice(0)) {
+      done?.();
     }
     const reader = { ...deferred<Batch<Event>>(), isBatch };
     this.#readers.push(reader);

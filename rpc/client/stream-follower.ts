@@ -109,9 +109,7 @@ export class StreamFollower implements Subscriber {
     const { subscription, epoch, nextSequence, skipped } = answer;
     if (this.#isNewEpoch) {
       this.#isNewEpoch = false;
-      this.#sink.line.push([
-        { event: { type: "epochChanged", epoch }, fate: { done: () => undefined, failed: () => true } },
-      ]);
+      this.#sink.line.push([{ event: { type: "epochChanged", epoch } }]);
     }
     this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
@@ -145,16 +143,16 @@ export class StreamFollower implements Subscriber {
       isAcked = true;
       this.#finish(cursor, message.sequence);
     };
-    const done = this.#isManual ? () => undefined : ack;
-    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, fate: { done, failed: () => !isAcked } };
+    const done = this.#isManual ? undefined : ack;
+    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, done, failed: () => !isAcked };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
     const cursor = this.#cursor;
     const missing = cursor?.miss(from, to);
     if (cursor !== undefined && missing !== undefined) {
-      const done = this.#isManual ? () => undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, fate: { done, failed: () => true } }]);
+      const done = this.#isManual ? undefined : () => cursor.finish(missing.to);
+      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, done }]);
     }
   }
 
