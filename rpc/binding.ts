@@ -48,8 +48,11 @@ export type BindingDelivery = {
   messages: BindingMessage[];
   /** Sequences that will not come: as the notification of that name, or skipped before they were asked for. */
   gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
-  /** The stream was deleted, and is followed from the first message of its next life: sequences start again at 1. */
-  epochChanged?: { epoch: string };
+  /**
+   * The stream was deleted, or restored to an earlier state: what it is now is followed from its first message, and
+   * sequences start again.
+   */
+  epochChanged?: { epoch: string; reason: "deleted" | "restored" };
 };
 
 /**
@@ -89,7 +92,7 @@ export type DurableStreamsBinding = BindingMethods & {
    * acked. Params and order are those of `subscribe` in the contract, and the first call may come before the answer. It
    * follows as the client does: a lost connection is made again and goes on after the last message handled, so nothing is
    * missed while this lives, and repeated only when a call throws, which is made again after a pause; and a stream that
-   * is deleted is followed into its next life, of which a call tells.
+   * is deleted, or restored to an earlier state, is followed into its next life, of which a call tells.
    *
    * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
    * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`

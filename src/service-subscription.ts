@@ -128,7 +128,7 @@ function deliveryOf(events: readonly FollowedEvent[]): BindingDelivery {
         delivery.gap = { from: event.from, to: event.to, reason: event.reason };
         break;
       case "epochChanged":
-        delivery.epochChanged = { epoch: event.epoch };
+        delivery.epochChanged = { epoch: event.epoch, reason: event.reason };
         break;
     }
   }

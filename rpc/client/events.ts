@@ -21,10 +21,16 @@ export type Gap = {
 };
 
 /**
- * The stream was deleted, and is followed from the first message of its next life: sequences start again at 1. Where
- * nobody has made it again yet, the follower does, as `subscribe` makes a stream that is not there.
+ * The stream is not the one that was followed: it was `deleted`, or is `restored` to an earlier state, so that messages
+ * that were handed on are not in it. What it is now is followed from its first message, and what was made of the old one
+ * does not fit. Where nobody has made a deleted stream again yet, the follower does, as `subscribe` makes a stream that is
+ * not there.
  */
-export type EpochChange = { readonly type: "epochChanged"; readonly epoch: string };
+export type EpochChange = {
+  readonly type: "epochChanged";
+  readonly epoch: string;
+  readonly reason: "deleted" | "restored";
+};
 
 /** What a subscription hands on, in order, each once. */
 export type StreamEvent = Delivery | Gap | EpochChange;

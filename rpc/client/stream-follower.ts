@@ -6,7 +6,7 @@ import { Acks } from "./acks.ts";
 import { FollowCursor } from "./cursor.ts";
 import { DurableStreamError } from "./error.ts";
 import type { LineEvent } from "./event-line.ts";
-import type { Delivery, Gap, StreamEvent } from "./events.ts";
+import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
 import type { SubscriptionSink } from "./subscription.ts";
@@ -26,8 +26,8 @@ export class StreamFollower implements Subscriber {
   readonly #subscription: ServerSubscription;
   #cursor: FollowCursor | undefined;
   #acks: Acks | undefined;
-  /** Another epoch was found: it is followed from its first message, and the next answer tells which it is. */
-  #isNewEpoch = false;
+  /** Why another life is followed, from its first message; the next answer tells which it is. */
+  #change: EpochChange["reason"] | undefined;
   #isEnded = false;
 
   constructor(
@@ -71,11 +71,11 @@ export class StreamFollower implements Subscriber {
 
   receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
     this.#leave();
-    if (reason === "ackTimeout" || reason === "streamDeleted") {
-      // After a timeout it goes on behind the last message done; of a deleted stream the epoch is found to be another.
-      this.#subscription.open();
-    } else {
+    if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
+    } else {
+      // After a timeout it goes on behind the last message done; else the answer tells what has become of the stream.
+      this.#subscription.open();
     }
   }
 
@@ -102,14 +102,14 @@ export class StreamFollower implements Subscriber {
     }
     const { epoch: _epoch, ...anew } = this.#params;
     // By number, so that what the new life has lost already is told as skipped.
-    return this.#isNewEpoch ? { ...anew, from: { sequence: 1 } } : this.#params;
+    return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1 } };
   }
 
   begun(answer: SubscribeResult): void {
     const { subscription, epoch, nextSequence, skipped } = answer;
-    if (this.#isNewEpoch) {
-      this.#isNewEpoch = false;
-      this.#sink.line.push([{ event: { type: "epochChanged", epoch } }]);
+    if (this.#change !== undefined) {
+      this.#sink.line.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
+      this.#change = undefined;
     }
     this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
@@ -125,16 +125,29 @@ export class StreamFollower implements Subscriber {
   }
 
   refused(error: DurableStreamError): void {
-    const hadEpoch = this.#cursor !== undefined || (this.#params.epoch !== undefined && !this.#isNewEpoch);
-    if (hadEpoch && (error.name === "EpochChanged" || error.name === "NotFound")) {
-      // That life is over, and the next one has begun or begins with this subscription, which makes the stream. What was
-      // read of the old one is still handed on, then the change, then the new one.
-      this.#cursor = undefined;
-      this.#isNewEpoch = true;
-      this.#subscription.open();
-    } else {
+    const change = this.#changeOf(error);
+    if (change === undefined) {
       this.end(error);
+    } else {
+      // What was read of the old life is still handed on, then the change, then the new one.
+      this.#cursor = undefined;
+      this.#change = change;
+      this.#subscription.open();
     }
+  }
+
+  /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */
+  #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
+    const isOver = name === "EpochChanged" || name === "NotFound";
+    if (this.#cursor !== undefined && name === "Conflict") {
+      // The log ends before what came of it.
+      return "restored";
+    }
+    if (isOver && (this.#cursor !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
+      // The next life has begun, or begins with the next subscription, which makes the stream.
+      return data?.["reason"] === "restored" ? "restored" : "deleted";
+    }
+    return undefined;
   }
 
   #delivery(cursor: FollowCursor, message: Message): LineEvent<Delivery> {

@@ -344,6 +344,56 @@ describe("another life of the stream", () => {
     expect(seen).toEqual(["e2", "skipped 1-3", 4]);
   });
 
+  it.each([
+    [
+      "by the end of its log, which is before what came",
+      { code: -32_004, data: { lastSequence: 2, epoch: "e1" } },
+      "e1",
+    ],
+    ["by another epoch", { code: -32_010, data: { epoch: "e2", reason: "restored" } }, "e2"],
+  ])("is that of a stream put back to an earlier state: it is told %s", async (_how, refusal, epoch) => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(event.type === "epochChanged" ? event : short(event)));
+    await pass();
+    send(server.socket, 0, [1, 2, 3, 4]);
+    await pass();
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id, method, params }) => {
+        if (method === "subscribe") {
+          const isKnown = params["epoch"] !== undefined;
+          const answer = isKnown ? { error: { message: "no", ...refusal } } : { result: begun(1, { epoch }) };
+          queueMicrotask(() => socket.answer({ id, ...answer }));
+        }
+      };
+      queueMicrotask(() => socket.open());
+    };
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+
+    expect(seen).toEqual([1, 2, 3, 4, { type: "epochChanged", epoch, reason: "restored" }, 1, 2, 3]);
+    expect(server.socket.calls("subscribe").map(({ params }) => params)).toEqual([
+      { stream: "s", epoch: "e1", from: { sequence: 5 } },
+      { stream: "s", from: { sequence: 1 } },
+    ]);
+  });
+
+  it("is not supposed where a position was never reached: a Conflict of the first subscribe is handed on", async () => {
+    server.onConnect = (socket) => {
+      const error = { code: -32_004, message: "no", data: { lastSequence: 2 } };
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, error }));
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const next = watch(client.subscribe({ ...STREAM, epoch: "e1", from: { sequence: 9 } }).next());
+    await pass(1_000);
+
+    expect(next.outcome).toMatchObject({ error: { name: "Conflict", data: { lastSequence: 2 } } });
+    expect(server.socket.calls("subscribe")).toHaveLength(1);
+  });
+
   it("is not looked for where none was known: a refusal of the first subscribe ends it", async () => {
     server.onConnect = (socket) => {
       socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, error: { code: -32_003, message: "no" } }));

@@ -209,7 +209,7 @@ it("follows a stream that is deleted into its next life, and tells that it is an
   const { epoch } = await streams.publish({ stream, data: "another" });
   await heard.untilSequences([1, 2, 1]);
   expect(heard.deliveries.slice(-2)).toMatchObject([
-    { messages: [], epochChanged: { epoch } },
+    { messages: [], epochChanged: { epoch, reason: "deleted" } },
     { messages: [{ sequence: 1, data: "another" }] },
   ]);
 
@@ -234,7 +234,7 @@ it("begins at the position of an earlier life with the word that it is over", as
 
   expect(start).toMatchObject({ epoch, nextSequence: 1 });
   await heard.untilSequences([1]);
-  expect(heard.deliveries[0]).toEqual({ messages: [], epochChanged: { epoch } });
+  expect(heard.deliveries[0]).toEqual({ messages: [], epochChanged: { epoch, reason: "deleted" } });
   await subscription.unsubscribe();
 });
 
