@@ -56,12 +56,12 @@ export type BindingDelivery = {
 };
 
 /**
- * Why following is over: a consumer was deleted, alone or with its stream; `unsubscribed` by the caller; `handlerFailed`
- * when a call of it threw or could not be made, and four more did not help; `refused` when the server would not go on
- * after a connection was lost.
+ * Why following is over: a consumer was deleted, alone or with its stream, or is another one since its stream was made
+ * again or restored (`epochChanged`); `unsubscribed` by the caller; `handlerFailed` when a call of it threw or could not
+ * be made, and four more did not help; `refused` when the server would not go on after a connection was lost.
  */
 export type BindingClosed = {
-  reason: "consumerDeleted" | "streamDeleted" | "unsubscribed" | "handlerFailed" | "refused";
+  reason: "consumerDeleted" | "streamDeleted" | "epochChanged" | "unsubscribed" | "handlerFailed" | "refused";
 };
 
 /** A stream being followed. It ends by `unsubscribe`, when its stub is disposed of, and with the caller itself. */

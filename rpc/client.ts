@@ -127,8 +127,8 @@ export class DurableStream {
   /**
    * Follows a stream, each event once and in order, or takes a share of a consumer: read by `handler`, or else by
    * `for await` over what is returned. After a lost connection it goes on behind the last event that was done. Of a
-   * stream that is deleted and made again it goes on with the event `epochChanged`; a consumer ends with its stream, and
-   * a subscription of it with NotFound.
+   * stream that is deleted and made again, or restored to an earlier state, it goes on with the event `epochChanged`; a
+   * consumer ends with its stream, and a subscription of it with NotFound or EpochChanged.
    */
   subscribe(
     params: SubscribeConsumerParams,

@@ -121,11 +121,17 @@ export const PublishBatchResult = v.strictObject({
 });
 export type PublishBatchResult = v.InferOutput<typeof PublishBatchResult>;
 
+/** The witness of a position: with it, a log that is not the one the position is of is found out. */
+export const PreviousPublishedAt = v.pipe(
+  Time,
+  v.description("`publishedAt` of the message before, as the caller has it: Conflict when that message is another."),
+);
+
 /** Where to start in a stream. */
 export const From = v.pipe(
   v.union([
     v.picklist(["first", "new"]),
-    v.strictObject({ sequence: Sequence }),
+    v.strictObject({ sequence: Sequence, previousPublishedAt: v.optional(PreviousPublishedAt) }),
     v.strictObject({ time: Time }),
     v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
   ]),

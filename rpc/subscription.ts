@@ -11,6 +11,7 @@ import {
   SequenceOrZero,
   StreamName,
   SubjectFilter,
+  Time,
 } from "./names.ts";
 import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./settle-bounds.ts";
 
@@ -70,6 +71,12 @@ export const SubscribeResult = v.strictObject({
   stream: StreamName,
   epoch: Epoch,
   nextSequence: v.pipe(Sequence, v.description("The first sequence this subscription can get.")),
+  previousPublishedAt: v.optional(
+    v.pipe(
+      Time,
+      v.description("`publishedAt` of the message before `nextSequence`, where it is known; of a stream only."),
+    ),
+  ),
   lastSequence: SequenceOrZero,
   skipped: v.optional(SequenceRange),
 });

@@ -144,6 +144,9 @@ function messageOf({ type: _type, ...event }: Extract<FollowedEvent, { type: "me
 }
 
 function reasonOf(error: unknown): BindingClosed["reason"] {
-  const reason = error instanceof DurableStreamError ? error.data?.["reason"] : undefined;
-  return reason === "consumerDeleted" || reason === "streamDeleted" ? reason : "refused";
+  if (!(error instanceof DurableStreamError)) {
+    return "refused";
+  }
+  const reason = error.name === "EpochChanged" ? "epochChanged" : error.data?.["reason"];
+  return reason === "consumerDeleted" || reason === "streamDeleted" || reason === "epochChanged" ? reason : "refused";
 }

@@ -1,3 +1,4 @@
+import type { ErrorData } from "../errors.ts";
 import type { DeliveredMessage } from "../message.ts";
 import type { NotificationParams } from "../notifications.ts";
 import type { SubscribeConsumerParams, SubscribeResult } from "../subscription.ts";
@@ -89,7 +90,11 @@ export class ConsumerFollower implements Subscriber {
   }
 
   receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    this.#isGone(reason);
+    if (reason === "streamRestored") {
+      this.#isOver("EpochChanged", { reason: "restored" });
+    } else {
+      this.#isOver("NotFound", { what: "consumer", reason });
+    }
   }
 
   finish(): Promise<void> | undefined {
@@ -120,8 +125,7 @@ export class ConsumerFollower implements Subscriber {
     this.#life = {};
     this.#epoch ??= answer.epoch;
     if (this.#epoch !== answer.epoch) {
-      // A consumer ends with its stream: this is another one of the same name, in which the same numbers are other messages.
-      this.#isGone("streamDeleted");
+      this.#isOver("EpochChanged", { epoch: answer.epoch });
       return;
     }
     for (const [sequence, { isPassed }] of this.#held) {
@@ -137,11 +141,13 @@ export class ConsumerFollower implements Subscriber {
     this.end(error);
   }
 
-  #isGone(reason: NotificationParams<"subscriptionClosed">["reason"]): void {
-    // Nothing that was done says anything of a consumer that may have the name by now.
+  /**
+   * A consumer ends with its stream: one of that name in another life, or in a restored stream, is another, in which the
+   * same numbers are other messages. Nothing that was done says anything of it.
+   */
+  #isOver(name: "NotFound" | "EpochChanged", data: ErrorData): void {
     this.#settlements.forget();
-    const data = { what: "consumer", reason };
-    this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data }));
+    this.end(new DurableStreamError(name, "the consumer that was subscribed to is gone", { data }));
   }
 
   #hold(message: DeliveredMessage, epoch: string): LineEvent<ConsumerDelivery> {

@@ -98,7 +98,7 @@ export class StreamFollower implements Subscriber {
 
   subscribeParams(): SubscribeStreamParams {
     if (this.#cursor !== undefined) {
-      return { ...this.#params, epoch: this.#cursor.epoch, from: { sequence: this.#cursor.resumeAt } };
+      return { ...this.#params, epoch: this.#cursor.epoch, from: this.#cursor.resumeAt };
     }
     const { epoch: _epoch, ...anew } = this.#params;
     // By number, so that what the new life has lost already is told as skipped.
@@ -106,12 +106,15 @@ export class StreamFollower implements Subscriber {
   }
 
   begun(answer: SubscribeResult): void {
-    const { subscription, epoch, nextSequence, skipped } = answer;
+    const { subscription, epoch, nextSequence, previousPublishedAt, skipped } = answer;
     if (this.#change !== undefined) {
       this.#sink.line.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
       this.#change = undefined;
     }
-    this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
+    this.#cursor ??=
+      skipped === undefined
+        ? new FollowCursor(epoch, nextSequence - 1, previousPublishedAt)
+        : new FollowCursor(epoch, skipped.from - 1, undefined);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
     const at = { done: this.#cursor.done, acked: nextSequence - 1 };
     this.#acks = new Acks({ maxInFlight, ackWaitMs }, at, (through) =>
@@ -140,7 +143,7 @@ export class StreamFollower implements Subscriber {
   #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
     const isOver = name === "EpochChanged" || name === "NotFound";
     if (this.#cursor !== undefined && name === "Conflict") {
-      // The log ends before what came of it.
+      // The log ends before what came of it, or has another message in its place.
       return "restored";
     }
     if (isOver && (this.#cursor !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
@@ -154,7 +157,7 @@ export class StreamFollower implements Subscriber {
     let isAcked = false;
     const ack = () => {
       isAcked = true;
-      this.#finish(cursor, message.sequence);
+      this.#finish(cursor, message);
     };
     const done = this.#isManual ? undefined : ack;
     return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, done, failed: () => !isAcked };
@@ -169,9 +172,9 @@ export class StreamFollower implements Subscriber {
     }
   }
 
-  #finish(cursor: FollowCursor, sequence: number): void {
+  #finish(cursor: FollowCursor, { sequence, publishedAt }: Message): void {
     if (sequence > cursor.done) {
-      cursor.finish(sequence);
+      cursor.finish(sequence, publishedAt);
       if (cursor === this.#cursor) {
         this.#acks?.finish(sequence);
       }

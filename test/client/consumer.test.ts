@@ -230,7 +230,7 @@ describe("another life of the stream", () => {
     await pass(1_000);
 
     expect(seen).toEqual([1, 2]);
-    expect(ended.outcome).toMatchObject({ error: { name: "NotFound", data: { what: "consumer" } } });
+    expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data: { epoch: "another" } } });
     expect(socket.calls().map(({ method, params }) => [method, params])).toEqual([
       ["subscribe", { ...SHARE, maxInFlight: 2 }],
       ["unsubscribe", { subscription: 7 }],
@@ -422,4 +422,13 @@ it.each(["consumerDeleted", "streamDeleted"])("ends when the consumer is deleted
 
   expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer", reason } } });
   expect(server.socket.calls("ack")).toEqual([]);
+});
+
+it("ends when its stream is restored: a consumer of that name is another", async () => {
+  const client = server.client();
+  const next = watch(client.subscribe(SHARE).next());
+  await pass();
+  server.socket.notify("subscriptionClosed", { subscription: 1, reason: "streamRestored" });
+
+  expect(await standing(next)).toMatchObject({ error: { name: "EpochChanged", data: { reason: "restored" } } });
 });

@@ -37,7 +37,7 @@ function begun(subscription: number, rest: object = {}): object {
 
 /** Sends messages of a subscription as the server does. */
 function send(socket: ScriptedSocket, previous: number, sequences: readonly number[], subscription = 1): void {
-  const messages = sequences.map((sequence) => ({ sequence, publishedAt: 1, data: `m${sequence}` }));
+  const messages = sequences.map((sequence) => ({ sequence, publishedAt: 1_000 + sequence, data: `m${sequence}` }));
   socket.notify("messages", { subscription, stream: "s", previous, messages });
 }
 
@@ -94,7 +94,11 @@ describe("after a lost connection", () => {
     send(server.socket, 0, range(3, 7));
     await finish(5);
 
-    expect(resubscribe?.params).toEqual({ stream: "s", epoch: "e1", from: { sequence: 3 } });
+    expect(resubscribe?.params).toEqual({
+      stream: "s",
+      epoch: "e1",
+      from: { sequence: 3, previousPublishedAt: 1_002 },
+    });
     expect(seen).toEqual(range(1, 7));
   });
 
@@ -124,6 +128,35 @@ describe("after a lost connection", () => {
     await pass(1);
 
     expect(server.socket.calls("subscribe")[0]?.params).toMatchObject({ from: { sequence: 41 } });
+  });
+
+  it("tells when the message before was published, by which the server knows its log: as it came, or was answered", async () => {
+    const client = server.client();
+    server.onConnect = (socket) => {
+      const result = begun(1, { nextSequence: 41, previousPublishedAt: 1_040 });
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, result }));
+      queueMicrotask(() => socket.open());
+    };
+    client.subscribe({ stream: "s", from: "new" }, () => undefined);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 40, [41, 42]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    server.socket.notify("gap", { subscription: 1, from: 43, to: 50, reason: "trimmed" });
+    await pass();
+    server.socket.end();
+    await pass(1);
+
+    expect(server.sockets.map((socket) => socket.calls("subscribe")[0]?.params["from"])).toEqual([
+      "new",
+      { sequence: 41, previousPublishedAt: 1_040 },
+      { sequence: 43, previousPublishedAt: 1_042 },
+      // Of what is deleted nobody knows.
+      { sequence: 51 },
+    ]);
   });
 
   it("acks on the new socket what was done meanwhile, once it came there", async () => {
@@ -161,7 +194,10 @@ describe("what is missing", () => {
     send(socket, 0, range(3, 6), 2);
     await finish(4);
 
-    expect(socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([undefined, { sequence: 3 }]);
+    expect(socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([
+      undefined,
+      { sequence: 3, previousPublishedAt: 1_002 },
+    ]);
     expect(socket.calls("unsubscribe").map(({ params }) => params)).toEqual([{ subscription: 1 }]);
     expect(seen).toEqual(range(1, 6));
   });
@@ -350,6 +386,7 @@ describe("another life of the stream", () => {
       { code: -32_004, data: { lastSequence: 2, epoch: "e1" } },
       "e1",
     ],
+    ["by a message of its log that is another", { code: -32_004, data: { previousPublishedAt: 7, epoch: "e1" } }, "e1"],
     ["by another epoch", { code: -32_010, data: { epoch: "e2", reason: "restored" } }, "e2"],
   ])("is that of a stream put back to an earlier state: it is told %s", async (_how, refusal, epoch) => {
     const client = server.client();
@@ -375,9 +412,32 @@ describe("another life of the stream", () => {
 
     expect(seen).toEqual([1, 2, 3, 4, { type: "epochChanged", epoch, reason: "restored" }, 1, 2, 3]);
     expect(server.socket.calls("subscribe").map(({ params }) => params)).toEqual([
-      { stream: "s", epoch: "e1", from: { sequence: 5 } },
+      { stream: "s", epoch: "e1", from: { sequence: 5, previousPublishedAt: 1_004 } },
       { stream: "s", from: { sequence: 1 } },
     ]);
+  });
+
+  it("is that of a restored stream that a gateway tells of", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(event.type === "epochChanged" ? event : short(event)));
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe") {
+        const error = { code: -32_010, message: "restored", data: { epoch: "e2", reason: "restored" } };
+        const answer = params["epoch"] === undefined ? { result: begun(2, { epoch: "e2" }) } : { error };
+        queueMicrotask(() => socket.answer({ id, ...answer }));
+      }
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamRestored" });
+    await pass();
+    send(socket, 0, [1], 2);
+    await pass();
+
+    expect(seen).toEqual([1, { type: "epochChanged", epoch: "e2", reason: "restored" }, 1]);
   });
 
   it("is not supposed where a position was never reached: a Conflict of the first subscribe is handed on", async () => {
@@ -486,8 +546,8 @@ describe("acks", () => {
       { subscription: 2, through: 2 },
     ]);
     expect(server.socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([
-      { sequence: 2 },
-      { sequence: 3 },
+      { sequence: 2, previousPublishedAt: 1_001 },
+      { sequence: 3, previousPublishedAt: 1_002 },
     ]);
   });
 
