@@ -130,8 +130,9 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
-    if (ws.readyState !== WebSocket.OPEN) {
-      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4).
+    if (!this.#sessions.has(ws) && attachmentOf(ws).closedAt !== undefined) {
+      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4). The peer's own may be
+      // here before the frames that came ahead of it are: those are taken.
       return;
     }
     const session = this.#sessionOf(ws);
