@@ -375,6 +375,38 @@ it("stores nothing of a batch behind a publish of it that has to be sent again, 
   expect((await client.callError("getStreamInfo", { stream })).code).toBe(-32_003);
 });
 
+it("holds what comes while a batch that holds such a publish is not answered", async () => {
+  const stream = "held-unanswered";
+  const client = await connect();
+  await client.call("publish", { stream, data: "before" });
+  const gate = { isReached: false, isReleased: false };
+  await faultStream("publish", () => {
+    throw RESET;
+  });
+  await faultStream("info", async (info) => {
+    gate.isReached = true;
+    while (!gate.isReleased) {
+      await scheduler.wait(5);
+    }
+    return info();
+  });
+  const batch = [
+    { jsonrpc: "2.0", id: "lost", method: "publish", params: { stream, data: "lost" } },
+    { jsonrpc: "2.0", id: "slow", method: "getStreamInfo", params: { stream } },
+  ];
+
+  client.send(JSON.stringify(batch));
+  await vi.waitFor(() => expect(gate.isReached).toBe(true), 10_000);
+  vi.restoreAllMocks();
+  const behind = await client.request("publish", { stream, data: "behind" });
+  gate.isReleased = true;
+  await client.until(() => client.frames.find((frame) => frame.startsWith("[")), "the batch to be answered");
+  const after = await client.call("publish", { stream, data: "after" });
+
+  expect(behind.error?.code).toBe(UNAVAILABLE);
+  expect(after.sequence).toBe(2);
+});
+
 it("overtakes no publish that was refused as Busy, on any of six sockets that send more than there is room for", async () => {
   const stream = "crowded";
   const clients = await Promise.all(Array.from({ length: 6 }, () => connect()));
