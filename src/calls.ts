@@ -26,6 +26,8 @@ export type PublishCall = {
   lanes?: number[];
   /** Conditions, of the few requests that have one. */
   expectations?: Expectation[];
+  /** What is to be said of requests without messages, unless their id is known. */
+  refusals?: Refusal[];
 };
 
 /** `request` is the index of the request in its call; what is left out may be anything. */
@@ -62,6 +64,8 @@ export type PublishRequest = {
   id: string | undefined;
   /** Undefined when it is stored wherever the stream is. */
   expected: Omit<Expectation, "request"> | undefined;
+  /** Why it is refused unless its id is known; it has no messages then. */
+  refusal?: Refused["refused"];
 };
 
 /** What became of one publish request that was stored, now or before. */

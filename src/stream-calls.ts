@@ -48,12 +48,16 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 /** The result of a call, unless the stream refused it. */
 export function accepted<T>(result: T): Accepted<T> {
   if (isRefused(result)) {
-    const { code, message, data } = result.refused;
-    throw new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+    throw refusalError(result.refused);
   }
   // What is left of the union once refusals are gone; the compiler does not narrow a type parameter by it.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return result as Accepted<T>;
+}
+
+/** A refusal as an error that can be thrown. */
+export function refusalError({ code, message, data }: Refused["refused"]): RpcError {
+  return new RpcError(errorNameOf(code) ?? "InternalError", message, data);
 }
 
 function isRefused(result: unknown): result is Refused {
