@@ -88,7 +88,7 @@ export type MessageRange = {
 };
 
 /** A page of a stream's log. It starts where it was asked to, or at the stream's first message if that is later. */
-export type Page = MessageRange & Omit<Start, "nextSequence">;
+export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore">;
 
 /** A committed batch on its way to a gateway; `previous` is the sequence before its first. */
 export type Push = MessageRange & { stream: string; epoch: string; previous: number };
@@ -98,6 +98,8 @@ export type Start = {
   epoch: string;
   nextSequence: number;
   lastSequence: number;
+  /** The log has not come to the time asked for: what is published before it, in ms since the epoch, is passed over. */
+  notBefore?: number;
   /** What was asked for and is deleted. */
   skipped?: { from: number; to: number };
 };

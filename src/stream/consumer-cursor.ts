@@ -45,20 +45,22 @@ export class ConsumerCursor {
   readonly #config: CursorConfig;
   readonly #unsettled: UnsettledMessages;
   #nextSequence: number;
+  #notBefore: number | undefined;
   #paused = false;
   #lost: LostMessages | undefined;
   #version = 0;
 
-  /** A cursor that has handed out nothing and starts at `nextSequence`. */
-  constructor(config: CursorConfig, nextSequence: number) {
+  /** A cursor that has handed out nothing and starts at `nextSequence`, but not before a time. */
+  constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
     this.#config = config;
     this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
   }
 
   /** What is in flight keeps its holder and its deadline. */
   static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
-    const cursor = new ConsumerCursor(config, stored.nextSequence);
+    const cursor = new ConsumerCursor(config, stored.nextSequence, stored.notBefore);
     cursor.#paused = stored.paused;
     cursor.#lost = stored.lost;
     for (const message of unpackRuns(stored)) {
@@ -69,7 +71,8 @@ export class ConsumerCursor {
 
   toStored(): StoredCursor {
     const { holders, runs } = packRuns(this.#unsettled.inOrder());
-    return { nextSequence: this.#nextSequence, paused: this.#paused, lost: this.#lost, holders, runs };
+    const [nextSequence, notBefore] = [this.#nextSequence, this.#notBefore];
+    return { nextSequence, notBefore, paused: this.#paused, lost: this.#lost, holders, runs };
   }
 
   /**
@@ -83,6 +86,14 @@ export class ConsumerCursor {
   /** Where to read the log for messages not handed out yet. */
   get nextSequence(): number {
     return this.#nextSequence;
+  }
+
+  /**
+   * The time to come at which it starts, in ms since the epoch: until the log has a message of that time, the owner
+   * passes over what comes by {@link startAt}.
+   */
+  get notBefore(): number | undefined {
+    return this.#notBefore;
   }
 
   /** How many more may be in flight, at all holders together; none while paused. */
@@ -266,12 +277,24 @@ export class ConsumerCursor {
   }
 
   /**
-   * Starts over at `nextSequence`, like a consumer made anew: what is unsettled is forgotten, and what was settled
+   * What the log has before a sequence was published before `notBefore`: it is passed over. Like all that is passed
+   * over it is no change, as the log shows it again.
+   *
+   * @param isMet Whether the log has come to that time, so that there is nothing to pass over any more.
+   */
+  startAt(sequence: number, isMet: boolean): void {
+    this.#passOver(sequence - 1);
+    this.#notBefore = isMet ? undefined : this.#notBefore;
+  }
+
+  /**
+   * Starts over at `nextSequence` and not before a time, like a consumer made anew: what is unsettled is forgotten, and what was settled
    * from there on comes again. The owner drops the dead letters from there on.
    */
-  seek(nextSequence: number): void {
+  seek(nextSequence: number, notBefore?: number): void {
     this.ack(this.#unsettled.inOrder().map(({ sequence }) => sequence));
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
     this.#version++;
   }
 

@@ -6,7 +6,7 @@ import { logError } from "../log.ts";
 import { Consumer } from "./consumer.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./consumer-config.ts";
 import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
-import { countNewMessages, trimConsumers } from "./consumer-scan.ts";
+import { countNewMessages, passEarly, trimConsumers } from "./consumer-scan.ts";
 import { Consumers } from "./consumers.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { HandOut } from "./hand-out.ts";
@@ -29,7 +29,6 @@ export type DeskHost = {
   readonly epoch: string;
   readonly log: Log;
   readonly courier: ConsumerCourier;
-  readonly ctx: DurableObjectState;
   /** Runs a change in one transaction that ends with {@link ConsumerDesk.save}. */
   change<T>(act: () => T): T;
   /** Has {@link ConsumerDesk.serve} called at that time or before. */
@@ -90,13 +89,13 @@ export class ConsumerDesk implements DeletionWatcher {
       return this.info(name);
     }
     expectRoom("consumers", this.#consumers.size);
-    const { nextSequence, skipped } = startAt(config.from);
-    const consumer = Consumer.create({ id: newConsumerId(), name, config }, nextSequence);
+    const start = startAt(config.from);
+    const consumer = Consumer.create({ id: newConsumerId(), name, config }, start);
     this.#run(() => {
       this.#table.insert(consumer);
       this.#consumers.set(name, consumer);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(this.#info(consumer), start.skipped);
   }
 
   info(name: string): ConsumerInfo {
@@ -122,11 +121,9 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deadLetters.deleteFrom(consumer.id, 0);
       this.#consumers.delete(name);
     });
-    for (const [gateway, subscribers] of Map.groupBy(consumer.subscribers.values(), (one) => one.gateway)) {
-      const holders = subscribers.map(({ holder }) => holder);
-      holders.forEach((holder) => this.#consumerOf.delete(holder));
-      this.#host.ctx.waitUntil(this.#host.courier.end(gateway, holders));
-    }
+    const subscribers = [...consumer.subscribers.values()];
+    subscribers.forEach(({ holder }) => this.#consumerOf.delete(holder));
+    this.#host.courier.end(subscribers);
     return info;
   }
 
@@ -137,13 +134,13 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   /** Starts a consumer over; its dead letters from there on are forgotten. */
-  seek(name: string, { nextSequence, skipped }: Start): ConsumerInfo {
+  seek(name: string, start: Start): ConsumerInfo {
     const consumer = this.#find(name);
     this.#run(() => {
-      consumer.seek(nextSequence);
-      this.#deadLetters.deleteFrom(consumer.id, nextSequence);
+      consumer.seek(start);
+      this.#deadLetters.deleteFrom(consumer.id, start.nextSequence);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(this.#info(consumer), start.skipped);
   }
 
   /** A subscription shares a consumer from now on. The same call again changes nothing. */
@@ -278,6 +275,7 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   beforeDelete(sequences: readonly number[]): void {
+    passEarly(this.#consumers.values(), this.#host.log);
     const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#host.log, sequences);
     for (const consumer of this.#consumers.values()) {
       consumer.lose(messages);
@@ -287,6 +285,7 @@ export class ConsumerDesk implements DeletionWatcher {
   #run<T>(act: (nowMs: number) => T): T {
     const nowMs = Date.now();
     const result = this.#host.change(() => {
+      passEarly(this.#consumers.values(), this.#host.log);
       const done = act(nowMs);
       this.#deliver(nowMs);
       return done;

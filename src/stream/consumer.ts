@@ -1,4 +1,5 @@
 import type { ConsumerConfig, ConsumerInfo } from "../../rpc/index.ts";
+import type { Start } from "../calls.ts";
 import type { MessageText } from "../message-text.ts";
 import { subjectMatcher } from "../subject.ts";
 import type { SubjectMatcher } from "../subject.ts";
@@ -40,9 +41,9 @@ export class Consumer {
     this.#savedNext = cursor.nextSequence;
   }
 
-  /** A consumer that has delivered nothing and starts at a sequence. */
-  static create(identity: ConsumerIdentity, nextSequence: number): Consumer {
-    return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence));
+  /** A consumer that has delivered nothing. */
+  static create(identity: ConsumerIdentity, { nextSequence, notBefore }: Start): Consumer {
+    return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence, notBefore));
   }
 
   static restore(identity: ConsumerIdentity, stored: StoredCursor): Consumer {
@@ -113,10 +114,19 @@ export class Consumer {
     this.cursor.lose(sequences);
   }
 
-  /** Starts over at a sequence. */
-  seek(nextSequence: number): void {
-    this.cursor.seek(nextSequence);
+  /** Starts over from another place. */
+  seek({ nextSequence, notBefore }: Start): void {
+    this.cursor.seek(nextSequence, notBefore);
     this.#counted = undefined;
+  }
+
+  /** Passes over what was published before the time at which it starts, if that was to come. */
+  passEarly(log: Log): void {
+    const { notBefore } = this.cursor;
+    if (notBefore !== undefined) {
+      this.cursor.startAt(log.sequenceAt(notBefore), log.lastPublishedAt >= notBefore);
+      this.#counted = undefined;
+    }
   }
 
   /** What is new, up to the end of the log, and was not counted yet; without a filter there is nothing to count. */

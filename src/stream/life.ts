@@ -30,7 +30,6 @@ export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], hos
     epoch: record.epoch,
     log,
     courier,
-    ctx,
     change: (act) => host.change(record.name, act),
     wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
   });

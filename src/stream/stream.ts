@@ -106,7 +106,7 @@ export class Stream extends DurableObject<Env> {
     if (life === undefined || refused !== undefined) {
       return refused;
     }
-    const { nextSequence, ...start } = startOf(life, from);
+    const { nextSequence, notBefore: _notBefore, ...start } = startOf(life, from);
     return { ...life.log.read(nextSequence, maxMessages, maxBytes), ...start };
   }
 
