@@ -27,6 +27,17 @@ export type MethodSpec = {
 /** Errors that any method may answer. */
 export const COMMON_ERRORS: readonly ErrorName[] = ["InvalidParams", "InternalError", "Busy", "Unavailable"];
 
+const PUBLISH_ERRORS = [
+  "Conflict",
+  "NotFound",
+  "EpochChanged",
+  "TooLarge",
+  "LimitReached",
+  "StorageFull",
+  "RateLimited",
+  "OutcomeUnknown",
+] as const;
+
 /** Every method: what the handlers, the client's types, the OpenRPC document and the README's table are made from. */
 export const METHODS = {
   getServerInfo: {
@@ -47,31 +58,13 @@ export const METHODS = {
     params: message.PublishParams,
     result: message.PublishResult,
     description: "Stores one message at the end of a stream, which is made if there is none.",
-    errors: [
-      "Conflict",
-      "NotFound",
-      "EpochChanged",
-      "TooLarge",
-      "LimitReached",
-      "StorageFull",
-      "RateLimited",
-      "OutcomeUnknown",
-    ],
+    errors: PUBLISH_ERRORS,
   },
   publishBatch: {
     params: message.PublishBatchParams,
     result: message.PublishBatchResult,
     description: "Stores several messages one after the other, all or none.",
-    errors: [
-      "Conflict",
-      "NotFound",
-      "EpochChanged",
-      "TooLarge",
-      "LimitReached",
-      "StorageFull",
-      "RateLimited",
-      "OutcomeUnknown",
-    ],
+    errors: PUBLISH_ERRORS,
   },
   getMessages: {
     params: message.GetMessagesParams,
@@ -176,6 +169,12 @@ export const METHODS = {
     description:
       "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict.",
     errors: ["Conflict", "NotFound", "EpochChanged", "LimitReached", "OutcomeUnknown"],
+  },
+  updateConsumer: {
+    params: consumer.UpdateConsumerParams,
+    result: consumer.ConsumerInfo,
+    description: "Changes what a consumer is, but for where it started, and keeps its place. Safe to repeat.",
+    errors: ["NotFound", "OutcomeUnknown"],
   },
   getConsumer: {
     params: consumer.ConsumerParams,

@@ -9,6 +9,7 @@ const FETCH_MESSAGES = 100;
 
 export const consumerHandlers: Handlers<
   | "createConsumer"
+  | "updateConsumer"
   | "getConsumer"
   | "listConsumers"
   | "deleteConsumer"
@@ -22,6 +23,9 @@ export const consumerHandlers: Handlers<
 > = {
   createConsumer: async (params, { env }) =>
     callStream(env, params.stream, "changes", (stub) => stub.createConsumer(params)),
+
+  updateConsumer: async ({ stream, consumer, ...changes }, { env }) =>
+    callStream(env, stream, "changes", (stub) => stub.updateConsumer(consumer, changes)),
 
   getConsumer: async ({ stream, consumer }, { env }) =>
     callStream(env, stream, "reads", (stub) => stub.getConsumer(consumer)),

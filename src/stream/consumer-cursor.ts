@@ -13,7 +13,8 @@
  *      ▼                        ▲
  *     lost                dead ─┘ requeue
  *
- * Dead: from in flight by the first three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
+ * Dead: from in flight by the first three after `maxDeliver` deliveries, by `term` from in flight or waiting, and by
+ * `configure` from waiting, if it lowers `maxDeliver`. What waits has deliveries left.
  * Never by `undeliver`, which takes the delivery back, nor by `doubt`, which leaves one more to come.
  * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
  *
@@ -42,7 +43,7 @@ import type { Unsettled } from "./unsettled.ts";
  * same transaction as the dead letters that a call returns, and lets nothing handed out leave before that.
  */
 export class ConsumerCursor {
-  readonly #config: CursorConfig;
+  #config: CursorConfig;
   readonly #unsettled: UnsettledMessages;
   #nextSequence: number;
   #notBefore: number | undefined;
@@ -90,7 +91,7 @@ export class ConsumerCursor {
 
   /**
    * The time to come at which it starts, in ms since the epoch: until the log has a message of that time, the owner
-   * passes over what comes by {@link startAt}.
+   * passes over what comes, and then tells by {@link started}.
    */
   get notBefore(): number | undefined {
     return this.#notBefore;
@@ -98,7 +99,8 @@ export class ConsumerCursor {
 
   /** How many more may be in flight, at all holders together; none while paused. */
   get room(): number {
-    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
+    // More than may be were in flight when `configure` lowered it.
+    return this.#paused ? 0 : Math.max(0, this.#config.maxInFlight - this.#unsettled.inFlight);
   }
 
   /** How many of them may be new messages; reading the log is of no use when it is none. */
@@ -163,7 +165,7 @@ export class ConsumerCursor {
         this.#nextSequence = sequence + 1;
       }
     }
-    this.#passOver(page?.through ?? 0);
+    this.passOver(page?.through ?? 0);
     return deliveries;
   }
 
@@ -218,7 +220,7 @@ export class ConsumerCursor {
   /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
   undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
-      const deliveries = message.deliveries - 1;
+      const deliveries = Math.min(message.deliveries, this.#config.maxDeliver) - 1;
       this.#unsettled.put({ ...withoutHolder(message, holder), state: "waiting", dueAt: nowMs, deliveries });
     }
   }
@@ -263,7 +265,7 @@ export class ConsumerCursor {
     if (unread !== undefined) {
       this.#countLost(unread);
     }
-    this.#passOver(through);
+    this.passOver(through);
   }
 
   /** Single messages that match the filter were deleted from the stream; what is settled or dead is no loss. */
@@ -276,15 +278,28 @@ export class ConsumerCursor {
     }
   }
 
+  /** New messages up to there are not to be delivered. It is no change: the log shows it again. */
+  passOver(through: number): void {
+    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
+  }
+
+  /** The log has come to `notBefore`, and what was published before it is passed over. That is no change either. */
+  started(): void {
+    this.#notBefore = undefined;
+  }
+
   /**
-   * What the log has before a sequence was published before `notBefore`: it is passed over. Like all that is passed
-   * over it is no change, as the log shows it again.
-   *
-   * @param isMet Whether the log has come to that time, so that there is nothing to pass over any more.
+   * Goes on with another config. What is in flight keeps its deadline, what waits its time. Returns what died of it:
+   * what waits, and was delivered as often as it may be now.
    */
-  startAt(sequence: number, isMet: boolean): void {
-    this.#passOver(sequence - 1);
-    this.#notBefore = isMet ? undefined : this.#notBefore;
+  configure(config: CursorConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    this.#unsettled.isStrict = config.maxInFlight === 1;
+    this.#version++;
+    return this.#unsettled
+      .inOrder()
+      .filter(({ state, deliveries }) => state === "waiting" && deliveries >= config.maxDeliver)
+      .map((message) => this.#bury(message, "maxDeliver", nowMs));
   }
 
   /**
@@ -357,9 +372,5 @@ export class ConsumerCursor {
     const lost = this.#lost ?? { from, to, total: 0 };
     this.#lost = { from: Math.min(lost.from, from), to: Math.max(lost.to, to), total: lost.total + total };
     this.#version++;
-  }
-
-  #passOver(through: number): void {
-    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
   }
 }

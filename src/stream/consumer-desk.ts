@@ -5,15 +5,18 @@ import { logError } from "../log.ts";
 
 import { Consumer } from "./consumer.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./consumer-config.ts";
-import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
+import type { Landing } from "./consumer-courier.ts";
 import { countNewMessages, passEarly, trimConsumers } from "./consumer-scan.ts";
 import { Consumers } from "./consumers.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { DeskHost } from "./desk-host.ts";
 import { HandOut } from "./hand-out.ts";
 import type { AddressedParcel } from "./hand-out.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import type { DeletionWatcher, Log } from "./log.ts";
+import type { DeletionWatcher } from "./log.ts";
 import { messagesAt } from "./next-messages.ts";
+import { reconfigure } from "./reconfigure.ts";
 import { RefusedError } from "./refuse.ts";
 import { requeueDead } from "./requeue.ts";
 import { settle } from "./settle.ts";
@@ -22,18 +25,6 @@ import { Subscriber } from "./subscriber.ts";
 /** Deadlines that lie this close together are looked after by one alarm. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
-
-/** What the consumers need of their stream. */
-export type DeskHost = {
-  /** The life of the stream. */
-  readonly epoch: string;
-  readonly log: Log;
-  readonly courier: ConsumerCourier;
-  /** Runs a change in one transaction that ends with {@link ConsumerDesk.save}. */
-  change<T>(act: () => T): T;
-  /** Has {@link ConsumerDesk.serve} called at that time or before. */
-  wakeBy(atMs: number, nowMs: number): void;
-};
 
 /**
  * The consumers of a stream: what is asked of them, and who gets what.
@@ -98,10 +89,16 @@ export class ConsumerDesk implements DeletionWatcher {
     return withSkipped(this.#info(consumer), start.skipped);
   }
 
+  /** Changes a consumer's config; what that makes dead goes to its dead letters. */
+  update(name: string, changes: ConsumerChanges): ConsumerInfo {
+    return this.#change(name, (consumer, nowMs) => {
+      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#host.log, nowMs }));
+      this.#table.saveConfig(consumer);
+    });
+  }
+
   info(name: string): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => undefined);
-    return this.#info(consumer);
+    return this.#change(name, () => undefined);
   }
 
   /** How every consumer stands, by name. */
@@ -128,19 +125,16 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   pause(name: string, paused: boolean): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => consumer.cursor.setPaused(paused));
-    return this.#info(consumer);
+    return this.#change(name, ({ cursor }) => cursor.setPaused(paused));
   }
 
   /** Starts a consumer over; its dead letters from there on are forgotten. */
   seek(name: string, start: Start): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => {
+    const info = this.#change(name, (consumer) => {
       consumer.seek(start);
       this.#deadLetters.deleteFrom(consumer.id, start.nextSequence);
     });
-    return withSkipped(this.#info(consumer), start.skipped);
+    return withSkipped(info, start.skipped);
   }
 
   /** A subscription shares a consumer from now on. The same call again changes nothing. */
@@ -176,10 +170,10 @@ export class ConsumerDesk implements DeletionWatcher {
   fetch(name: string, limit: number): FetchReply | undefined {
     const consumer = this.#find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
-    const lease = newLease(consumer.id);
+    const { lease, holder } = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
+      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
     });
   }
@@ -188,9 +182,6 @@ export class ConsumerDesk implements DeletionWatcher {
   settleLease(name: string, lease: string, settlement: (holder: string) => Settlement): void {
     const consumer = this.#find(name);
     const holder = leaseHolder(lease, consumer.id);
-    if (holder === undefined) {
-      throw new RefusedError("NotFound", "no such lease of this consumer", { what: "lease" });
-    }
     this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
   }
 
@@ -210,9 +201,7 @@ export class ConsumerDesk implements DeletionWatcher {
   /** Forgets dead letters, all or some of them; returns how many. */
   deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
     const { id } = this.#find(name);
-    return this.#run(() =>
-      sequences === undefined ? this.#deadLetters.deleteFrom(id, 0) : this.#deadLetters.delete(id, sequences),
-    );
+    return this.#run(() => this.#deadLetters.delete(id, sequences));
   }
 
   /**
@@ -280,6 +269,13 @@ export class ConsumerDesk implements DeletionWatcher {
     for (const consumer of this.#consumers.values()) {
       consumer.lose(messages);
     }
+  }
+
+  /** Changes one consumer, and tells how it stands then. */
+  #change(name: string, act: (consumer: Consumer, nowMs: number) => void): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run((nowMs) => act(consumer, nowMs));
+    return this.#info(consumer);
   }
 
   #run<T>(act: (nowMs: number) => T): T {

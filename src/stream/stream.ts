@@ -26,12 +26,13 @@ import { streamBytesOf } from "../stream-bytes.ts";
 
 import { admit, publishReply } from "./admission.ts";
 import { admissionState } from "./admission-state.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
 import type { ConsumerDesk } from "./consumer-desk.ts";
-import { loadLife, streamInfo } from "./life.ts";
+import { loadLife, nextDropAt, streamInfo } from "./life.ts";
 import type { Life } from "./life.ts";
 import { StreamRecord } from "./record.ts";
 import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
-import { retentionDueAt, retentionFloor, rowBytes } from "./retention.ts";
+import { retentionFloor, rowBytes } from "./retention.ts";
 import { hasSchema, migrate } from "./schema.ts";
 import { startOf } from "./start.ts";
 
@@ -253,6 +254,11 @@ export class Stream extends DurableObject<Env> {
     return this.#atDesk((desk) => desk.info(consumer));
   }
 
+  /** Changes a consumer's config without moving it. Safe to repeat. */
+  updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.update(consumer, changes));
+  }
+
   /** How every consumer stands, by name. */
   listConsumers(): ConsumerInfo[] | Refused {
     return this.#atDesk((desk) => desk.list());
@@ -412,17 +418,9 @@ export class Stream extends DurableObject<Env> {
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    if (this.#life === undefined) {
-      return;
-    }
-    const { log, record } = this.#life;
-    const dueAt = retentionDueAt(log, record.config);
+    const dueAt = this.#life === undefined ? undefined : nextDropAt(this.#life, nowMs, hasIds);
     if (dueAt !== undefined) {
       this.#alarm.ensureBy(dueAt, nowMs);
-    }
-    if (hasIds) {
-      // One alarm a window: what was stored just after the last one waits for the next.
-      this.#alarm.ensureBy(nowMs + record.config.duplicateWindowMs, nowMs);
     }
   }
 }

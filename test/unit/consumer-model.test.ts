@@ -80,6 +80,13 @@ const COMMANDS = {
   },
   recreate: (world, { amount }) => world.recreate(Math.min(amount, world.model.lastSequence) + 1),
   seek: (world, { amount }) => world.seek(Math.min(amount, world.model.lastSequence) + 1),
+  configure: (world, { picks: [first = 0, second = 0], amount }) =>
+    world.configure({
+      ackWaitMs: 10 + amount * 20,
+      maxDeliver: (first % 4) + 1,
+      maxInFlight: (second % 12) + 1,
+      backoffMs: amount % 3 === 0 ? [] : [amount, first],
+    }),
   pause: (world, { amount }) => {
     world.model.paused = amount % 4 === 0;
     world.cursor.setPaused(world.model.paused);
