@@ -167,7 +167,7 @@ export const METHODS = {
     params: consumer.CreateConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict.",
+      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict: `updateConsumer` changes it.",
     errors: ["Conflict", "NotFound", "EpochChanged", "LimitReached", "OutcomeUnknown"],
   },
   updateConsumer: {

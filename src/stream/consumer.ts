@@ -143,7 +143,6 @@ export class Consumer {
       if (log.lastPublishedAt >= notBefore) {
         this.cursor.started();
       }
-      this.#counted = undefined;
     }
   }
 

@@ -184,13 +184,15 @@ describe.each(AFTER)("with the stream %s", (name, after) => {
     const stream = `update-next-${name}`;
     const { client, update, info, fetch } = await begin(stream, 0, { filter: "a" });
     await publishSubjects(client, stream, ["b", "b", "a", "b", "a"]);
+    const before = await info();
 
     const other = await update({ filter: "b" });
     await after(stream);
     const all = await update({ filter: null });
     await after(stream);
 
-    expect([other, all].map(({ pending, ackFloor }) => [pending, ackFloor])).toEqual([
+    expect([before, other, all].map(({ pending, ackFloor }) => [pending, ackFloor])).toEqual([
+      [2, 0],
       [1, 2],
       [2, 3],
     ]);
