@@ -15,14 +15,7 @@ import { test } from "./fixtures.ts";
 const root = join(import.meta.dirname, "../..");
 
 /** The pages that people read, whose commands and programs are run here and whose links are followed. */
-const PAGES = [
-  "README.md",
-  "SECURITY.md",
-  "AGENTS.md",
-  "docs/guarantees.md",
-  "docs/guide.md",
-  "docs/protocol.md",
-];
+const PAGES = ["README.md", "SECURITY.md", "AGENTS.md", "docs/guarantees.md", "docs/guide.md", "docs/protocol.md"];
 
 /** The code blocks of a language in a page, in order. */
 async function blocksOf(page: string, language: string): Promise<string[]> {
