@@ -116,7 +116,7 @@ export class ConsumerFeeds {
   streamDeleted(stream: string, epoch: string): void {
     const over = [...this.#sharers.values()]
       .map(({ subscription }) => subscription)
-      .filter((subscription) => subscription.spec.stream === stream && subscription.epoch === epoch);
+      .filter((subscription) => subscription.spec.stream === stream && subscription.lifeEnded(epoch));
     this.end(
       over.map(({ spec }) => spec.holder),
       "streamDeleted",

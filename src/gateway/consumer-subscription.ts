@@ -24,6 +24,8 @@ export class ConsumerSubscription {
   readonly #send: SendFrame;
   /** The life of the stream that it belongs to; undefined until the stream has answered. */
   #epoch: string | undefined;
+  /** Lives of the stream that ended before that. */
+  readonly #overBefore = new Set<string>();
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
   /** What comes before the client knows the subscription's number. */
@@ -59,9 +61,18 @@ export class ConsumerSubscription {
     return this.#closedBy !== undefined;
   }
 
-  /** The stream has answered. */
-  joined(epoch: string): void {
+  /** The stream has answered; tells whether that life of it has ended since. */
+  joined(epoch: string): boolean {
     this.#epoch = epoch;
+    return this.#overBefore.has(epoch);
+  }
+
+  /** A life of its stream is over; tells whether it is its own. */
+  lifeEnded(epoch: string): boolean {
+    if (this.#epoch === undefined) {
+      this.#overBefore.add(epoch);
+    }
+    return this.#epoch === epoch;
   }
 
   toStored(): StoredConsumerSubscription {

@@ -78,7 +78,9 @@ export class SessionConsumers {
       this.#host.consumerFeeds.remove(subscription);
       throw error;
     }
-    subscription.joined(joined.epoch);
+    if (subscription.joined(joined.epoch)) {
+      this.#host.consumerFeeds.end([holder], "streamDeleted");
+    }
     this.#begin(subscription, context);
     return { subscription: subscription.spec.id, stream, ...joined };
   }
