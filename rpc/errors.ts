@@ -57,7 +57,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     meaning: "it was definitely not done; try again",
     data: "`requestId` of a fault that is in the log",
   },
-  EpochChanged: { meaning: "the stream was deleted and made again; nothing was done", data: "`epoch`" },
+  EpochChanged: {
+    meaning: "the stream was deleted and made again, or put back to an earlier state; nothing was done",
+    data: "`epoch`, and the `reason`: `deleted` or `restored`",
+  },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
   Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },

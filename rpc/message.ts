@@ -140,9 +140,9 @@ export const From = v.pipe(
     v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
   ]),
   v.description(
-    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`; `{ time }`: " +
-      "the first message published at or after it, which may be to come: none before that time; `{ sequence, time }`: " +
-      "from where both are met; `{ last: n }`: the last n messages.",
+    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`, at most one " +
+      "past the last: Conflict beyond that; `{ time }`: the first message published at or after it, which may be to come: " +
+      "none before that time; `{ sequence, time }`: from where both are met; `{ last: n }`: the last n messages.",
   ),
 );
 export type From = v.InferOutput<typeof From>;

@@ -70,7 +70,7 @@ export const METHODS = {
     params: message.GetMessagesParams,
     result: message.GetMessagesResult,
     description: "Reads a page of a stream.",
-    errors: ["NotFound", "EpochChanged"],
+    errors: ["NotFound", "Conflict", "EpochChanged"],
     reads: true,
   },
   deleteMessages: {
@@ -124,7 +124,7 @@ export const METHODS = {
     result: subscription.SubscribeResult,
     description:
       "Follows a stream, which is made if there is none, or takes a share of a consumer: `messages` notifications come until `unsubscribe`.",
-    errors: ["NotFound", "EpochChanged", "LimitReached", "NeedsSocket"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
     needsSocket: true,
   },
   unsubscribe: {
@@ -208,7 +208,7 @@ export const METHODS = {
     result: consumer.ConsumerInfo,
     description:
       "Starts a consumer over from another place: what is unsettled is forgotten, and everything from there on is new.",
-    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "OutcomeUnknown"],
   },
   fetchMessages: {
     params: consumer.FetchMessagesParams,

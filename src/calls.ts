@@ -82,16 +82,18 @@ export type MessageRange = {
   first: number;
   /** One before `first` when the range is empty. */
   last: number;
+  /** When `last` was published, whether or not it is there still; 0 when that is not known. */
+  publishedAt: number;
   /** Messages in `text`; fewer than `last - first + 1` when some were deleted. */
   count: number;
   text: string;
 };
 
 /** A page of a stream's log. It starts where it was asked to, or at the stream's first message if that is later. */
-export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore">;
+export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt">;
 
-/** A committed batch on its way to a gateway; `previous` is the sequence before its first. */
-export type Push = MessageRange & { stream: string; epoch: string; previous: number };
+/** A committed batch on its way to a gateway; `previous` is the sequence before its first, and when it was published. */
+export type Push = MessageRange & { stream: string; epoch: string; previous: number; previousPublishedAt: number };
 
 /** Where a new follower of a stream starts. */
 export type Start = {
@@ -100,6 +102,8 @@ export type Start = {
   lastSequence: number;
   /** The log has not come to the time asked for: what is published before it, in ms since the epoch, is passed over. */
   notBefore?: number;
+  /** When the message before `nextSequence` was published; left out when nothing is known of it. */
+  previousPublishedAt?: number;
   /** What was asked for and is deleted. */
   skipped?: { from: number; to: number };
 };

@@ -1,5 +1,6 @@
 import type { SubscriptionClosedNotification } from "../../rpc/index.ts";
 import type { ConsumerPush, Settlement } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 
 import type { ConsumerSubscription } from "./consumer-subscription.ts";
 import { Settler } from "./settler.ts";
@@ -58,7 +59,7 @@ export class ConsumerFeeds {
     if (settler === undefined) {
       settler = new Settler(this.#env, life, {
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
-        onStreamDeleted: ({ stream, epoch }) => this.streamDeleted(stream, epoch),
+        onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#settlers.delete(key),
       });
       this.#settlers.set(key, settler);
@@ -112,14 +113,14 @@ export class ConsumerFeeds {
     await Promise.allSettled(asked);
   }
 
-  /** A life of a stream is over. */
-  streamDeleted(stream: string, epoch: string): void {
+  /** An epoch of a stream is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
     const over = [...this.#sharers.values()]
       .map(({ subscription }) => subscription)
-      .filter((subscription) => subscription.spec.stream === stream && subscription.lifeEnded(epoch));
+      .filter((subscription) => subscription.spec.stream === stream && subscription.epochEnded(epoch, reason));
     this.end(
       over.map(({ spec }) => spec.holder),
-      "streamDeleted",
+      reason,
     );
   }
 }

@@ -1,5 +1,6 @@
 import type { From } from "../../rpc/index.ts";
 import type { Push, Start } from "../calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { callStream } from "../stream-calls.ts";
 
@@ -28,8 +29,8 @@ type Opening = {
   subscriptions: number;
   /** How far the pushes of each life went. */
   readonly pushed: Map<string, number>;
-  /** The lives that are over. */
-  readonly over: Set<string>;
+  /** The epochs that are over, and why. */
+  readonly over: Map<string, StreamEnd>;
 };
 
 /**
@@ -58,7 +59,7 @@ export class Feeds {
     at: { from: From; epoch: string | undefined },
     follow: (start: Start) => Follower,
   ): Promise<Start> {
-    const opening = this.#openings.get(stream) ?? { subscriptions: 0, pushed: new Map(), over: new Set() };
+    const opening = this.#openings.get(stream) ?? { subscriptions: 0, pushed: new Map(), over: new Map() };
     this.#openings.set(stream, opening);
     opening.subscriptions += 1;
     try {
@@ -68,8 +69,9 @@ export class Feeds {
       const feed = this.add(follow(start));
       feed.advance(Math.max(start.lastSequence, opening.pushed.get(start.epoch) ?? 0));
       this.#host.wakeBy(Date.now() + RENEW_MS);
-      if (opening.over.has(start.epoch)) {
-        feed.end();
+      const over = opening.over.get(start.epoch);
+      if (over !== undefined) {
+        feed.end(over);
       }
       return start;
     } finally {
@@ -88,7 +90,9 @@ export class Feeds {
     let feed = lives.get(epoch);
     if (feed === undefined) {
       const { env, gateway, wakeBy } = this.#host;
-      feed = new Feed({ env, gateway, onActive: () => wakeBy(Date.now() + CHECK_MS) }, { stream, epoch });
+      const onActive = () => wakeBy(Date.now() + CHECK_MS);
+      const made = new Feed({ env, gateway, onActive, onDoubt: () => void this.#check(made) }, { stream, epoch });
+      feed = made;
       lives.set(epoch, feed);
       if (lives.size > 1) {
         lives.forEach((life) => void this.#check(life));
@@ -152,10 +156,10 @@ export class Feeds {
     this.#feeds.get(stream)?.get(published.epoch)?.note(published.lastSequence);
   }
 
-  /** A life of a stream is over. */
-  streamDeleted(stream: string, epoch: string): void {
-    this.#openings.get(stream)?.over.add(epoch);
-    this.#feeds.get(stream)?.get(epoch)?.end();
+  /** An epoch of a stream is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
+    this.#openings.get(stream)?.over.set(epoch, reason);
+    this.#feeds.get(stream)?.get(epoch)?.end(reason);
   }
 
   /** Asks every stream how far its log goes, which renews this gateway's leases. */

@@ -5,6 +5,7 @@ import { AlarmClock } from "../alarm-clock.ts";
 import { SUBPROTOCOL } from "../auth.ts";
 import type { Push } from "../calls.ts";
 import type { ConsumerPush } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
@@ -107,10 +108,10 @@ export class Gateway extends DurableObject<Env> {
     return this.#feeds.deliver(push);
   }
 
-  /** Ends the subscriptions to a life of a stream that is over. */
-  streamDeleted(stream: string, epoch: string): void {
-    this.#feeds.streamDeleted(stream, epoch);
-    this.#host.consumerFeeds.streamDeleted(stream, epoch);
+  /** Ends the subscriptions to an epoch of a stream that is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
+    this.#feeds.streamEnded(stream, epoch, reason);
+    this.#host.consumerFeeds.streamEnded(stream, epoch, reason);
   }
 
   /**

@@ -78,8 +78,9 @@ export class SessionConsumers {
       this.#host.consumerFeeds.remove(subscription);
       throw error;
     }
-    if (subscription.joined(joined.epoch)) {
-      this.#host.consumerFeeds.end([holder], "streamDeleted");
+    const over = subscription.joined(joined.epoch);
+    if (over !== undefined) {
+      this.#host.consumerFeeds.end([holder], over);
     }
     this.#begin(subscription, context);
     return { subscription: subscription.spec.id, stream, ...joined };

@@ -1,5 +1,6 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Settlement } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { asOutcome, backoffMs, isOverloaded } from "../stream-calls.ts";
 
 /** Settlements of one call: one commit should not hold up its stream for long. */
@@ -19,15 +20,15 @@ type Waiting = {
   reject: (reason: unknown) => void;
 };
 
-/** The holders the stream does not know, undefined when that life of it is over; and how a call before was lost. */
-type Reply = { unknown: string[] | undefined; lost: RpcError | undefined };
+/** The holders the stream does not know, or why that epoch of it is over; and how a call before was lost. */
+type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
 /** What a settler tells its owner. */
 export type SettlerEvents = {
   /** These share no consumer any more. */
   onUnknown(holders: readonly string[]): void;
-  /** That life of the stream is over. */
-  onStreamDeleted(life: StreamLife): void;
+  /** That epoch of the stream is over. */
+  onStreamEnded(life: StreamLife, reason: StreamEnd): void;
   onIdle(): void;
 };
 
@@ -112,12 +113,12 @@ export class Settler {
   }
 
   #answer(batch: readonly Waiting[], { unknown, lost }: Reply): void {
-    if (unknown === undefined) {
-      this.#events.onStreamDeleted(this.#life);
+    if (typeof unknown === "string") {
+      this.#events.onStreamEnded(this.#life, unknown);
     } else if (unknown.length > 0) {
       this.#events.onUnknown(unknown);
     }
-    const isKnown = (holder: string) => unknown !== undefined && !unknown.includes(holder);
+    const isKnown = (holder: string) => typeof unknown !== "string" && !unknown.includes(holder);
     for (const { settlement, resolve, reject } of batch) {
       if (isKnown(settlement.holder)) {
         resolve();

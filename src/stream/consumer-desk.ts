@@ -68,6 +68,10 @@ export class ConsumerDesk implements DeletionWatcher {
     return new Set(subscribers.map(({ gateway }) => gateway));
   }
 
+  has(name: string): boolean {
+    return this.#consumers.has(name);
+  }
+
   /** Makes a consumer, or tells how the same one stands; Conflict when it was made to be another. */
   create(
     { consumer: name, ...given }: Omit<CreateConsumerParams, "stream">,
@@ -162,6 +166,11 @@ export class ConsumerDesk implements DeletionWatcher {
     return this.#run((nowMs) => this.#settleAll(settlements, nowMs));
   }
 
+  /** Ends all subscriptions; what they hold comes again. */
+  releaseAll(): void {
+    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder })));
+  }
+
   /**
    * Gives messages to a new lease.
    *
@@ -222,11 +231,8 @@ export class ConsumerDesk implements DeletionWatcher {
       return;
     }
     this.#runAlone((nowMs) => {
-      for (const {
-        consumer: name,
-        sequences,
-        parcel: { holder },
-      } of parcels) {
+      for (const { consumer: name, sequences, parcel } of parcels) {
+        const { holder } = parcel;
         const consumer = this.#consumers.get(name);
         if (unknown.includes(holder)) {
           consumer?.cursor.undeliver(holder, sequences, nowMs);

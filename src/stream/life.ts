@@ -63,3 +63,19 @@ export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
     gateways: fanOut.gateways,
   };
 }
+
+/**
+ * Begins another epoch of a stream that was found put back to an earlier state, which is to be loaded again then, and
+ * ends all subscriptions of the one before.
+ *
+ * @param change Runs a change in one transaction.
+ */
+export function branchLife({ record, fanOut, desk }: Life, change: (act: () => void) => void): void {
+  const { gateways } = desk;
+  desk.releaseAll();
+  change(() => {
+    record.branch();
+    fanOut.forget();
+  });
+  fanOut.end("streamRestored", gateways);
+}

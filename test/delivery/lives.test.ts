@@ -4,9 +4,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { connect } from "../client.ts";
 import { streamWithConsumer } from "../consumers.ts";
 import { faultGateway, faultStream } from "../faults.ts";
-
-const announcement = (stream: string, epoch: string, last: number) =>
-  ({ stream, epoch, previous: last, first: last + 1, last, count: 0, text: "" }) as const;
+import { announcement } from "../objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -123,7 +121,7 @@ it("tells a subscription of a consumer that its stream is over, when that came b
   await faultStream("joinConsumer", async (join, call) => {
     const joined = join(call);
     if ("epoch" in joined) {
-      await env.GATEWAY.getByName(call.gateway).streamDeleted(stream, joined.epoch);
+      await env.GATEWAY.getByName(call.gateway).streamEnded(stream, joined.epoch, "streamDeleted");
     }
     return joined;
   });

@@ -139,7 +139,7 @@ describe.each(WAYS)("over %s", (way, refusal) => {
 
     const refused = await refusal(method, { ...CALLS[method], stream, epoch: old });
 
-    expect(refused).toEqual({ code: ErrorCode.EpochChanged, data: { epoch } });
+    expect(refused).toEqual({ code: ErrorCode.EpochChanged, data: { epoch, reason: "deleted" } });
     expect(await standing(client, stream)).toEqual(before);
   });
 

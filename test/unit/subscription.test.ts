@@ -44,7 +44,8 @@ class World {
       return fate === "deleted" ? [] : splitMessages(messageText(index + 1, 1, body));
     });
     this.#spec = { ...SPEC, filter: isFiltered ? "a" : undefined };
-    this.#subscription = new Subscription(this.#spec, 0, (frame) => this.#receive(frame));
+    const start = { sequence: 0, publishedAt: 0, notBefore: undefined };
+    this.#subscription = new Subscription(this.#spec, start, (frame) => this.#receive(frame));
   }
 
   run(kind: string, amount: number): void {
@@ -75,7 +76,10 @@ class World {
     const last = first + count - 1;
     const within = this.#messages.filter(({ sequence }) => sequence >= first && sequence <= last);
     const text = joinMessages(within);
-    this.#subscription.offer(new MessageBatch({ first, last, count: within.length, text }), this.#nowMs);
+    this.#subscription.offer(
+      new MessageBatch({ first, last, publishedAt: 1, count: within.length, text }),
+      this.#nowMs,
+    );
   }
 
   #evict(): void {
