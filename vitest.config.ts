@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+import { completeRun } from "./test/e2e/complete-run.ts";
 import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
 
 // The key of the tests is the one given below, whatever a local .env holds.
@@ -26,6 +27,7 @@ export default defineConfig(({ mode }) => ({
     projects: [
       {
         plugins: [
+          completeRun(),
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
@@ -44,6 +46,7 @@ export default defineConfig(({ mode }) => ({
         },
       },
       {
+        plugins: [completeRun()],
         test: {
           name: "node",
           ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
