@@ -38,6 +38,7 @@ export default defineConfig(({ mode }) => ({
         test: {
           name: "workerd",
           ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
+          setupFiles: "test/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
           maxWorkers: 2,
           testTimeout: 20_000,
