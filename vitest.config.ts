@@ -29,6 +29,7 @@ export default defineConfig(({ mode }) => ({
         plugins: [
           completeRun(),
           cloudflareTest({
+            verbose: false,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608" },
