@@ -37,17 +37,21 @@ export class ConsumerFeeds {
     this.#sharers.set(sharer.subscription.spec.holder, sharer);
   }
 
-  /** Forgets a subscription; its stream gives what it holds to others. */
-  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription): void {
+  /**
+   * Forgets a subscription; its stream gives what it holds to others.
+   *
+   * @param isLost Whether its client failed, perhaps of what it holds, and did not leave in order.
+   */
+  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription, { isLost }: { isLost: boolean }): void {
     this.#sharers.delete(holder);
     if (epoch !== undefined) {
-      this.release({ stream, epoch }, holder);
+      this.release({ stream, epoch }, { holder, isLost });
     }
   }
 
   /** Tells a stream that a subscription is over. */
-  release(life: StreamLife, holder: string): void {
-    this.settle(life, { kind: "release", holder }).catch(() => {
+  release(life: StreamLife, over: { holder: string; isLost: boolean }): void {
+    this.settle(life, { kind: "release", ...over }).catch(() => {
       // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
     });
   }

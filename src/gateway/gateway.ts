@@ -9,7 +9,7 @@ import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
-import { answerClose, CloseCode } from "./closing.ts";
+import { answerClose, CloseCode, isLeaving } from "./closing.ts";
 import { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
 import { Feeds, RENEW_MS } from "./feeds.ts";
@@ -148,11 +148,11 @@ export class Gateway extends DurableObject<Env> {
 
   override webSocketClose(ws: WebSocket, code: number, reason: string): void {
     answerClose(ws, code, reason);
-    this.#forget(ws);
+    this.#forget(ws, !isLeaving(code));
   }
 
   override webSocketError(ws: WebSocket): void {
-    this.#forget(ws);
+    this.#forget(ws, true);
   }
 
   /** Looks after overdue acks, silent sockets and leases. Never throws: an alarm that does is given up in the end. */
@@ -233,7 +233,7 @@ export class Gateway extends DurableObject<Env> {
     const alive = [...this.#sessions.values()].map((session) => session.key);
     this.#host.store.keepOnly(alive);
     for (const { stream, epoch, holder } of this.#host.consumerStore.keepOnly(alive)) {
-      this.#host.consumerFeeds.release({ stream, epoch }, holder);
+      this.#host.consumerFeeds.release({ stream, epoch }, { holder, isLost: false });
     }
   }
 
@@ -246,8 +246,8 @@ export class Gateway extends DurableObject<Env> {
     return session;
   }
 
-  #forget(ws: WebSocket): void {
-    this.#sessions.get(ws)?.closed();
+  #forget(ws: WebSocket, isLost: boolean): void {
+    this.#sessions.get(ws)?.closed(isLost);
     this.#sessions.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // Those left are closed by the server and do not answer.

@@ -29,6 +29,8 @@ export class ConsumerCourier {
   readonly #stubs = new Map<string, Stub>();
   /** Parcels that left and did not land yet, by holder. */
   readonly #underway = new Map<string, Set<AddressedParcel>>();
+  /** Holders that were lost while something was underway to them. */
+  readonly #lost = new Set<string>();
 
   constructor(
     host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onLanded: (landing: Landing) => void },
@@ -64,6 +66,18 @@ export class ConsumerCourier {
     return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
   }
 
+  /** A holder is over: how it ended is kept until what is underway to it has landed. */
+  released({ holder, isLost }: { holder: string; isLost: boolean }): void {
+    if (isLost && this.#underway.has(holder)) {
+      this.#lost.add(holder);
+    }
+  }
+
+  /** Whether a holder that is over was lost, of what has just landed. */
+  wasLost(holder: string): boolean {
+    return this.#lost.has(holder);
+  }
+
   /** Tells the gateways of subscriptions that these are over. */
   end(subscribers: readonly Subscriber[]): void {
     for (const [gateway, ended] of Map.groupBy(subscribers, (one) => one.gateway)) {
@@ -97,6 +111,8 @@ export class ConsumerCourier {
     }
     addressed.forEach((one) => this.#arrived(one));
     this.#onLanded(landing);
+    const landed = addressed.filter(({ parcel: { holder } }) => !this.#underway.has(holder));
+    landed.forEach(({ parcel: { holder } }) => this.#lost.delete(holder));
   }
 
   #left(addressed: AddressedParcel): void {

@@ -240,7 +240,7 @@ export class ConsumerDesk implements DeletionWatcher {
           consumer?.cursor.doubt(holder, sequences, nowMs);
         }
         if (consumer !== undefined && isOver(holder)) {
-          this.#settle(consumer, { kind: "release", holder }, nowMs);
+          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.courier.wasLost(holder) }, nowMs);
         }
       }
     });
@@ -334,7 +334,7 @@ export class ConsumerDesk implements DeletionWatcher {
     if (cursor.version !== version) {
       leasesOf(consumer)
         .filter((holder) => cursor.inFlightOf(holder) === 0)
-        .forEach((holder) => cursor.release(holder, nowMs));
+        .forEach((holder) => cursor.release({ holder, isLost: false, nowMs }));
     }
   }
 
@@ -359,6 +359,7 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deadLetters.delete(consumer.id, settlement.sequences);
     }
     if (settlement.kind === "release") {
+      this.#host.courier.released(settlement);
       this.#table.deleteSubscription(settlement.holder);
       consumer.subscribers.delete(settlement.holder);
       this.#consumerOf.delete(settlement.holder);

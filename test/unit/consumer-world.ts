@@ -1,6 +1,6 @@
 import { ConsumerCursor } from "../../src/stream/consumer-cursor.ts";
 import { UNSURE_WAIT_MS } from "../../src/stream/cursor-types.ts";
-import type { CursorConfig, DeadLetter, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
+import type { CursorConfig, DeadLetter, Delivery, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
 import { unpackRuns } from "../../src/stream/stored-cursor.ts";
 import type { StoredCursor } from "../../src/stream/stored-cursor.ts";
 
@@ -59,13 +59,20 @@ export class ConsumerWorld {
     const expected = this.model.deliver(holder, { maxInFlight, limit, through: page?.through ?? 0, nowMs });
 
     assertSame(deliveries, expected, "deliveries");
-    for (const [index, { sequence, deliveryCount }] of deliveries.entries()) {
-      const count = (this.#delivered.get(sequence) ?? 0) + 1;
-      this.#delivered.set(sequence, count);
-      assertSame(deliveryCount, count, `deliveryCount of ${sequence}`);
-      assert(count <= this.config.maxDeliver, `${sequence} is delivered more than maxDeliver times`);
-      assert(!this.#settled.has(sequence), `${sequence} is delivered again after it was settled`);
+    for (const [index, delivery] of deliveries.entries()) {
+      this.#note(delivery);
+      const { sequence } = delivery;
       assert(index >= expectedFirst.length || expectedFirst.some((due) => due.sequence === sequence), "new before due");
+    }
+  }
+
+  deliverSuspect(holder: string): void {
+    const isFree = this.cursor.inFlightOf(holder) === 0;
+    const delivery = this.cursor.deliverSuspect(holder, this.nowMs);
+    assertSame(delivery, this.model.deliverSuspect(holder, this.nowMs), "suspect delivered");
+    if (delivery !== undefined) {
+      this.#note(delivery);
+      assert(isFree, "a suspect is delivered beside others");
     }
   }
 
@@ -103,13 +110,18 @@ export class ConsumerWorld {
     this.model.undeliver(holder, sequences, this.nowMs);
   }
 
+  /** Nothing dies of it when the holder leaves in order, nor when it had several. */
+  release(holder: string, isLost: boolean, underway: readonly number[] = []): void {
+    const isBlameless = !isLost || this.cursor.inFlightOf(holder) !== 1;
+    const dead = this.cursor.release({ holder, isLost, underway: new Set(underway), nowMs: this.nowMs });
+    assert(!isBlameless || dead.length === 0, "a message dies of what may have been another one's fault");
+    this.bury(dead);
+    this.model.release(holder, isLost, this.nowMs, underway);
+  }
+
   /** What was perhaps never sent: nothing dies of it, and the last delivery is still to come. */
   doubt(holder: string, sequences: readonly number[]): void {
     const doubted = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
-    for (const { sequence } of doubted) {
-      const counted = Math.min(this.#delivered.get(sequence) ?? 0, this.config.maxDeliver - 1);
-      this.#delivered.set(sequence, counted);
-    }
     this.cursor.doubt(holder, sequences, this.nowMs);
     this.model.doubt(holder, sequences, this.nowMs);
     const isWaiting = doubted.every(({ state, dueAt }) => state === "waiting" && dueAt >= this.nowMs + UNSURE_WAIT_MS);
@@ -199,8 +211,13 @@ export class ConsumerWorld {
       model.in("new").every(({ sequence }) => sequence >= cursor.nextSequence),
       "a new message is passed over",
     );
+    assertSame(cursor.dueSuspect(nowMs), model.dueSuspect(nowMs)?.sequence, "dueSuspect");
     for (const holder of HOLDERS) {
-      assertSame(cursor.inFlightOf(holder), model.inFlightOf(holder).length, `in flight of ${holder}`);
+      const count = cursor.inFlightOf(holder);
+      assertSame(count, model.inFlightOf(holder).length, `in flight of ${holder}`);
+      assertSame(cursor.hasSuspect(holder), model.hasSuspect(holder), `whether ${holder} has a suspect`);
+      assert(!cursor.hasSuspect(holder) || count === 1, "a suspect is in flight beside others");
+      assertSame(cursor.roomOf(holder, 8), cursor.hasSuspect(holder) ? 0 : 8 - count, `room of ${holder}`);
     }
   }
 
@@ -213,6 +230,7 @@ export class ConsumerWorld {
       assert(round < 1_000, `left after draining: ${JSON.stringify(left())}`);
       this.bury(this.cursor.expire(this.nowMs));
       this.model.expire(this.nowMs);
+      this.deliverSuspect("drain");
       this.deliver("drain", { page: this.model.page(this.cursor.nextSequence, this.model.lastSequence) });
       this.settle(this.model.inFlightOf("drain").map(({ sequence }) => sequence));
       this.check();
@@ -222,6 +240,15 @@ export class ConsumerWorld {
     for (const { sequence, state } of this.model.in("settled")) {
       assert(this.#delivered.has(sequence), `${sequence} is ${state} and was never delivered`);
     }
+  }
+
+  #note({ sequence, deliveryCount }: Delivery): void {
+    const count = (this.#delivered.get(sequence) ?? 0) + 1;
+    this.#delivered.set(sequence, count);
+    assertSame(deliveryCount, count, `deliveryCount of ${sequence}`);
+    const counted = this.model.messages[sequence - 1]?.counted ?? Infinity;
+    assert(counted <= this.config.maxDeliver, `${sequence} is delivered more than maxDeliver times that count`);
+    assert(!this.#settled.has(sequence), `${sequence} is delivered again after it was settled`);
   }
 
   #forgetFrom(nextSequence: number): void {
@@ -240,8 +267,8 @@ export class ConsumerWorld {
 
 export const HOLDERS = ["a", "b", "c"] as const;
 
-function asUnsettled({ sequence, state, dueAt, deliveries, holders }: ModelMessage): object {
-  return { sequence, state, dueAt, deliveries, holders };
+function asUnsettled({ sequence, state, dueAt, deliveries, counted, suspicion, holders }: ModelMessage): object {
+  return { sequence, state, dueAt, deliveries, uncounted: deliveries - counted, suspicion, holders };
 }
 
 function rangeOf(messages: readonly ModelMessage[]): LostMessages | undefined {
