@@ -90,6 +90,11 @@ export class ConsumerFeeds {
     return [...unknown];
   }
 
+  /** Which of these holders are no subscription here. */
+  unknown(holders: readonly string[]): string[] {
+    return holders.filter((holder) => !this.#sharers.has(holder));
+  }
+
   /** These subscriptions share no consumer any more. */
   end(holders: readonly string[], reason: SubscriptionClosedNotification["reason"]): void {
     for (const holder of holders) {

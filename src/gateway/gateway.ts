@@ -125,6 +125,11 @@ export class Gateway extends DurableObject<Env> {
     return this.#host.consumerFeeds.deliver(push);
   }
 
+  /** Which of these holders are no subscription here, as after this gateway went down with its sockets. */
+  unknownHolders(holders: string[]): string[] {
+    return this.#host.consumerFeeds.unknown(holders);
+  }
+
   /** Ends subscriptions whose consumer is deleted. */
   consumerDeleted(holders: string[]): void {
     this.#host.consumerFeeds.end(holders, "consumerDeleted");

@@ -1,5 +1,6 @@
 import { logError } from "../log.ts";
 
+import type { Consumer } from "./consumer.ts";
 import type { AddressedParcel } from "./hand-out.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -78,6 +79,21 @@ export class ConsumerCourier {
     return this.#lost.has(holder);
   }
 
+  /**
+   * Asks the gateways whether they still know the subscriptions that have something in flight: a stream that wakes can not
+   * tell which of them went down meanwhile, and its sockets with it. That is nobody's fault, an ack deadline would be.
+   */
+  check(consumers: Iterable<Consumer>): void {
+    const asked = [...consumers].flatMap(({ name: consumer, cursor, subscribers }) =>
+      [...subscribers.values()]
+        .filter(({ holder }) => cursor.inFlightOf(holder) > 0)
+        .map(({ holder, gateway }) => ({ gateway, consumer, sequences: [], parcel: { holder, last: 0, text: "" } })),
+    );
+    for (const [gateway, addressed] of Map.groupBy(asked, (one) => one.gateway)) {
+      this.#ctx.waitUntil(this.#ask(gateway, addressed));
+    }
+  }
+
   /** Tells the gateways of subscriptions that these are over. */
   end(subscribers: readonly Subscriber[]): void {
     for (const [gateway, ended] of Map.groupBy(subscribers, (one) => one.gateway)) {
@@ -113,6 +129,16 @@ export class ConsumerCourier {
     this.#onLanded(landing);
     const landed = addressed.filter(({ parcel: { holder } }) => !this.#underway.has(holder));
     landed.forEach(({ parcel: { holder } }) => this.#lost.delete(holder));
+  }
+
+  async #ask(gateway: string, addressed: readonly AddressedParcel[]): Promise<void> {
+    try {
+      const holders = addressed.map(({ parcel }) => parcel.holder);
+      const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
+      this.#onLanded({ parcels: addressed, unknown, isUnsure: false });
+    } catch (error) {
+      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#identity.name });
+    }
   }
 
   #left(addressed: AddressedParcel): void {

@@ -55,6 +55,7 @@ export class ConsumerDesk implements DeletionWatcher {
       }
     }
     host.log.watchDeletions(this);
+    host.courier.check(this.#consumers.values());
   }
 
   /** How many consumers there are. */

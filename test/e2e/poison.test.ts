@@ -8,6 +8,7 @@ import { expect } from "vitest";
 import { Client, ConnectionLost } from "./client.ts";
 import { test } from "./fixtures.ts";
 import type { PoisonWorkerOptions } from "./poison-worker.ts";
+import { GATEWAY_SHARDS } from "./server.ts";
 import type { Server } from "./server.ts";
 
 const JOBS = 50;
@@ -17,6 +18,8 @@ const share = { stream: "jobs", consumer: "workers" };
 function upTo(last: number): number[] {
   return Array.from({ length: last }, (_, index) => index + 1);
 }
+
+type Leave = (client: Client, subscription: number) => Promise<unknown>;
 
 /** Publishes jobs 1 to {@link JOBS}, which have the sequences of their numbers. */
 async function publishJobs(client: Client): Promise<void> {
@@ -31,6 +34,8 @@ class RawWorkers {
   readonly #server: Server;
   readonly #poison: readonly number[];
   readonly #maxInFlight: { maxInFlight?: number };
+  /** Awaited before a worker that met a poisonous job dies of it. */
+  beforeDeath = async (): Promise<void> => undefined;
   #clients = new Set<Client>();
   #isStopped = false;
 
@@ -75,7 +80,7 @@ class RawWorkers {
     if (this.#poison.includes(sequence)) {
       this.deaths.push(sequence);
       this.#clients.delete(client);
-      client.terminate();
+      void this.beforeDeath().then(() => client.terminate());
       return;
     }
     this.done.push(sequence);
@@ -117,6 +122,65 @@ test.for([
     expect([...new Set(workers.done)].toSorted((a, b) => a - b)).toEqual(
       upTo(JOBS).filter((job) => !poison.includes(job)),
     );
+  },
+);
+
+test("buries only what kills its worker though stream and gateways sleep between", async ({ server, connect }) => {
+  const client = await connect();
+  await client.call("createConsumer", share);
+  await publishJobs(client);
+  const workers = new RawWorkers(server, [1]);
+  let evicted = 0;
+  workers.beforeDeath = async () => {
+    const evictions = [server.evictStream(share.stream)];
+    for (let shard = 0; shard < GATEWAY_SHARDS; shard += 1) {
+      evictions.push(server.evictGateway(shard, "hibernate"));
+    }
+    evicted += (await Promise.all(evictions)).filter(Boolean).length;
+  };
+
+  const working = workers.run();
+  const dead = await untilOver(client);
+  workers.stop();
+  await working;
+
+  expect(dead).toEqual([1]);
+  // Of each death the stream and the gateway of the worker.
+  expect(evicted).toBeGreaterThanOrEqual(2 * workers.deaths.length);
+});
+
+test.for([
+  ["a Close", async (client) => client.close(), undefined],
+  ["unsubscribe", async (client, subscription) => client.call("unsubscribe", { subscription }), undefined],
+  ["a crash of the server", async () => undefined, async (server) => server.kill9()],
+  ["a shutdown of the server", async () => undefined, async (server) => server.stop()],
+] as [string, Leave, ((server: Server) => Promise<void>) | undefined][])(
+  "counts nothing, more often than maxDeliver, for workers that leave by %s",
+  async ([_name, leave, end], { server }) => {
+    const maker = await Client.connect(server);
+    await maker.call("createConsumer", { ...share, maxDeliver: 2 });
+    await publishJobs(maker);
+    await maker.close();
+
+    for (let time = 1; time <= 3; time += 1) {
+      const client = await Client.connect(server);
+      const { subscription } = await client.call("subscribe", share);
+      await client.untilMessages(JOBS);
+      await leave(client, subscription);
+      await end?.(server);
+      client.terminate();
+      if (end !== undefined) {
+        await server.start();
+      }
+    }
+    const client = await Client.connect(server);
+    await client.call("subscribe", share);
+    const sequences = await client.untilMessages(JOBS);
+    const info = await client.call("getConsumer", share);
+    client.terminate();
+
+    expect(sequences.toSorted((a, b) => a - b)).toEqual(upTo(JOBS));
+    expect(info).toMatchObject({ deadLetters: 0, inFlight: JOBS });
   },
 );
 

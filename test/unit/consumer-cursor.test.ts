@@ -26,6 +26,21 @@ function offer(cursor: ConsumerCursor, options: Offer = {}): number[] {
   return cursor.deliver({ holder, maxInFlight, limit, page, nowMs }).map(({ sequence }) => sequence);
 }
 
+/** Hands a suspect to a holder, and returns its sequence. */
+function offerAlone(cursor: ConsumerCursor, holder: string, nowMs = START_MS): number | undefined {
+  return cursor.deliverSuspect(holder, nowMs)?.sequence;
+}
+
+/** A cursor of whose first messages, up to `through`, each was twice at a holder that was lost with all of them. */
+function cursorWithSuspects(through: number, config: Partial<CursorConfig> = {}): ConsumerCursor {
+  const cursor = cursorWith({ backoffMs: [], ...config });
+  for (const holder of ["first", "second"]) {
+    offer(cursor, { holder, through });
+    cursor.release({ holder, isLost: true, nowMs: START_MS });
+  }
+  return cursor;
+}
+
 describe("handing out", () => {
   test("keeps what is in flight within the consumer's maxInFlight", () => {
     const cursor = cursorWith({ maxInFlight: 5 });
@@ -357,21 +372,6 @@ describe("redelivery", () => {
 });
 
 describe("suspicion", () => {
-  /** Hands a suspect to a holder, and returns its sequence. */
-  function offerAlone(cursor: ConsumerCursor, holder: string, nowMs = START_MS): number | undefined {
-    return cursor.deliverSuspect(holder, nowMs)?.sequence;
-  }
-
-  /** A cursor of whose first messages, up to `through`, each was twice at a holder that was lost with all of them. */
-  function cursorWithSuspects(through: number, config: Partial<CursorConfig> = {}): ConsumerCursor {
-    const cursor = cursorWith({ backoffMs: [], ...config });
-    for (const holder of ["first", "second"]) {
-      offer(cursor, { holder, through });
-      cursor.release({ holder, isLost: true, nowMs: START_MS });
-    }
-    return cursor;
-  }
-
   test.each([
     ["is lost", (cursor: ConsumerCursor, holder: string) => cursor.release({ holder, isLost: true, nowMs: START_MS })],
     ["lets the deadlines pass", (cursor: ConsumerCursor) => cursor.expire(START_MS + ACK_WAIT_MS)],
