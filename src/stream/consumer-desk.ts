@@ -169,7 +169,7 @@ export class ConsumerDesk implements DeletionWatcher {
 
   /** Ends all subscriptions; what they hold comes again. */
   releaseAll(): void {
-    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder })));
+    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder, isLost: false })));
   }
 
   /**

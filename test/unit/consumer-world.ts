@@ -104,7 +104,7 @@ export class ConsumerWorld {
   undeliver(holder: string, sequences: readonly number[]): void {
     const taken = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
     for (const { sequence } of taken) {
-      this.#delivered.set(sequence, Math.min(this.#delivered.get(sequence) ?? 0, this.config.maxDeliver) - 1);
+      this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1);
     }
     this.cursor.undeliver(holder, sequences, this.nowMs);
     this.model.undeliver(holder, sequences, this.nowMs);
