@@ -33,7 +33,7 @@ async function call<M extends MethodName>(
     headers: { Authorization: `Bearer ${server.apiKey}`, "Content-Type": "application/json" },
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
   });
-  const { result }: { result: MethodResult<M> } = await response.json();
+  const { result } = (await response.json()) as { result: MethodResult<M> };
   return result;
 }
 
