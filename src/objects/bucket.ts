@@ -50,9 +50,17 @@ export async function stored(bucket: R2Bucket, key: string, object: R2Object | n
   if (object !== null) {
     return object;
   }
-  const actual = await callBucket("reads", () => bucket.head(key));
-  const data = actual === null ? { exists: false } : { exists: true, etag: actual.etag };
-  throw new RpcError("Conflict", "the object is not as expected", data);
+  throw unexpected(await callBucket("reads", () => bucket.head(key)));
+}
+
+/** The error for an object, or none, that is not what a put expects. */
+export function unexpected(actual: R2Object | null): RpcError {
+  return new RpcError("Conflict", "the object is not as expected", stateOf(actual));
+}
+
+/** What an error says of what there is: `exists` and, if there is an object, its `etag`. */
+export function stateOf(actual: R2Object | null): { exists: false } | { exists: true; etag: string } {
+  return actual === null ? { exists: false } : { exists: true, etag: actual.etag };
 }
 
 /**
