@@ -7,6 +7,14 @@ import { startTimer, stopTimer } from "./timer.ts";
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
 
+/** How a call or request is repeated. */
+type Repetition = {
+  /** Bytes of body that it takes along: without a deadline it has the time to send them. */
+  readonly bytes?: number;
+  /** Tells an error that no repetition changes, though others of its name pass. */
+  readonly isOver?: (error: DurableStreamError) => boolean;
+};
+
 /** What an operation knows of its client. */
 export type OperationHost = {
   /** How long one call may take for which nothing was said. */
@@ -23,6 +31,8 @@ export class Operation {
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;
   readonly #controller = new AbortController();
+  /** Of an attempt that may have done it, as long as none is known to have. */
+  #unknown: DurableStreamError | undefined;
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
@@ -50,6 +60,11 @@ export class Operation {
     return this.#deadlineAt === Number.POSITIVE_INFINITY
       ? this.#host.timeoutMs + bytes / SLOWEST_BYTES_PER_MS
       : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether the deadline has passed. */
+  get isLate(): boolean {
+    return Date.now() >= this.#deadlineAt;
   }
 
   /** It is over: the caller's signal is not listened to any more. */
@@ -101,35 +116,82 @@ export class Operation {
     }
   }
 
-  /** Waits before the next attempt after so many failures. */
-  async pause(error: DurableStreamError, failures: number): Promise<void> {
-    await this.within(() => new Promise((resolve) => setTimeout(resolve, pauseMs(error, failures))));
+  /**
+   * Waits before the next attempt after so many failures, no longer than `mostMs` or there is time.
+   *
+   * @throws The signal's reason.
+   */
+  async pause(error: DurableStreamError, failures: number, mostMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const { signal } = this;
+    signal.throwIfAborted();
+    const over = deferred<void>();
+    const ms = Math.min(pauseMs(error, failures), mostMs, this.#deadlineAt - Date.now());
+    const timer = startTimer(ms, () => over.resolve());
+    const abort = () => over.reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    try {
+      await over.promise;
+    } finally {
+      stopTimer(timer);
+      signal.removeEventListener("abort", abort);
+    }
   }
 
   /**
-   * Makes a call that does no harm when it is done twice, again and again while it fails for now, up to the deadline or
-   * for as long as one call may take.
+   * Makes a call or request that does no harm when it is done twice, again and again while it fails for now, up to the
+   * deadline or for as long as one may take. An attempt that gives undefined did nothing.
    *
-   * @throws DurableStreamError Unavailable where the last failure left open whether the call was done: what it is part
-   * of was not.
+   * @throws OutcomeUnknown when an attempt may have done it: what became of those after it says nothing of that one.
    */
-  async persist<T>(call: (options: CallOptions) => Promise<T>): Promise<T> {
-    const giveUpAt = Math.min(this.#deadlineAt, Date.now() + this.sendingMs(0));
+  async persist<T>(attempt: (options: CallOptions) => Promise<T>, repetition: Repetition = {}): Promise<T> {
+    const done = await this.#repeat(attempt, {
+      ...repetition,
+      failed: (error) => {
+        this.#unknown ??= error.name === "OutcomeUnknown" ? error : undefined;
+      },
+    });
+    if (done !== undefined) {
+      this.#unknown = undefined;
+    }
+    return done;
+  }
+
+  /**
+   * Makes a call as {@link persist} does that is a step of what is done by a later one.
+   *
+   * @throws Unavailable where it is unknown whether this step was done: what it is part of was not.
+   */
+  async persistStep<T>(step: (options: CallOptions) => Promise<T>): Promise<T> {
+    try {
+      return await this.#repeat(step, {});
+    } catch (error) {
+      throw this.#unknown === undefined ? notDone(error) : error;
+    }
+  }
+
+  async #repeat<T>(
+    attempt: (options: CallOptions) => Promise<T>,
+    { bytes = 0, isOver, failed }: Repetition & { failed?: (error: DurableStreamError) => void },
+  ): Promise<T> {
+    const giveUpAt = Math.min(this.#deadlineAt, Date.now() + this.sendingMs(bytes));
+    const isLate = () => this.#host.isClosed() || Date.now() >= giveUpAt;
     this.#leftMs();
     for (let failures = 1; ; failures += 1) {
       this.signal.throwIfAborted();
       try {
-        return await call({ signal: this.signal, timeoutMs: giveUpAt - Date.now() });
+        return await attempt({ signal: this.signal, timeoutMs: giveUpAt - Date.now() });
       } catch (error) {
-        if (!(error instanceof DurableStreamError) || !isPassing(error)) {
+        if (!(error instanceof DurableStreamError)) {
           throw error;
         }
-        if (!this.#host.isClosed() && Date.now() < giveUpAt) {
-          await this.pause(error, failures);
+        failed?.(error);
+        if (isPassing(error) && isOver?.(error) !== true && !isLate()) {
+          await this.pause(error, failures, giveUpAt - Date.now());
+          if (!isLate()) {
+            continue;
+          }
         }
-        if (this.#host.isClosed() || Date.now() >= giveUpAt) {
-          throw notDone(error);
-        }
+        throw this.#unknown === undefined || this.#unknown === error ? error : stillUnknown(this.#unknown, error);
       }
     }
   }
@@ -147,8 +209,12 @@ function overdue(): DurableStreamError {
   return new DurableStreamError("Unavailable", "it took too long");
 }
 
-function notDone(error: DurableStreamError): DurableStreamError {
-  return error.name === "OutcomeUnknown"
+function stillUnknown(unknown: DurableStreamError, cause: DurableStreamError): DurableStreamError {
+  return new DurableStreamError("OutcomeUnknown", `${unknown.message}; then: ${cause.message}`, { cause });
+}
+
+function notDone(error: unknown): unknown {
+  return error instanceof DurableStreamError && error.name === "OutcomeUnknown"
     ? new DurableStreamError("Unavailable", `${error.message}; the object was not put`, { cause: error })
     : error;
 }
