@@ -25,7 +25,7 @@ export class BodyReader {
   }
 
   /** The next bytes, fewer than so many at the end only, and none behind it. */
-  async read(bytes: number): Promise<Uint8Array> {
+  async read(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     const piece = new Uint8Array(bytes);
     let length = 0;
     while (length < bytes) {

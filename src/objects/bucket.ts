@@ -1,7 +1,8 @@
 import { RpcError } from "../../rpc/index.ts";
-import type { ListObjectsParams, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
+import { bucketConditions } from "./conditions.ts";
 import { toBucketCursor, toCallersCursor } from "./cursor.ts";
 import { callBucket } from "./failures.ts";
 
@@ -39,6 +40,21 @@ export function existing<T>(object: T | null): T {
     throw new RpcError("NotFound", "no such object", { what: "object" });
   }
   return object;
+}
+
+/** Stores a body as an object; a stream must be of known length, as R2 has it. */
+export async function putBody(
+  bucket: R2Bucket,
+  { key, contentType, metadata = {}, ...conditions }: Omit<PutObjectParams, "data" | "encoding">,
+  body: Uint8Array | ReadableStream,
+): Promise<ObjectInfo> {
+  const object = await bucket.put(key, body, {
+    onlyIf: bucketConditions(conditions),
+    httpMetadata: contentType === undefined ? {} : { contentType },
+    customMetadata: metadata,
+    ...(conditions.sha256 === undefined ? {} : { sha256: conditions.sha256 }),
+  });
+  return objectInfo(await stored(bucket, key, object));
 }
 
 /**
