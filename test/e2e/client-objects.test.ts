@@ -183,17 +183,20 @@ test("large objects are one request each way, small ones and streams none", asyn
   expect(counts).toEqual({ PUT: 1, GET: 1 });
 });
 
-test("an object that rests encoded is read as it rests", async ({ server, client }) => {
-  const encoded = gzipSync(randomBytes(LIMITS.objectBodyBytes * 2));
-  const put = await fetch(`${server.url}/r2/encoded`, {
-    method: "PUT",
-    headers: { Authorization: `Bearer ${server.apiKey}`, "Content-Encoding": "gzip" },
-    body: new Uint8Array(encoded),
-  });
-  expect(put.status).toBe(200);
+test.for(["application/octet-stream", "text/plain"])(
+  "an object of %s that rests encoded is read as it rests",
+  async (type, { server, client }) => {
+    const encoded = gzipSync(randomBytes(LIMITS.objectBodyBytes * 2));
+    const put = await fetch(`${server.url}/r2/encoded`, {
+      method: "PUT",
+      headers: { Authorization: `Bearer ${server.apiKey}`, "Content-Encoding": "gzip", "Content-Type": type },
+      body: new Uint8Array(encoded),
+    });
+    expect(put.status).toBe(201);
 
-  expect(Buffer.from(await bytesOf(await client.objects.get("encoded"))).equals(encoded)).toBe(true);
-});
+    expect(Buffer.from(await bytesOf(await client.objects.get("encoded"))).equals(encoded)).toBe(true);
+  },
+);
 
 test("a body that is cut off again and again is resumed, and complete", async ({ server, client }) => {
   await using proxy = await Proxy.to(server.url);
