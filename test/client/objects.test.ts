@@ -712,6 +712,24 @@ describe("a body", () => {
   });
 });
 
+it.each(["half a pair \ud83d", `${"x".repeat(PART)}\udc00`])(
+  "text that is not well-formed is no body, however large it is",
+  async (body) => {
+    const client = server.client({ fetch: scripted(stored) });
+
+    for (const start of [
+      () => client.objects.put("k", body),
+      () => client.objects.publish({ stream: "s" }, "k", body),
+    ]) {
+      expect(await settled(watch(start()))).toMatchObject({
+        error: { name: "InvalidParams", data: { issues: [{ path: "data" }] } },
+      });
+    }
+    expect(requests).toEqual([]);
+    expect(server.sockets).toHaveLength(0);
+  },
+);
+
 describe("data of any size", () => {
   it("is put where the server finds a message too large that is within the limits known here", async () => {
     let attempts = 0;
