@@ -1,11 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-declare module "vitest" {
-  export interface ProvidedContext {
-    modelRuns?: number;
-  }
-}
+import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
 
 // The key of the tests is the one given below, whatever a local .env holds.
 process.env["CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV"] = "false";
@@ -13,7 +9,19 @@ process.env["CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV"] = "false";
 /** How long a test looks for what must come: long enough for a machine that stalls. */
 const PATIENCE_MS = 10_000;
 
-export default defineConfig({
+/** The tests of a project: in the mode `long` those that have a length, else all that have a short form. */
+function filesOf(mode: string, include: string[], ofProject: (file: string) => boolean) {
+  const isLong = mode === "long";
+  return {
+    include: isLong ? LONG_RUNS.filter(ofProject) : include,
+    exclude: isLong ? [] : ONLY_LONG,
+    provide: { lengths: lengthsOf(isLong ? LONG : SHORT, process.env) },
+  };
+}
+
+const isInNode = (file: string) => /^test\/(client|e2e)\//.test(file);
+
+export default defineConfig(({ mode }) => ({
   test: {
     projects: [
       {
@@ -27,9 +35,7 @@ export default defineConfig({
         ],
         test: {
           name: "workerd",
-          // Sequences of commands that the consumer cursor is checked with, against its model.
-          provide: { modelRuns: Number(process.env["MODEL_RUNS"] ?? 20_000) },
-          include: ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"],
+          ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
           // Each file gets a workerd and storage of its own; tests within one share them.
           maxWorkers: 2,
           testTimeout: 20_000,
@@ -40,7 +46,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/{client,e2e}/**/*.test.ts"],
+          ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
           globalSetup: "test/e2e/global-setup.ts",
           // A test here runs a whole server beside itself, so files take turns, after the others are done.
           maxWorkers: 1,
@@ -53,4 +59,4 @@ export default defineConfig({
       },
     ],
   },
-});
+}));

@@ -1,6 +1,6 @@
 import type { BindingMethodName } from "./binding-contract.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
-import type { GapNotification, MessagesNotification, SubscriptionClosedNotification } from "./notifications.ts";
+import type { GapNotification, MessagesNotification } from "./notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
 
 /**
@@ -43,19 +43,25 @@ export type StreamedObject = Omit<MethodResult<"getObject">, "data" | "encoding"
 /** A message as a follower gets it; one of a consumer carries `deliveryCount`. */
 export type BindingMessage = MessagesNotification["messages"][number];
 
-/** What a follower is called with: messages in the stream's order, or sequences that will not come. */
+/** What a follower is called with: messages in the stream's order, or in their place what is to be known of it. */
 export type BindingDelivery = {
   messages: BindingMessage[];
-  /** As the notification of that name; there are no messages then. */
-  gap?: Omit<GapNotification, "subscription">;
+  /** Sequences that will not come: as the notification of that name, or skipped before they were asked for. */
+  gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
+  /**
+   * The stream was deleted, or restored to an earlier state: what it is now is followed from its first message, and
+   * sequences start again.
+   */
+  epochChanged?: { epoch: string; reason: "deleted" | "restored" };
 };
 
 /**
- * Why following is over: the stream's reasons, `unsubscribed` by the caller, `handlerFailed` when a call of it threw
- * or could not be made, `refused` when the server would not go on after a connection was lost.
+ * Why following is over: a consumer was deleted, alone or with its stream, or is another one since its stream was made
+ * again or restored (`epochChanged`); `unsubscribed` by the caller; `handlerFailed` when a call of it threw or could not
+ * be made, and four more did not help; `refused` when the server would not go on after a connection was lost.
  */
 export type BindingClosed = {
-  reason: SubscriptionClosedNotification["reason"] | "unsubscribed" | "handlerFailed" | "refused";
+  reason: "consumerDeleted" | "streamDeleted" | "epochChanged" | "unsubscribed" | "handlerFailed" | "refused";
 };
 
 /** A stream being followed. It ends by `unsubscribe`, when its stub is disposed of, and with the caller itself. */
@@ -83,8 +89,10 @@ export type DurableStreamsBinding = BindingMethods & {
   getObject(params: StreamedGet): Promise<StreamedObject>;
   /**
    * Follows a stream live: `onMessages` is called with what comes, once at a time, and what it has returned from is
-   * acked. Params and order are those of `subscribe` in the contract, and the first call may come before the answer. A lost connection is made again and goes on after
-   * the last message handled, so nothing is missed or repeated while this lives.
+   * acked. Params and order are those of `subscribe` in the contract, and the first call may come before the answer. It
+   * follows as the client does: a lost connection is made again and goes on after the last message handled, so nothing is
+   * missed while this lives, and repeated only when a call throws, which is made again after a pause; and a stream that
+   * is deleted, or restored to an earlier state, is followed into its next life, of which a call tells.
    *
    * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
    * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`

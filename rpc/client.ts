@@ -1,15 +1,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { Caller } from "./client/caller.ts";
 import { Calls } from "./client/calls.ts";
 import { Connection } from "./client/connection.ts";
 import type { ConnectionState } from "./client/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
-import { ConsumerFollower, givingBack } from "./client/consumer-follower.ts";
+import { ConsumerFollower } from "./client/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
 import type { Follower } from "./client/follower.ts";
 import { readIncoming } from "./client/frame.ts";
-import { kindOf, METHOD_KINDS } from "./client/method-kinds.ts";
+import { METHOD_KINDS } from "./client/method-kinds.ts";
 import type { CallableMethod } from "./client/method-kinds.ts";
 import { handOn } from "./client/notifications.ts";
+import { objectClient } from "./client/object-client.ts";
 import { Objects } from "./client/objects.ts";
 import type { CallOptions } from "./client/open-call.ts";
 import { OpenCalls } from "./client/open-calls.ts";
@@ -19,8 +21,8 @@ import { Publisher } from "./client/publisher.ts";
 import type { FollowerHost } from "./client/server-subscription.ts";
 import { StreamFollower } from "./client/stream-follower.ts";
 import { Subscription } from "./client/subscription.ts";
-import type { ConsumerSubscriptionOptions, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
-import { DRAIN_MS, waitAtMost } from "./client/timer.ts";
+import type { HandlerOptions, Reading, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
+import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
@@ -35,7 +37,7 @@ export type { Fetch } from "./client/object-http.ts";
 export type { CallOptions } from "./client/open-call.ts";
 export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
-export type { ConsumerSubscriptionOptions, SubscriptionOptions } from "./client/subscription.ts";
+export type { HandlerOptions, SubscriptionOptions } from "./client/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
 
 /** What is passed to a method: nothing at all where it has no params that must be there. */
@@ -54,6 +56,10 @@ export interface DurableStream extends ContractMethods {}
 /**
  * A client of one server, over one WebSocket at a time. It connects when it is first needed, and again whenever the
  * connection is lost, until it is closed; calls and publishes wait for it, within their time.
+ *
+ * What is published to one stream, by `objects.publishOrPut` too, is stored in the order of the calls. One that is
+ * refused, aborted or not done in its time is passed over: those behind it are stored all the same, and one of which the
+ * outcome is unknown may be stored, then or later.
  */
 export class DurableStream {
   readonly #options: ResolvedOptions;
@@ -62,14 +68,12 @@ export class DurableStream {
   readonly #open: OpenCalls;
   readonly #calls: Calls;
   readonly #publisher: Publisher;
+  readonly #caller: Caller;
   /** Objects of any size, as bodies and not as JSON. */
   readonly objects: Objects;
   readonly #followers = new Set<Follower>();
   /** By the number of the server's subscription on this socket. */
   readonly #attached = new Map<number, Follower>();
-  /** Publish ids of this client: unlike those of any other, and short. */
-  readonly #idPrefix = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-  #lastId = 0;
   #sockets = 0;
   #closing: Promise<void> | undefined;
 
@@ -77,7 +81,7 @@ export class DurableStream {
     for (const method of Object.keys(METHOD_KINDS)) {
       Object.defineProperty(DurableStream.prototype, method, {
         value(this: DurableStream, params?: object, options?: CallOptions) {
-          return this.#call(method, params, options);
+          return this.#caller.call(method, { params, options });
         },
         writable: true,
         configurable: true,
@@ -87,17 +91,21 @@ export class DurableStream {
 
   constructor(options: DurableStreamOptions) {
     this.#options = resolveOptions(options);
-    this.#open = new OpenCalls({ calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes });
+    const bounds = { calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes };
+    this.#open = new OpenCalls(bounds, () => this.#connection.whyOffline);
     this.#connection = new Connection(this.#options, {
       opened: () => this.#opened(),
       received: (frame) => this.#received(frame),
-      lost: () => this.#lost(),
+      lost: (mayBeDone) => this.#lost(mayBeDone),
+      refused: (error) => this.#open.refuse(error),
       failed: (error) => this.#failed(error),
     });
     this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
     this.#publisher = new Publisher(this.#wire);
-    this.objects = new Objects(this, this.#options);
+    const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };
+    this.#caller = new Caller(queues, this.#options);
+    this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);
   }
 
   /** The state of the connection now; `onState` of the options hears of changes. */
@@ -113,48 +121,50 @@ export class DurableStream {
    */
   call<M extends CallableMethod>(method: M, ...args: Arguments<M>): Promise<MethodResult<M>>;
   call(method: string, params?: object, options?: CallOptions): Promise<object> {
-    return this.#call(method, params, options);
+    return this.#caller.call(method, { params, options });
   }
 
   /**
    * Follows a stream, each event once and in order, or takes a share of a consumer: read by `handler`, or else by
-   * `for await` over what is returned. After a lost connection it goes on behind the last event that was done.
+   * `for await` over what is returned. After a lost connection it goes on behind the last event that was done. Of a
+   * stream that is deleted and made again, or restored to an earlier state, it goes on with the event `epochChanged`; a
+   * consumer ends with its stream, and a subscription of it with NotFound or EpochChanged.
    */
   subscribe(
     params: SubscribeConsumerParams,
     handler: Handler<ConsumerDelivery>,
-    options?: ConsumerSubscriptionOptions,
+    options?: HandlerOptions<ConsumerDelivery>,
   ): Subscription<ConsumerDelivery>;
-  subscribe(params: SubscribeStreamParams, handler: Handler<StreamEvent>, options?: SubscriptionOptions): Subscription;
+  subscribe(
+    params: SubscribeStreamParams,
+    handler: Handler<StreamEvent>,
+    options?: HandlerOptions<StreamEvent>,
+  ): Subscription;
   subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
   subscribe(params: SubscribeStreamParams, options?: SubscriptionOptions): Subscription;
   subscribe(
     params: SubscribeStreamParams | SubscribeConsumerParams,
     reading: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions = {},
-    rest: ConsumerSubscriptionOptions = {},
+    rest: HandlerOptions<never> = {},
   ): Subscription | Subscription<ConsumerDelivery> {
-    const handler = typeof reading === "function" ? reading : undefined;
-    const options: ConsumerSubscriptionOptions = typeof reading === "function" ? rest : reading;
-    const { signal, ack, onError } = options;
+    const options = typeof reading === "function" ? rest : reading;
     const host = this.#followerHost();
-    const isManual = ack === "manual";
+    const isManual = options.ack === "manual";
     if ("consumer" in params) {
       const follow = (sink: SubscriptionSink<ConsumerDelivery>) =>
-        this.#follow(new ConsumerFollower(host, params, { isManual, sink }), signal);
-      return new Subscription(follow, givingBack(handler, onError), options);
+        this.#follow(new ConsumerFollower(host, params, { isManual, sink }), options.signal);
+      return new Subscription(follow, readingOf<ConsumerDelivery>(reading, rest), options);
     }
-    // The overloads pair this handler with these params.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    const read = handler as Handler<StreamEvent> | undefined;
     const follow = (sink: SubscriptionSink<StreamEvent>) =>
-      this.#follow(new StreamFollower(host, params, { isManual, sink }), signal);
-    return new Subscription(follow, read, options);
+      this.#follow(new StreamFollower(host, params, { isManual, sink }), options.signal);
+    return new Subscription(follow, readingOf<StreamEvent>(reading, rest), options);
   }
 
   /**
-   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled, and
-   * closes the connection. What is not settled in time is rejected with what is known of it. A handler must not wait for
-   * this, as this waits for it; a loop is not waited for, see `Subscription.drain`.
+   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled and
+   * every object put and read, and closes the connection. What is not done in time is rejected with what is known of it.
+   * A handler must not wait for this, as this waits for it; a loop is not waited for, see `Subscription.drain`. A body
+   * that is not read to its end is: cancel what is not wanted.
    *
    * @param timeoutMs How long to wait in all; 10,000 unless given.
    */
@@ -165,34 +175,6 @@ export class DurableStream {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #call(method: string, params: object = {}, options: CallOptions = {}): Promise<object> {
-    if (method === "publish" || method === "publishBatch") {
-      return this.#publish(method, params, options);
-    }
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const call = this.#open.add({ method, params, kind: kindOf(method) }, { ...options, timeoutMs });
-    this.#connection.open();
-    this.#calls.call(call);
-    return call.promise;
-  }
-
-  #publish(method: string, params: object, options: CallOptions): Promise<object> {
-    const timeoutMs = options.timeoutMs ?? this.#options.publishTimeoutMs;
-    const call = this.#open.add({ method, params: this.#withId(params), kind: "changes" }, { ...options, timeoutMs });
-    this.#connection.open();
-    this.#publisher.publish("stream" in params ? String(params.stream) : "", call);
-    return call.promise;
-  }
-
-  /** With an id a publish may be repeated and is stored once. */
-  #withId(params: object): object {
-    if ("id" in params && params.id !== undefined) {
-      return params;
-    }
-    this.#lastId += 1;
-    return { ...params, id: `${this.#idPrefix}-${this.#lastId.toString(36)}` };
   }
 
   #followerHost(): FollowerHost {
@@ -211,7 +193,7 @@ export class DurableStream {
   }
 
   #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
-    const closedBy = this.#open.closedBy ?? (this.#closing === undefined ? undefined : closed());
+    const closedBy = this.#open.endingBy ?? (this.#closing === undefined ? undefined : closed());
     if (signal?.aborted === true || closedBy !== undefined) {
       follower.end(signal?.aborted === true ? undefined : closedBy);
       return follower;
@@ -253,25 +235,26 @@ export class DurableStream {
     this.#publisher.schedule();
   }
 
-  #lost(): void {
+  #lost(mayBeDone: boolean): void {
     this.#sockets += 1;
     for (const follower of this.#followers) {
       follower.lost();
     }
     this.#attached.clear();
-    this.#wire.lost();
+    this.#wire.lost(mayBeDone);
   }
 
   #failed(error: DurableStreamError): void {
-    this.#lost();
     this.#open.fail(error);
+    this.#calls.close();
+    this.#publisher.close();
     for (const follower of this.#followers) {
       follower.end(error);
     }
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const deadlineAt = Date.now() + timeoutMs;
+    const deadlineAt = monotonicMs() + timeoutMs;
     const handlers = [...this.#followers].flatMap((follower) => follower.finish() ?? []);
     if (handlers.length > 0) {
       // Until then they may call: what a handler publishes belongs to what it does.
@@ -280,12 +263,25 @@ export class DurableStream {
     for (const follower of this.#followers) {
       follower.end();
     }
-    await this.#open.drain(closed(), deadlineAt - Date.now());
+    await this.#open.drain(closed(), deadlineAt - monotonicMs());
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();
-    this.#wire.lost();
+    this.#wire.lost(true);
   }
+}
+
+function readingOf<Event>(
+  handler: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions,
+  { onError }: HandlerOptions<never>,
+): Reading<Event> | undefined {
+  if (typeof handler !== "function") {
+    return undefined;
+  }
+  const reading: Reading<never> = { handler, onError };
+  // The overloads of `subscribe` pair handler and options with its params.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return reading as Reading<Event>;
 }
 
 function closed(): DurableStreamError {

@@ -2,7 +2,17 @@ import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
 import { ConsumerMessage, From, SequenceRange } from "./message.ts";
-import { ConsumerName, durationMs, Sequence, SequenceOrZero, StreamName, SubjectFilter, Time } from "./names.ts";
+import {
+  ConsumerName,
+  durationMs,
+  Epoch,
+  ExpectedEpoch,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  SubjectFilter,
+  Time,
+} from "./names.ts";
 import { NakDelayMs } from "./subscription.ts";
 
 const DAY_MS = 86_400_000;
@@ -41,7 +51,7 @@ export const CONSUMER_DEFAULTS = {
   backoffMs: [1_000, 5_000, 30_000, 120_000],
 } as const;
 
-/** What a consumer was made to be; it does not change. */
+/** What a consumer is: as it was made, but for what `updateConsumer` changed. `from` is where it was made to start. */
 export const ConsumerConfig = v.strictObject({
   from: From,
   filter: v.optional(SubjectFilter),
@@ -61,6 +71,7 @@ export const LostMessages = v.strictObject({
 /** How a consumer stands. */
 export const ConsumerInfo = v.strictObject({
   consumer: ConsumerName,
+  epoch: Epoch,
   config: ConsumerConfig,
   ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is settled, dead or lost.")),
   pending: v.pipe(Count, v.description("Matching messages neither settled nor in flight.")),
@@ -84,6 +95,7 @@ export const CreateConsumerParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   from: v.optional(From),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   ackWaitMs: v.optional(AckWaitMs),
   maxDeliver: v.optional(MaxDeliver),
@@ -91,6 +103,52 @@ export const CreateConsumerParams = v.strictObject({
   backoffMs: v.optional(BackoffMs),
 });
 export type CreateConsumerParams = v.InferOutput<typeof CreateConsumerParams>;
+
+/** Fields left out stay as they are, `null` puts one back to its default. Neither moves the consumer. */
+export const UpdateConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  filter: v.optional(
+    v.pipe(
+      v.nullable(SubjectFilter),
+      v.description(
+        "Counts from the next new message on: the first that the old filter would have let through. What was delivered " +
+          "and is not settled stays, in flight, waiting or dead; seekConsumer goes back for what was passed over.",
+      ),
+    ),
+  ),
+  ackWaitMs: v.optional(
+    v.pipe(
+      v.nullable(AckWaitMs),
+      v.description("Counts from the next delivery or `working`: what is in flight keeps its deadline."),
+    ),
+  ),
+  maxDeliver: v.optional(
+    v.pipe(
+      v.nullable(MaxDeliver),
+      v.description(
+        "What waits and was delivered as often already is dead at once; what is in flight may still be settled. Dead " +
+          "letters stay dead when it grows.",
+      ),
+    ),
+  ),
+  maxInFlight: v.optional(
+    v.pipe(
+      v.nullable(MaxInFlight),
+      v.description(
+        "What is in flight stays: nothing more goes out until there is less. At 1 what is left comes in the stream's " +
+          "order, the lowest first.",
+      ),
+    ),
+  ),
+  backoffMs: v.optional(
+    v.pipe(
+      v.nullable(BackoffMs),
+      v.description("Counts from the next delivery that fails: what waits already comes when it was to."),
+    ),
+  ),
+});
+export type UpdateConsumerParams = v.InferOutput<typeof UpdateConsumerParams>;
 
 export const ConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName });
 export type ConsumerParams = v.InferOutput<typeof ConsumerParams>;
@@ -105,10 +163,15 @@ export const PauseConsumerParams = v.strictObject({
 });
 export type PauseConsumerParams = v.InferOutput<typeof PauseConsumerParams>;
 
-export const SeekConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName, from: From });
+export const SeekConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  from: From,
+  epoch: v.optional(ExpectedEpoch),
+});
 export type SeekConsumerParams = v.InferOutput<typeof SeekConsumerParams>;
 
-/** What a fetch's messages are acked by. */
+/** What a fetch's messages are acked by. No two consumers ever have the same one, so it needs no epoch beside it. */
 export const Lease = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("As fetchMessages gave it."));
 
 export const FetchMessagesParams = v.strictObject({
@@ -127,6 +190,7 @@ export const FetchMessagesParams = v.strictObject({
 export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
 
 export const FetchMessagesResult = v.strictObject({
+  epoch: Epoch,
   lease: Lease,
   messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when nothing is to be had now.")),
 });
@@ -154,6 +218,7 @@ export const GetDeadLettersParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   from: v.optional(v.pipe(Sequence, v.description("The first sequence to look at; the lowest unless given."))),
+  epoch: v.optional(ExpectedEpoch),
   limit: v.optional(
     v.pipe(
       v.number(),
@@ -167,6 +232,7 @@ export const GetDeadLettersParams = v.strictObject({
 export type GetDeadLettersParams = v.InferOutput<typeof GetDeadLettersParams>;
 
 export const GetDeadLettersResult = v.strictObject({
+  epoch: Epoch,
   deadLetters: v.pipe(v.array(DeadLetter), v.description("In the order of their sequences.")),
 });
 export type GetDeadLettersResult = v.InferOutput<typeof GetDeadLettersResult>;
@@ -177,6 +243,7 @@ export const ChangeDeadLettersParams = v.strictObject({
   sequences: v.optional(
     v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight), v.description("All unless given.")),
   ),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type ChangeDeadLettersParams = v.InferOutput<typeof ChangeDeadLettersParams>;
 

@@ -36,6 +36,7 @@ export const LIMITS = {
   requestDeadlineMs: 15_000,
   pingMs: 25_000,
   idleCloseMs: 75_000,
+  closeMs: 5_000,
 } as const;
 
 export type LimitName = keyof typeof LIMITS;
@@ -50,8 +51,9 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   messageBytes: "one message: its data, subject, headers and id as JSON text; TooLarge beyond it",
   batchMessages: "messages in one publishBatch",
   batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
-  batchAnswerBytes: "answers of one JSON-RPC batch after which its further calls are TooLarge and not begun",
-  nesting: "levels of arrays and objects in one frame, the JSON-RPC envelope included; TooLarge beyond it",
+  batchAnswerBytes:
+    "answers of one JSON-RPC batch after which its further calls, but for publishes and acks, are TooLarge and not begun",
+  nesting: "levels of arrays and objects in `params`, which is the first; TooLarge beyond it",
   requestsInFlight:
     "calls of one socket that have come and not been answered; one more is Busy, but for what settles messages",
   subscriptions: "subscriptions of one socket; one more is LimitReached",
@@ -84,6 +86,8 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   requestDeadlineMs: "how long a request may take before it is answered with OutcomeUnknown or Unavailable",
   pingMs: "how often a client should send the text frame `ping`, which is answered with `pong` and wakes nobody",
   idleCloseMs: "silence after which a socket that has sent pings is closed with 4408, when its gateway is next awake",
+  closeMs:
+    "how long the server waits for the answer to its Close before it drops the connection; of a gateway with other open sockets, until the last of them has gone",
 };
 
 /** Tells whether a name is that of a limit. */

@@ -1,7 +1,17 @@
 import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
-import { Epoch, PublishId, Sequence, SequenceOrZero, StreamName, Subject, SubjectFilter, Time } from "./names.ts";
+import {
+  Epoch,
+  ExpectedEpoch,
+  PublishId,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  Subject,
+  SubjectFilter,
+  Time,
+} from "./names.ts";
 
 const MAX_HEADERS = 32;
 const MAX_HEADER_CHARACTERS = 4096;
@@ -75,6 +85,7 @@ export const PublishParams = v.strictObject({
   headers: v.optional(Headers),
   id: v.optional(PublishId),
   expect: v.optional(Expect),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type PublishParams = v.InferOutput<typeof PublishParams>;
 
@@ -96,6 +107,7 @@ export const PublishBatchParams = v.strictObject({
   ),
   id: v.optional(PublishId),
   expect: v.optional(Expect),
+  epoch: v.optional(ExpectedEpoch),
 });
 export type PublishBatchParams = v.InferOutput<typeof PublishBatchParams>;
 
@@ -109,17 +121,28 @@ export const PublishBatchResult = v.strictObject({
 });
 export type PublishBatchResult = v.InferOutput<typeof PublishBatchResult>;
 
+/** The witness of a position: with it, a log that is not the one the position is of is found out. */
+export const PreviousPublishedAt = v.pipe(
+  Time,
+  v.description("`publishedAt` of the message before, as the caller has it: Conflict when that message is another."),
+);
+
 /** Where to start in a stream. */
 export const From = v.pipe(
   v.union([
     v.picklist(["first", "new"]),
-    v.strictObject({ sequence: Sequence }),
+    v.strictObject({
+      sequence: Sequence,
+      time: v.optional(Time),
+      previousPublishedAt: v.optional(PreviousPublishedAt),
+    }),
     v.strictObject({ time: Time }),
     v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
   ]),
   v.description(
     "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`; `{ time }`: " +
-      "the first message published at or after it; `{ last: n }`: the last n messages.",
+      "the first message published at or after it, which may be to come: none before that time; `{ sequence, time }`: " +
+      "from where both are met; `{ last: n }`: the last n messages.",
   ),
 );
 export type From = v.InferOutput<typeof From>;
@@ -127,7 +150,7 @@ export type From = v.InferOutput<typeof From>;
 export const GetMessagesParams = v.strictObject({
   stream: StreamName,
   from: v.optional(From),
-  epoch: v.optional(Epoch),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageMessages))),
 });
@@ -153,15 +176,18 @@ export const DeleteMessagesParams = v.union([
   v.strictObject({
     stream: StreamName,
     through: v.pipe(Sequence, v.description("Delete everything up to and with this sequence.")),
+    epoch: v.optional(ExpectedEpoch),
   }),
   v.strictObject({
     stream: StreamName,
     sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.pageMessages)),
+    epoch: v.optional(ExpectedEpoch),
   }),
 ]);
 export type DeleteMessagesParams = v.InferOutput<typeof DeleteMessagesParams>;
 
 export const DeleteMessagesResult = v.strictObject({
+  epoch: Epoch,
   deleted: SequenceOrZero,
   firstSequence: v.pipe(Sequence, v.description("The first message there is; one past the last when there is none.")),
   lastSequence: SequenceOrZero,

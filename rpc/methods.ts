@@ -27,6 +27,17 @@ export type MethodSpec = {
 /** Errors that any method may answer. */
 export const COMMON_ERRORS: readonly ErrorName[] = ["InvalidParams", "InternalError", "Busy", "Unavailable"];
 
+const PUBLISH_ERRORS = [
+  "Conflict",
+  "NotFound",
+  "EpochChanged",
+  "TooLarge",
+  "LimitReached",
+  "StorageFull",
+  "RateLimited",
+  "OutcomeUnknown",
+] as const;
+
 /** Every method: what the handlers, the client's types, the OpenRPC document and the README's table are made from. */
 export const METHODS = {
   getServerInfo: {
@@ -47,13 +58,13 @@ export const METHODS = {
     params: message.PublishParams,
     result: message.PublishResult,
     description: "Stores one message at the end of a stream, which is made if there is none.",
-    errors: ["Conflict", "TooLarge", "LimitReached", "StorageFull", "RateLimited", "OutcomeUnknown"],
+    errors: PUBLISH_ERRORS,
   },
   publishBatch: {
     params: message.PublishBatchParams,
     result: message.PublishBatchResult,
     description: "Stores several messages one after the other, all or none.",
-    errors: ["Conflict", "TooLarge", "LimitReached", "StorageFull", "RateLimited", "OutcomeUnknown"],
+    errors: PUBLISH_ERRORS,
   },
   getMessages: {
     params: message.GetMessagesParams,
@@ -66,7 +77,7 @@ export const METHODS = {
     params: message.DeleteMessagesParams,
     result: message.DeleteMessagesResult,
     description: "Deletes messages, up to a sequence or one by one. Their sequences are never used again.",
-    errors: ["NotFound", "OutcomeUnknown"],
+    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   getStreamInfo: {
     params: stream.StreamParams,
@@ -82,15 +93,16 @@ export const METHODS = {
     errors: ["OutcomeUnknown"],
   },
   deleteStream: {
-    params: stream.StreamParams,
+    params: stream.DeleteStreamParams,
     result: stream.DeleteStreamResult,
     description: "Deletes a stream with all it holds. Made again, it has another epoch and starts at 1.",
-    errors: ["OutcomeUnknown"],
+    errors: ["EpochChanged", "OutcomeUnknown"],
   },
   getState: {
     params: stream.StreamParams,
     result: state.GetStateResult,
-    description: "The state document of a stream: null at revision 0 before the first put.",
+    description:
+      "The state document of a stream: null at revision 0 before the first put, without an epoch before the first use.",
     errors: [],
     reads: true,
   },
@@ -98,13 +110,14 @@ export const METHODS = {
     params: state.PutStateParams,
     result: state.PutStateResult,
     description: "Replaces the state document, if `expectedRevision` is its revision or was not given.",
-    errors: ["Conflict", "TooLarge", "OutcomeUnknown"],
+    errors: ["Conflict", "NotFound", "EpochChanged", "TooLarge", "OutcomeUnknown"],
   },
   checkpoint: {
     params: state.CheckpointParams,
     result: state.CheckpointResult,
-    description: "Replaces the state document and deletes the messages it covers, in one transaction.",
-    errors: ["Conflict", "TooLarge", "OutcomeUnknown"],
+    description:
+      "Replaces the state document and deletes the messages it covers, in one transaction. Conflict when messages behind `through` are deleted already: no reader of the state could go on from there.",
+    errors: ["Conflict", "NotFound", "EpochChanged", "TooLarge", "OutcomeUnknown"],
   },
   subscribe: {
     params: subscription.SubscribeParams,
@@ -154,8 +167,14 @@ export const METHODS = {
     params: consumer.CreateConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict.",
-    errors: ["Conflict", "LimitReached", "OutcomeUnknown"],
+      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict: `updateConsumer` changes it.",
+    errors: ["Conflict", "NotFound", "EpochChanged", "LimitReached", "OutcomeUnknown"],
+  },
+  updateConsumer: {
+    params: consumer.UpdateConsumerParams,
+    result: consumer.ConsumerInfo,
+    description: "Changes what a consumer is, but for where it started, and keeps its place. Safe to repeat.",
+    errors: ["NotFound", "OutcomeUnknown"],
   },
   getConsumer: {
     params: consumer.ConsumerParams,
@@ -189,7 +208,7 @@ export const METHODS = {
     result: consumer.ConsumerInfo,
     description:
       "Starts a consumer over from another place: what is unsettled is forgotten, and everything from there on is new.",
-    errors: ["NotFound", "OutcomeUnknown"],
+    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   fetchMessages: {
     params: consumer.FetchMessagesParams,
@@ -209,20 +228,20 @@ export const METHODS = {
     result: consumer.GetDeadLettersResult,
     description:
       "Messages that a consumer does not deliver any more; they are still in the stream, until it drops them.",
-    errors: ["NotFound"],
+    errors: ["NotFound", "EpochChanged"],
     reads: true,
   },
   retryDeadLetters: {
     params: consumer.ChangeDeadLettersParams,
     result: consumer.ChangeDeadLettersResult,
     description: "Delivers dead messages again, as if for the first time, those that the stream still has.",
-    errors: ["NotFound", "OutcomeUnknown"],
+    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   deleteDeadLetters: {
     params: consumer.ChangeDeadLettersParams,
     result: consumer.ChangeDeadLettersResult,
     description: "Forgets dead letters. The stream's messages stay.",
-    errors: ["NotFound", "OutcomeUnknown"],
+    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   headObject: {
     params: object.ObjectParams,

@@ -48,6 +48,15 @@ export const SubjectFilter = v.pipe(
 /** The life of a stream a position belongs to, as the server gave it. */
 export const Epoch = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("Id of one life of a stream."));
 
+/**
+ * The life of a stream that a caller's revision or sequences are of. What is asked of another one is EpochChanged, of a
+ * stream that is no more NotFound; either way nothing is done. Left out, a call acts on whatever life there is.
+ */
+export const ExpectedEpoch = v.pipe(
+  Epoch,
+  v.description("The life of the stream that is meant: EpochChanged when it is another, NotFound when there is none."),
+);
+
 /** The number of a message: 1, 2, 3, … */
 export const Sequence = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description("The number of a message."));
 

@@ -34,7 +34,7 @@ export type GapNotification = v.InferOutput<typeof GapNotification>;
 
 export const SubscriptionClosedNotification = v.strictObject({
   subscription: SubscriptionId,
-  reason: v.picklist(["ackTimeout", "streamDeleted", "consumerDeleted"]),
+  reason: v.picklist(["ackTimeout", "streamDeleted", "streamRestored", "consumerDeleted"]),
 });
 export type SubscriptionClosedNotification = v.InferOutput<typeof SubscriptionClosedNotification>;
 

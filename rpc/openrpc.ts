@@ -1,50 +1,139 @@
-import { toJsonSchema } from "@valibot/to-json-schema";
+import type * as v from "valibot";
 
+import { CONSUMER_DEFAULTS } from "./consumer.ts";
 import { ErrorCode, ERRORS } from "./errors.ts";
+import { EXAMPLES } from "./examples.ts";
+import type { ListedMethod } from "./examples.ts";
+import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
+import type { JsonSchema } from "./json-schemas.ts";
+import { LIMITS } from "./limits.ts";
 import { COMMON_ERRORS, METHODS } from "./methods.ts";
-import type { MethodSpec } from "./methods.ts";
+import type { MethodName, MethodParams, MethodSpec } from "./methods.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "./subscription.ts";
 
-type Schema = MethodSpec["params"];
+/** What a param is taken for that is left out, where that is a value; a union's is of the first of its sets. */
+const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
+  getMessages: { limit: LIMITS.pageMessages },
+  subscribe: SUBSCRIPTION_DEFAULTS,
+  createConsumer: { ...CONSUMER_DEFAULTS, backoffMs: [...CONSUMER_DEFAULTS.backoffMs] },
+  fetchMessages: { limit: 100 },
+  ackMessages: { outcome: "ack" },
+  getDeadLetters: { from: 1, limit: LIMITS.pageMessages },
+  putObject: { encoding: "utf8" },
+  uploadPart: { encoding: "utf8" },
+  listObjects: { limit: 100 },
+};
 
-/** A JSON Schema of draft 7; OpenRPC 1.3 takes no other. */
-function jsonSchema(schema: Schema): Record<string, unknown> {
-  // A check (headers' total size) has no JSON Schema; its sentence is in the description.
-  const { $schema: _dialect, ...rest } = toJsonSchema(schema, { errorMode: "ignore" });
-  return rest;
+const ELSEWHERE = "This is where `npm run dev` serves; a deployed one has a host of its own, and wss or https.";
+
+/** One param as OpenRPC describes it. */
+type ContentDescriptor = { name: string; required: boolean; schema: JsonSchema };
+
+/** Names of params that go together. */
+type ParamSet = { required: string[]; optional: string[] };
+
+/** Each object that a method's params may be: one, or those of a union. */
+function objectsOf(schema: v.GenericSchema, title: string): JsonSchema[] {
+  const objects = "options" in schema && Array.isArray(schema.options) ? schema.options : [schema];
+  return objects.map((object: v.GenericSchema) => jsonSchema(object, title));
 }
 
 /** The named params of a method: the properties of its object, or of every object of its union. */
-function contentDescriptors(schema: Schema) {
-  const objects = "options" in schema && Array.isArray(schema.options) ? schema.options : [schema];
-  const params = new Map<string, { name: string; schema: object; in: number; required: number }>();
-  for (const object of objects) {
-    const { properties = {}, required = [] } = jsonSchema(object) as {
-      properties?: Record<string, object>;
-      required?: string[];
-    };
-    for (const [name, property] of Object.entries(properties)) {
-      const param = params.get(name) ?? { name, schema: property, in: 0, required: 0 };
-      param.in += 1;
-      param.required += required.includes(name) ? 1 : 0;
-      params.set(name, param);
+function contentDescriptors(objects: readonly JsonSchema[], defaults: Readonly<Record<string, unknown>> = {}) {
+  const params = new Map<string, ContentDescriptor>();
+  for (const { properties = {}, required = [] } of objects) {
+    for (const [name, schema] of Object.entries(properties)) {
+      const isRequired = required.includes(name) && objects.every((object) => object.required?.includes(name));
+      params.set(name, params.get(name) ?? { name, required: isRequired, schema: withDefault(schema, defaults[name]) });
     }
   }
   // The specification wants required params before optional ones.
-  return [...params.values()]
-    .map((param) => ({ name: param.name, required: param.required === objects.length, schema: param.schema }))
-    .toSorted((a, b) => Number(b.required) - Number(a.required));
+  return [...params.values()].toSorted((a, b) => Number(b.required) - Number(a.required));
+}
+
+function withDefault(schema: JsonSchema, value: unknown): JsonSchema {
+  // Beside a reference nothing counts in draft 7, so the default of `From` stands in its own schema.
+  return value === undefined || schema.$ref !== undefined ? schema : { ...schema, default: value };
+}
+
+/** Which params go together, where not all do; OpenRPC has no place for it. */
+function paramSets(objects: readonly JsonSchema[]): ParamSet[] {
+  return objects.map(({ properties = {}, required = [] }) => ({
+    required,
+    optional: Object.keys(properties).filter((name) => !required.includes(name)),
+  }));
+}
+
+function describe(description: string, sets: readonly ParamSet[]): string {
+  const told = sets.map(({ required, optional }) => [...required, ...optional.map((name) => `${name}?`)].join(", "));
+  return sets.length === 1
+    ? description
+    : `${description} Takes either ${told.map((set) => `\`${set}\``).join(" or ")}.`;
+}
+
+function methodObject(name: ListedMethod) {
+  const method: MethodSpec = METHODS[name];
+  const objects = objectsOf(method.params, pascal(name));
+  const params = contentDescriptors(objects, DEFAULTS[name]);
+  const sets = paramSets(objects);
+  const example = EXAMPLES[name];
+  const given: Readonly<Record<string, unknown>> = example.params;
+  return {
+    name,
+    summary: method.description,
+    description: describe(method.description, sets),
+    paramStructure: "by-name",
+    params,
+    result: { name: `${name}Result`, schema: jsonSchema(method.result, `${pascal(name)}Result`) },
+    errors: [...method.errors, ...COMMON_ERRORS].map((error) => ({
+      code: ErrorCode[error],
+      message: ERRORS[error].meaning,
+    })),
+    examples: [
+      {
+        name,
+        params: params
+          .filter((param) => Object.hasOwn(given, param.name))
+          .map((param) => ({ name: param.name, value: given[param.name] })),
+        result: { name: `${name}Result`, value: example.result },
+      },
+    ],
+    ...(sets.length === 1 ? {} : { "x-param-sets": sets }),
+    ...(method.needsSocket === undefined ? {} : { "x-needs-socket": true }),
+  };
+}
+
+function isListed(name: string): name is ListedMethod {
+  return Object.hasOwn(EXAMPLES, name);
+}
+
+/** The schemas that others refer to, also from within one another. */
+function referredSchemas(document: object): Record<string, JsonSchema> {
+  const { From, ...others } = namedJsonSchemas();
+  const schemas: Record<string, JsonSchema> = { From: { ...From, default: CONSUMER_DEFAULTS.from }, ...others };
+  const referred = new Set<string>();
+  const visit = (text: string): void => {
+    for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      if (!referred.has(name)) {
+        referred.add(name);
+        visit(JSON.stringify(schemas[name]));
+      }
+    }
+  };
+  visit(JSON.stringify(document));
+  return Object.fromEntries(Object.entries(schemas).filter(([name]) => referred.has(name)));
 }
 
 /**
  * The contract as an OpenRPC 1.3 document. Notifications to the client stand under `x-notifications`, for which
- * OpenRPC has no place of its own.
+ * OpenRPC has no place of its own. `rpc.discover` is not listed: its name is reserved by JSON-RPC (section 8) and given
+ * by OpenRPC, and no name of a function in what generators write.
  *
  * @param version The server's version.
  */
 export function openRpcDocument(version: string) {
-  const methods: [string, MethodSpec][] = Object.entries(METHODS);
-  return {
+  const document = {
     openrpc: "1.3.2",
     info: {
       title: "Durable Stream",
@@ -52,22 +141,18 @@ export function openRpcDocument(version: string) {
       description: "Durable, numbered messages over JSON-RPC 2.0, on WebSocket at /rpc and HTTP at POST /rpc.",
       license: { name: "MIT" },
     },
-    methods: methods.map(([name, method]) => ({
-      name,
-      description: method.description,
-      paramStructure: "by-name",
-      params: contentDescriptors(method.params),
-      result: { name: `${name}Result`, schema: jsonSchema(method.result) },
-      errors: [...method.errors, ...COMMON_ERRORS].map((error) => ({
-        code: ErrorCode[error],
-        message: ERRORS[error].meaning,
-      })),
-      ...(method.needsSocket === undefined ? {} : { "x-needs-socket": true }),
-    })),
+    // A relative URL, which would say "where this comes from", does not pass OpenRPC's own schema.
+    servers: [
+      { name: "WebSocket", url: "ws://127.0.0.1:8787/rpc", summary: `Every method. ${ELSEWHERE}` },
+      { name: "HTTP", url: "http://127.0.0.1:8787/rpc", summary: `POST, for what needs no socket. ${ELSEWHERE}` },
+    ],
+    methods: Object.keys(METHODS).filter(isListed).map(methodObject),
     "x-notifications": Object.entries(NOTIFICATIONS).map(([name, notification]) => ({
       name,
+      summary: notification.description,
       description: notification.description,
-      params: contentDescriptors(notification.params),
+      params: contentDescriptors(objectsOf(notification.params, `${pascal(name)}Notification`)),
     })),
   };
+  return { ...document, components: { schemas: referredSchemas(document) } };
 }

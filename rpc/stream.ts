@@ -65,6 +65,13 @@ export const StreamInfo = v.strictObject({
 });
 export type StreamInfo = v.InferOutput<typeof StreamInfo>;
 
+/** With `epoch` it is safe to repeat: a stream that was made since is another one, and stays. */
+export const DeleteStreamParams = v.strictObject({
+  stream: StreamName,
+  epoch: v.optional(v.pipe(Epoch, v.description("The life to delete: EpochChanged when the stream has another."))),
+});
+export type DeleteStreamParams = v.InferOutput<typeof DeleteStreamParams>;
+
 export const DeleteStreamResult = v.strictObject({
   deleted: v.pipe(v.boolean(), v.description("False when there was none.")),
 });

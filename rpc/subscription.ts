@@ -2,7 +2,18 @@ import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
 import { From, SequenceRange } from "./message.ts";
-import { ConsumerName, durationMs, Epoch, Sequence, SequenceOrZero, StreamName, SubjectFilter } from "./names.ts";
+import {
+  ConsumerName,
+  durationMs,
+  Epoch,
+  ExpectedEpoch,
+  Sequence,
+  SequenceOrZero,
+  StreamName,
+  SubjectFilter,
+  Time,
+} from "./names.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./settle-bounds.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -22,7 +33,7 @@ const MaxInFlight = v.pipe(
 export const SubscribeStreamParams = v.strictObject({
   stream: StreamName,
   from: v.optional(From),
-  epoch: v.optional(Epoch),
+  epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
   maxInFlight: v.optional(MaxInFlight),
   ackWaitMs: v.optional(
@@ -60,6 +71,12 @@ export const SubscribeResult = v.strictObject({
   stream: StreamName,
   epoch: Epoch,
   nextSequence: v.pipe(Sequence, v.description("The first sequence this subscription can get.")),
+  previousPublishedAt: v.optional(
+    v.pipe(
+      Time,
+      v.description("`publishedAt` of the message before `nextSequence`, where it is known; of a stream only."),
+    ),
+  ),
   lastSequence: SequenceOrZero,
   skipped: v.optional(SequenceRange),
 });
@@ -89,16 +106,16 @@ export type AckParams = v.InferOutput<typeof AckParams>;
 
 /** How long a message waits after a nak. */
 export const NakDelayMs = durationMs(
-  0,
-  86_400_000,
+  NAK_DELAY_MS.least,
+  NAK_DELAY_MS.most,
   "Wait before the next delivery, instead of the consumer's backoff.",
 );
 
 /** Why a message is never to be delivered again. */
 export const TermReason = v.pipe(
   v.string(),
-  v.minLength(1),
-  v.maxLength(256),
+  v.minLength(TERM_REASON_CHARACTERS.least),
+  v.maxLength(TERM_REASON_CHARACTERS.most),
   v.description("Kept with the dead letter; `term` unless given."),
 );
 

@@ -4,8 +4,8 @@ export const SUBPROTOCOL = "durable-stream.v1";
 /** A browser can set no header on a WebSocket: it offers its key as a second subprotocol, which is never echoed. */
 const BEARER_SUBPROTOCOL = "bearer.";
 
-/** Who a caller is allowed to be. `unconfigured`: there is no key, so nobody can have it. */
-export type Credentials = "valid" | "invalid" | "unconfigured";
+/** What a caller's key is. `missing`: none was offered; `unconfigured`: the server has none, so nobody can have it. */
+export type Credentials = "valid" | "missing" | "invalid" | "unconfigured";
 
 /**
  * Checks a request's key: `Authorization: Bearer <key>`, or for a WebSocket the subprotocol
@@ -18,7 +18,10 @@ export async function authenticate(request: Request, apiKey: string | undefined)
   const offered = keyOf(request.headers);
   // Always compared, so that a missing key takes as long as a wrong one.
   const isEqual = await hasEqualDigest(offered ?? "", apiKey);
-  return offered !== undefined && isEqual ? "valid" : "invalid";
+  if (offered === undefined) {
+    return "missing";
+  }
+  return isEqual ? "valid" : "invalid";
 }
 
 /** The subprotocols a client offers (RFC 6455 section 4.1). */
@@ -27,22 +30,27 @@ export function offeredProtocols(headers: Headers): string[] {
   return header === null ? [] : header.split(",").map((protocol) => protocol.trim());
 }
 
+/** The key that a request offers, empty where it is none; undefined when it offers none. */
 function keyOf(headers: Headers): string | undefined {
-  const bearer = /^Bearer +(\S.*)$/i.exec(headers.get("Authorization") ?? "")?.[1];
+  const authorization = headers.get("Authorization") ?? "";
+  const bearer = /^Bearer +(\S.*)$/i.exec(authorization)?.[1];
   if (bearer !== undefined) {
     return bearer;
   }
   const encoded = offeredProtocols(headers).find((protocol) => protocol.startsWith(BEARER_SUBPROTOCOL));
-  return encoded === undefined ? undefined : fromBase64Url(encoded.slice(BEARER_SUBPROTOCOL.length));
+  if (encoded !== undefined) {
+    return fromBase64Url(encoded.slice(BEARER_SUBPROTOCOL.length));
+  }
+  return /^Bearer *$/i.test(authorization) ? "" : undefined;
 }
 
-function fromBase64Url(encoded: string): string | undefined {
+function fromBase64Url(encoded: string): string {
   try {
     const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
     return new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
   } catch {
-    // Not base64url, so not a key.
-    return undefined;
+    // Not base64url, so no key: an empty one is never the server's.
+    return "";
   }
 }
 

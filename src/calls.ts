@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorData } from "../rpc/index.ts";
+import type { CheckpointParams, ErrorCode, ErrorData, PutStateParams } from "../rpc/index.ts";
 
 /**
  * What the Worker, the gateways and the streams say to each other by native RPC. Payloads are JSON text, and lists
@@ -19,12 +19,19 @@ export type PublishCall = {
   counts: number[];
   /** Dedup ids; left out when no request has one. */
   ids?: (string | null)[];
+  /**
+   * Requests of the same number are of the same caller, who sends one again that was refused for a time: those behind it
+   * are not stored before it. Left out when none can be.
+   */
+  lanes?: number[];
   /** Conditions, of the few requests that have one. */
   expectations?: Expectation[];
+  /** What is to be said of requests without messages, unless their id is known. */
+  refusals?: Refusal[];
 };
 
-/** `request` is the index of the request in its call. */
-export type Expectation = { request: number; lastSequence: number };
+/** `request` is the index of the request in its call; what is left out may be anything. */
+export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };
 
 /** What became of each request of a {@link PublishCall}. */
 export type PublishReply = {
@@ -40,6 +47,12 @@ export type PublishReply = {
 /** A request that was not stored, and why. */
 export type Refusal = { request: number; code: ErrorCode; message: string; data: ErrorData };
 
+/** A putState, its document as JSON text. */
+export type PutStateCall = PutStateParams & { state: string };
+
+/** A checkpoint, its document as JSON text. */
+export type CheckpointCall = CheckpointParams & { state: string };
+
 /** What a stream says instead of a result when it refuses a call. It is no exception: nothing went wrong. */
 export type Refused = { refused: Omit<Refusal, "request"> };
 
@@ -49,7 +62,10 @@ export type PublishRequest = {
   /** UTF-8 bytes of each body. */
   bytes: number[];
   id: string | undefined;
-  expectedLastSequence: number | undefined;
+  /** Undefined when it is stored wherever the stream is. */
+  expected: Omit<Expectation, "request"> | undefined;
+  /** Why it is refused unless its id is known; it has no messages then. */
+  refusal?: Refused["refused"];
 };
 
 /** What became of one publish request that was stored, now or before. */
@@ -72,7 +88,7 @@ export type MessageRange = {
 };
 
 /** A page of a stream's log. It starts where it was asked to, or at the stream's first message if that is later. */
-export type Page = MessageRange & Omit<Start, "nextSequence">;
+export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore">;
 
 /** A committed batch on its way to a gateway; `previous` is the sequence before its first. */
 export type Push = MessageRange & { stream: string; epoch: string; previous: number };
@@ -82,6 +98,8 @@ export type Start = {
   epoch: string;
   nextSequence: number;
   lastSequence: number;
+  /** The log has not come to the time asked for: what is published before it, in ms since the epoch, is passed over. */
+  notBefore?: number;
   /** What was asked for and is deleted. */
   skipped?: { from: number; to: number };
 };

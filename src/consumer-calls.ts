@@ -13,6 +13,12 @@ export type JoinCall = {
 /** Where a consumer stands when a subscription joins it. */
 export type JoinReply = { epoch: string; nextSequence: number; lastSequence: number };
 
+/** Messages given to a new lease. */
+export type FetchReply = { epoch: string; lease: string; text: string };
+
+/** Which dead letters are asked for: at most so many, from a sequence on. */
+export type DeadLetterPage = { from: number; limit: number };
+
 /** What became of messages of one subscription, as its client says. */
 export type Settlement = { holder: string } & (
   | { kind: "ack"; sequences: number[] }

@@ -6,6 +6,12 @@ import { socketlessContext } from "./socketless.ts";
 
 /** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
+  const coding = request.headers.get("Content-Encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    // RFC 9110 section 15.5.16. Inflated, a small body may be larger than any that is taken.
+    const error = new RpcError("InvalidRequest", "the body must not be compressed");
+    return rpcError(415, error, { "Accept-Encoding": "identity" });
+  }
   const bytes = await readBody(request);
   if (bytes === undefined) {
     return jsonResponse(413, oversizedResponse());
@@ -44,10 +50,14 @@ async function readBody(request: Request): Promise<ArrayBuffer | undefined> {
   return new Blob(chunks).arrayBuffer();
 }
 
-/** The text of UTF-8; undefined when it is none, rather than a text in which other characters stand for what was sent. */
+/**
+ * The text of UTF-8, with a byte order mark where there is one: JSON has none (RFC 8259 section 8.1), and a frame that
+ * begins with it is refused as well. Undefined when it is none, rather than a text in which other characters stand for
+ * what was sent.
+ */
 function decode(bytes: ArrayBuffer): string | undefined {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     // Not UTF-8, which is all that this says.
     return undefined;

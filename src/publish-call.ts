@@ -1,10 +1,22 @@
-import { errorNameOf, RpcError } from "../rpc/index.ts";
+import type { RpcError } from "../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "./calls.ts";
+import { refusalError } from "./stream-calls.ts";
 
-/** The requests as one call to the stream. */
-export function publishCall(stream: string, requests: readonly PublishRequest[]): PublishCall {
+/**
+ * The requests as one call to the stream.
+ *
+ * @param lanes Of each request, when any may be refused for a time (see {@link PublishCall}).
+ */
+export function publishCall(
+  stream: string,
+  requests: readonly PublishRequest[],
+  lanes: number[] | undefined,
+): PublishCall {
   const call: PublishCall = { stream, bodies: [], bytes: [], counts: [] };
+  if (lanes !== undefined) {
+    call.lanes = lanes;
+  }
   for (const [index, request] of requests.entries()) {
     call.bodies.push(...request.bodies);
     call.bytes.push(...request.bytes);
@@ -13,9 +25,13 @@ export function publishCall(stream: string, requests: readonly PublishRequest[])
       call.ids ??= Array.from({ length: requests.length }, () => null);
       call.ids[index] = request.id;
     }
-    if (request.expectedLastSequence !== undefined) {
+    if (request.expected !== undefined) {
       call.expectations ??= [];
-      call.expectations.push({ request: index, lastSequence: request.expectedLastSequence });
+      call.expectations.push({ request: index, ...request.expected });
+    }
+    if (request.refusal !== undefined) {
+      call.refusals ??= [];
+      call.refusals.push({ request: index, ...request.refusal });
     }
   }
   return call;
@@ -34,8 +50,8 @@ export function outcomes(requests: readonly PublishRequest[], reply: PublishRepl
     const lastSequence = firstSequence + count - 1;
     settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
   }
-  for (const { request, code, message, data } of reply.refusals) {
-    settled[request] = new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+  for (const { request, ...refusal } of reply.refusals) {
+    settled[request] = refusalError(refusal);
   }
   return settled;
 }

@@ -1,76 +1,61 @@
 import { RpcTarget } from "cloudflare:workers";
 
-import { ErrorCode, isRpcError } from "../rpc/index.ts";
+import { DurableStream, DurableStreamError } from "../rpc/client.ts";
+import type { ConsumerDelivery, StreamEvent, Subscription } from "../rpc/client.ts";
+import { backoffMs } from "../rpc/client/retry.ts";
+import { LIMITS } from "../rpc/index.ts";
 import type {
   BindingClosed,
   BindingDelivery,
+  BindingMessage,
   BindingSubscribeResult,
   BindingSubscription,
-  GapNotification,
-  MessagesNotification,
-  SubscribeResult,
+  SubscribeParams,
 } from "../rpc/index.ts";
 
-import { errorObject } from "./json-rpc/server.ts";
-import { GatewaySocket } from "./gateway-socket.ts";
-import type { Notified } from "./gateway-socket.ts";
+import { gatewaySockets } from "./gateway-socket.ts";
 
 /** A function of the caller: called over RPC, and let go of by disposing of it. */
 export type Handler = ((delivery: BindingDelivery) => Promise<void>) & Disposable;
 
-/** Waits before a lost connection is made again, in milliseconds: up to the first, doubling up to the second. */
-const RECONNECT_MS = { least: 100, most: 10_000 };
+type FollowedEvent = StreamEvent | ConsumerDelivery;
 
-/** Answers after which another attempt, on another socket, may do. */
-const PASSING: ReadonlySet<number> = new Set([
-  ErrorCode.Unavailable,
-  ErrorCode.OutcomeUnknown,
-  ErrorCode.RateLimited,
-  ErrorCode.Busy,
-  ErrorCode.InternalError,
-]);
+/** How often the handler is called for one delivery. It is not told apart whether it fails or its Worker is gone. */
+const MAX_CALLS = 5;
 
 /**
- * One stream followed for a caller by service binding. It lives in the Worker, which has no state to lose, and holds
- * two things: the caller's handler, and a socket to a gateway like any client's. So the order, the acks and the window
- * are those of every subscription, no Durable Object keeps a callback, and stream and gateway sleep between messages.
+ * One stream followed for a caller by service binding: a client as any other Worker might run it, over a socket to a
+ * gateway of this one, and the caller's handler. It lives in the Worker, which has no state to lose; so no Durable Object
+ * keeps a callback, and stream and gateway sleep between messages.
  */
 export class ServiceSubscription extends RpcTarget implements BindingSubscription {
-  readonly #env: Env;
-  readonly #params: object;
+  readonly #client: DurableStream;
+  readonly #subscription: Subscription | Subscription<ConsumerDelivery>;
   readonly #handler: Handler;
   readonly #closed = Promise.withResolvers<BindingClosed>();
   #isOver = false;
-  /** False while it is not answered yet that, or whether, following goes on. */
-  #isFollowing = false;
-  #socket: GatewaySocket | undefined;
-  /** What came is handled one after the other. */
-  #handled: Promise<void> = Promise.resolve();
-  #epoch = "";
-  /** The next sequence to be handled, and the next one to come. */
-  #next = 1;
-  #coming = 1;
 
   /** Begins to follow; rejects with what the server refused. */
-  static async begin(env: Env, params: object, handler: Handler): Promise<BindingSubscribeResult> {
+  static async begin(env: Env, params: SubscribeParams, handler: Handler): Promise<BindingSubscribeResult> {
     const followed = new ServiceSubscription(env, params, handler);
-    try {
-      const { subscription: _number, ...start } = await followed.#connect(params);
-      followed.#next = start.nextSequence;
-      followed.#coming = start.nextSequence;
-      followed.#epoch = start.epoch;
-      return { ...start, subscription: followed };
-    } catch (error) {
-      followed.#end("refused");
-      throw error;
-    }
+    void followed.#run();
+    const { subscription: _number, ...start } = await followed.#subscription.ready;
+    return { ...start, subscription: followed };
   }
 
-  private constructor(env: Env, params: object, handler: Handler) {
+  private constructor(env: Env, params: SubscribeParams, handler: Handler) {
     super();
-    this.#env = env;
-    this.#params = params;
     this.#handler = handler;
+    this.#client = new DurableStream({
+      url: "https://gateway",
+      token: "none",
+      WebSocket: gatewaySockets(env),
+      fetch: false,
+      reconnect: { leastMs: 100, mostMs: 10_000 },
+    });
+    const options = { timeoutMs: LIMITS.requestDeadlineMs };
+    this.#subscription =
+      "consumer" in params ? this.#client.subscribe(params, options) : this.#client.subscribe(params, options);
   }
 
   async unsubscribe(): Promise<void> {
@@ -86,116 +71,36 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
     this.#end("unsubscribed");
   }
 
-  get #isOfConsumer(): boolean {
-    return "consumer" in this.#params;
-  }
-
-  async #connect(params: object): Promise<SubscribeResult> {
-    const socket = await GatewaySocket.open(this.#env, {
-      notified: (from, notification) => this.#notified(from, notification),
-      lost: (which) => this.#lost(which),
-    });
-    this.#socket = socket;
-    if (this.#isOver) {
-      socket.close();
-    }
-    const start = await socket.subscribe(params);
-    this.#isFollowing = true;
-    return start;
-  }
-
-  #notified(socket: GatewaySocket, notification: Notified): void {
-    if (this.#isOver || socket !== this.#socket) {
-      return;
-    }
-    switch (notification.method) {
-      case "messages":
-        this.#take(socket, notification.params);
-        break;
-      case "gap":
-        this.#takeGap(notification.params);
-        break;
-      case "subscriptionClosed": {
-        const { reason } = notification.params;
-        this.#then(async () => this.#end(reason));
-        break;
-      }
-    }
-  }
-
-  /** What was sent again because its ack is late has come already; a consumer's redelivery is told. */
-  #take(socket: GatewaySocket, { subscription, messages }: MessagesNotification): void {
-    const fresh = this.#isOfConsumer ? messages : messages.filter(({ sequence }) => sequence >= this.#coming);
-    const last = fresh.at(-1);
-    if (last === undefined) {
-      return;
-    }
-    this.#coming = last.sequence + 1;
-    this.#then(async () => {
-      await this.#handler({ messages: fresh });
-      this.#next = last.sequence + 1;
-      socket.ack(
-        this.#isOfConsumer
-          ? { subscription, sequences: fresh.map(({ sequence }) => sequence) }
-          : { subscription, through: last.sequence },
-      );
-    });
-  }
-
-  #takeGap({ from, to, reason }: Omit<GapNotification, "subscription">): void {
-    this.#coming = Math.max(this.#coming, to + 1);
-    this.#then(async () => {
-      await this.#handler({ messages: [], gap: { from, to, reason } });
-      this.#next = Math.max(this.#next, to + 1);
-    });
-  }
-
-  /** Does something once all that came before is handled. */
-  #then(next: () => Promise<void>): void {
-    this.#handled = this.#after(this.#handled, next);
-  }
-
-  async #after(before: Promise<void>, next: () => Promise<void>): Promise<void> {
-    await before;
-    if (this.#isOver) {
-      return;
-    }
+  /** Hands everything on, one delivery after the other: asking for the next one acks the one before. */
+  async #run(): Promise<void> {
+    const subscription: { nextBatch(): Promise<IteratorResult<FollowedEvent[], undefined>> } = this.#subscription;
     try {
-      await next();
-    } catch {
-      // The caller's own failure, which it knows of, or its end: there is nobody to call any more.
-      this.#end("handlerFailed");
-    }
-  }
-
-  /** A gateway was moved, deployed or crashed: once all that came is handled, following goes on from there. */
-  #lost(socket: GatewaySocket): void {
-    if (socket === this.#socket && this.#isFollowing && !this.#isOver) {
-      this.#isFollowing = false;
-      this.#then(() => this.#resume());
-    }
-  }
-
-  async #resume(): Promise<void> {
-    for (let waitMs = RECONNECT_MS.least; !this.#isOver; waitMs = Math.min(waitMs * 2, RECONNECT_MS.most)) {
-      await scheduler.wait(Math.random() * waitMs);
-      try {
-        const position = { epoch: this.#epoch, from: { sequence: this.#next } };
-        const { skipped } = await this.#connect(this.#isOfConsumer ? this.#params : { ...this.#params, ...position });
-        if (skipped !== undefined) {
-          this.#takeGap({ ...skipped, reason: "trimmed" });
-        }
-        return;
-      } catch (error) {
-        this.#socket?.close();
-        if (isRpcError(error) && !PASSING.has(error.code)) {
-          this.#end(error.code === ErrorCode.EpochChanged ? "streamDeleted" : "refused");
-        } else if (!isRpcError(error)) {
-          // Logged; the gateway may be back at the next attempt.
-          errorObject(error);
+      for (let next = await subscription.nextBatch(); next.done !== true; next = await subscription.nextBatch()) {
+        if (!(await this.#deliver(deliveryOf(next.value)))) {
+          this.#end("handlerFailed");
+          return;
         }
       }
+    } catch (error) {
+      this.#end(reasonOf(error));
     }
+  }
+
+  /** @returns Whether the handler has returned. */
+  async #deliver(delivery: BindingDelivery): Promise<boolean> {
+    for (let calls = 1; !this.#isOver; calls += 1) {
+      try {
+        await this.#handler(delivery);
+        return true;
+      } catch {
+        // The caller's own failure, which it knows of, or its end.
+        if (calls === MAX_CALLS) {
+          return false;
+        }
+        await scheduler.wait(backoffMs(calls));
+      }
+    }
+    return false;
   }
 
   #end(reason: BindingClosed["reason"]): void {
@@ -203,8 +108,45 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
       return;
     }
     this.#isOver = true;
-    this.#socket?.close();
+    // Before the client, which would wait until acks are stored, and hand more on meanwhile; they go before its close.
+    this.#subscription.close();
+    void this.#client.close();
     this.#handler[Symbol.dispose]();
     this.#closed.resolve({ reason });
   }
+}
+
+/** What came together: messages, or one other event. */
+function deliveryOf(events: readonly FollowedEvent[]): BindingDelivery {
+  const delivery: BindingDelivery = { messages: [] };
+  for (const event of events) {
+    switch (event.type) {
+      case "message":
+        delivery.messages.push(messageOf(event));
+        break;
+      case "gap":
+        delivery.gap = { from: event.from, to: event.to, reason: event.reason };
+        break;
+      case "epochChanged":
+        delivery.epochChanged = { epoch: event.epoch, reason: event.reason };
+        break;
+    }
+  }
+  return delivery;
+}
+
+/** A message without what only a client can do with it: a function would cross as a stub. */
+function messageOf({ type: _type, ...event }: Extract<FollowedEvent, { type: "message" }>): BindingMessage {
+  const fields = Object.entries(event).filter(([, value]) => typeof value !== "function");
+  // What is left is the message as it came.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return Object.fromEntries(fields) as BindingMessage;
+}
+
+function reasonOf(error: unknown): BindingClosed["reason"] {
+  if (!(error instanceof DurableStreamError)) {
+    return "refused";
+  }
+  const reason = error.name === "EpochChanged" ? "epochChanged" : error.data?.["reason"];
+  return reason === "consumerDeleted" || reason === "streamDeleted" || reason === "epochChanged" ? reason : "refused";
 }

@@ -9,6 +9,7 @@ import {
   LIMITS,
   PutObjectParams,
   RpcError,
+  SubscribeParams,
 } from "../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../rpc/index.ts";
 
@@ -52,8 +53,9 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
+      const valid = v.parse(SubscribeParams, paramsOf("subscribe", checked));
       // The stub of an argument ends with the call.
-      return ServiceSubscription.begin(this.env, checked, onMessages.dup());
+      return ServiceSubscription.begin(this.env, valid, onMessages.dup());
     });
   }
 
@@ -127,7 +129,7 @@ function sizeOf(size: unknown): number | undefined {
 /** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */
 function asJson(params: unknown): object {
   const text = jsonText(params ?? {});
-  const excess = excessOf(params, LIMITS.nesting - 1);
+  const excess = excessOf(params, LIMITS.nesting);
   if (excess !== undefined) {
     throw new RpcError(errorNameOf(excess.code) ?? "InvalidParams", excess.message, excess.data);
   }

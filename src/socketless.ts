@@ -1,5 +1,6 @@
 import { Publishers } from "./gateway/publishers.ts";
 import type { CallContext } from "./methods/context.ts";
+import { PublishOrder } from "./publish-order.ts";
 
 /**
  * The context of a caller without a socket, by HTTP or a service binding. What one request publishes keeps its order,
@@ -11,7 +12,8 @@ export function socketlessContext(env: Env): CallContext {
     env,
     defaultStream: undefined,
     connection: undefined,
-    publish: (stream, request) => publishers.publish(stream, request),
+    publish: (stream, request, place) => publishers.publish(stream, request, place),
+    order: new PublishOrder(),
     afterAnswer: [],
   };
 }

@@ -1,6 +1,8 @@
-import { RpcError } from "../rpc/index.ts";
+import { LIMITS, RpcError } from "../rpc/index.ts";
 
 import { authenticate, offeredProtocols, SUBPROTOCOL } from "./auth.ts";
+import type { Credentials } from "./auth.ts";
+import { CloseCode } from "./gateway/closing.ts";
 import { gatewayAt } from "./gateway-at.ts";
 import { answerHttp, rpcError } from "./http-rpc.ts";
 import { answerObjects } from "./objects/object-http.ts";
@@ -11,12 +13,16 @@ export { Upload } from "./objects/upload.ts";
 export { DurableStreams } from "./service.ts";
 export { Stream } from "./stream/stream.ts";
 
-const CLOSE_UNAUTHENTICATED = 4401;
+/** What was wrong with the credentials (RFC 6750 section 3): without any there is no error to tell. */
+const CHALLENGES = {
+  missing: 'Bearer realm="durable-stream"',
+  invalid: 'Bearer realm="durable-stream", error="invalid_token"',
+} as const;
 
 export default {
-  async fetch(request, env): Promise<Response> {
+  async fetch(request, env, ctx): Promise<Response> {
     try {
-      return await route(request, env);
+      return await route(request, env, ctx);
     } catch (error) {
       return rpcError(500, error);
     }
@@ -24,34 +30,41 @@ export default {
 } satisfies ExportedHandler<Env>;
 
 /** Sends a request where it belongs, once its caller is known: no Durable Object is touched before. */
-async function route(request: Request, env: Env): Promise<Response> {
+async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
-    return Response.json({ status: "ok" });
+    return isRead(request) ? Response.json({ status: "ok" }) : notAllowed("GET, HEAD");
   }
   const credentials = await authenticate(request, env.API_KEY);
   if (credentials !== "valid") {
-    return refuse(request, credentials);
+    return refuse(request, credentials, ctx);
   }
   const target = objectTarget(request.url);
   if (target !== undefined) {
     return answerObjects(request, env, target);
   }
-  const isSocketPath = pathname === "/rpc" || streamOfPath(pathname) !== undefined;
-  if (isSocketPath && isHandshake(request)) {
+  if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
+    return rpcError(404, new RpcError("NotFound", "no such path", { what: "path" }));
+  }
+  if (isHandshake(request)) {
     return connect(request, env);
   }
   if (pathname === "/rpc" && request.method === "POST") {
     return answerHttp(request, env);
   }
-  if (isSocketPath) {
-    const allow = pathname === "/rpc" ? "POST" : "GET";
-    return rpcError(426, new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc"), {
-      Allow: allow,
-      Upgrade: "websocket",
-    });
+  if (!isRead(request)) {
+    return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
   }
-  return rpcError(404, new RpcError("NotFound", "no such path", { what: "path" }));
+  const error = new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc");
+  return rpcError(426, error, { Upgrade: "websocket" });
+}
+
+function notAllowed(allow: string): Response {
+  return rpcError(405, new RpcError("InvalidRequest", "the method is not allowed here"), { Allow: allow });
+}
+
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
 }
 
 /** Hands a handshake to one of this location's gateways. */
@@ -72,16 +85,39 @@ function isHandshake(request: Request): boolean {
   return request.method === "GET" && request.headers.get("Upgrade")?.toLowerCase() === "websocket";
 }
 
-function refuse(request: Request, credentials: "invalid" | "unconfigured"): Response {
-  if (credentials === "unconfigured") {
-    return rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
-  }
+function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
   // A browser is not shown the status of a failed handshake: it is let in as far as the close code.
-  if (isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL)) {
-    const { 0: client, 1: server } = new WebSocketPair();
-    server.accept();
-    server.close(CLOSE_UNAUTHENTICATED, "no valid credentials");
-    return new Response(null, { status: 101, webSocket: client, headers: { "Sec-WebSocket-Protocol": SUBPROTOCOL } });
+  const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
+  if (credentials === "unconfigured") {
+    return needsCloseCode
+      ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
+      : rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
   }
-  return rpcError(401, new RpcError("Unauthenticated", "no valid credentials"), { "WWW-Authenticate": "Bearer" });
+  if (needsCloseCode) {
+    return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
+  }
+  const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
+  return rpcError(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
+}
+
+function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  ctx.waitUntil(dropUnanswered(server, ctx));
+  server.accept();
+  server.close(code, reason);
+  return new Response(null, { status: 101, webSocket: client, headers: { "Sec-WebSocket-Protocol": SUBPROTOCOL } });
+}
+
+/** Drops the connection of a peer that does not answer a Close: it goes with the request that it belongs to. */
+async function dropUnanswered(server: WebSocket, ctx: ExecutionContext): Promise<void> {
+  const isAnswered = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(() => resolve(false), LIMITS.closeMs);
+    server.addEventListener("close", () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+  if (!isAnswered) {
+    ctx.abort("the peer does not answer a Close");
+  }
 }

@@ -57,11 +57,13 @@ export class Calls {
       call.resolve(outcome.result);
     } else if (outcome.kind === "error") {
       call.reject(outcome.error);
-    } else if (call.kind === "reads") {
-      this.call(call);
     } else {
-      call.lost();
-      call.giveUp("the connection was lost");
+      call.lost(outcome.mayBeDone);
+      if (call.kind === "reads" || !outcome.mayBeDone) {
+        this.call(call);
+      } else {
+        call.giveUp("the connection was lost");
+      }
     }
   }
 }

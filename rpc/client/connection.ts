@@ -1,7 +1,10 @@
+import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { callListener } from "./report.ts";
 import { ClientSocket } from "./socket.ts";
-import { startTimer, stopTimer, waitAtMost } from "./timer.ts";
+import type { SocketEnd } from "./socket.ts";
+import { startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** `idle`: never needed yet. `waiting`: for the next attempt to connect. `closed`: for good. */
@@ -20,7 +23,10 @@ export type ConnectionChange = {
 export type ConnectionListener = {
   opened(): void;
   received(frame: string): void;
-  lost(): void;
+  /** `mayBeDone` is false when the server refused the socket: it read nothing that was sent on it. */
+  lost(mayBeDone: boolean): void;
+  /** It is tried again, but who waits now would wait in vain. */
+  refused(error: DurableStreamError): void;
   /** There will be no other socket. */
   failed(error: DurableStreamError): void;
 };
@@ -28,7 +34,12 @@ export type ConnectionListener = {
 /** The WebSocket subprotocol of this service; a second one carries the key, as a browser can set no header. */
 const SUBPROTOCOL = "durable-stream.v1";
 
+/**
+ * How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
+ * a socket on which nothing was heard before they say that nothing of it was read.
+ */
 const CLOSE_UNAUTHENTICATED = 4401;
+const CLOSE_UNCONFIGURED = 4503;
 
 /** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
 export class Connection {
@@ -39,6 +50,10 @@ export class Connection {
   /** Attempts since a server last answered. */
   #failures = 0;
   #retryTimer: Timer | undefined;
+  /** Gives up waiting for a token. */
+  #leaveToken: (() => void) | undefined;
+  /** Why the last socket ended, or could not be had. */
+  #lastError: DurableStreamError | undefined;
   readonly #wake = () => this.#connect();
 
   constructor(options: ResolvedOptions, listener: ConnectionListener) {
@@ -48,6 +63,11 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** Why there is no open socket; undefined when there is one, or there was no attempt yet that failed. */
+  get whyOffline(): DurableStreamError | undefined {
+    return this.#state === "open" ? undefined : this.#lastError;
   }
 
   /** Sees to it that there is a connection, now or later. */
@@ -78,6 +98,7 @@ export class Connection {
     this.#leaveWaiting();
     this.#socket = undefined;
     this.#change({ state: "closed" });
+    this.#leaveToken?.();
     socket?.close();
   }
 
@@ -91,8 +112,8 @@ export class Connection {
     let token: string;
     try {
       token = await this.#token();
-    } catch (error) {
-      this.#retry(`the token could not be had: ${String(error)}`);
+    } catch (cause) {
+      this.#retry(failure(`the token could not be had: ${String(cause)}`, cause));
       return;
     }
     if (this.#state !== "connecting") {
@@ -106,46 +127,72 @@ export class Connection {
           this.#listener.opened();
         },
         received: (frame) => this.#listener.received(frame),
-        ended: (code, reason) => this.#ended(socket, code, reason),
+        ended: (end) => this.#ended(socket, end),
       });
       this.#socket = socket;
-    } catch (error) {
-      this.#retry(String(error));
+    } catch (cause) {
+      // A WebSocket that can not even be made, for a URL that it does not take, say, can not be made later either.
+      const error = failure(`no WebSocket could be made: ${String(cause)}`, cause);
+      this.#retry(error);
+      this.#listener.refused(error);
     }
   }
 
-  /** The token, which is asked for as long as a handshake may take. */
+  /** The token, which is asked for as long as a handshake may take, and not beyond the end. */
   async #token(): Promise<string> {
     const { token, times } = this.#options;
-    const found = typeof token === "string" ? token : await waitAtMost(times.openMs, Promise.resolve(token()));
-    if (found === undefined) {
-      throw new Error("it took too long");
+    if (typeof token === "string") {
+      return token;
     }
-    return found;
+    const given = deferred<never>();
+    const timer = startTimer(times.openMs, () => given.reject(new Error("it took too long")));
+    this.#leaveToken = () => {
+      stopTimer(timer);
+      given.reject(new Error("the client was closed"));
+    };
+    try {
+      const found: unknown = await Promise.race([token(), given.promise]);
+      if (typeof found !== "string" || found === "") {
+        throw new TypeError("the function gave none");
+      }
+      return found;
+    } finally {
+      stopTimer(timer);
+      this.#leaveToken = undefined;
+    }
   }
 
-  #ended(socket: ClientSocket, code: number, reason: string): void {
+  #ended(socket: ClientSocket, { code, reason, cause }: SocketEnd): void {
     if (this.#socket !== socket) {
       return;
     }
     this.#socket = undefined;
     const wasOpen = this.#state === "open";
+    const isRefused = !socket.hasHeard && (code === CLOSE_UNAUTHENTICATED || code === CLOSE_UNCONFIGURED);
     if (code === CLOSE_UNAUTHENTICATED && typeof this.#options.token === "string") {
+      this.#lastError = unauthenticated();
       this.#change({ state: "closed", reason });
-      this.#listener.failed(new DurableStreamError("Unauthenticated", "the server does not take this token"));
+      this.#listener.lost(!isRefused);
+      this.#listener.failed(this.#lastError);
       return;
     }
-    this.#retry(reason === "" ? `closed with ${code}` : reason);
+    const why = reason === "" ? `closed with ${code}` : reason;
+    const error = code === CLOSE_UNAUTHENTICATED ? unauthenticated() : failure(why, cause);
+    this.#retry(error, why);
     if (wasOpen) {
-      this.#listener.lost();
+      this.#listener.lost(!isRefused);
+    }
+    if (code === CLOSE_UNCONFIGURED) {
+      this.#listener.refused(error);
     }
   }
 
   /** Full jitter: anything up to a bound that doubles, so that clients of a server that comes back do not come at once. */
-  #retry(reason: string): void {
+  #retry(error: DurableStreamError, reason = error.message): void {
     if (this.#state === "closed") {
       return;
     }
+    this.#lastError = error;
     const { leastMs, mostMs } = this.#options.reconnect;
     const retryInMs = Math.random() * Math.min(mostMs, leastMs * 2 ** this.#failures);
     this.#failures += 1;
@@ -165,9 +212,17 @@ export class Connection {
     if (this.#state !== change.state) {
       this.#state = change.state;
       // Later, so that nothing a listener does or throws comes between.
-      queueMicrotask(() => this.#options.onState(change));
+      queueMicrotask(() => void callListener("onState", () => this.#options.onState(change)));
     }
   }
+}
+
+function unauthenticated(): DurableStreamError {
+  return new DurableStreamError("Unauthenticated", "the server does not take this token");
+}
+
+function failure(reason: string, cause: unknown): DurableStreamError {
+  return new DurableStreamError("Unavailable", reason, { cause });
 }
 
 type OnlineEvents = {

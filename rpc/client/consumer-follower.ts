@@ -1,13 +1,16 @@
+import type { ErrorData } from "../errors.ts";
 import type { DeliveredMessage } from "../message.ts";
 import type { NotificationParams } from "../notifications.ts";
 import type { SubscribeConsumerParams, SubscribeResult } from "../subscription.ts";
 
 import { DurableStreamError } from "./error.ts";
-import type { ConsumerDelivery, Handler } from "./events.ts";
+import type { LineEvent } from "./event-line.ts";
+import type { ConsumerDelivery } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
+import { checkDelay, checkReason } from "./settle-params.ts";
 import { Settlements } from "./settlements.ts";
-import type { ConsumerSubscriptionOptions, SubscriptionSink } from "./subscription.ts";
+import type { SubscriptionSink } from "./subscription.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 256;
 
@@ -58,6 +61,10 @@ export class ConsumerFollower implements Subscriber {
   }
 
   receive({ previous, messages }: NotificationParams<"messages">): void {
+    const epoch = this.#epoch;
+    if (epoch === undefined) {
+      return;
+    }
     if (previous !== this.#previous) {
       // Something between was lost: on a new subscription it comes again.
       this.#settlements.flush();
@@ -67,13 +74,15 @@ export class ConsumerFollower implements Subscriber {
       return;
     }
     this.#previous = messages.at(-1)?.sequence ?? previous;
+    const fresh: LineEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
       // What comes again while it is handled is not handled twice at a time.
       const isInHand = this.#held.get(message.sequence)?.isPassed === false;
       if (!isInHand && !this.#settlements.has(message.sequence)) {
-        this.#hand(message);
+        fresh.push(this.#hold(message, epoch));
       }
     }
+    this.#sink.line.push(fresh);
   }
 
   receiveGap(): void {
@@ -81,7 +90,11 @@ export class ConsumerFollower implements Subscriber {
   }
 
   receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    this.end(new DurableStreamError("NotFound", `the consumer is gone: ${reason}`, { data: { what: "consumer" } }));
+    if (reason === "streamRestored") {
+      this.#isOver("EpochChanged", { reason: "restored" });
+    } else {
+      this.#isOver("NotFound", { what: "consumer", reason });
+    }
   }
 
   finish(): Promise<void> | undefined {
@@ -110,12 +123,11 @@ export class ConsumerFollower implements Subscriber {
   begun(answer: SubscribeResult): void {
     this.#previous = 0;
     this.#life = {};
-    if (this.#epoch !== undefined && this.#epoch !== answer.epoch) {
-      // The same numbers are other messages now: nothing done before says anything of them.
-      this.#held.clear();
-      this.#settlements.forget();
+    this.#epoch ??= answer.epoch;
+    if (this.#epoch !== answer.epoch) {
+      this.#isOver("EpochChanged", { epoch: answer.epoch });
+      return;
     }
-    this.#epoch = answer.epoch;
     for (const [sequence, { isPassed }] of this.#held) {
       if (isPassed) {
         this.#held.delete(sequence);
@@ -129,10 +141,18 @@ export class ConsumerFollower implements Subscriber {
     this.end(error);
   }
 
-  #hand(message: DeliveredMessage): void {
+  /**
+   * A consumer ends with its stream: one of that name in another life, or in a restored stream, is another, in which the
+   * same numbers are other messages. Nothing that was done says anything of it.
+   */
+  #isOver(name: "NotFound" | "EpochChanged", data: ErrorData): void {
+    this.#settlements.forget();
+    this.end(new DurableStreamError(name, "the consumer that was subscribed to is gone", { data }));
+  }
+
+  #hold(message: DeliveredMessage, epoch: string): LineEvent<ConsumerDelivery> {
     const { sequence, deliveryCount = 1 } = message;
     const life = this.#life;
-    const epoch = this.#epoch;
     const held: Held = { isPassed: false };
     this.#held.set(sequence, held);
     let isSettled = false;
@@ -141,9 +161,9 @@ export class ConsumerFollower implements Subscriber {
         this.#held.delete(sequence);
       }
     };
-    /** The first word counts, and none of a life of the stream that is over. */
+    /** The first word counts. */
     const settle = (tell: () => void): void => {
-      if (!isSettled && epoch === this.#epoch) {
+      if (!isSettled && !this.#isEnded) {
         release();
         tell();
       }
@@ -155,19 +175,29 @@ export class ConsumerFollower implements Subscriber {
     const delivery: ConsumerDelivery = {
       ...message,
       type: "message",
+      epoch,
       deliveryCount,
       ack,
       nak: (delayMs) => {
+        checkDelay(delayMs);
         const isMine = isStillMine();
         settle(() => isMine && this.#settlements.tell("nak", withDefined({ sequences: [sequence], delayMs })));
       },
-      term: (reason) => settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason }))),
+      term: (reason) => {
+        checkReason(reason);
+        settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason })));
+      },
       working: () => isStillMine() && !isSettled && this.#settlements.tell("working", { sequences: [sequence] }),
     };
     const leave = () => {
       held.isPassed = true;
     };
-    this.#sink.line.push(delivery, this.#isManual ? leave : ack, release);
+    const failed = () => {
+      delivery.nak();
+      return false;
+    };
+    const done = this.#isManual ? leave : ack;
+    return { event: delivery, done, failed, dropped: release };
   }
 
   /** What is waiting here goes to others. */
@@ -175,27 +205,6 @@ export class ConsumerFollower implements Subscriber {
     this.#settlements.lost();
     this.#sink.line.dropWaiting();
   }
-}
-
-/** A handler that gives a message back when it fails, so that it is delivered again after the consumer's backoff. */
-export function givingBack(
-  handler: Handler<ConsumerDelivery> | undefined,
-  onError: ConsumerSubscriptionOptions["onError"],
-): Handler<ConsumerDelivery> | undefined {
-  if (handler === undefined) {
-    return undefined;
-  }
-  return async (delivery) => {
-    try {
-      await handler(delivery);
-    } catch (error) {
-      delivery.nak();
-      if (onError === undefined) {
-        throw error;
-      }
-      onError(error, delivery);
-    }
-  };
 }
 
 /** JSON has no undefined, and the contract no null. */

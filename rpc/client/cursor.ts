@@ -11,16 +11,20 @@ export class FollowCursor {
   readonly epoch: string;
   #received: number;
   #done: number;
+  /** When the message that was done last was published; undefined where it is not known. */
+  #doneAt: number | undefined;
 
-  constructor(epoch: string, position: number) {
+  constructor(epoch: string, position: number, publishedAt: number | undefined) {
     this.epoch = epoch;
     this.#received = position;
     this.#done = position;
+    this.#doneAt = publishedAt;
   }
 
-  /** The first sequence that is not done. */
-  get resumeAt(): number {
-    return this.#done + 1;
+  /** Behind what is done, with what tells the server whether its log is still the one that this is a position of. */
+  get resumeAt(): { sequence: number; previousPublishedAt?: number } {
+    const sequence = this.#done + 1;
+    return this.#doneAt === undefined ? { sequence } : { sequence, previousPublishedAt: this.#doneAt };
   }
 
   get done(): number {
@@ -61,8 +65,11 @@ export class FollowCursor {
     return first <= to ? { from: first, to } : undefined;
   }
 
-  /** Everything up to a sequence is done. */
-  finish(sequence: number): void {
-    this.#done = Math.max(this.#done, sequence);
+  /** Everything up to a sequence is done. @param publishedAt Of the message there, if one came. */
+  finish(sequence: number, publishedAt?: number): void {
+    if (sequence > this.#done) {
+      this.#done = sequence;
+      this.#doneAt = publishedAt;
+    }
   }
 }

@@ -3,6 +3,8 @@ import type { ConsumerMessage, Message } from "../message.ts";
 /** A message, as a handler gets it. */
 export type Delivery = Message & {
   readonly type: "message";
+  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  readonly epoch: string;
   /** Says that this message and all before it are done. Without manual acks it is said when the handler is done. */
   ack(): void;
 };
@@ -18,15 +20,29 @@ export type Gap = {
   readonly reason: "trimmed" | "deleted" | "skipped";
 };
 
-/** The stream was deleted, and is followed from the beginning of its next life: sequences start again at 1. */
-export type EpochChange = { readonly type: "epochChanged"; readonly epoch: string };
+/**
+ * The stream is not the one that was followed: it was `deleted`, or is `restored` to an earlier state, so that messages
+ * that were handed on are not in it. What it is now is followed from its first message, and what was made of the old one
+ * does not fit. Where nobody has made a deleted stream again yet, the follower does, as `subscribe` makes a stream that is
+ * not there.
+ */
+export type EpochChange = {
+  readonly type: "epochChanged";
+  readonly epoch: string;
+  readonly reason: "deleted" | "restored";
+};
 
 /** What a subscription hands on, in order, each once. */
 export type StreamEvent = Delivery | Gap | EpochChange;
 
-/** A message of a consumer. Of `ack`, `nak` and `term` the first one counts. */
+/**
+ * A message of a consumer. Of `ack`, `nak` and `term` the first one counts; what the contract does not take as a delay or a
+ * reason they throw back, as InvalidParams, and nothing is said then.
+ */
 export type ConsumerDelivery = ConsumerMessage & {
   readonly type: "message";
+  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  readonly epoch: string;
   /** Says that it is done. Without manual acks it is said when the handler is done. */
   ack(): void;
   /** Gives it back, to be delivered again after the consumer's backoff or so many milliseconds. */
@@ -37,5 +53,5 @@ export type ConsumerDelivery = ConsumerMessage & {
   working(): void;
 };
 
-/** What is done with an event; the next one comes when it is done. */
+/** What is done with an event; the next one comes when it is done. One that throws gets it again: see `onError`. */
 export type Handler<Event> = (event: Event) => void | Promise<void>;

@@ -30,6 +30,7 @@ export const METHOD_KINDS = {
   putState: "changes",
   checkpoint: "changes",
   createConsumer: "changes",
+  updateConsumer: "changes",
   getConsumer: "reads",
   listConsumers: "reads",
   deleteConsumer: "changes",

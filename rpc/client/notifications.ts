@@ -52,7 +52,7 @@ function isMessages(params: object): params is NotificationParams<"messages"> {
 }
 
 function isMessage(message: unknown): message is Message {
-  return typeof message === "object" && message !== null && hasNumbers(message, "sequence");
+  return typeof message === "object" && message !== null && hasNumbers(message, "sequence", "publishedAt");
 }
 
 function isGap(params: object): params is NotificationParams<"gap"> {

@@ -150,7 +150,7 @@ export class HttpObjects {
         return { status: response.status, text: await response.text() };
       }, timeoutMs);
     } catch (cause) {
-      operation.signal.throwIfAborted();
+      operation.throwIfAbortedByCaller();
       throw isSent ? unknown(cause) : cause;
     }
     const { status, text } = answer;

@@ -1,8 +1,10 @@
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
+import { must } from "./option.ts";
 import type { CallOptions } from "./open-call.ts";
+import type { Work } from "./open-calls.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, sleep, startTimer, stopTimer } from "./timer.ts";
 
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
@@ -19,14 +21,15 @@ type Repetition = {
 export type OperationHost = {
   /** How long one call may take for which nothing was said. */
   readonly timeoutMs: number;
-  isClosed(): boolean;
+  begin(work: Work): void;
+  finish(work: Work): void;
 };
 
 /**
  * One work on an object as a whole: the calls, requests, reads and pauses it is made of share one signal and, if a
  * `timeoutMs` was given, one deadline. Without one each step has the time of a call, and the whole takes what it takes.
  */
-export class Operation {
+export class Operation implements Work {
   readonly #host: OperationHost;
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;
@@ -36,16 +39,18 @@ export class Operation {
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
+    must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     this.#host = host;
     this.#given = signal;
-    this.#deadlineAt = Date.now() + timeoutMs;
+    this.#deadlineAt = monotonicMs() + timeoutMs;
     if (signal?.aborted === true) {
       this.#abort();
     }
     signal?.addEventListener("abort", this.#abort);
+    host.begin(this);
   }
 
-  /** Aborts with the caller's signal and by `stop`. */
+  /** Aborts with the caller's signal, by `stop`, and when the client closes. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -62,14 +67,24 @@ export class Operation {
       : Number.POSITIVE_INFINITY;
   }
 
-  /** Whether the deadline has passed. */
-  get isLate(): boolean {
-    return Date.now() >= this.#deadlineAt;
+  /** @throws The reason of the caller's signal, which goes before what is known. */
+  throwIfAbortedByCaller(): void {
+    this.#given?.throwIfAborted();
+  }
+
+  /** What is left of it is here: closing the client need not wait for it. */
+  leave(): void {
+    this.#host.finish(this);
   }
 
   /** It is over: the caller's signal is not listened to any more. */
   end(): void {
+    this.leave();
     this.#given?.removeEventListener("abort", this.#abort);
+  }
+
+  giveUp(reason: DurableStreamError): void {
+    this.stop(reason);
   }
 
   /** Gives up what is under way. */
@@ -117,24 +132,12 @@ export class Operation {
   }
 
   /**
-   * Waits before the next attempt after so many failures, no longer than `mostMs` or there is time.
+   * Waits before the next attempt after so many failures, no longer than `mostMs`.
    *
-   * @throws The signal's reason.
+   * @throws What `within` does.
    */
   async pause(error: DurableStreamError, failures: number, mostMs = Number.POSITIVE_INFINITY): Promise<void> {
-    const { signal } = this;
-    signal.throwIfAborted();
-    const over = deferred<void>();
-    const ms = Math.min(pauseMs(error, failures), mostMs, this.#deadlineAt - Date.now());
-    const timer = startTimer(ms, () => over.resolve());
-    const abort = () => over.reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    try {
-      await over.promise;
-    } finally {
-      stopTimer(timer);
-      signal.removeEventListener("abort", abort);
-    }
+    await this.within((signal) => sleep(Math.min(pauseMs(error, failures), mostMs), signal));
   }
 
   /**
@@ -173,31 +176,42 @@ export class Operation {
     attempt: (options: CallOptions) => Promise<T>,
     { bytes = 0, isOver, failed }: Repetition & { failed?: (error: DurableStreamError) => void },
   ): Promise<T> {
-    const giveUpAt = Math.min(this.#deadlineAt, Date.now() + this.sendingMs(bytes));
-    const isLate = () => this.#host.isClosed() || Date.now() >= giveUpAt;
+    const giveUpAt = Math.min(this.#deadlineAt, monotonicMs() + this.sendingMs(bytes));
     this.#leftMs();
     for (let failures = 1; ; failures += 1) {
-      this.signal.throwIfAborted();
       try {
-        return await attempt({ signal: this.signal, timeoutMs: giveUpAt - Date.now() });
+        this.signal.throwIfAborted();
+        return await attempt({ signal: this.signal, timeoutMs: giveUpAt - monotonicMs() });
       } catch (error) {
+        this.throwIfAbortedByCaller();
         if (!(error instanceof DurableStreamError)) {
           throw error;
         }
         failed?.(error);
-        if (isPassing(error) && isOver?.(error) !== true && !isLate()) {
-          await this.pause(error, failures, giveUpAt - Date.now());
-          if (!isLate()) {
-            continue;
-          }
+        const mayFollow = isPassing(error) && isOver?.(error) !== true;
+        if (!mayFollow || !(await this.#pausedInTime(error, failures, giveUpAt))) {
+          throw this.#unknown === undefined || this.#unknown === error ? error : stillUnknown(this.#unknown, error);
         }
-        throw this.#unknown === undefined || this.#unknown === error ? error : stillUnknown(this.#unknown, error);
       }
     }
   }
 
+  /** Waits before the next attempt. @returns False when there is none: it is too late, or the client closes. */
+  async #pausedInTime(error: DurableStreamError, failures: number, giveUpAt: number): Promise<boolean> {
+    if (!this.signal.aborted && monotonicMs() < giveUpAt) {
+      try {
+        await this.pause(error, failures, giveUpAt - monotonicMs());
+        return monotonicMs() < giveUpAt;
+      } catch {
+        this.throwIfAbortedByCaller();
+        // Whatever else ends the pause, what became of the attempts says more.
+      }
+    }
+    return false;
+  }
+
   #leftMs(): number {
-    const leftMs = this.#deadlineAt - Date.now();
+    const leftMs = this.#deadlineAt - monotonicMs();
     if (leftMs <= 0) {
       throw overdue();
     }

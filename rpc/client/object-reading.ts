@@ -8,6 +8,7 @@ import type { HttpObjects } from "./object-http.ts";
 import type { Operation } from "./object-operation.ts";
 import type { CallOptions } from "./open-call.ts";
 import { isPassing } from "./retry.ts";
+import { monotonicMs } from "./timer.ts";
 
 type GetObject = (
   params: { key: string; range?: { offset: number; length: number }; encoding: "base64" },
@@ -73,6 +74,9 @@ async function* piecesOf(
 ): AsyncGenerator<Uint8Array, void, void> {
   try {
     let offset = first.length;
+    if (offset >= info.size) {
+      operation.leave();
+    }
     if (offset > 0) {
       yield first;
     }
@@ -126,8 +130,8 @@ async function* overHttp(
       operation.signal.throwIfAborted();
       const failure = asFailure(error);
       failures += 1;
-      failingSince ??= Date.now();
-      if (!isPassing(failure) || operation.isLate || Date.now() - failingSince >= operation.patienceMs) {
+      failingSince ??= monotonicMs();
+      if (!isPassing(failure) || monotonicMs() - failingSince >= operation.patienceMs) {
         throw failure;
       }
       await operation.pause(failure, failures);

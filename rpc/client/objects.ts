@@ -1,7 +1,6 @@
 import { LIMITS } from "../limits.ts";
 import type { MethodParams, MethodResult } from "../methods.ts";
 
-import type { ConnectionState } from "./connection.ts";
 import { DurableStreamError } from "./error.ts";
 import { BodyReader, sized, toBase64 } from "./object-body.ts";
 import type { ObjectBody } from "./object-body.ts";
@@ -11,6 +10,7 @@ import type { PutParams } from "./object-headers.ts";
 import { HttpObjects } from "./object-http.ts";
 import type { HttpAccess } from "./object-http.ts";
 import { Operation } from "./object-operation.ts";
+import type { OperationHost } from "./object-operation.ts";
 import { openObject, toStream } from "./object-reading.ts";
 import type { ObjectSource } from "./object-reading.ts";
 import { putParts } from "./object-upload.ts";
@@ -31,7 +31,13 @@ export type ObjectClient = UploadCalls & {
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
-} & { readonly state: ConnectionState };
+} & Pick<OperationHost, "begin" | "finish"> & {
+    /** Takes the next place among the publishes of a stream: those behind it wait until it is published there, or left. */
+    hold(message: { stream: string }): {
+      publish: ObjectClient["publish"];
+      leave(): void;
+    };
+  };
 
 /**
  * Up to here a body goes in one call, on a socket that is there, in one round trip; a request of its own would cost a
@@ -40,6 +46,9 @@ export type ObjectClient = UploadCalls & {
  * before it gets to R2. Over HTTP it goes there at once.
  */
 const ONE_CALL_BYTES = LIMITS.objectBodyBytes;
+
+/** What a message's JSON has beside what its caller says, with an id of this client. */
+const ID_BYTES = 64;
 
 const JSON_TYPE = "application/json";
 const IS_JSON = /^application\/json\s*(?:;|$)/i;
@@ -108,7 +117,8 @@ export class Objects {
 
   /**
    * Puts a body as an object, and publishes `{ object: { key, etag, size } }`, the claim check that `resolve` gets it
-   * by. The key is best one of its own: a check of what was replaced since is worth nothing.
+   * by. The key is best one of its own: a check of what was replaced since is worth nothing. It takes its place among
+   * the publishes of the stream once the object is there: what is published meanwhile goes before it.
    *
    * @throws DurableStreamError What `put` and `publish` do; when it was the put that failed, nothing is published.
    */
@@ -126,7 +136,10 @@ export class Objects {
 
   /**
    * Publishes a message of any size: as it is where it fits, and else its `data` as a JSON object of this key, with a
-   * claim check in its place. `resolve` reads either.
+   * claim check in its place. `resolve` reads either. The order of calls holds, among `publish` and this: what is
+   * published to the stream behind it waits until the object is there. Only where it is the server that finds the message
+   * too large, because its data is nested too deep or its limits are lower, does it go behind what was published
+   * meanwhile.
    *
    * @param key Of the object, should there be one; of its own for each message, like `orders/<id>.json`.
    * @throws DurableStreamError What `put` and `publish` do.
@@ -138,7 +151,7 @@ export class Objects {
   ): Promise<MethodResult<"publish">> {
     return this.#operate(options, async (operation, params) => {
       const json = toJson(message.data);
-      if (json === undefined || json.size <= LIMITS.messageBytes) {
+      if (json === undefined || fits(message, json)) {
         try {
           return await this.#client.publish(message, operation.calling());
         } catch (error) {
@@ -147,8 +160,13 @@ export class Objects {
           }
         }
       }
-      const info = await this.#put(key, json, { params: { ...params, contentType: JSON_TYPE }, operation });
-      return this.#client.publish({ ...message, data: claimCheck(info) }, operation.calling());
+      const place = this.#client.hold(message);
+      try {
+        const info = await this.#put(key, json, { params: { ...params, contentType: JSON_TYPE }, operation });
+        return await place.publish({ ...message, data: claimCheck(info) }, operation.calling());
+      } finally {
+        place.leave();
+      }
     });
   }
 
@@ -189,8 +207,7 @@ export class Objects {
         const data = { what: "objectBytes", limit: LIMITS.objectBytes };
         throw new DurableStreamError("TooLarge", "the object is too large", { data });
       }
-      // A call tells best why a client that is closed does nothing.
-      const url = this.#client.state === "closed" ? undefined : this.#http?.urlOf(key);
+      const url = this.#http?.urlOf(key);
       const info = url === undefined ? undefined : await this.#http?.put(url, source, { params, operation });
       if (info !== undefined) {
         return info;
@@ -226,7 +243,11 @@ export class Objects {
   }
 
   #begin(options: CallOptions): Operation {
-    return new Operation(options, { timeoutMs: this.#timeoutMs, isClosed: () => this.#client.state === "closed" });
+    return new Operation(options, {
+      timeoutMs: this.#timeoutMs,
+      begin: (work) => this.#client.begin(work),
+      finish: (work) => this.#client.finish(work),
+    });
   }
 
   async #operate<T>(options: PutOptions, work: (operation: Operation, params: PutParams) => Promise<T>): Promise<T> {
@@ -248,6 +269,12 @@ async function* joined(
   for (let piece = await read(); piece.length > 0; piece = await read()) {
     yield piece;
   }
+}
+
+/** Whether a message of this data is none too large, with the id that it is given where it has none. */
+function fits({ subject, headers, id }: Omit<MethodParams<"publish">, "data">, data: Blob): boolean {
+  const rest = toJson({ subject, headers, id });
+  return rest === undefined || data.size + rest.size + ID_BYTES <= LIMITS.messageBytes;
 }
 
 /** Undefined for what JSON can not say: publishing it tells why. */

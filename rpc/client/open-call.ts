@@ -12,6 +12,13 @@ export type CallOptions = {
 /** `reads` may be repeated without harm, so a lost one is never unknown. */
 export type CallKind = "reads" | "changes";
 
+/** Who keeps a call. */
+export type OpenCallHost = {
+  settled(call: OpenCall): void;
+  /** Why there is no connection; undefined when there is one, or none was lost yet. */
+  whyOffline(): DurableStreamError | undefined;
+};
+
 /** One call on its way: how it will end for its caller, whatever number of sockets that takes. */
 export class OpenCall {
   readonly method: string;
@@ -20,7 +27,7 @@ export class OpenCall {
   readonly kind: CallKind;
   readonly deadlineAt: number;
   readonly #outcome = deferred<object>();
-  readonly #onSettled: (call: OpenCall) => void;
+  readonly #host: OpenCallHost;
   #params: string;
   #isInFlight = false;
   #mayBeDone = false;
@@ -30,14 +37,14 @@ export class OpenCall {
   constructor(
     request: { method: string; params: string; size: number; kind: CallKind },
     deadlineAt: number,
-    onSettled: (call: OpenCall) => void,
+    host: OpenCallHost,
   ) {
     this.method = request.method;
     this.#params = request.params;
     this.size = request.size;
     this.kind = request.kind;
     this.deadlineAt = deadlineAt;
-    this.#onSettled = onSettled;
+    this.#host = host;
   }
 
   get promise(): Promise<object> {
@@ -61,10 +68,23 @@ export class OpenCall {
     this.#isInFlight = true;
   }
 
-  /** Its socket is gone. */
-  lost(): void {
+  /** Its socket is gone; `mayBeDone` is false when nothing that was sent on it was read. */
+  lost(mayBeDone: boolean): void {
     this.#isInFlight = false;
-    this.#mayBeDone ||= this.kind === "changes";
+    this.#mayBeDone ||= mayBeDone && this.kind === "changes";
+  }
+
+  /**
+   * Refused for good. That says nothing of an earlier attempt whose outcome is unknown: then the caller has to know
+   * that, and why it was refused now is the cause.
+   */
+  refuse(error: DurableStreamError): void {
+    if (this.#mayBeDone) {
+      this.#lastError = error;
+      this.giveUp(`it was refused when it was tried again (${error.name})`);
+    } else {
+      this.reject(error);
+    }
   }
 
   /** This attempt was answered with an error after which another may follow. */
@@ -87,8 +107,11 @@ export class OpenCall {
   }
 
   /** Rejects with what is known of the outcome. */
-  giveUp(why: string): void {
-    const cause = this.#lastError === undefined ? {} : { cause: this.#lastError };
+  giveUp(what: string): void {
+    const offline = this.#host.whyOffline();
+    const why = offline === undefined ? what : `${what}, without a connection (${offline.message})`;
+    const error = offline ?? this.#lastError;
+    const cause = error === undefined ? {} : { cause: error };
     const isUnknown = this.#mayBeDone || (this.#isInFlight && this.kind === "changes");
     this.reject(
       isUnknown
@@ -103,7 +126,7 @@ export class OpenCall {
     }
     this.#isSettled = true;
     this.#params = "";
-    this.#onSettled(this);
+    this.#host.settled(this);
     return true;
   }
 }

@@ -3,9 +3,10 @@ import { LIMITS } from "../limits.ts";
 
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
+import { must } from "./option.ts";
 import { OpenCall } from "./open-call.ts";
-import type { CallKind, CallOptions } from "./open-call.ts";
-import { startTimer, stopTimer, waitAtMost } from "./timer.ts";
+import type { CallKind, CallOptions, OpenCallHost } from "./open-call.ts";
+import { monotonicMs, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What a frame holds beside the params of a call. */
@@ -13,43 +14,63 @@ const ENVELOPE_BYTES = 256;
 
 const UTF8 = new TextEncoder();
 
-/** Every call that is not settled: bounded in number and bytes, each settled by its deadline. */
+/** What takes more than one call: the put of an object, or a body that is read. It takes what time it takes. */
+export type Work = {
+  /** Ends it now, as far as it depends on the client. */
+  giveUp(reason: DurableStreamError): void;
+};
+
+/**
+ * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
+ * and the works that such calls are part of.
+ */
 export class OpenCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
+  readonly #whyOffline: OpenCallHost["whyOffline"];
   readonly #open = new Set<OpenCall>();
+  readonly #works = new Set<Work>();
   #bytes = 0;
   #sweepTimer: Timer | undefined;
   #sweepAt = Number.POSITIVE_INFINITY;
   #whenEmpty: (() => void) | undefined;
-  /** Why nothing new is taken. */
+  /** Why nothing new is begun. */
+  #endingBy: DurableStreamError | undefined;
+  /** Why nothing is taken any more, of works that were begun before neither. */
   #closedBy: DurableStreamError | undefined;
 
-  constructor(bounds: { calls: number; bytes: number }) {
+  constructor(bounds: { calls: number; bytes: number }, whyOffline: OpenCallHost["whyOffline"]) {
     this.#bounds = bounds;
+    this.#whyOffline = whyOffline;
   }
 
   /**
-   * Opens a call.
+   * Opens a call; `isPart` when it is part of a work.
    *
+   * @throws TypeError For a `timeoutMs` that is none.
    * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
    * the bounds, and after the end the error it was closed with.
    */
   add(
-    { method, params, kind }: { method: string; params: unknown; kind: CallKind },
+    { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
     { signal, timeoutMs }: CallOptions & { timeoutMs: number },
   ): OpenCall {
+    must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     signal?.throwIfAborted();
-    if (this.#closedBy !== undefined) {
-      throw this.#closedBy;
+    const closedBy = isPart ? this.#closedBy : this.#endingBy;
+    if (closedBy !== undefined) {
+      throw closedBy;
     }
     const text = toJson(params);
     const size = UTF8.encode(text).byteLength;
     this.#admit(size);
-    const settled = (settledCall: OpenCall) => {
-      signal?.removeEventListener("abort", abort);
-      this.#remove(settledCall);
+    const host: OpenCallHost = {
+      settled: (settledCall) => {
+        signal?.removeEventListener("abort", abort);
+        this.#remove(settledCall);
+      },
+      whyOffline: this.#whyOffline,
     };
-    const call = new OpenCall({ method, params: text, size, kind }, Date.now() + timeoutMs, settled);
+    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
     const abort = () => call.reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#open.add(call);
@@ -58,30 +79,60 @@ export class OpenCalls {
     return call;
   }
 
-  /** Why nothing new is taken; undefined while anything is. */
-  get closedBy(): DurableStreamError | undefined {
-    return this.#closedBy;
+  /** A work begins; after the end it is given up at once. */
+  begin(work: Work): void {
+    if (this.#endingBy === undefined) {
+      this.#works.add(work);
+    } else {
+      work.giveUp(this.#endingBy);
+    }
   }
 
-  /** Waits until every call is settled, at most so long; then settles what is left. */
+  /** A work is over, or needs nothing of the client any more. */
+  finish(work: Work): void {
+    this.#works.delete(work);
+    this.#tellEmpty();
+  }
+
+  /** Why nothing new is taken; undefined while anything is. */
+  get endingBy(): DurableStreamError | undefined {
+    return this.#endingBy;
+  }
+
+  /** Begins nothing new, and waits until all that is under way is done, at most so long; then ends what is left. */
   async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
-    this.#closedBy ??= reason;
-    if (this.#open.size > 0) {
+    this.#endingBy ??= reason;
+    if (this.#open.size > 0 || this.#works.size > 0) {
       const empty = deferred<void>();
       this.#whenEmpty = empty.resolve;
       await waitAtMost(patienceMs, empty.promise);
     }
+    this.#closedBy ??= reason;
     for (const call of this.#open) {
       call.giveUp(reason.message);
     }
+    this.#giveUpWorks(reason);
   }
 
-  /** Settles every call with one error, unless more is known of it, and takes no other. */
-  fail(error: DurableStreamError): void {
-    this.#closedBy = error;
+  /** Settles every call with one error, unless more is known of it. */
+  refuse(error: DurableStreamError): void {
     for (const call of this.#open) {
-      call.refused(error);
-      call.giveUp(error.message);
+      call.refuse(error);
+    }
+  }
+
+  /** Does so, ends the works, and takes nothing more. */
+  fail(error: DurableStreamError): void {
+    this.#endingBy = error;
+    this.#closedBy = error;
+    this.refuse(error);
+    this.#giveUpWorks(error);
+  }
+
+  /** After the calls: what became of the last of a work, it has to know first. */
+  #giveUpWorks(reason: DurableStreamError): void {
+    for (const work of this.#works) {
+      work.giveUp(reason);
     }
   }
 
@@ -106,6 +157,12 @@ export class OpenCalls {
     if (this.#open.size === 0) {
       stopTimer(this.#sweepTimer);
       this.#sweepAt = Number.POSITIVE_INFINITY;
+      this.#tellEmpty();
+    }
+  }
+
+  #tellEmpty(): void {
+    if (this.#open.size === 0 && this.#works.size === 0) {
       this.#whenEmpty?.();
     }
   }
@@ -115,13 +172,13 @@ export class OpenCalls {
     if (deadlineAt < this.#sweepAt) {
       stopTimer(this.#sweepTimer);
       this.#sweepAt = deadlineAt;
-      this.#sweepTimer = startTimer(deadlineAt - Date.now(), () => this.#sweep());
+      this.#sweepTimer = startTimer(deadlineAt - monotonicMs(), () => this.#sweep());
     }
   }
 
   #sweep(): void {
     this.#sweepAt = Number.POSITIVE_INFINITY;
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     let earliest = Number.POSITIVE_INFINITY;
     for (const call of this.#open) {
       if (call.deadlineAt <= nowMs) {

@@ -3,13 +3,17 @@ import { LIMITS } from "../limits.ts";
 import type { ConnectionChange } from "./connection.ts";
 import { httpAccess } from "./object-http.ts";
 import type { Fetch, HttpAccess } from "./object-http.ts";
+import { must, numbersOf } from "./option.ts";
 import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 
 /** What a client is made with. Durations are milliseconds. */
 export type DurableStreamOptions = {
   /** The server: `https://host`, or with a path, `wss://host/rpc` or `wss://host/stream/<name>`. */
   url: string | URL;
-  /** The API key, or a function that is asked for it at each attempt to connect. */
+  /**
+   * The API key, or a function that is asked for it at each attempt to connect. A key that the server does not take ends
+   * the client, and every call is Unauthenticated; a function is asked for a better one.
+   */
   token: string | (() => string | Promise<string>);
   /** In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`. */
   WebSocket?: WebSocketConstructor;
@@ -22,7 +26,10 @@ export type DurableStreamOptions = {
   onState?: (change: ConnectionChange) => void;
   /** How long a call may take in all, 30,000 unless given; each call may say otherwise. */
   timeoutMs?: number;
-  /** How long a publish is tried and waits for a connection, 60,000 unless given; less than `duplicateWindowMs`. */
+  /**
+   * How long a publish is tried and waits for a connection, 60,000 unless given; less than `duplicateWindowMs`. One that
+   * is not done by then is passed over: those to its stream that were called after it are stored all the same.
+   */
   publishTimeoutMs?: number;
   /** What may wait to be published: at most 10,000 publishes of 16 MiB in all unless given. Beyond it they are Busy. */
   queue?: { publishes?: number; bytes?: number };
@@ -39,6 +46,8 @@ export type DurableStreamOptions = {
 /** The options with everything filled in. */
 export type ResolvedOptions = {
   readonly url: string;
+  /** The stream of calls that name none, as the URL's path says; empty where it names none either. */
+  readonly stream: string;
   readonly token: DurableStreamOptions["token"];
   readonly WebSocket: WebSocketConstructor;
   /** Undefined where objects go over the socket only. */
@@ -55,35 +64,56 @@ export type ResolvedOptions = {
 /** A server answers within its deadline; what is on the way for this much longer is not coming. */
 const ANSWER_GRACE_MS = 10_000;
 
-/** Fills in what was not given. */
+/**
+ * Fills in what was not given.
+ *
+ * @throws TypeError For what is of a wrong kind: found later, it would be a minute of silence.
+ */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
-  const { queue = {}, reconnect = {}, ping = {} } = options;
+  const { token, queue = {}, reconnect = {}, ping = {}, onState = () => undefined } = options;
+  const url = socketUrl(options.url);
+  const WebSocket = options.WebSocket ?? globalWebSocket();
+  must(typeof token === "function" || isText(token), "token", "a string that is not empty, or a function");
+  must(typeof WebSocket === "function", "WebSocket", "a constructor");
+  must(typeof onState === "function", "onState", "a function");
+  must(!options.fetch || typeof options.fetch === "function", "fetch", "a function or false");
+  const { connectTimeoutMs, ...times } = numbersOf("", options, {
+    timeoutMs: 30_000,
+    publishTimeoutMs: 60_000,
+    connectTimeoutMs: 10_000,
+    answerTimeoutMs: LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+  });
+  // Without a pause between them there would be nothing but pings.
+  const pings = numbersOf("ping", ping, { everyMs: LIMITS.pingMs, deadAfterMs: LIMITS.idleCloseMs }, 1);
   return {
-    url: socketUrl(options.url),
-    token: options.token,
-    WebSocket: options.WebSocket ?? globalWebSocket(),
+    url: url.href,
+    stream: /\/stream\/([^/]+)$/.exec(url.pathname)?.[1] ?? "",
+    token,
+    WebSocket,
     http: httpAccess(options),
-    onState: options.onState ?? (() => undefined),
-    timeoutMs: options.timeoutMs ?? 30_000,
-    publishTimeoutMs: options.publishTimeoutMs ?? 60_000,
-    queue: { publishes: queue.publishes ?? 10_000, bytes: queue.bytes ?? 16_777_216 },
-    reconnect: { leastMs: reconnect.leastMs ?? 500, mostMs: reconnect.mostMs ?? 30_000 },
-    times: {
-      pingMs: ping.everyMs ?? LIMITS.pingMs,
-      idleMs: ping.deadAfterMs ?? LIMITS.idleCloseMs,
-      openMs: options.connectTimeoutMs ?? 10_000,
-    },
-    answerTimeoutMs: options.answerTimeoutMs ?? LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+    onState,
+    ...times,
+    queue: numbersOf("queue", queue, { publishes: 10_000, bytes: 16_777_216 }),
+    reconnect: numbersOf("reconnect", reconnect, { leastMs: 500, mostMs: 30_000 }),
+    times: { pingMs: pings.everyMs, idleMs: pings.deadAfterMs, openMs: connectTimeoutMs },
   };
 }
 
-function socketUrl(given: string | URL): string {
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+function socketUrl(given: string | URL): URL {
   const url = new URL(given);
+  // Without a scheme `localhost:8787` is a URL too, of the scheme `localhost:`.
+  must(/^(http|ws)s?:$/.test(url.protocol), "url", "one of https:, http:, wss: or ws:");
   url.protocol = url.protocol.replace(/^http/, "ws");
+  // No WebSocket takes one.
+  url.hash = "";
   if (url.pathname === "/") {
     url.pathname = "/rpc";
   }
-  return url.href;
+  return url;
 }
 
 function globalWebSocket(): WebSocketConstructor {

@@ -5,23 +5,44 @@ import { WaitingLine } from "./waiting-line.ts";
 export type Publish = { readonly call: OpenCall; readonly order: number };
 
 /**
+ * A place among the publishes of a stream. Held without a call, all that is behind it waits: what is to be published
+ * there is still being made ready.
+ */
+type Place = { readonly order: number; call?: OpenCall; isLeft?: boolean };
+
+/** A place that was taken, until it has its publish. */
+export type HeldPlace = {
+  /** Publishes there. */
+  fill(call: OpenCall): void;
+  /** Lets those behind it pass; nothing once it is filled. */
+  leave(): void;
+};
+
+/**
  * The publishes to one stream, in the order they were made. What has to be sent again goes before all that was never
- * sent, and while some of it is on the way nothing is sent past it.
+ * sent, and while some of it is on the way nothing is sent past it. One that its caller gave up, or whose time is over,
+ * leaves its place to those behind it.
  */
 export class PublishLane {
-  readonly #waiting = new WaitingLine<Publish>(({ call }) => call.isSettled);
+  readonly #waiting = new WaitingLine<Place>(({ call, isLeft }) => isLeft === true || call?.isSettled === true);
   readonly #unanswered = new Set<Publish>();
   #again: Publish[] = [];
   #holdUntil = 0;
   #lastOrder = 0;
 
-  add(call: OpenCall): void {
+  /** Takes the next place. */
+  hold(): HeldPlace {
     this.#lastOrder += 1;
-    this.#waiting.push({ call, order: this.#lastOrder });
+    const place: Place = { order: this.#lastOrder };
+    this.#waiting.push(place);
+    return {
+      fill: (call) => (place.call = call),
+      leave: () => (place.isLeft = place.call === undefined),
+    };
   }
 
   get isEmpty(): boolean {
-    return this.peek() === undefined && this.#unanswered.size === 0 && this.#again.length === 0;
+    return this.#waiting.peek() === undefined && this.#unanswered.size === 0 && this.#again.length === 0;
   }
 
   /** Until when nothing of it is sent, because the server asked for a pause. */
@@ -31,7 +52,8 @@ export class PublishLane {
 
   /** The publish to be sent next, as far as order lets any. */
   peek(): Publish | undefined {
-    return this.#again.length > 0 ? undefined : this.#waiting.peek();
+    const place = this.#again.length > 0 ? undefined : this.#waiting.peek();
+    return place !== undefined && isFilled(place) ? place : undefined;
   }
 
   /** The publish that was peeked at is sent. */
@@ -62,4 +84,8 @@ export class PublishLane {
     this.#waiting.putBefore(this.#again.toSorted((a, b) => a.order - b.order));
     this.#again = [];
   }
+}
+
+function isFilled(place: Place): place is Publish {
+  return place.call !== undefined;
 }

@@ -1,11 +1,10 @@
 import { LIMITS } from "../limits.ts";
 
 import type { DurableStreamError } from "./error.ts";
-import type { OpenCall } from "./open-call.ts";
 import { PublishLane } from "./publish-lane.ts";
-import type { Publish } from "./publish-lane.ts";
+import type { HeldPlace, Publish } from "./publish-lane.ts";
 import { isPassing, pauseMs } from "./retry.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 import type { Outcome, Request, Wire } from "./wire.ts";
 
@@ -20,8 +19,9 @@ const FRAME_CHARACTERS = 65_536;
  * Sends publishes in order, those of one tick in one frame, never more at a time than the server takes, and again, with
  * the same id, what was not answered or could not be stored for now.
  *
- * Order is that of the calls, per stream, over any number of sockets. Only where the server itself answers that it can
- * not store a publish for now, or does not know what became of it, may those sent right behind it have overtaken it.
+ * Order is that of the calls, per stream, over any number of sockets. A server that has no room for a publish refuses
+ * those that were sent behind it too, until none of them is on the way; all are then sent again, in their order. What
+ * is refused for good, given up or not done in its time is passed over: those behind it are stored without it.
  */
 export class Publisher {
   readonly #wire: Wire;
@@ -35,14 +35,24 @@ export class Publisher {
     this.#wire = wire;
   }
 
-  publish(stream: string, call: OpenCall): void {
+  /** Takes the next place among the publishes of a stream; those behind it wait until it is filled, or left. */
+  hold(stream: string): HeldPlace {
     let lane = this.#lanes.get(stream);
     if (lane === undefined) {
       lane = new PublishLane();
       this.#lanes.set(stream, lane);
     }
-    lane.add(call);
-    this.schedule();
+    const place = lane.hold();
+    return {
+      fill: (call) => {
+        place.fill(call);
+        this.schedule();
+      },
+      leave: () => {
+        place.leave();
+        this.schedule();
+      },
+    };
   }
 
   /** Sends what may be sent, once all that this tick publishes has been handed over. */
@@ -74,7 +84,7 @@ export class Publisher {
   #takeFrame(): Request[] {
     const requests: Request[] = [];
     const room = Math.min(FRAME_CALLS, this.#wire.room - RESERVED_CALLS);
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     let characters = 0;
     for (const [stream, lane] of this.#lanes) {
       if (lane.isEmpty) {
@@ -120,21 +130,21 @@ export class Publisher {
       lane.done(publish);
       call.resolve(outcome.result);
     } else if (outcome.kind === "lost") {
-      call.lost();
+      call.lost(outcome.mayBeDone);
       lane.putBack(publish, 0);
     } else if (isPassing(outcome.error)) {
       call.refused(outcome.error);
       lane.putBack(publish, this.#holdUntil(lane, outcome.error));
     } else {
       lane.done(publish);
-      call.reject(outcome.error);
+      call.refuse(outcome.error);
     }
     this.schedule();
   }
 
   /** When a stream's publishes may be sent again: those of one frame fail together and wait once. */
   #holdUntil(lane: PublishLane, error: DurableStreamError): number {
-    const nowMs = Date.now();
+    const nowMs = monotonicMs();
     if (lane.holdUntil > nowMs) {
       return lane.holdUntil;
     }
@@ -146,7 +156,7 @@ export class Publisher {
     if (atMs < this.#wakesAt) {
       stopTimer(this.#wakeTimer);
       this.#wakesAt = atMs;
-      this.#wakeTimer = startTimer(atMs - Date.now(), () => {
+      this.#wakeTimer = startTimer(atMs - monotonicMs(), () => {
         this.#wakesAt = Number.POSITIVE_INFINITY;
         this.schedule();
       });

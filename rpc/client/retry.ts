@@ -14,5 +14,10 @@ export function isPassing(error: DurableStreamError): boolean {
 /** How long to wait before a repetition: what the server asks for, or full jitter up to a bound that doubles. */
 export function pauseMs(error: DurableStreamError, failures: number): number {
   const asked = error.data?.["retryAfterMs"];
-  return typeof asked === "number" ? asked : Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
+  return typeof asked === "number" ? asked : backoffMs(failures);
+}
+
+/** Full jitter up to a bound that doubles with each failure. */
+export function backoffMs(failures: number): number {
+  return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
 }

@@ -1,3 +1,5 @@
+import { LIMITS } from "../limits.ts";
+
 import type { FollowerHost } from "./server-subscription.ts";
 import { deferred } from "./deferred.ts";
 import type { Deferred } from "./deferred.ts";
@@ -96,17 +98,21 @@ export class Settlements {
   flush(): void {
     stopTimer(this.#timer);
     this.#timer = undefined;
-    const sequences = [...this.#acked].filter(([, isOnTheWay]) => !isOnTheWay).map(([sequence]) => sequence);
     const subscription = this.#subscription;
-    if (subscription === undefined || sequences.length === 0) {
+    if (subscription === undefined) {
       return;
     }
     this.#waiting = 0;
-    for (const sequence of sequences) {
-      this.#acked.set(sequence, true);
+    const unsent = [...this.#acked].filter(([, isOnTheWay]) => !isOnTheWay).map(([sequence]) => sequence);
+    // After lost sockets it may be more than one ack may hold.
+    for (let at = 0; at < unsent.length; at += LIMITS.maxInFlight) {
+      const sequences = unsent.slice(at, at + LIMITS.maxInFlight);
+      for (const sequence of sequences) {
+        this.#acked.set(sequence, true);
+      }
+      const params = JSON.stringify({ subscription, sequences });
+      this.#host.request({ method: "ack", params, settle: (outcome) => this.#answered(sequences, outcome) });
     }
-    const params = JSON.stringify({ subscription, sequences });
-    this.#host.request({ method: "ack", params, settle: (outcome) => this.#answered(sequences, outcome) });
   }
 
   #answered(sequences: readonly number[], outcome: Outcome): void {

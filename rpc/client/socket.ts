@@ -1,4 +1,4 @@
-import { LONGEST_MS, startTimer, stopTimer } from "./timer.ts";
+import { LONGEST_MS, monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What this client uses of an event of a WebSocket. */
@@ -7,6 +7,9 @@ export type SocketEvent = {
   readonly data?: unknown;
   readonly code?: number;
   readonly reason?: string;
+  /** What an `error` event tells, in Node.js and of the package `ws`; that of a browser tells nothing. */
+  readonly message?: string;
+  readonly error?: unknown;
 };
 
 /** What this client uses of a WebSocket: those of browsers, Node.js, Workers, Deno, Bun and the package `ws` have it. */
@@ -36,7 +39,15 @@ export type SocketTimes = {
 export type SocketListener = {
   opened(): void;
   received(frame: string): void;
-  ended(code: number, reason: string): void;
+  ended(end: SocketEnd): void;
+};
+
+/** How a socket ended. */
+export type SocketEnd = {
+  readonly code: number;
+  readonly reason: string;
+  /** What the WebSocket threw or told. */
+  readonly cause?: unknown;
 };
 
 const NORMAL = 1000;
@@ -51,6 +62,7 @@ export class ClientSocket {
   #openTimer: Timer;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #heardAt = 0;
+  #hasHeard = false;
   #isEnded = false;
 
   constructor(ws: WebSocketLike, times: SocketTimes, listener: SocketListener) {
@@ -61,8 +73,13 @@ export class ClientSocket {
     // The listeners stay when it has ended: some implementations throw where nobody listens for "error".
     ws.addEventListener("open", () => this.#opened());
     ws.addEventListener("message", ({ data }) => this.#received(data));
-    ws.addEventListener("error", () => this.end("the connection failed"));
-    ws.addEventListener("close", ({ code, reason }) => this.#over(code ?? ABNORMAL, reason ?? ""));
+    ws.addEventListener("error", (event) => this.#failed(event));
+    ws.addEventListener("close", ({ code = ABNORMAL, reason = "" }) => this.#over({ code, reason }));
+  }
+
+  /** Whether the other side has ever said anything. */
+  get hasHeard(): boolean {
+    return this.#hasHeard;
   }
 
   /** Sends a frame; a socket that refuses it is at its end. */
@@ -79,12 +96,12 @@ export class ClientSocket {
 
   /** Ends the socket now, whatever its other side does. */
   end(reason: string): void {
-    this.#over(ABNORMAL, reason);
+    this.#over({ code: ABNORMAL, reason });
   }
 
   /** Ends the socket in order: what was sent goes before. */
   close(): void {
-    this.#over(NORMAL, "done");
+    this.#over({ code: NORMAL, reason: "done" });
   }
 
   #opened(): void {
@@ -93,7 +110,7 @@ export class ClientSocket {
       return;
     }
     stopTimer(this.#openTimer);
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
     this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs, LONGEST_MS));
     this.#listener.opened();
   }
@@ -102,7 +119,8 @@ export class ClientSocket {
     if (this.#isEnded) {
       return;
     }
-    this.#heardAt = Date.now();
+    this.#heardAt = monotonicMs();
+    this.#hasHeard = true;
     if (typeof data !== "string") {
       this.end("a binary frame came");
     } else if (data !== "pong") {
@@ -110,15 +128,20 @@ export class ClientSocket {
     }
   }
 
+  #failed({ message = "", error }: SocketEvent): void {
+    const reason = message === "" ? "the connection failed" : `the connection failed: ${message}`;
+    this.#over({ code: ABNORMAL, reason, ...(error === undefined ? {} : { cause: error }) });
+  }
+
   #ping(): void {
-    if (Date.now() - this.#heardAt >= this.#times.idleMs) {
+    if (monotonicMs() - this.#heardAt >= this.#times.idleMs) {
       this.end("nothing was heard for too long");
     } else {
       this.send("ping");
     }
   }
 
-  #over(code: number, reason: string): void {
+  #over(end: SocketEnd): void {
     if (this.#isEnded) {
       return;
     }
@@ -128,7 +151,7 @@ export class ClientSocket {
       clearInterval(this.#pingTimer);
     }
     this.#closeQuietly();
-    this.#listener.ended(code, reason);
+    this.#listener.ended(end);
   }
 
   #closeQuietly(): void {

@@ -5,7 +5,8 @@ import type { SubscribeResult, SubscribeStreamParams } from "../subscription.ts"
 import { Acks } from "./acks.ts";
 import { FollowCursor } from "./cursor.ts";
 import { DurableStreamError } from "./error.ts";
-import type { Delivery, Gap, StreamEvent } from "./events.ts";
+import type { LineEvent } from "./event-line.ts";
+import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
 import type { SubscriptionSink } from "./subscription.ts";
@@ -25,8 +26,8 @@ export class StreamFollower implements Subscriber {
   readonly #subscription: ServerSubscription;
   #cursor: FollowCursor | undefined;
   #acks: Acks | undefined;
-  /** Another epoch was found: it is followed from its first message, and the next answer tells which it is. */
-  #isNewEpoch = false;
+  /** Why another life is followed, from its first message; the next answer tells which it is. */
+  #change: EpochChange["reason"] | undefined;
   #isEnded = false;
 
   constructor(
@@ -60,9 +61,7 @@ export class StreamFollower implements Subscriber {
       this.#subscription.open();
       return;
     }
-    for (const message of fresh) {
-      this.#hand(cursor, message);
-    }
+    this.#sink.line.push(fresh.map((message) => this.#delivery(cursor, message)));
     this.#acks?.came(messages, characters);
   }
 
@@ -72,11 +71,11 @@ export class StreamFollower implements Subscriber {
 
   receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
     this.#leave();
-    if (reason === "ackTimeout" || reason === "streamDeleted") {
-      // After a timeout it goes on behind the last message done; of a deleted stream the epoch is found to be another.
-      this.#subscription.open();
-    } else {
+    if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
+    } else {
+      // After a timeout it goes on behind the last message done; else the answer tells what has become of the stream.
+      this.#subscription.open();
     }
   }
 
@@ -99,19 +98,24 @@ export class StreamFollower implements Subscriber {
 
   subscribeParams(): SubscribeStreamParams {
     if (this.#cursor !== undefined) {
-      return { ...this.#params, epoch: this.#cursor.epoch, from: { sequence: this.#cursor.resumeAt } };
+      const from = { ...this.#cursor.resumeAt, ...this.#time() };
+      return { ...this.#params, epoch: this.#cursor.epoch, from };
     }
-    const { epoch: _epoch, from: _from, ...anew } = this.#params;
-    return this.#isNewEpoch ? anew : this.#params;
+    const { epoch: _epoch, ...anew } = this.#params;
+    // By number, so that what the new life has lost already is told as skipped.
+    return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1, ...this.#time() } };
   }
 
   begun(answer: SubscribeResult): void {
-    const { subscription, epoch, nextSequence, skipped } = answer;
-    if (this.#isNewEpoch) {
-      this.#isNewEpoch = false;
-      this.#sink.line.push({ type: "epochChanged", epoch }, () => undefined);
+    const { subscription, epoch, nextSequence, previousPublishedAt, skipped } = answer;
+    if (this.#change !== undefined) {
+      this.#sink.line.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
+      this.#change = undefined;
     }
-    this.#cursor ??= new FollowCursor(epoch, (skipped?.from ?? nextSequence) - 1);
+    this.#cursor ??=
+      skipped === undefined
+        ? new FollowCursor(epoch, nextSequence - 1, previousPublishedAt)
+        : new FollowCursor(epoch, skipped.from - 1, undefined);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
     const at = { done: this.#cursor.done, acked: nextSequence - 1 };
     this.#acks = new Acks({ maxInFlight, ackWaitMs }, at, (through) =>
@@ -125,34 +129,59 @@ export class StreamFollower implements Subscriber {
   }
 
   refused(error: DurableStreamError): void {
-    if (error.name === "EpochChanged") {
+    const change = this.#changeOf(error);
+    if (change === undefined) {
+      this.end(error);
+    } else {
       // What was read of the old life is still handed on, then the change, then the new one.
       this.#cursor = undefined;
-      this.#isNewEpoch = true;
+      this.#change = change;
       this.#subscription.open();
-    } else {
-      this.end(error);
     }
   }
 
-  #hand(cursor: FollowCursor, message: Message): void {
-    const ack = () => this.#finish(cursor, message.sequence);
-    const event: Delivery = { ...message, type: "message", ack };
-    this.#sink.line.push(event, this.#isManual ? () => undefined : ack);
+  /** The time that `from` asked for: wherever it goes on, nothing comes that was published before it. */
+  #time(): { time?: number } {
+    const { from } = this.#params;
+    return typeof from === "object" && "time" in from && from.time !== undefined ? { time: from.time } : {};
+  }
+
+  /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */
+  #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
+    const isOver = name === "EpochChanged" || name === "NotFound";
+    if (this.#cursor !== undefined && name === "Conflict") {
+      // The log ends before what came of it, or has another message in its place.
+      return "restored";
+    }
+    if (isOver && (this.#cursor !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
+      // The next life has begun, or begins with the next subscription, which makes the stream.
+      return data?.["reason"] === "restored" ? "restored" : "deleted";
+    }
+    return undefined;
+  }
+
+  #delivery(cursor: FollowCursor, message: Message): LineEvent<Delivery> {
+    let isAcked = false;
+    const ack = () => {
+      isAcked = true;
+      this.#finish(cursor, message);
+    };
+    const done = this.#isManual ? undefined : ack;
+    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, done, failed: () => !isAcked };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
     const cursor = this.#cursor;
     const missing = cursor?.miss(from, to);
     if (cursor !== undefined && missing !== undefined) {
-      const done = this.#isManual ? () => undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push({ type: "gap", ...missing, reason }, done);
+      const done = this.#isManual ? undefined : () => cursor.finish(missing.to);
+      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, done }]);
     }
   }
 
-  #finish(cursor: FollowCursor, sequence: number): void {
+  #finish(cursor: FollowCursor, { sequence, publishedAt }: Message): void {
     if (sequence > cursor.done) {
-      cursor.finish(sequence);
+      cursor.finish(sequence, publishedAt);
       if (cursor === this.#cursor) {
         this.#acks?.finish(sequence);
       }

@@ -5,8 +5,10 @@ import { deferred } from "./deferred.ts";
 import type { Deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import { EventLine } from "./event-line.ts";
-import type { ConsumerDelivery, Handler, StreamEvent } from "./events.ts";
+import type { Handler, StreamEvent } from "./events.ts";
 import type { Follower } from "./follower.ts";
+import { report } from "./report.ts";
+import { backoffMs } from "./retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
@@ -20,10 +22,21 @@ export type SubscriptionOptions = {
   ack?: "auto" | "manual";
 };
 
-/** How a consumer's messages are handled. */
-export type ConsumerSubscriptionOptions = SubscriptionOptions & {
-  /** Hears what the handler threw and goes on; without it the subscription ends. The message is given back either way. */
-  onError?: (error: unknown, delivery: ConsumerDelivery) => void;
+/** How a subscription is read by a handler. */
+export type HandlerOptions<Event> = SubscriptionOptions & {
+  /**
+   * Hears each error that the handler throws, instead of `console.error`. The event then comes again, unless it is acked
+   * or otherwise settled by then, which `onError` may do too: a consumer's message after the consumer's backoff, or it
+   * goes to the dead letters; any other event here and before all others, after a random pause of up to 200 ms that
+   * doubles up to 5 s. An error that `onError` throws ends the subscription.
+   */
+  onError?: (error: unknown, event: Event) => void | Promise<void>;
+};
+
+/** What a subscription is read by, if not by a loop. */
+export type Reading<Event> = {
+  readonly handler: Handler<Event>;
+  readonly onError: HandlerOptions<Event>["onError"] | undefined;
 };
 
 /** Where the follower behind a subscription puts what it hears. */
@@ -47,6 +60,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   readonly #over = deferred<void>();
   /** While it drains: the event in hand is done, or it is all over. */
   #idle: Deferred<void> | undefined;
+  /** While an event waits to be handled again: it is not to be any more. */
+  #pause: Deferred<"over"> | undefined;
   #isOver = false;
   #isRead = false;
   #timer: Timer | undefined;
@@ -57,7 +72,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   /** Made by the `subscribe` of a client. */
   constructor(
     follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
-    handler: Handler<Event> | undefined,
+    reading: Reading<Event> | undefined,
     { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
   ) {
     this.#signal = signal;
@@ -73,19 +88,19 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
         stopTimer(this.#timer);
         this.#begun.resolve(answer);
       },
-      finish: () => (handler === undefined ? undefined : this.#finish()),
+      finish: () => (reading === undefined ? undefined : this.#finish()),
       ended: (error) => this.#ended(error),
     });
     this.ready.catch(() => {
       // Safe: who does not ask for it learns of the failure where events are read.
     });
-    if (handler === undefined) {
+    if (reading === undefined) {
       this.ended.catch(() => {
         // Safe: the reader is told by `next`.
       });
     } else {
       this.#isRead = true;
-      void this.#run(handler);
+      void this.#run(reading);
     }
   }
 
@@ -94,16 +109,23 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this.#begun.promise;
   }
 
-  /** Resolves when the subscription was closed; rejects with what ended it, an error of the handler included. */
+  /** Resolves when the subscription was closed; rejects with what ended it, which an error of the handler does not. */
   get ended(): Promise<void> {
     return this.#over.promise;
   }
 
   /** Says that the event before is done, and waits for the next one. For one reader: a handler is one. */
-  next(): Promise<IteratorResult<Event, undefined>> {
-    const next = this.#line.next();
-    this.#idle?.resolve();
-    return next;
+  async next(): Promise<IteratorResult<Event, undefined>> {
+    const { value } = await this.#take(false);
+    return value === undefined ? { value, done: true } : { value: value[0], done: false };
+  }
+
+  /**
+   * Like `next`, for all messages that came in one frame and wait here: they are done together, by asking for what comes
+   * after them. Any other event is alone.
+   */
+  nextBatch(): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
+    return this.#take(true);
   }
 
   /** Ends the subscription, as leaving a `for await` loop does. */
@@ -147,6 +169,12 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return Promise.resolve();
   }
 
+  #take(isBatch: boolean): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
+    const next = this.#line.next(isBatch);
+    this.#idle?.resolve();
+    return next;
+  }
+
   async #settle(): Promise<void> {
     await this.#finish();
     await this.#follower.store();
@@ -154,23 +182,60 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
 
   #finish(): Promise<void> | undefined {
     this.#line.end();
+    this.#pause?.resolve("over");
     // Where a loop was left, or a handler failed, the event in hand will never be done.
-    if (this.#isOver || !this.#line.isInHand) {
+    if (this.#isOver || !this.#line.isInHand || this.#pause !== undefined) {
       return undefined;
     }
     this.#idle ??= deferred<void>();
     return this.#idle.promise;
   }
 
-  async #run(handler: Handler<Event>): Promise<void> {
+  async #run(reading: Reading<Event>): Promise<void> {
     try {
       // Not `for await`, which would close it before its error is known.
       for (let next = await this.next(); next.done !== true; next = await this.next()) {
-        await handler(next.value);
+        if (!(await this.#handle(next.value, reading))) {
+          // Nothing may say of this event that it is done.
+          this.#idle?.resolve();
+          return;
+        }
       }
     } catch (error) {
       this.#follower.end(error);
     }
+  }
+
+  /** Has an event handled, as often as it takes. @returns False when it is over before that. */
+  async #handle(event: Event, reading: Reading<Event>): Promise<boolean> {
+    for (let failures = 1; await this.#fails(event, reading); failures += 1) {
+      if (this.#line.isEnded) {
+        return false;
+      }
+      this.#pause = deferred<"over">();
+      const cut = await waitAtMost(backoffMs(failures), this.#pause.promise);
+      this.#pause = undefined;
+      if (cut === "over") {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Has an event handled once. @returns Whether it is to be handled again. */
+  async #fails(event: Event, { handler, onError = reportFailure }: Reading<Event>): Promise<boolean> {
+    let isAgain = false;
+    try {
+      await handler(event);
+    } catch (error) {
+      try {
+        await onError(error, event);
+      } finally {
+        // After it, so that the last word is not said before it has a say.
+        isAgain = this.#line.failed();
+      }
+    }
+    return isAgain;
   }
 
   #ended(error: unknown): void {
@@ -179,6 +244,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
     this.#line.end(error);
+    this.#pause?.resolve("over");
     this.#idle?.resolve();
     if (error === undefined) {
       this.#over.resolve();
@@ -186,4 +252,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       this.#over.reject(error);
     }
   }
+}
+
+function reportFailure(error: unknown): void {
+  report("a handler failed, and gets its event again", error);
 }

@@ -10,6 +10,14 @@ export function stopTimer(timer: Timer | undefined): void {
   }
 }
 
+/**
+ * Milliseconds on a clock that only goes forward, for how long something takes: wall time may be set back, and what is
+ * timed by it would wait that much longer. Means nothing outside this process.
+ */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
 /** How long closing waits for what is open, unless it is told otherwise. */
 export const DRAIN_MS = 10_000;
 
@@ -19,6 +27,18 @@ export const LONGEST_MS = 2_147_483_647;
 /** Runs something after so many milliseconds, or after 24 days when that is sooner: who waits longer looks again. */
 export function startTimer(ms: number, run: () => void): Timer {
   return setTimeout(run, Math.min(ms, LONGEST_MS));
+}
+
+/** Waits so many milliseconds, or for ever once the signal has aborted: who aborts it waits for nothing any more. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = startTimer(ms, () => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    });
+    const stop = () => stopTimer(timer);
+    signal.addEventListener("abort", stop);
+  });
 }
 
 /**

@@ -2,14 +2,15 @@ import { LIMITS } from "../limits.ts";
 
 import type { DurableStreamError } from "./error.ts";
 import type { Incoming } from "./frame.ts";
-import { startTimer, stopTimer } from "./timer.ts";
+import { monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
 /** What became of a request on its socket. */
 export type Outcome =
   | { readonly kind: "result"; readonly result: object }
   | { readonly kind: "error"; readonly error: DurableStreamError }
-  | { readonly kind: "lost" };
+  /** Its socket is gone; a change `mayBeDone` unless that socket was refused before anything of it was read. */
+  | { readonly kind: "lost"; readonly mayBeDone: boolean };
 
 /** A request to be sent on one socket; it is settled exactly once. */
 export type Request = {
@@ -69,7 +70,7 @@ export class Wire {
 
   /** Sends requests in one frame: a batch if there is more than one. */
   send(requests: readonly Request[]): void {
-    const sentAt = Date.now();
+    const sentAt = monotonicMs();
     const texts = requests.map((request) => {
       this.#lastId += 1;
       this.#pending.set(this.#lastId, { request, size: request.params.length, sentAt });
@@ -106,7 +107,7 @@ export class Wire {
   }
 
   /** The socket is gone, and with it every answer. */
-  lost(): void {
+  lost(mayBeDone: boolean): void {
     this.#isOpen = false;
     stopTimer(this.#watch);
     this.#watch = undefined;
@@ -114,7 +115,7 @@ export class Wire {
     this.#pending.clear();
     this.#characters = 0;
     for (const { request } of pending) {
-      request.settle({ kind: "lost" });
+      request.settle({ kind: "lost", mayBeDone });
     }
   }
 
@@ -124,10 +125,10 @@ export class Wire {
     if (this.#watch !== undefined || oldest === undefined) {
       return;
     }
-    this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - Date.now(), () => {
+    this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - monotonicMs(), () => {
       this.#watch = undefined;
       const [waiting] = this.#pending.values();
-      if (waiting !== undefined && Date.now() - waiting.sentAt >= this.#answerTimeoutMs) {
+      if (waiting !== undefined && monotonicMs() - waiting.sentAt >= this.#answerTimeoutMs) {
         this.#socket.drop(`${waiting.request.method} was not answered`);
       } else {
         this.#watchAnswers();

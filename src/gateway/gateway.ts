@@ -8,7 +8,7 @@ import type { ConsumerPush } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
-import { CloseCode, closeQuietly } from "./closing.ts";
+import { answerClose, CloseCode } from "./closing.ts";
 import { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
 import { Feeds, RENEW_MS } from "./feeds.ts";
@@ -27,6 +27,7 @@ const ALARM_RETRY_MS = 30_000;
  * socket needs is in its attachment or in SQLite, and is read back when the gateway wakes.
  */
 export class Gateway extends DurableObject<Env> {
+  /** The open sockets; one that the server has closed is none. */
   readonly #sessions = new Map<WebSocket, Session>();
   readonly #feeds: Feeds;
   readonly #alarm: AlarmClock;
@@ -52,12 +53,16 @@ export class Gateway extends DurableObject<Env> {
       store: new SessionStore(ctx.storage.sql),
       consumerFeeds: new ConsumerFeeds(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
-      publish: async (stream, request) => {
-        const published = await publishers.publish(stream, request);
+      publish: async (stream, request, place) => {
+        const published = await publishers.publish(stream, request, place);
         feeds.note(stream, published);
         return published;
       },
       wakeBy,
+      closing: (ws) => {
+        this.#sessions.delete(ws);
+        wakeBy(Date.now() + LIMITS.closeMs);
+      },
     };
     // Answered by the runtime: a ping wakes nobody.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
@@ -81,6 +86,7 @@ export class Gateway extends DurableObject<Env> {
       connectedAt: nowMs,
       heardAt: nowMs,
       pushedAt: undefined,
+      closedAt: undefined,
       lastSubscription: 0,
       subscriptions: [],
       consumers: [],
@@ -124,6 +130,11 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+    if (!this.#sessions.has(ws) && attachmentOf(ws).closedAt !== undefined) {
+      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4). The peer's own may be
+      // here before the frames that came ahead of it are: those are taken.
+      return;
+    }
     const session = this.#sessionOf(ws);
     try {
       await session.receive(frame);
@@ -135,7 +146,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override webSocketClose(ws: WebSocket, code: number, reason: string): void {
-    closeQuietly(ws, code, reason);
+    answerClose(ws, code, reason);
     this.#forget(ws);
   }
 
@@ -151,6 +162,7 @@ export class Gateway extends DurableObject<Env> {
       for (const [ws, session] of this.#sessions) {
         this.#lookAfter(ws, session, nowMs);
       }
+      this.#dropUnanswered(nowMs);
       // Nothing here is awaited: the alarm does not fire again before its handler is done, and a stream that does not
       // answer would hold up the checks of all others.
       this.ctx.waitUntil(this.#feeds.checkActive(nowMs));
@@ -167,7 +179,6 @@ export class Gateway extends DurableObject<Env> {
     const goneAt = session.goneAt(pingedAt);
     if (goneAt !== undefined && goneAt <= nowMs) {
       session.close(CloseCode.Idle, "silent for too long");
-      this.#sessions.delete(ws);
       return;
     }
     session.expire(nowMs);
@@ -175,6 +186,22 @@ export class Gateway extends DurableObject<Env> {
       // Too early to tell. One that answered since costs no further look, however long it idles.
       this.#alarm.ensureBy(goneAt, nowMs);
     }
+  }
+
+  /**
+   * Drops peers that have not answered the server's Close for `closeMs`. The runtime can not drop one hibernating socket,
+   * only all of an object that is aborted: so not before the last open one here is gone.
+   */
+  #dropUnanswered(nowMs: number): void {
+    const sockets = this.#sessions.size === 0 ? this.ctx.getWebSockets() : [];
+    if (sockets.length === 0) {
+      return;
+    }
+    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + LIMITS.closeMs;
+    if (dueAt <= nowMs) {
+      this.ctx.abort("no socket is left but those whose peers do not answer a Close");
+    }
+    this.#alarm.ensureBy(dueAt, nowMs);
   }
 
   /** Renews the leases of the streams followed here, and asks after their consumers, when it is time, and sees to the next time. */
@@ -198,7 +225,7 @@ export class Gateway extends DurableObject<Env> {
 
   /** Reads back the sockets that slept or, after a crash, forgets those that did not survive it. */
   #wake(): void {
-    const sockets = this.ctx.getWebSockets();
+    const sockets = this.ctx.getWebSockets().filter((ws) => ws.readyState === WebSocket.OPEN);
     for (const ws of sockets) {
       this.#sessionOf(ws);
     }
@@ -212,9 +239,7 @@ export class Gateway extends DurableObject<Env> {
   #sessionOf(ws: WebSocket): Session {
     let session = this.#sessions.get(ws);
     if (session === undefined) {
-      // Every socket got its attachment in fetch().
-      const attachment: Attachment = ws.deserializeAttachment();
-      session = new Session(this.#host, ws, attachment);
+      session = new Session(this.#host, ws, attachmentOf(ws));
       this.#sessions.set(ws, session);
     }
     return session;
@@ -223,5 +248,14 @@ export class Gateway extends DurableObject<Env> {
   #forget(ws: WebSocket): void {
     this.#sessions.get(ws)?.closed();
     this.#sessions.delete(ws);
+    if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
+      // Those left are closed by the server and do not answer.
+      this.#host.wakeBy(Date.now() + LIMITS.closeMs);
+    }
   }
+}
+
+function attachmentOf(ws: WebSocket): Attachment {
+  // Every socket got its attachment in fetch().
+  return ws.deserializeAttachment();
 }

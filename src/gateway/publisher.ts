@@ -1,7 +1,9 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../calls.ts";
 import { outcomes, publishCall } from "../publish-call.ts";
-import { asOutcome } from "../stream-calls.ts";
+import { heldError } from "../publish-order.ts";
+import type { PublishPlace } from "../publish-order.ts";
+import { asOutcome, backoffMs } from "../stream-calls.ts";
 
 /** Requests of one call: one commit should not hold up its stream for long. */
 const CALL_REQUESTS = 1_000;
@@ -11,6 +13,7 @@ const CALL_BYTES = 4_194_304;
 type Waiting = {
   request: PublishRequest;
   size: number;
+  place: PublishPlace | undefined;
   resolve: (published: Published) => void;
   reject: (reason: unknown) => void;
 };
@@ -30,6 +33,8 @@ export class Publisher {
   #isFlushing = false;
   /** The call under way has passed its deadline: what comes now would only wait behind it. */
   #isStuck = false;
+  /** Calls in a row that failed. */
+  #failures = 0;
 
   constructor(env: Env, stream: string, onIdle: () => void) {
     this.#env = env;
@@ -42,12 +47,12 @@ export class Publisher {
    *
    * @throws RpcError what the stream refused; OutcomeUnknown or Unavailable when it could not be asked.
    */
-  publish(request: PublishRequest, size: number): Promise<Published> {
+  publish(request: PublishRequest, size: number, place: PublishPlace | undefined): Promise<Published> {
     if (this.#isStuck) {
       return Promise.reject(unavailable());
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, size, resolve, reject });
+      this.#waiting.push({ request, size, place, resolve, reject });
       if (!this.#isFlushing) {
         this.#isFlushing = true;
         void this.#flush();
@@ -60,7 +65,8 @@ export class Publisher {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await scheduler.wait(0);
+      await scheduler.wait(backoffMs(this.#failures));
+      this.#refuseHeld();
     }
     this.#isFlushing = false;
     this.#onIdle();
@@ -85,7 +91,8 @@ export class Publisher {
     const stub = this.#env.STREAM.getByName(this.#stream);
     try {
       const requests = batch.map((waiting) => waiting.request);
-      const reply = await stub.publish(publishCall(this.#stream, requests));
+      const reply = await stub.publish(publishCall(this.#stream, requests, lanesOf(batch)));
+      this.#failures = 0;
       for (const [index, outcome] of outcomes(requests, reply).entries()) {
         if (outcome instanceof RpcError) {
           batch[index]?.reject(outcome);
@@ -95,12 +102,22 @@ export class Publisher {
       }
     } catch (error) {
       const outcome = asOutcome(error, "changes");
+      this.#failures += 1;
       for (const { reject } of batch) {
         reject(outcome);
       }
     } finally {
       clearTimeout(deadline);
       this.#isStuck = false;
+    }
+  }
+
+  /** What waits behind a publish that has to be sent again is not stored before it. */
+  #refuseHeld(): void {
+    const held = this.#waiting.filter(({ place }) => place?.isHeld);
+    if (held.length > 0) {
+      this.#waiting = this.#waiting.filter(({ place }) => place?.isHeld !== true);
+      held.forEach(({ reject }) => reject(heldError()));
     }
   }
 
@@ -113,6 +130,20 @@ export class Publisher {
       reject(unavailable());
     }
   }
+}
+
+/** For each request the number of its caller's lane, if any needs it: only what carries an id may be refused for a time. */
+function lanesOf(batch: readonly Waiting[]): number[] | undefined {
+  if (batch.every(({ request }) => request.id === undefined)) {
+    return undefined;
+  }
+  const numbers = new Map<object, number>();
+  return batch.map(({ place, request }) => {
+    const lane = place?.lane ?? request;
+    const number = numbers.get(lane) ?? numbers.size;
+    numbers.set(lane, number);
+    return number;
+  });
 }
 
 function unavailable(): RpcError {

@@ -1,5 +1,7 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../calls.ts";
+import { heldError } from "../publish-order.ts";
+import type { PublishPlace } from "../publish-order.ts";
 
 import { Publisher } from "./publisher.ts";
 
@@ -17,16 +19,24 @@ export class Publishers {
    * Stores a request's messages in the order of the calls.
    *
    * @throws RpcError Busy when this gateway holds too much already; what the stream refused; OutcomeUnknown or
-   *   Unavailable when it could not be asked.
+   *   Unavailable when it could not be asked, or one before this place has to be sent again.
    */
-  async publish(stream: string, request: PublishRequest): Promise<Published> {
+  async publish(stream: string, request: PublishRequest, place: PublishPlace | undefined): Promise<Published> {
+    if (place?.isHeld === true) {
+      throw heldError();
+    }
     const size = request.bytes.reduce((sum, bytes) => sum + bytes, 0);
     if (this.#waitingBytes + size > LIMITS.publishQueueBytes) {
+      // At once: the next one may come in the same frame.
+      place?.hold();
       throw new RpcError("Busy", "this gateway has too much to publish", { limit: LIMITS.publishQueueBytes });
     }
     this.#waitingBytes += size;
     try {
-      return await this.#of(stream).publish(request, size);
+      return await this.#of(stream).publish(request, size, place);
+    } catch (error) {
+      place?.failed(error);
+      throw error;
     } finally {
       this.#waitingBytes -= size;
     }

@@ -171,7 +171,8 @@ export class SessionFollowers {
       ackWaitMs: params.ackWaitMs ?? SUBSCRIPTION_DEFAULTS.ackWaitMs,
       maxDeliver: params.maxDeliver ?? SUBSCRIPTION_DEFAULTS.maxDeliver,
     };
-    const subscription = new Subscription(spec, start.nextSequence - 1, (frame) => this.#socket.send(frame));
+    const position = { sequence: start.nextSequence - 1, notBefore: start.notBefore };
+    const subscription = new Subscription(spec, position, (frame) => this.#socket.send(frame));
     return new SessionFollower(this, this.#socket, subscription);
   }
 

@@ -1,11 +1,11 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
-import type { Published, PublishRequest } from "../calls.ts";
 import { answer } from "../json-rpc/answer.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { oversizedResponse } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../message-text.ts";
-import type { CallContext, Connection, ConsumerWord } from "../methods/context.ts";
+import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
+import { PublishOrder } from "../publish-order.ts";
 
 import { CloseCode, closeQuietly } from "./closing.ts";
 import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
@@ -19,7 +19,9 @@ import type { StoredSubscription } from "./subscription.ts";
 export type SessionHost = SessionFollowersHost &
   SessionConsumersHost & {
     readonly startedAt: number;
-    readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
+    /** The server has sent its Close. */
+    readonly closing: (ws: WebSocket) => void;
+    readonly publish: PublishMessages;
   };
 
 /** What its subscriptions need of a socket. */
@@ -47,6 +49,8 @@ export type Attachment = {
   heardAt: number;
   /** When a consumer's messages were sent last. */
   pushedAt: number | undefined;
+  /** When the server sent its Close. */
+  closedAt: number | undefined;
   lastSubscription: number;
   subscriptions: StoredSubscription[];
   consumers: StoredConsumerSubscription[];
@@ -63,6 +67,7 @@ export class Session implements Connection, SessionSocket {
   readonly #followers: SessionFollowers;
   readonly #consumers: SessionConsumers;
   readonly #flow = new CallFlow();
+  readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
   #heardKeptAt: number;
@@ -176,9 +181,15 @@ export class Session implements Connection, SessionSocket {
   }
 
   /** Closes the socket; its subscriptions end with it. */
-  close(code: number, reason: string): void {
+  close(code: CloseCode, reason: string): void {
+    if (this.#isClosed) {
+      return;
+    }
     closeQuietly(this.#ws, code, reason);
     this.closed();
+    this.#attachment.closedAt = Date.now();
+    this.keep(undefined);
+    this.#host.closing(this.#ws);
   }
 
   /** The socket is closed. */
@@ -258,6 +269,7 @@ export class Session implements Connection, SessionSocket {
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,
+      order: this.#order,
       afterAnswer: [],
       flow: this.#flow,
     };

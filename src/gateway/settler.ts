@@ -1,6 +1,6 @@
-import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
+import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Settlement } from "../consumer-calls.ts";
-import { asOutcome } from "../stream-calls.ts";
+import { asOutcome, backoffMs, isOverloaded } from "../stream-calls.ts";
 
 /** Settlements of one call: one commit should not hold up its stream for long. */
 const CALL_SETTLEMENTS = 1_000;
@@ -20,7 +20,7 @@ type Waiting = {
 };
 
 /** The holders the stream does not know, undefined when that life of it is over; and how a call before was lost. */
-type Reply = { unknown: string[] | undefined; lost: unknown };
+type Reply = { unknown: string[] | undefined; lost: RpcError | undefined };
 
 /** What a settler tells its owner. */
 export type SettlerEvents = {
@@ -42,6 +42,8 @@ export class Settler {
   #waiting: Waiting[] = [];
   #waitingSequences = 0;
   #isSending = false;
+  /** Calls in a row that failed. */
+  #failures = 0;
 
   constructor(env: Env, life: StreamLife, events: SettlerEvents) {
     this.#env = env;
@@ -76,8 +78,8 @@ export class Settler {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#waiting.splice(0, CALL_SETTLEMENTS));
-      // Fires when every socket that was readable has been read (see publisher.ts).
-      await scheduler.wait(0);
+      // Without a pause it fires when every socket that was readable has been read (see publisher.ts).
+      await scheduler.wait(backoffMs(this.#failures));
     }
     this.#isSending = false;
     this.#events.onIdle();
@@ -100,7 +102,9 @@ export class Settler {
         dueAt,
       );
       this.#answer(batch, await Promise.race([call, deadline.promise]));
+      this.#failures = 0;
     } catch (error) {
+      this.#failures += 1;
       batch.forEach(({ reject }) => reject(error));
     } finally {
       clearTimeout(timer);
@@ -125,18 +129,18 @@ export class Settler {
   }
 
   /**
-   * Asks once more when the first call was lost, if there is time: to settle twice is to settle once. Should that fail
-   * too, in whatever way, the first one may still have been stored.
+   * Asks once more when the first call was lost, if there is time and the stream has not too much to do: to settle twice
+   * is to settle once. Should that fail too, in whatever way, the first one may still have been stored.
    */
   async #call(settlements: Settlement[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#life;
     const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, settlements);
-    let lost: unknown;
+    let lost: RpcError | undefined;
     try {
       return { unknown: await call(), lost };
     } catch (error) {
       lost = asOutcome(error, "changes");
-      if (!isRpcError(lost) || lost.code !== ErrorCode.OutcomeUnknown || Date.now() >= dueAt) {
+      if (isOverloaded(error) || Date.now() >= dueAt) {
         throw lost;
       }
     }

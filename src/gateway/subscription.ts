@@ -25,8 +25,18 @@ export type SubscriptionSpec = {
 /** Sends a frame to the subscription's client. */
 export type SendFrame = (frame: string) => void;
 
-/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline. */
-export type StoredSubscription = [id: number, cursor: number, deadlineAt: number, isBehind: 0 | 1, ...StoredWindow];
+/** Where a subscription starts: after a sequence, and not before a time that the log had not come to. */
+export type StartPosition = { readonly sequence: number; readonly notBefore: number | undefined };
+
+/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. */
+export type StoredSubscription = [
+  id: number,
+  cursor: number,
+  deadlineAt: number,
+  isBehind: 0 | 1,
+  notBefore: number,
+  ...StoredWindow,
+];
 
 /** What an overdue ack leads to. */
 export type Overdue = "notYet" | "goBack" | "close";
@@ -43,22 +53,26 @@ export class Subscription {
   /** The last sequence that was sent, did not match, or is gone. */
   #cursor: number;
   #deadlineAt: number | undefined;
+  /** Nothing published before it is sent, in ms since the epoch; undefined once a later message was met. */
+  #notBefore: number | undefined;
 
-  constructor(spec: SubscriptionSpec, position: number, send: SendFrame) {
+  constructor(spec: SubscriptionSpec, { sequence, notBefore }: StartPosition, send: SendFrame) {
     this.spec = spec;
     this.#send = send;
     this.#matches = spec.filter === undefined ? undefined : subjectMatcher(spec.filter);
-    this.#cursor = position;
-    this.#window = new AckWindow(position);
+    this.#cursor = sequence;
+    this.#notBefore = notBefore;
+    this.#window = new AckWindow(sequence);
   }
 
   /** Restores a subscription after an eviction. */
   static restore(
     spec: SubscriptionSpec,
-    [, cursor, deadlineAt, , ...window]: StoredSubscription,
+    [, cursor, deadlineAt, , notBefore, ...window]: StoredSubscription,
     rest: { rounds: readonly number[]; send: SendFrame },
   ): Subscription {
-    const subscription = new Subscription(spec, cursor, rest.send);
+    const start = { sequence: cursor, notBefore: notBefore === 0 ? undefined : notBefore };
+    const subscription = new Subscription(spec, start, rest.send);
     subscription.#window = AckWindow.restore(window, rest.rounds);
     subscription.#deadlineAt = deadlineAt === 0 ? undefined : deadlineAt;
     return subscription;
@@ -66,7 +80,8 @@ export class Subscription {
 
   /** @param isBehind Whether a replay is to go on after an eviction. */
   toStored(isBehind: boolean): StoredSubscription {
-    return [this.spec.id, this.#cursor, this.#deadlineAt ?? 0, isBehind ? 1 : 0, ...this.#window.toStored()];
+    const [deadlineAt, notBefore] = [this.#deadlineAt ?? 0, this.#notBefore ?? 0];
+    return [this.spec.id, this.#cursor, deadlineAt, isBehind ? 1 : 0, notBefore, ...this.#window.toStored()];
   }
 
   get cursor(): number {
@@ -105,9 +120,9 @@ export class Subscription {
     return this.#window.bytes >= LIMITS.outgoingPauseBytes ? 0 : this.spec.maxInFlight - this.#window.count;
   }
 
-  /** Whether a page is looked through for subjects, so that more of it is read than there is room for. */
+  /** Whether a page is looked through for what is sent, so that more of it is read than there is room for. */
   get isFiltered(): boolean {
-    return this.#matches !== undefined;
+    return this.#matches !== undefined || this.#notBefore !== undefined;
   }
 
   /**
@@ -115,6 +130,7 @@ export class Subscription {
    * that are not there any more are told as a gap.
    */
   offer(batch: MessageBatch, nowMs: number): void {
+    this.#passEarly(batch);
     if (batch.first > this.#cursor + 1) {
       this.#tellGap(this.#cursor + 1, batch.first - 1, "trimmed");
     }
@@ -170,6 +186,20 @@ export class Subscription {
     this.#cursor = this.#window.floor;
     this.#deadlineAt = undefined;
     return "goBack";
+  }
+
+  /** Passes over what was published before the time at which it starts. It is done, as if it had never been. */
+  #passEarly({ messages }: MessageBatch): void {
+    const notBefore = this.#notBefore;
+    if (notBefore === undefined) {
+      return;
+    }
+    // Publish times never go back.
+    const isMet = messages.some(({ publishedAt }) => publishedAt >= notBefore);
+    const early = messages.findLast(({ publishedAt }) => publishedAt < notBefore);
+    this.#notBefore = isMet ? undefined : notBefore;
+    this.#cursor = Math.max(this.#cursor, early?.sequence ?? 0);
+    this.#window.settle(this.#cursor);
   }
 
   /** Sends one by one what matches and has room, and tells what is missing between. */

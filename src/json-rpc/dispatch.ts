@@ -5,6 +5,8 @@ import type { MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
+import { findIllFormed } from "./well-formed.ts";
+
 /** Faults of params an answer tells, and characters of each: they quote what the client sent, which may be a whole frame. */
 const MAX_ISSUES = 16;
 const MAX_ISSUE_TEXT = 200;
@@ -28,7 +30,8 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
 }
 
 /**
- * The params of a call as its handler takes them.
+ * The params of a call as its handler takes them: of the contract, and all text in them well-formed Unicode, whatever
+ * becomes of it.
  *
  * @param defaultStream The stream of `/stream/<name>`.
  * @throws InvalidParams.
@@ -43,6 +46,11 @@ export function paramsOf(method: MethodName, params: unknown, defaultStream?: st
   const parsed = v.safeParse(spec.params, withDefaultStream(spec, named ?? {}, defaultStream));
   if (!parsed.success) {
     throw invalidParams(method, parsed.issues.slice(0, MAX_ISSUES).map(issueOf));
+  }
+  const illFormed = findIllFormed(parsed.output);
+  if (illFormed !== undefined) {
+    const path = illFormed.join(".").slice(0, MAX_ISSUE_TEXT);
+    throw invalidParams(method, [{ path, reason: "must be well-formed Unicode" }]);
   }
   return parsed.output;
 }

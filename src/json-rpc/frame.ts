@@ -31,7 +31,7 @@ export function readFrame(text: string): Frame {
     return fault("ParseError", "the text is not JSON");
   }
   if (!Array.isArray(value)) {
-    return { isBatch: false, elements: [readElement(value, LIMITS.nesting)] };
+    return { isBatch: false, elements: [readElement(value)] };
   }
   if (value.length === 0) {
     return fault("InvalidRequest", "an empty batch");
@@ -39,7 +39,7 @@ export function readFrame(text: string): Frame {
   if (value.length > LIMITS.batchCalls) {
     return fault("TooLarge", "too many calls in a batch", { what: "batchCalls", limit: LIMITS.batchCalls });
   }
-  return { isBatch: true, elements: value.map((element) => readElement(element, LIMITS.nesting - 1)) };
+  return { isBatch: true, elements: value.map(readElement) };
 }
 
 function fault(name: keyof typeof ErrorCode, message: string, data?: ErrorData): Frame {
@@ -47,8 +47,7 @@ function fault(name: keyof typeof ErrorCode, message: string, data?: ErrorData):
   return { isBatch: false, elements: [data === undefined ? element : { ...element, data }] };
 }
 
-/** @param levels How many levels of arrays and objects the element may have. */
-function readElement(value: unknown, levels: number): Call | Malformed {
+function readElement(value: unknown): Call | Malformed {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return malformed(null, "a request must be an object");
   }
@@ -59,9 +58,9 @@ function readElement(value: unknown, levels: number): Call | Malformed {
     return malformed(null, "id must be a string, null or a number that comes back as it was");
   }
   const id = isCallId(request.id) ? request.id : null;
-  const excess = excessOf(request, levels);
-  if (excess !== undefined) {
-    return { id, ...excess };
+  if (typeof request.method !== "string" && ("result" in request || "error" in request)) {
+    // The id of a response is one that the server gave: here it may be that of a call which the client has open.
+    return malformed(null, "a response, to a server that asks nothing");
   }
   if (request.jsonrpc !== "2.0") {
     return malformed(id, 'jsonrpc must be "2.0"');
@@ -70,9 +69,15 @@ function readElement(value: unknown, levels: number): Call | Malformed {
     return malformed(id, "method must be a string");
   }
   const call: Call = { jsonrpc: "2.0", method: request.method };
-  if (request.params !== undefined) {
-    if (typeof request.params !== "object" || request.params === null) {
+  // Some libraries send null where params are left out.
+  if (request.params !== undefined && request.params !== null) {
+    if (typeof request.params !== "object") {
       return malformed(id, "params must be an object or an array");
+    }
+    // Counted from here, so that it does not matter what a call is sent in.
+    const excess = excessOf(request.params, LIMITS.nesting);
+    if (excess !== undefined) {
+      return { id, ...excess };
     }
     call.params = request.params;
   }

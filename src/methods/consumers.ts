@@ -9,6 +9,7 @@ const FETCH_MESSAGES = 100;
 
 export const consumerHandlers: Handlers<
   | "createConsumer"
+  | "updateConsumer"
   | "getConsumer"
   | "listConsumers"
   | "deleteConsumer"
@@ -23,6 +24,9 @@ export const consumerHandlers: Handlers<
   createConsumer: async (params, { env }) =>
     callStream(env, params.stream, "changes", (stub) => stub.createConsumer(params)),
 
+  updateConsumer: async ({ stream, consumer, ...changes }, { env }) =>
+    callStream(env, stream, "changes", (stub) => stub.updateConsumer(consumer, changes)),
+
   getConsumer: async ({ stream, consumer }, { env }) =>
     callStream(env, stream, "reads", (stub) => stub.getConsumer(consumer)),
 
@@ -36,12 +40,14 @@ export const consumerHandlers: Handlers<
   pauseConsumer: async ({ stream, consumer, paused }, { env }) =>
     callStream(env, stream, "changes", (stub) => stub.pauseConsumer(consumer, paused)),
 
-  seekConsumer: async ({ stream, consumer, from }, { env }) =>
-    callStream(env, stream, "changes", (stub) => stub.seekConsumer(consumer, from)),
+  seekConsumer: async (params, { env }) =>
+    callStream(env, params.stream, "changes", (stub) => stub.seekConsumer(params)),
 
   fetchMessages: async ({ stream, consumer, limit = FETCH_MESSAGES }, { env }) => {
-    const fetched = await callStream(env, stream, "changes", (stub) => stub.fetchMessages(consumer, limit));
-    return new JsonText(`{"lease":${JSON.stringify(fetched.lease)},"messages":[${fetched.text}]}`);
+    const { text, ...fetched } = await callStream(env, stream, "changes", (stub) =>
+      stub.fetchMessages(consumer, limit),
+    );
+    return new JsonText(`${JSON.stringify(fetched).slice(0, -1)},"messages":[${text}]}`);
   },
 
   ackMessages: async ({ stream, ...params }, { env }) => {
@@ -49,15 +55,14 @@ export const consumerHandlers: Handlers<
     return {};
   },
 
-  getDeadLetters: async ({ stream, consumer, from = 1, limit = LIMITS.pageMessages }, { env }) => ({
-    deadLetters: await callStream(env, stream, "reads", (stub) => stub.getDeadLetters(consumer, from, limit)),
+  getDeadLetters: async ({ from = 1, limit = LIMITS.pageMessages, ...params }, { env }) =>
+    callStream(env, params.stream, "reads", (stub) => stub.getDeadLetters({ ...params, from, limit })),
+
+  retryDeadLetters: async (params, { env }) => ({
+    count: await callStream(env, params.stream, "changes", (stub) => stub.retryDeadLetters(params)),
   }),
 
-  retryDeadLetters: async ({ stream, consumer, sequences }, { env }) => ({
-    count: await callStream(env, stream, "changes", (stub) => stub.retryDeadLetters(consumer, sequences)),
-  }),
-
-  deleteDeadLetters: async ({ stream, consumer, sequences }, { env }) => ({
-    count: await callStream(env, stream, "changes", (stub) => stub.deleteDeadLetters(consumer, sequences)),
+  deleteDeadLetters: async (params, { env }) => ({
+    count: await callStream(env, params.stream, "changes", (stub) => stub.deleteDeadLetters(params)),
   }),
 };

@@ -12,6 +12,7 @@ import type { Published, PublishRequest } from "../calls.ts";
 import type { Settlement } from "../consumer-calls.ts";
 import type { CallFlow } from "../json-rpc/call-flow.ts";
 import type { JsonText } from "../json-text.ts";
+import type { PublishOrder, PublishPlace } from "../publish-order.ts";
 
 /** What a handler knows of who called and how. */
 export type CallContext = {
@@ -21,7 +22,11 @@ export type CallContext = {
   /** The caller's socket; undefined for HTTP and the service binding. */
   readonly connection: Connection | undefined;
   /** Stores messages: in a gateway with what others publish meanwhile, elsewhere at once. */
-  readonly publish: (stream: string, request: PublishRequest) => Promise<Published>;
+  readonly publish: PublishMessages;
+  /** The order of what this caller publishes. */
+  readonly order: PublishOrder;
+  /** Of a call that publishes, its place in that order. */
+  readonly place?: PublishPlace;
   /** What is to happen once the answer has been sent. */
   readonly afterAnswer: (() => void)[];
   /** Of a socket: counts its calls and keeps its publishes in order. */
@@ -29,6 +34,13 @@ export type CallContext = {
   /** Nobody waits for the outcome. */
   readonly isNotification?: boolean;
 };
+
+/** Stores messages, unless a publish before its place has to be sent again. */
+export type PublishMessages = (
+  stream: string,
+  request: PublishRequest,
+  place: PublishPlace | undefined,
+) => Promise<Published>;
 
 /** What a client says of a consumer's messages: a settlement without its holder. */
 export type ConsumerWord = Settlement extends infer One

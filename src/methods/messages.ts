@@ -1,10 +1,10 @@
-import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { DeleteMessagesParams, Expect, GetMessagesParams } from "../../rpc/index.ts";
+import { ErrorCode, INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import type { Expect, GetMessagesParams } from "../../rpc/index.ts";
 import type { Page, PublishRequest } from "../calls.ts";
 import { JsonText } from "../json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../message-text.ts";
 import type { MessageText } from "../message-text.ts";
-import { callStream } from "../stream-calls.ts";
+import { callStream, refusalError } from "../stream-calls.ts";
 import { subjectMatcher } from "../subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
@@ -13,14 +13,18 @@ import type { CallContext, Handlers } from "./context.ts";
 const MAX_SCANNED_PAGES = 20;
 
 export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
-  publish: async ({ stream, id, expect, ...message }, context) => {
-    const request = publishRequest([{ ...message, id }], id, expect);
-    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request);
+  publish: async ({ stream, id, expect, epoch, ...message }, context) => {
+    const request = publishRequest([{ ...message, id }], id, expectation(expect, epoch));
+    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request, context.place);
     return { stream, sequence: firstSequence, ...stored };
   },
 
-  publishBatch: async ({ stream, messages, id, expect }, context) => {
-    const stored = await context.publish(stream, publishRequest(messages, id, expect));
+  publishBatch: async ({ stream, messages, id, expect, epoch }, context) => {
+    const stored = await context.publish(
+      stream,
+      publishRequest(messages, id, expectation(expect, epoch)),
+      context.place,
+    );
     return { stream, ...stored };
   },
 
@@ -31,11 +35,8 @@ export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages
     return new JsonText(`${head},"nextSequence":${nextSequence},"lastSequence":${lastSequence}${tail}}`);
   },
 
-  deleteMessages: async (params: DeleteMessagesParams, { env }) => {
-    const { stream } = params;
-    const what = "through" in params ? { through: params.through } : { sequences: params.sequences };
-    return found(await callStream(env, stream, "changes", (stub) => stub.deleteMessages(what)));
-  },
+  deleteMessages: async (params, { env }) =>
+    found(await callStream(env, params.stream, "changes", (stub) => stub.deleteMessages(params))),
 };
 
 /** The result of a call to a stream that must exist. */
@@ -48,14 +49,28 @@ export function found<T>(result: T | undefined): T {
 
 type Publishable = Parameters<typeof messageBody>[0];
 
-function publishRequest(messages: Publishable[], id: string | undefined, expect: Expect | undefined): PublishRequest {
+function expectation(expect: Expect | undefined, epoch: string | undefined): PublishRequest["expected"] {
+  const lastSequence = expect?.lastSequence;
+  return lastSequence === undefined && epoch === undefined ? undefined : { lastSequence, epoch };
+}
+
+function publishRequest(
+  messages: Publishable[],
+  id: string | undefined,
+  expected: PublishRequest["expected"],
+): PublishRequest {
   const bodies = messages.map(messageBody);
   const bytes = bodies.map(utf8Bytes);
   if (bytes.some((size) => size > LIMITS.messageBytes)) {
     const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: INSTEAD.publish };
-    throw new RpcError("TooLarge", "a message is too large", data);
+    const refusal = { code: ErrorCode.TooLarge, message: "a message is too large", data };
+    if (id === undefined) {
+      throw refusalError(refusal);
+    }
+    // Only the stream knows whether the id is stored already.
+    return { bodies: [], bytes: [], id, expected: undefined, refusal };
   }
-  return { bodies, bytes, id, expectedLastSequence: expect?.lastSequence };
+  return { bodies, bytes, id, expected };
 }
 
 /** Reads pages until one has a message that fits, the limit is reached, the stream ends or the request has to. */
@@ -63,7 +78,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   const { stream, filter, limit = LIMITS.pageMessages } = params;
   const matches = filter === undefined ? undefined : subjectMatcher(filter);
   const texts: string[] = [];
-  let { from = "first" } = params;
+  let { from = "first", epoch } = params;
   let nextSequence = 1;
   let count = 0;
   let bytes = 0;
@@ -72,19 +87,16 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   let pages = 0;
   const deadlineAt = Date.now() + LIMITS.requestDeadlineMs;
   do {
-    const [start, room] = [from, limit - count];
+    const [start, room, life] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>
-      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes),
+      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, life),
     );
     const next = await inTime(read.then(found), deadlineAt);
     if (next === undefined) {
       break;
     }
-    const epoch = page?.epoch ?? params.epoch;
     page = next;
-    if (epoch !== undefined && epoch !== page.epoch) {
-      throw new RpcError("EpochChanged", "the stream was deleted and made again", { epoch: page.epoch });
-    }
+    ({ epoch } = page);
     // Of the first page only: what is deleted between two pages was not there when it was asked for.
     skipped = pages === 0 ? page.skipped : skipped;
     const taken = take(page, matches, { messages: room, bytes: LIMITS.pageBytes - bytes });

@@ -7,20 +7,19 @@ import type { Handlers } from "./context.ts";
 
 export const stateHandlers: Handlers<"getState" | "putState" | "checkpoint"> = {
   getState: async ({ stream }, { env }) => {
-    const { state, revision } = await callStream(env, stream, "reads", (stub) => stub.getState());
-    return new JsonText(`{"state":${state},"revision":${revision}}`);
+    const { state, revision, epoch } = await callStream(env, stream, "reads", (stub) => stub.getState());
+    const tail = epoch === undefined ? "" : `,"epoch":${JSON.stringify(epoch)}`;
+    return new JsonText(`{"state":${state},"revision":${revision}${tail}}`);
   },
 
-  putState: async ({ stream, state, expectedRevision }, { env }) => {
-    const text = stateText(state);
-    return {
-      revision: await callStream(env, stream, "changes", (stub) => stub.putState(stream, text, expectedRevision)),
-    };
+  putState: async (params, { env }) => {
+    const call = { ...params, state: stateText(params.state) };
+    return callStream(env, params.stream, "changes", (stub) => stub.putState(call));
   },
 
-  checkpoint: async ({ stream, state, through, expectedRevision }, { env }) => {
-    const checkpoint = { state: stateText(state), through, expectedRevision };
-    return callStream(env, stream, "changes", (stub) => stub.checkpoint(stream, checkpoint));
+  checkpoint: async (params, { env }) => {
+    const call = { ...params, state: stateText(params.state) };
+    return callStream(env, params.stream, "changes", (stub) => stub.checkpoint(call));
   },
 };
 

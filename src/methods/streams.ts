@@ -9,7 +9,7 @@ export const streamHandlers: Handlers<"getStreamInfo" | "configureStream" | "del
   configureStream: async (params, { env }) =>
     callStream(env, params.stream, "changes", (stub) => stub.configure(params)),
 
-  deleteStream: async ({ stream }, { env }) => ({
-    deleted: await callStream(env, stream, "changes", (stub) => stub.destroy()),
+  deleteStream: async ({ stream, epoch }, { env }) => ({
+    deleted: await callStream(env, stream, "changes", (stub) => stub.destroy(epoch)),
   }),
 };

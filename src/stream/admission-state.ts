@@ -18,6 +18,7 @@ export function admissionState(
   const windowMs = config.duplicateWindowMs;
   const capBytes = config.maxBytes === undefined ? streamBytes : LIMITS.streamMaxBytes;
   return {
+    epoch: life?.record.epoch,
     config,
     last: life?.log.last ?? 0,
     messages: life?.log.messages ?? 0,

@@ -1,12 +1,15 @@
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { StreamConfig } from "../../rpc/index.ts";
-import type { PublishCall, Refusal } from "../calls.ts";
+import type { Expectation, PublishCall, PublishReply, Refusal } from "../calls.ts";
 import { MESSAGE_SEPARATOR, messageText } from "../message-text.ts";
 
 import type { KnownId, NewId } from "./publish-ids.ts";
+import { refuse, refuseEpoch, withEpoch } from "./refuse.ts";
 
 /** What admission needs to know of a stream. */
 export type StreamState = {
+  /** Undefined for a stream that was never used. */
+  epoch: string | undefined;
   config: StreamConfig;
   last: number;
   messages: number;
@@ -35,14 +38,16 @@ export type Admission = {
 type Verdict = Omit<Refusal, "request"> | undefined;
 
 /**
- * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours. A known id
- * is looked up before `expect`, so that the retry of a publish that had succeeded is a duplicate and not a conflict.
- * Changes nothing.
+ * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours, but for those
+ * of the same caller behind one that is refused for a time. A known id is looked up before anything else, so that the
+ * retry of a publish that had succeeded is a duplicate, whatever would be said of it now. Changes nothing.
  */
 export function admit(call: PublishCall, stream: StreamState): Admission {
   const admission: Admission = { bodies: [], bytes: [], ids: [], firstSequences: [], duplicates: [], refusals: [] };
-  const expected = new Map(call.expectations?.map(({ request, lastSequence }) => [request, lastSequence]));
+  const expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
+  const refused = new Map(call.refusals?.map(({ request, ...refusal }) => [request, refusal]));
   const newIds = new Map<string, NewId>();
+  const heldLanes = new Set<number>();
   let last = stream.last;
   let storedBytes = 0;
   let offset = 0;
@@ -59,13 +64,19 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
       continue;
     }
 
+    const lane = call.lanes?.[request];
     const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
     const verdict =
-      conflict(expected.get(request), last) ??
+      (lane !== undefined && heldLanes.has(lane) ? heldBack() : undefined) ??
+      refused.get(request) ??
+      unexpected(expected.get(request), { epoch: stream.epoch, last }) ??
       overStorage(size, stream.roomBytes - storedBytes) ??
       overBounds({ messages: count + last - stream.last, bytes: storedBytes + size, ownBytes: size }, stream) ??
       overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1));
     if (verdict !== undefined) {
+      if (lane !== undefined && verdict.code === ErrorCode.RateLimited) {
+        heldLanes.add(lane);
+      }
       admission.refusals.push({ request, ...verdict });
       admission.firstSequences.push(0);
       continue;
@@ -86,6 +97,19 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
   return admission;
 }
 
+/** What a stream answers to a call, once what was admitted of it is stored. */
+export function publishReply(
+  { firstSequences, duplicates, refusals }: Admission,
+  stored: { epoch: string; publishedAt: number },
+): PublishReply {
+  return {
+    ...stored,
+    firstSequences,
+    duplicates: duplicates.map(({ publishedAt = stored.publishedAt, ...duplicate }) => ({ ...duplicate, publishedAt })),
+    refusals,
+  };
+}
+
 /** Bytes that messages take in the log, at most: the first one of a row has no separator, which is counted here. */
 function storedSize(bodyBytes: readonly number[], firstSequence: number, publishedAt: number): number {
   return bodyBytes.reduce((sum, bytes, index) => {
@@ -94,11 +118,15 @@ function storedSize(bodyBytes: readonly number[], firstSequence: number, publish
   }, 0);
 }
 
-function conflict(expected: number | undefined, last: number): Verdict {
-  if (expected === undefined || expected === last) {
-    return undefined;
+function unexpected(
+  { epoch: expectedEpoch, lastSequence }: Omit<Expectation, "request"> = {},
+  { epoch, last }: { epoch: string | undefined; last: number },
+): Verdict {
+  const refused = refuseEpoch(epoch, expectedEpoch);
+  if (refused !== undefined || lastSequence === undefined || lastSequence === last) {
+    return refused?.refused;
   }
-  return { code: ErrorCode.Conflict, message: "the last sequence is another", data: { lastSequence: last } };
+  return refuse("Conflict", "the last sequence is another", withEpoch(epoch, { lastSequence: last })).refused;
 }
 
 function overStorage(size: number, roomBytes: number): Verdict {
@@ -120,6 +148,11 @@ function overBounds(added: { messages: number; bytes: number; ownBytes: number }
 
 function limitReached(what: string, limit: number): Verdict {
   return { code: ErrorCode.LimitReached, message: `the stream's ${what} is reached`, data: { what, limit } };
+}
+
+function heldBack(): Verdict {
+  const message = "a publish before it has to be sent again; this one was not stored";
+  return { code: ErrorCode.Unavailable, message, data: {} };
 }
 
 function overIds(waitMs: number): Verdict {

@@ -1,6 +1,7 @@
 import { logError } from "../log.ts";
 
 import type { AddressedParcel } from "./hand-out.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /** Text of one call, at most but for a single parcel: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
@@ -63,10 +64,18 @@ export class ConsumerCourier {
     return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
   }
 
-  /** Tells a gateway that subscriptions are over; one that can not be told finds out when its client acks. */
-  async end(gateway: string, holders: readonly string[]): Promise<void> {
+  /** Tells the gateways of subscriptions that these are over. */
+  end(subscribers: readonly Subscriber[]): void {
+    for (const [gateway, ended] of Map.groupBy(subscribers, (one) => one.gateway)) {
+      const holders = ended.map(({ holder }) => holder);
+      this.#ctx.waitUntil(this.#tellEnd(gateway, holders));
+    }
+  }
+
+  /** A gateway that can not be told finds out when its client acks. */
+  async #tellEnd(gateway: string, holders: string[]): Promise<void> {
     try {
-      await this.#namespace.getByName(gateway).consumerDeleted([...holders]);
+      await this.#namespace.getByName(gateway).consumerDeleted(holders);
     } catch (error) {
       logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#identity.name });
     }

@@ -13,7 +13,8 @@
  *      ▼                        ▲
  *     lost                dead ─┘ requeue
  *
- * Dead: from in flight by the first three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
+ * Dead: from in flight by the first three after `maxDeliver` deliveries, by `term` from in flight or waiting, and by
+ * `configure` from waiting, if it lowers `maxDeliver`. What waits has deliveries left.
  * Never by `undeliver`, which takes the delivery back, nor by `doubt`, which leaves one more to come.
  * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
  *
@@ -42,23 +43,25 @@ import type { Unsettled } from "./unsettled.ts";
  * same transaction as the dead letters that a call returns, and lets nothing handed out leave before that.
  */
 export class ConsumerCursor {
-  readonly #config: CursorConfig;
+  #config: CursorConfig;
   readonly #unsettled: UnsettledMessages;
   #nextSequence: number;
+  #notBefore: number | undefined;
   #paused = false;
   #lost: LostMessages | undefined;
   #version = 0;
 
-  /** A cursor that has handed out nothing and starts at `nextSequence`. */
-  constructor(config: CursorConfig, nextSequence: number) {
+  /** A cursor that has handed out nothing and starts at `nextSequence`, but not before a time. */
+  constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
     this.#config = config;
     this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
   }
 
   /** What is in flight keeps its holder and its deadline. */
   static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
-    const cursor = new ConsumerCursor(config, stored.nextSequence);
+    const cursor = new ConsumerCursor(config, stored.nextSequence, stored.notBefore);
     cursor.#paused = stored.paused;
     cursor.#lost = stored.lost;
     for (const message of unpackRuns(stored)) {
@@ -69,7 +72,8 @@ export class ConsumerCursor {
 
   toStored(): StoredCursor {
     const { holders, runs } = packRuns(this.#unsettled.inOrder());
-    return { nextSequence: this.#nextSequence, paused: this.#paused, lost: this.#lost, holders, runs };
+    const [nextSequence, notBefore] = [this.#nextSequence, this.#notBefore];
+    return { nextSequence, notBefore, paused: this.#paused, lost: this.#lost, holders, runs };
   }
 
   /**
@@ -85,9 +89,18 @@ export class ConsumerCursor {
     return this.#nextSequence;
   }
 
+  /**
+   * The time to come at which it starts, in ms since the epoch: until the log has a message of that time, the owner
+   * passes over what comes, and then tells by {@link started}.
+   */
+  get notBefore(): number | undefined {
+    return this.#notBefore;
+  }
+
   /** How many more may be in flight, at all holders together; none while paused. */
   get room(): number {
-    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
+    // More than may be were in flight when `configure` lowered it.
+    return this.#paused ? 0 : Math.max(0, this.#config.maxInFlight - this.#unsettled.inFlight);
   }
 
   /** How many of them may be new messages; reading the log is of no use when it is none. */
@@ -152,7 +165,7 @@ export class ConsumerCursor {
         this.#nextSequence = sequence + 1;
       }
     }
-    this.#passOver(page?.through ?? 0);
+    this.passOver(page?.through ?? 0);
     return deliveries;
   }
 
@@ -207,7 +220,7 @@ export class ConsumerCursor {
   /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
   undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
-      const deliveries = message.deliveries - 1;
+      const deliveries = Math.min(message.deliveries, this.#config.maxDeliver) - 1;
       this.#unsettled.put({ ...withoutHolder(message, holder), state: "waiting", dueAt: nowMs, deliveries });
     }
   }
@@ -252,7 +265,7 @@ export class ConsumerCursor {
     if (unread !== undefined) {
       this.#countLost(unread);
     }
-    this.#passOver(through);
+    this.passOver(through);
   }
 
   /** Single messages that match the filter were deleted from the stream; what is settled or dead is no loss. */
@@ -265,13 +278,38 @@ export class ConsumerCursor {
     }
   }
 
+  /** New messages up to there are not to be delivered. It is no change: the log shows it again. */
+  passOver(through: number): void {
+    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
+  }
+
+  /** The log has come to `notBefore`, and what was published before it is passed over. That is no change either. */
+  started(): void {
+    this.#notBefore = undefined;
+  }
+
   /**
-   * Starts over at `nextSequence`, like a consumer made anew: what is unsettled is forgotten, and what was settled
+   * Goes on with another config. What is in flight keeps its deadline, what waits its time. Returns what died of it:
+   * what waits, and was delivered as often as it may be now.
+   */
+  configure(config: CursorConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    this.#unsettled.isStrict = config.maxInFlight === 1;
+    this.#version++;
+    return this.#unsettled
+      .inOrder()
+      .filter(({ state, deliveries }) => state === "waiting" && deliveries >= config.maxDeliver)
+      .map((message) => this.#bury(message, "maxDeliver", nowMs));
+  }
+
+  /**
+   * Starts over at `nextSequence` and not before a time, like a consumer made anew: what is unsettled is forgotten, and what was settled
    * from there on comes again. The owner drops the dead letters from there on.
    */
-  seek(nextSequence: number): void {
+  seek(nextSequence: number, notBefore?: number): void {
     this.ack(this.#unsettled.inOrder().map(({ sequence }) => sequence));
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
     this.#version++;
   }
 
@@ -334,9 +372,5 @@ export class ConsumerCursor {
     const lost = this.#lost ?? { from, to, total: 0 };
     this.#lost = { from: Math.min(lost.from, from), to: Math.max(lost.to, to), total: lost.total + total };
     this.#version++;
-  }
-
-  #passOver(through: number): void {
-    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
   }
 }

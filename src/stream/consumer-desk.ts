@@ -1,20 +1,22 @@
-import type { ConsumerInfo, CreateConsumerParams, From } from "../../rpc/index.ts";
+import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } from "../../rpc/index.ts";
 import type { Start } from "../calls.ts";
-import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 
 import { Consumer } from "./consumer.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./consumer-config.ts";
-import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
-import { countNewMessages, trimConsumers } from "./consumer-scan.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
+import type { Landing } from "./consumer-courier.ts";
+import { countNewMessages, passEarly, trimConsumers } from "./consumer-scan.ts";
 import { Consumers } from "./consumers.ts";
-import type { DeadLetter } from "./cursor-types.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { DeskHost } from "./desk-host.ts";
 import { HandOut } from "./hand-out.ts";
 import type { AddressedParcel } from "./hand-out.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import type { DeletionWatcher, Log } from "./log.ts";
+import type { DeletionWatcher } from "./log.ts";
 import { messagesAt } from "./next-messages.ts";
+import { reconfigure } from "./reconfigure.ts";
 import { RefusedError } from "./refuse.ts";
 import { requeueDead } from "./requeue.ts";
 import { settle } from "./settle.ts";
@@ -23,17 +25,6 @@ import { Subscriber } from "./subscriber.ts";
 /** Deadlines that lie this close together are looked after by one alarm. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
-
-/** What the consumers need of their stream. */
-export type DeskHost = {
-  readonly log: Log;
-  readonly courier: ConsumerCourier;
-  readonly ctx: DurableObjectState;
-  /** Runs a change in one transaction that ends with {@link ConsumerDesk.save}. */
-  change<T>(act: () => T): T;
-  /** Has {@link ConsumerDesk.serve} called at that time or before. */
-  wakeBy(atMs: number, nowMs: number): void;
-};
 
 /**
  * The consumers of a stream: what is asked of them, and who gets what.
@@ -89,19 +80,25 @@ export class ConsumerDesk implements DeletionWatcher {
       return this.info(name);
     }
     expectRoom("consumers", this.#consumers.size);
-    const { nextSequence, skipped } = startAt(config.from);
-    const consumer = Consumer.create({ id: newConsumerId(), name, config }, nextSequence);
+    const start = startAt(config.from);
+    const consumer = Consumer.create({ id: newConsumerId(), name, config }, start);
     this.#run(() => {
       this.#table.insert(consumer);
       this.#consumers.set(name, consumer);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(this.#info(consumer), start.skipped);
+  }
+
+  /** Changes a consumer's config; what that makes dead goes to its dead letters. */
+  update(name: string, changes: ConsumerChanges): ConsumerInfo {
+    return this.#change(name, (consumer, nowMs) => {
+      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#host.log, nowMs }));
+      this.#table.saveConfig(consumer);
+    });
   }
 
   info(name: string): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => undefined);
-    return this.#info(consumer);
+    return this.#change(name, () => undefined);
   }
 
   /** How every consumer stands, by name. */
@@ -121,28 +118,23 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deadLetters.deleteFrom(consumer.id, 0);
       this.#consumers.delete(name);
     });
-    for (const [gateway, subscribers] of Map.groupBy(consumer.subscribers.values(), (one) => one.gateway)) {
-      const holders = subscribers.map(({ holder }) => holder);
-      holders.forEach((holder) => this.#consumerOf.delete(holder));
-      this.#host.ctx.waitUntil(this.#host.courier.end(gateway, holders));
-    }
+    const subscribers = [...consumer.subscribers.values()];
+    subscribers.forEach(({ holder }) => this.#consumerOf.delete(holder));
+    this.#host.courier.end(subscribers);
     return info;
   }
 
   pause(name: string, paused: boolean): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => consumer.cursor.setPaused(paused));
-    return this.#info(consumer);
+    return this.#change(name, ({ cursor }) => cursor.setPaused(paused));
   }
 
   /** Starts a consumer over; its dead letters from there on are forgotten. */
-  seek(name: string, { nextSequence, skipped }: Start): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => {
-      consumer.seek(nextSequence);
-      this.#deadLetters.deleteFrom(consumer.id, nextSequence);
+  seek(name: string, start: Start): ConsumerInfo {
+    const info = this.#change(name, (consumer) => {
+      consumer.seek(start);
+      this.#deadLetters.deleteFrom(consumer.id, start.nextSequence);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(info, start.skipped);
   }
 
   /** A subscription shares a consumer from now on. The same call again changes nothing. */
@@ -175,14 +167,14 @@ export class ConsumerDesk implements DeletionWatcher {
    *
    * @returns Undefined when there may be some further on in the log, and it is somebody else's turn.
    */
-  fetch(name: string, limit: number): { lease: string; text: string } | undefined {
+  fetch(name: string, limit: number): FetchReply | undefined {
     const consumer = this.#find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
-    const lease = newLease(consumer.id);
+    const { lease, holder } = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
-      return text === undefined ? undefined : { lease, text };
+      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, holder, limit);
+      return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
     });
   }
 
@@ -190,16 +182,13 @@ export class ConsumerDesk implements DeletionWatcher {
   settleLease(name: string, lease: string, settlement: (holder: string) => Settlement): void {
     const consumer = this.#find(name);
     const holder = leaseHolder(lease, consumer.id);
-    if (holder === undefined) {
-      throw new RefusedError("NotFound", "no such lease of this consumer", { what: "lease" });
-    }
     this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
   }
 
-  deadLetters(name: string, from: number, limit: number): DeadLetter[] {
+  deadLetters(name: string, { from, limit }: DeadLetterPage): GetDeadLettersResult {
     const consumer = this.#find(name);
     this.#run(() => undefined);
-    return this.#deadLetters.read(consumer.id, from, limit);
+    return { epoch: this.#host.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
   }
 
   /** Puts back dead letters, all or some of them, that still have their message; returns how many. */
@@ -212,9 +201,7 @@ export class ConsumerDesk implements DeletionWatcher {
   /** Forgets dead letters, all or some of them; returns how many. */
   deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
     const { id } = this.#find(name);
-    return this.#run(() =>
-      sequences === undefined ? this.#deadLetters.deleteFrom(id, 0) : this.#deadLetters.delete(id, sequences),
-    );
+    return this.#run(() => this.#deadLetters.delete(id, sequences));
   }
 
   /**
@@ -277,15 +264,24 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   beforeDelete(sequences: readonly number[]): void {
+    passEarly(this.#consumers.values(), this.#host.log);
     const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#host.log, sequences);
     for (const consumer of this.#consumers.values()) {
       consumer.lose(messages);
     }
   }
 
+  /** Changes one consumer, and tells how it stands then. */
+  #change(name: string, act: (consumer: Consumer, nowMs: number) => void): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run((nowMs) => act(consumer, nowMs));
+    return this.#info(consumer);
+  }
+
   #run<T>(act: (nowMs: number) => T): T {
     const nowMs = Date.now();
     const result = this.#host.change(() => {
+      passEarly(this.#consumers.values(), this.#host.log);
       const done = act(nowMs);
       this.#deliver(nowMs);
       return done;
@@ -365,7 +361,7 @@ export class ConsumerDesk implements DeletionWatcher {
 
   #info(consumer: Consumer): ConsumerInfo {
     countNewMessages([consumer], this.#host.log);
-    return consumer.info(this.#host.log, this.#deadLetters.count(consumer.id));
+    return { epoch: this.#host.epoch, ...consumer.info(this.#host.log, this.#deadLetters.count(consumer.id)) };
   }
 
   #find(name: string): Consumer {

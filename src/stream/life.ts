@@ -7,7 +7,7 @@ import { FanOut } from "./fan-out.ts";
 import { Log } from "./log.ts";
 import { PublishIds } from "./publish-ids.ts";
 import { StreamRecord } from "./record.ts";
-import { keptMessages } from "./retention.ts";
+import { keptMessages, retentionDueAt } from "./retention.ts";
 
 /** A stream in use, as read from SQLite. */
 export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
@@ -27,13 +27,24 @@ export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], hos
   const log = new Log(sql, keptMessages(record.config));
   const courier = new ConsumerCourier({ ctx, namespace, onLanded: (landing) => host.onLanded(landing) }, record);
   const desk = new ConsumerDesk(sql, {
+    epoch: record.epoch,
     log,
     courier,
-    ctx,
     change: (act) => host.change(record.name, act),
     wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
   });
   return { record, log, desk, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+}
+
+/**
+ * When a stream next has something to drop by itself: messages by age, or ids after their window. Undefined when it has
+ * nothing that will be.
+ */
+export function nextDropAt({ log, record: { config } }: Life, nowMs: number, hasIds: boolean): number | undefined {
+  const messagesAt = retentionDueAt(log, config) ?? Infinity;
+  // One alarm a window: what was stored just after the last one waits for the next.
+  const dueAt = Math.min(messagesAt, hasIds ? nowMs + config.duplicateWindowMs : Infinity);
+  return dueAt === Infinity ? undefined : dueAt;
 }
 
 /** What `getStreamInfo` tells. */

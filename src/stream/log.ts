@@ -177,6 +177,9 @@ export class Log {
 
   /** The first sequence published at `timeMs` or later; one past the last when there is none. */
   sequenceAt(timeMs: number): number {
+    if (timeMs > this.#lastPublishedAt) {
+      return this.#last + 1;
+    }
     // Times never go back, so the rows are in their order too: halve the range of sequences until one row is left.
     let low = this.#floor + 1;
     let high = this.#last + 1;

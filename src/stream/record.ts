@@ -1,5 +1,5 @@
 import { DEFAULT_STREAM_CONFIG } from "../../rpc/index.ts";
-import type { ConfigureStreamParams, StreamConfig } from "../../rpc/index.ts";
+import type { ConfigureStreamParams, PutStateResult, StreamConfig } from "../../rpc/index.ts";
 
 import type { StreamRow } from "./schema.ts";
 
@@ -61,10 +61,10 @@ export class StreamRecord {
   }
 
   /** Replaces the state document and returns its new revision. */
-  putState(state: string): number {
+  putState(state: string): PutStateResult {
     this.#revision += 1;
     this.#sql.exec("UPDATE stream SET state = ?, revision = ?", state, this.#revision);
-    return this.#revision;
+    return { epoch: this.epoch, revision: this.#revision };
   }
 
   /** Applies changes: a field left out stays, null goes back to its default. */

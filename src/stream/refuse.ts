@@ -1,15 +1,73 @@
 import { ErrorCode } from "../../rpc/index.ts";
-import type { ErrorName } from "../../rpc/index.ts";
+import type { ErrorName, PutStateParams } from "../../rpc/index.ts";
 import type { Refused } from "../calls.ts";
+
+import type { Log } from "./log.ts";
 
 /** What a stream returns instead of a result that it refuses. */
 export function refuse(name: ErrorName, message: string, data: Record<string, string | number>): Refused {
   return { refused: { code: ErrorCode[name], message, data } };
 }
 
-/** Conflict (`revision`) unless the state has the revision that is expected; before the first put it has 0. */
-export function refuseRevision(revision = 0, expected = revision): Refused | undefined {
-  return expected === revision ? undefined : refuse("Conflict", "the state has another revision", { revision });
+/**
+ * EpochChanged unless a stream is in the life that is expected, NotFound when it is in none. It comes before every
+ * other check: revisions and sequences of another life compare with nothing.
+ *
+ * @param epoch Undefined for a stream that was never used.
+ * @param expected Undefined when any life will do.
+ */
+export function refuseEpoch(epoch: string | undefined, expected: string | undefined): Refused | undefined {
+  if (expected === undefined || expected === epoch) {
+    return undefined;
+  }
+  return epoch === undefined
+    ? refuse("NotFound", "the stream was deleted", { what: "stream" })
+    : refuse("EpochChanged", "the stream was deleted and made again", { epoch });
+}
+
+/** What a Conflict tells of where a stream is: of which life, if it has one, so that the next try can name it. */
+export function withEpoch<T extends object>(epoch: string | undefined, facts: T): T & { epoch?: string } {
+  return epoch === undefined ? facts : { ...facts, epoch };
+}
+
+/**
+ * EpochChanged, NotFound or Conflict (`revision`) unless the state is the one that is expected; before the first put
+ * its revision is 0.
+ *
+ * @param record Undefined for a stream that was never used.
+ */
+export function refuseState(
+  record: { epoch: string; revision: number } | undefined,
+  expected: Pick<PutStateParams, "epoch" | "expectedRevision">,
+): Refused | undefined {
+  const { epoch, revision = 0 } = record ?? {};
+  const refused = refuseEpoch(epoch, expected.epoch);
+  if (refused !== undefined || expected.expectedRevision === undefined || expected.expectedRevision === revision) {
+    return refused;
+  }
+  return refuse("Conflict", "the state has another revision", withEpoch(epoch, { revision }));
+}
+
+/**
+ * Conflict unless a reader of a state that covers everything up to a sequence could go on behind it: `lastSequence` when
+ * that is not given out yet, `firstSequence` when messages behind it are deleted already.
+ *
+ * @param life Undefined for a stream that was never used.
+ */
+export function refuseThrough(
+  life: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
+  through: number,
+): Refused | undefined {
+  const lastSequence = life?.log.last ?? 0;
+  if (through > lastSequence) {
+    const facts = withEpoch(life?.record.epoch, { lastSequence });
+    return refuse("Conflict", "a checkpoint can not cover messages that do not exist", facts);
+  }
+  if (life !== undefined && through < life.log.floor) {
+    const facts = withEpoch(life.record.epoch, { firstSequence: life.log.firstSequence() });
+    return refuse("Conflict", "messages behind what the checkpoint covers are deleted already", facts);
+  }
+  return undefined;
 }
 
 /** Thrown by what refuses, before anything is changed; it never leaves the stream (see {@link orRefused}). */

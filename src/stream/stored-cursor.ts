@@ -7,6 +7,8 @@ import type { Unsettled } from "./unsettled.ts";
  */
 export type StoredCursor = {
   readonly nextSequence: number;
+  /** See `ConsumerCursor.notBefore`. */
+  readonly notBefore?: number | undefined;
   readonly paused: boolean;
   readonly lost?: LostMessages | undefined;
   readonly holders: readonly string[];

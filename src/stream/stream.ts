@@ -3,30 +3,36 @@ import { DurableObject } from "cloudflare:workers";
 import { LIMITS } from "../../rpc/index.ts";
 import type {
   AckMessagesParams,
+  ChangeDeadLettersParams,
   CheckpointResult,
   ConfigureStreamParams,
   ConsumerInfo,
   CreateConsumerParams,
-  DeadLetter,
+  DeleteMessagesParams,
   DeleteMessagesResult,
   From,
+  GetDeadLettersParams,
+  GetDeadLettersResult,
+  PutStateResult,
+  SeekConsumerParams,
   StreamConfig,
   StreamInfo,
 } from "../../rpc/index.ts";
 import { AlarmClock } from "../alarm-clock.ts";
-import type { MessageRange, Page, PublishCall, PublishReply, Refused, Start } from "../calls.ts";
-import type { JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Refused, Start } from "../calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 import { streamBytesOf } from "../stream-bytes.ts";
 
-import { admit } from "./admission.ts";
+import { admit, publishReply } from "./admission.ts";
 import { admissionState } from "./admission-state.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
 import type { ConsumerDesk } from "./consumer-desk.ts";
-import { loadLife, streamInfo } from "./life.ts";
+import { loadLife, nextDropAt, streamInfo } from "./life.ts";
 import type { Life } from "./life.ts";
 import { StreamRecord } from "./record.ts";
-import { orRefused, refuse, refuseRevision } from "./refuse.ts";
-import { retentionDueAt, retentionFloor, rowBytes } from "./retention.ts";
+import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
+import { retentionFloor, rowBytes } from "./retention.ts";
 import { hasSchema, migrate } from "./schema.ts";
 import { startOf } from "./start.ts";
 
@@ -73,7 +79,7 @@ export class Stream extends DurableObject<Env> {
     const admission = admit(call, admissionState(life, storage));
     let publishedAt = nowMs;
     if (admission.bodies.length > 0) {
-      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }): MessageRange[] => {
+      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }) => {
         publishedAt = Math.max(nowMs, log.lastPublishedAt);
         const row = { publishedAt, rowBytes: rowBytes(record.config) };
         const ranges = log.append(admission.bodies, admission.bytes, row);
@@ -84,16 +90,7 @@ export class Stream extends DurableObject<Env> {
       this.#life?.fanOut.push(written, nowMs);
       this.#setAlarm(nowMs, admission.ids.length > 0);
     }
-    return {
-      epoch: this.#life?.record.epoch ?? "",
-      publishedAt,
-      firstSequences: admission.firstSequences,
-      duplicates: admission.duplicates.map((duplicate) => ({
-        ...duplicate,
-        publishedAt: duplicate.publishedAt ?? publishedAt,
-      })),
-      refusals: admission.refusals,
-    };
+    return publishReply(admission, { epoch: this.#life?.record.epoch ?? "", publishedAt });
   }
 
   /**
@@ -101,31 +98,30 @@ export class Stream extends DurableObject<Env> {
    *
    * @param maxMessages Most sequences the page covers.
    * @param maxBytes Text at which the page takes no further row.
+   * @param epoch The life that `from` is of, as in {@link follow}.
    * @returns Undefined when the stream was never used.
    */
-  readPage(from: From, maxMessages: number, maxBytes: number): Page | undefined {
+  readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
     const life = this.#current();
-    if (life === undefined) {
-      return undefined;
+    const refused = refuseEpoch(life?.record.epoch, epoch);
+    if (life === undefined || refused !== undefined) {
+      return refused;
     }
-    const { nextSequence, ...start } = startOf(life, from);
+    const { nextSequence, notBefore: _notBefore, ...start } = startOf(life, from);
     return { ...life.log.read(nextSequence, maxMessages, maxBytes), ...start };
   }
 
   /**
    * A gateway follows from now on, and tells where a subscription of its begins.
    *
-   * @param epoch The life of the stream that the subscriber knows; EpochChanged when it is another, NotFound when it
-   *   is over and there is none.
+   * @param epoch The life of the stream that is meant; EpochChanged when it is another, NotFound when it is over and
+   *   there is none.
    */
   follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
     const nowMs = Date.now();
-    const life = this.#current();
-    if (epoch !== undefined && life === undefined) {
-      return refuse("NotFound", "the stream was deleted", { what: "stream" });
-    }
-    if (epoch !== undefined && life?.record.epoch !== epoch) {
-      return refuse("EpochChanged", "the stream was deleted and made again", { epoch: life?.record.epoch ?? "" });
+    const refused = refuseEpoch(this.#current()?.record.epoch, epoch);
+    if (refused !== undefined) {
+      return refused;
     }
     return this.#change(stream, nowMs, (current) => {
       current.fanOut.follow(gateway, nowMs);
@@ -148,15 +144,17 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
-  deleteMessages(what: { through: number } | { sequences: number[] }): DeleteMessagesResult | undefined {
+  deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
     const life = this.#current();
-    if (life === undefined) {
-      return undefined;
+    const refused = refuseEpoch(life?.record.epoch, epoch);
+    if (life === undefined || refused !== undefined) {
+      return refused;
     }
-    const deleted = this.#changeLog(life.record.name, Date.now(), ({ log }) =>
+    const { record, log } = life;
+    const deleted = this.#changeLog(record.name, Date.now(), () =>
       "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
     );
-    return { deleted, firstSequence: life.log.firstSequence(), lastSequence: life.log.last };
+    return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
   }
 
   /** What is known of the stream; undefined when it was never used. */
@@ -179,11 +177,15 @@ export class Stream extends DurableObject<Env> {
     return config;
   }
 
-  /** Deletes the stream with all it holds; false when there was none. */
-  async destroy(): Promise<boolean> {
+  /** Deletes the stream with all it holds; false when there was none, EpochChanged when it is not in that life. */
+  async destroy(epoch: string | undefined): Promise<boolean | Refused> {
     const life = this.#life;
     if (life === undefined) {
       return false;
+    }
+    const refused = refuseEpoch(life.record.epoch, epoch);
+    if (refused !== undefined) {
+      return refused;
     }
     this.#life = undefined;
     this.#alarm.clear();
@@ -192,44 +194,39 @@ export class Stream extends DurableObject<Env> {
     return true;
   }
 
-  /** The state document as JSON text, and how often it was put. */
-  getState(): { state: string; revision: number } {
+  /** The state document as JSON text, and how often it was put; without an epoch when the stream was never used. */
+  getState(): { state: string; revision: number; epoch: string | undefined } {
     const record = this.#awake()?.record;
-    return record === undefined ? { state: "null", revision: 0 } : { state: record.state(), revision: record.revision };
+    return { state: record?.state() ?? "null", revision: record?.revision ?? 0, epoch: record?.epoch };
   }
 
   /**
    * Replaces the state document.
    *
    * @param state JSON text.
-   * @returns The new revision. Conflict (`revision`) when `expectedRevision` is not the present one.
+   * @returns The new revision; a refusal unless the state is as expected, and then nothing is changed.
    */
-  putState(stream: string, state: string, expectedRevision: number | undefined): number | Refused {
-    const conflict = refuseRevision(this.#awake()?.record.revision, expectedRevision);
-    return conflict ?? this.#change(stream, Date.now(), ({ record }) => record.putState(state));
+  putState({ stream, state, ...expected }: PutStateCall): PutStateResult | Refused {
+    const refused = refuseState(this.#awake()?.record, expected);
+    return refused ?? this.#change(stream, Date.now(), ({ record }) => record.putState(state));
   }
 
   /**
    * Replaces the state document and deletes the messages it covers, both or neither.
    *
-   * @returns Conflict (`revision`, or `lastSequence` when `through` is beyond it) changes nothing.
+   * @returns A refusal unless the state is as expected, and Conflict where nobody could go on behind what is covered:
+   *   `lastSequence` when `through` is beyond it, `firstSequence` when messages behind `through` are deleted already.
+   *   Either way nothing is changed.
    */
-  checkpoint(
-    stream: string,
-    checkpoint: { state: string; through: number; expectedRevision: number | undefined },
-  ): CheckpointResult | Refused {
-    const life = this.#awake();
-    const conflict = refuseRevision(life?.record.revision, checkpoint.expectedRevision);
-    if (conflict !== undefined) {
-      return conflict;
-    }
-    const lastSequence = life?.log.last ?? 0;
-    if (checkpoint.through > lastSequence) {
-      return refuse("Conflict", "a checkpoint can not cover messages that do not exist", { lastSequence });
+  checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
+    const life = this.#current();
+    const refused = refuseState(life?.record, expected) ?? refuseThrough(life, through);
+    if (refused !== undefined) {
+      return refused;
     }
     return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
-      revision: record.putState(checkpoint.state),
-      deleted: log.deleteThrough(checkpoint.through),
+      ...record.putState(state),
+      deleted: log.deleteThrough(through),
       firstSequence: log.firstSequence(),
     }));
   }
@@ -239,14 +236,27 @@ export class Stream extends DurableObject<Env> {
    *
    * @returns Conflict for a consumer that was made to be another, LimitReached when there are too many.
    */
-  createConsumer({ stream, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
-    const life = this.#current() ?? this.#change(stream, Date.now(), (made) => made);
+  createConsumer({ stream, epoch, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
+    const current = this.#current();
+    const refused = refuseEpoch(current?.record.epoch, epoch);
+    if (refused !== undefined) {
+      return refused;
+    }
+    const life = current ?? this.#change(stream, Date.now(), (made) => made);
     return orRefused(() => life.desk.create(params, (from) => startOf(life, from)));
   }
 
-  /** How a consumer stands. This and all that follow are NotFound when there is no such stream or consumer. */
+  /**
+   * How a consumer stands. This and all that follow are NotFound when there is no such stream or consumer, and
+   * EpochChanged when an `epoch` is given that is not the stream's.
+   */
   getConsumer(consumer: string): ConsumerInfo | Refused {
     return this.#atDesk((desk) => desk.info(consumer));
+  }
+
+  /** Changes a consumer's config without moving it. Safe to repeat. */
+  updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.update(consumer, changes));
   }
 
   /** How every consumer stands, by name. */
@@ -265,8 +275,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Starts a consumer over from another place. */
-  seekConsumer(consumer: string, from: From): ConsumerInfo | Refused {
-    return this.#atDesk((desk, life) => desk.seek(consumer, startOf(life, from)));
+  seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
+    return this.#atDesk((desk, life) => desk.seek(consumer, startOf(life, from)), epoch);
   }
 
   /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
@@ -290,7 +300,7 @@ export class Stream extends DurableObject<Env> {
    * @returns Unavailable when a stretch of the log that does not match is too long to cross at once; the next call
    *   goes on from there.
    */
-  async fetchMessages(consumer: string, limit: number): Promise<{ lease: string; text: string } | Refused> {
+  async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
     const untilMs = Date.now() + FETCH_MS;
     do {
       const fetched = this.#atDesk((desk) => desk.fetch(consumer, limit));
@@ -309,18 +319,18 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** A consumer's dead letters from a sequence on. */
-  getDeadLetters(consumer: string, from: number, limit: number): DeadLetter[] | Refused {
-    return this.#atDesk((desk) => desk.deadLetters(consumer, from, limit));
+  getDeadLetters(asked: GetDeadLettersParams & DeadLetterPage): GetDeadLettersResult | Refused {
+    return this.#atDesk((desk) => desk.deadLetters(asked.consumer, asked), asked.epoch);
   }
 
   /** Delivers dead messages again, all or some of them, that the stream still has; returns how many. */
-  retryDeadLetters(consumer: string, sequences: number[] | undefined): number | Refused {
-    return this.#atDesk((desk) => desk.retryDeadLetters(consumer, sequences));
+  retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
+    return this.#atDesk((desk) => desk.retryDeadLetters(consumer, sequences), epoch);
   }
 
   /** Forgets dead letters, all or some of them; returns how many. */
-  deleteDeadLetters(consumer: string, sequences: number[] | undefined): number | Refused {
-    return this.#atDesk((desk) => desk.deleteDeadLetters(consumer, sequences));
+  deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
+    return this.#atDesk((desk) => desk.deleteDeadLetters(consumer, sequences), epoch);
   }
 
   /** Drops what is too old, and serves the consumers. Never throws: an alarm that does is given up after six tries. */
@@ -398,26 +408,19 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Asks the desk of a stream that must exist. */
-  #atDesk<T>(ask: (desk: ConsumerDesk, life: Life) => T): T | Refused {
+  #atDesk<T>(ask: (desk: ConsumerDesk, life: Life) => T, epoch?: string): T | Refused {
     const life = this.#current();
-    return life === undefined
-      ? refuse("NotFound", "no such stream", { what: "stream" })
-      : orRefused(() => ask(life.desk, life));
+    if (life === undefined) {
+      return refuse("NotFound", "no such stream", { what: "stream" });
+    }
+    return refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.desk, life));
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    if (this.#life === undefined) {
-      return;
-    }
-    const { log, record } = this.#life;
-    const dueAt = retentionDueAt(log, record.config);
+    const dueAt = this.#life === undefined ? undefined : nextDropAt(this.#life, nowMs, hasIds);
     if (dueAt !== undefined) {
       this.#alarm.ensureBy(dueAt, nowMs);
-    }
-    if (hasIds) {
-      // One alarm a window: what was stored just after the last one waits for the next.
-      this.#alarm.ensureBy(nowMs + record.config.duplicateWindowMs, nowMs);
     }
   }
 }

@@ -9,7 +9,8 @@ type Holder = { readonly given: SequenceQueue; inFlight: number };
  * redelivery time, by holder. Each change costs O(log n).
  */
 export class UnsettledMessages {
-  readonly #isStrict: boolean;
+  /** In strict order the next one to wait for is the lowest of all, and not the first to be due. */
+  isStrict: boolean;
   readonly #messages = new Map<number, Unsettled>();
   readonly #bySequence = new SequenceQueue();
   readonly #byDeadline = new SequenceQueue();
@@ -18,9 +19,8 @@ export class UnsettledMessages {
   #redelivered = 0;
   #version = 0;
 
-  /** In strict order the next one to wait for is the lowest of all, and not the first to be due. */
   constructor(isStrict: boolean) {
-    this.#isStrict = isStrict;
+    this.isStrict = isStrict;
   }
 
   /** Grows with every change. */
@@ -56,7 +56,7 @@ export class UnsettledMessages {
 
   /** Whose turn it is among the waiting, due or not. */
   get nextWaiting(): Unsettled | undefined {
-    const next = this.#isStrict ? this.lowest : this.#at(this.#byRedelivery.first);
+    const next = this.isStrict ? this.lowest : this.#at(this.#byRedelivery.first);
     return next?.state === "waiting" ? next : undefined;
   }
 
@@ -75,7 +75,7 @@ export class UnsettledMessages {
 
   /** What waits for a time at or before `nowMs` and may go out, in that order, at most `limit`. */
   due(nowMs: number, limit: number): Unsettled[] {
-    if (!this.#isStrict) {
+    if (!this.isStrict) {
       return this.#all(this.#byRedelivery.firstUpTo(nowMs, limit));
     }
     const next = this.nextWaiting;

@@ -118,7 +118,7 @@ describe("a server that answers what was not asked", () => {
       subscription: 7,
       stream: "s",
       previous: 0,
-      messages: [{ sequence: 1, data: 1 }],
+      messages: [{ sequence: 1, publishedAt: 1, data: 1 }],
     });
     server.socket.answer({ id: server.socket.calls()[0]?.id, result: RESULT });
 

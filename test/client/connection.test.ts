@@ -112,22 +112,85 @@ describe("connecting", () => {
 describe("credentials that the server does not take", () => {
   it("end a client with one token: everything is told, and nothing is tried again", async () => {
     const client = server.client();
-    const open = [watch(client.getState(READ)), watch(client.publish({ stream: "s", data: 1 }))];
+    const open = [
+      watch(client.getState(READ)),
+      watch(client.publish({ stream: "s", data: 1 })),
+      watch(client.putState({ stream: "s", state: 1 })),
+    ];
     const subscription = client.subscribe(READ);
     const next = watch(subscription.next());
     await pass();
     server.socket.end(4401, "no valid credentials");
     await pass(100_000);
 
-    const unknown = { error: { name: "OutcomeUnknown", cause: { name: "Unauthenticated" } } };
-    expect(open[0]?.outcome).toMatchObject({ error: { name: "Unavailable", cause: { name: "Unauthenticated" } } });
-    expect(open[1]?.outcome).toMatchObject(unknown);
+    // The first calls like all that follow: the server read nothing of this socket.
+    expect(open.map(({ outcome }) => outcome)).toMatchObject(open.map(() => ({ error: { name: "Unauthenticated" } })));
     expect(next.outcome).toMatchObject({ error: { name: "Unauthenticated" } });
     expect(await standing(watch(client.getState(READ)))).toMatchObject({ error: { name: "Unauthenticated" } });
     expect(await standing(watch(client.subscribe(READ).next()))).toMatchObject({ error: { name: "Unauthenticated" } });
     expect(client.state).toBe("closed");
     expect(server.sockets).toHaveLength(1);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("leave what was sent before unknown: a publish on an earlier socket, a change on one that had answered", async () => {
+    const client = server.client();
+    const publish = watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+    server.socket.end();
+    await pass(1);
+    server.socket.end(4401);
+    expect(await standing(publish)).toMatchObject({
+      error: { name: "OutcomeUnknown", cause: { name: "Unauthenticated" } },
+    });
+
+    const other = server.client();
+    const read = watch(other.getState(READ));
+    await pass();
+    server.socket.answer({ id: server.socket.calls()[0]?.id, result: { state: null, revision: 0 } });
+    const change = watch(other.putState({ stream: "s", state: 1 }));
+    await pass();
+    server.socket.end(4401);
+    await pass();
+    expect(read.outcome).toMatchObject({ value: {} });
+    expect(change.outcome).toMatchObject({ error: { name: "OutcomeUnknown", cause: { name: "Unauthenticated" } } });
+  });
+
+  it("leave no timer behind that was to send something again", async () => {
+    const client = server.client();
+    watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+    const error = { code: -32_012, message: "busy", data: { retryAfterMs: 5_000 } };
+    server.socket.answer({ id: server.socket.calls()[0]?.id, error });
+    await pass();
+    server.socket.end(4401);
+    await pass();
+
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("have what was sent on that socket sent again with a better token of a function", async () => {
+    let token = "old";
+    const client = server.client({ token: () => token });
+    const calls = [watch(client.putState({ stream: "s", state: 1 })), watch(client.publish({ stream: "s", data: 1 }))];
+    await pass();
+    const [refused] = server.sockets;
+    expect(refused?.calls()).toHaveLength(2);
+    server.socket.end(4401);
+    token = "new";
+    await pass(1);
+
+    expect(calls.map(({ outcome }) => outcome)).toEqual(["pending", "pending"]);
+    expect(server.socket.calls().map(({ method }) => method)).toEqual(["putState", "publish"]);
+  });
+
+  it("are the cause where a function brings no better one in time", async () => {
+    const client = server.client({ token: () => "old" });
+    server.onConnect = (socket) => queueMicrotask(() => (socket.open(), socket.end(4401)));
+    const call = watch(client.putState({ stream: "s", state: 1 }, { timeoutMs: 1_000 }));
+    await pass(1_000);
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable", cause: { name: "Unauthenticated" } } });
   });
 
   it("lets a function bring a better token", async () => {
@@ -141,6 +204,168 @@ describe("credentials that the server does not take", () => {
     server.socket.answer({ id: server.socket.calls()[0]?.id, result: { state: null, revision: 0 } });
 
     expect(await standing(read)).toMatchObject({ value: { revision: 0 } });
+  });
+});
+
+describe("a server that can not be reached", () => {
+  it("is the cause of what failed for want of a connection, sent or not", async () => {
+    const client = server.client({ timeoutMs: 1_000, publishTimeoutMs: 1_000 });
+    const begin = () => [
+      watch(client.getState(READ)),
+      watch(client.putState({ stream: "s", state: 1 })),
+      watch(client.publish({ stream: "s", data: 1 })),
+    ];
+    const sent = begin();
+    await pass();
+    const refused = new Error("connect ECONNREFUSED");
+    server.onConnect = (socket) => queueMicrotask(() => socket.fail(refused.message, refused));
+    server.socket.end(1012, "restarting");
+    const never = begin();
+    await pass(1_000);
+
+    const cause = { name: "Unavailable", message: expect.stringContaining("ECONNREFUSED"), cause: refused };
+    expect(sent.map(({ outcome }) => outcome)).toMatchObject([
+      { error: { name: "Unavailable", cause } },
+      { error: { name: "OutcomeUnknown", cause: { message: "restarting" } } },
+      { error: { name: "OutcomeUnknown", cause } },
+    ]);
+    expect(never.map(({ outcome }) => outcome)).toMatchObject(
+      never.map(() => ({ error: { name: "Unavailable", message: expect.stringContaining("ECONNREFUSED"), cause } })),
+    );
+  });
+
+  it("is not blamed for a call that is not answered on a socket that is there", async () => {
+    server.onConnect = (socket) => queueMicrotask(() => socket.end());
+    const client = server.client({ reconnect: { leastMs: 10, mostMs: 10 } });
+    const call = watch(client.getState(READ, { timeoutMs: 1_000 }));
+    await pass();
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    await pass(1_000);
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable" } });
+    expect(call.outcome).not.toHaveProperty("error.cause");
+  });
+
+  it("is told at once by one that has no key, and found again when it has one", async () => {
+    const client = server.client();
+    const calls = [
+      watch(client.getState(READ)),
+      watch(client.putState({ stream: "s", state: 1 })),
+      watch(client.publish({ stream: "s", data: 1 })),
+    ];
+    const subscription = watch(client.subscribe(READ).next());
+    await pass();
+    server.socket.end(4503, "no API_KEY is configured");
+    await pass();
+    const told = { error: { name: "Unavailable", message: "no API_KEY is configured" } };
+    expect(calls.map(({ outcome }) => outcome)).toMatchObject(calls.map(() => told));
+    expect(subscription.outcome).toBe("pending");
+    await pass(1);
+    const read = watch(client.getState(READ));
+    await pass();
+    server.socket.answer({ id: server.socket.calls("getState")[0]?.id, result: { state: null, revision: 0 } });
+
+    expect(await standing(read)).toMatchObject({ value: { revision: 0 } });
+    expect(server.socket.calls().map(({ method }) => method)).toEqual(["subscribe", "getState"]);
+  });
+
+  it("is told at once where no WebSocket can be made", async () => {
+    const error = new SyntaxError("insecure");
+    const client = server.client({
+      WebSocket: class extends server.WebSocket {
+        constructor(url: string) {
+          super(url);
+          throw error;
+        }
+      },
+    });
+    const call = watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable", cause: error } });
+  });
+});
+
+describe("options", () => {
+  const wrong: [name: string, options: object][] = [
+    ["no options", {}],
+    ["no token", { token: undefined }],
+    ["an empty token", { token: "" }],
+    ["a token that is none", { token: 5 }],
+    ["a URL without a scheme", { url: "stream.test" }],
+    ["a host and a port", { url: "localhost:8787" }],
+    ["a URL of another scheme", { url: "ftp://stream.test" }],
+    ["a URL that is none", { url: 5 }],
+    ["no WebSocket", { WebSocket: "ws" }],
+    ["no fetch", { fetch: true }],
+    ["no listener", { onState: {} }],
+    ["a time in words", { timeoutMs: "5s" }],
+    ["no number", { publishTimeoutMs: Number.NaN }],
+    ["a time before now", { connectTimeoutMs: -1 }],
+    ["a queue that is none", { queue: 5 }],
+    ["a queue of a wrong size", { queue: { bytes: "1 MB" } }],
+    ["no pause between pings", { ping: { everyMs: 0 } }],
+  ];
+
+  it.each(wrong)("are refused where they are given: %s", (_what, options) => {
+    const given = { url: "https://stream.test", token: "key", WebSocket: server.WebSocket, ...options };
+    const all = Object.keys(options).length === 0 ? {} : given;
+
+    expect(() => new DurableStream(all as ConstructorParameters<typeof DurableStream>[0])).toThrow(TypeError);
+  });
+
+  it("may be undefined, which is as good as not given", async () => {
+    const nothing = { timeoutMs: undefined, queue: undefined, ping: undefined, fetch: undefined };
+    const client = server.client(nothing as object);
+    const call = watch(client.getState(READ));
+    await pass(29_999);
+    expect(call.outcome).toBe("pending");
+    await pass(1);
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable" } });
+  });
+
+  it.each(["5", Number.NaN])("of a call are refused too: timeoutMs %s", async (timeoutMs) => {
+    const client = server.client();
+    const options = { timeoutMs: timeoutMs as number };
+    const calls = [client.getState(READ, options), client.publish({ stream: "s", data: 1 }, options)].map(watch);
+    const object = watch(client.objects.get("k", options));
+    await pass();
+
+    expect([...calls, object].map(({ outcome }) => outcome)).toMatchObject(
+      [1, 2, 3].map(() => ({ error: expect.any(TypeError) })),
+    );
+  });
+
+  it("of a call may give it no time at all", async () => {
+    const call = watch(server.client().getState(READ, { timeoutMs: -1 }));
+    await pass(1);
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable" } });
+  });
+});
+
+describe("a token function", () => {
+  it("that never answers holds up nothing once the client is closed", async () => {
+    const client = server.client({ token: () => new Promise(() => undefined) });
+    const call = watch(client.getState(READ));
+    await pass();
+    watch(client.close({ timeoutMs: 0 }));
+    await pass(1);
+
+    expect(call.outcome).toMatchObject({ error: { name: "Unavailable" } });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each([undefined, "", 5])("that gives no token is asked again: %s", async (given) => {
+    const tokens: unknown[] = [given, "key"];
+    const client = server.client({ token: () => tokens.shift() as string });
+    watch(client.getState(READ));
+    await pass(1);
+
+    expect(server.sockets.map(({ protocols }) => protocols[1])).toEqual([
+      `bearer.${Buffer.from("key").toString("base64url")}`,
+    ]);
   });
 });
 

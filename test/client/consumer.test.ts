@@ -1,6 +1,10 @@
+import fc from "fast-check";
+import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import { DurableStreamError } from "../../rpc/client.ts";
 import type { ConsumerDelivery } from "../../rpc/client.ts";
+import { NakDelayMs, TermReason } from "../../rpc/index.ts";
 
 import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { ScriptedSocket } from "./scripted-server.ts";
@@ -207,34 +211,30 @@ describe("a lost connection", () => {
 });
 
 describe("another life of the stream", () => {
-  it("has its messages handled though they have the numbers of held ones, which say nothing of them", async () => {
+  it("ends the subscription, and what was done says nothing of the messages that have the numbers now", async () => {
     const client = server.client();
-    const seen: unknown[] = [];
-    const first = Promise.withResolvers<void>();
-    client.subscribe(SHARE, ({ sequence, data }) => {
-      seen.push(data);
-      return sequence === 1 && seen.length === 1 ? first.promise : undefined;
-    });
+    const { seen, handler, finish } = stepwise();
+    const ended = watch(client.subscribe({ ...SHARE, maxInFlight: 2 }, handler).ended);
     await pass();
-    // The ack of 2 stays without an answer, as its socket is lost.
+    // The ack of 1 stays without an answer, as its socket is lost; 2 is in hand.
     server.socket.onCall = () => undefined;
     send(server.socket, 0, [1, 2]);
-    await pass();
+    await finish();
     server.onConnect = (socket) => queueMicrotask(() => socket.open());
     server.socket.end();
     await pass(1);
     const { socket } = server;
-    const result = { subscription: 1, stream: "s", epoch: "another", nextSequence: 1, lastSequence: 9 };
+    const result = { subscription: 7, stream: "s", epoch: "another", nextSequence: 1, lastSequence: 9 };
     socket.answer({ id: socket.calls("subscribe")[0]?.id, result });
-    const anew = { deliveryCount: 1, sequence: 1, publishedAt: 1, data: "anew" };
-    socket.notify("messages", { subscription: 1, stream: "s", previous: 0, messages: [anew] });
-    await pass(1_000);
-    expect(told(socket, "ack")).toEqual([]);
-    first.resolve();
+    await finish();
     await pass(1_000);
 
-    expect(seen).toEqual([1, "anew"]);
-    expect(told(socket, "ack")).toEqual([{ subscription: 1, sequences: [1] }]);
+    expect(seen).toEqual([1, 2]);
+    expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data: { epoch: "another" } } });
+    expect(socket.calls().map(({ method, params }) => [method, params])).toEqual([
+      ["subscribe", { ...SHARE, maxInFlight: 2 }],
+      ["unsubscribe", { subscription: 7 }],
+    ]);
   });
 });
 
@@ -310,38 +310,125 @@ describe("a delivery", () => {
     expect(counts).toEqual([1, 2]);
     expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
   });
+});
 
-  it("whose handler fails is given back, and the error is told: it goes on, or ends where nobody listens", async () => {
+/** A delivery that is not settled. */
+async function delivered(): Promise<ConsumerDelivery> {
+  const subscription = server.client().subscribe(SHARE, { ack: "manual" });
+  await pass();
+  send(server.socket, 0, [1]);
+  const { value } = await subscription.next();
+  if (value === undefined) {
+    throw new Error("nothing came");
+  }
+  return value;
+}
+
+/** Whether a call throws InvalidParams, with what is wrong; any other error is its own. */
+function isRefused(call: () => void, path: string): boolean {
+  try {
+    call();
+    return false;
+  } catch (error) {
+    expect(error).toBeInstanceOf(DurableStreamError);
+    expect(error).toMatchObject({ name: "InvalidParams", data: { issues: [{ path }] } });
+    return true;
+  }
+}
+
+describe("what would be refused without an answer", () => {
+  it.each([1.5, -1, Number.NaN, Number.POSITIVE_INFINITY, 86_400_001, "5", null])(
+    "throws instead: nak(%s), after which the delivery may still be settled",
+    async (delayMs) => {
+      const delivery = await delivered();
+
+      expect(isRefused(() => delivery.nak(delayMs as number), "delayMs")).toBe(true);
+      delivery.nak(5);
+
+      expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
+    },
+  );
+
+  it.each([
+    ["nothing", ""],
+    ["too much", "x".repeat(257)],
+    ["half a surrogate pair", "\ud83d"],
+    ["a number", 5],
+    ["null", null],
+  ])("throws instead: term of %s, after which the delivery may still be settled", async (_what, reason) => {
+    const delivery = await delivered();
+
+    expect(isRefused(() => delivery.term(reason as string), "reason")).toBe(true);
+    delivery.term("no good");
+
+    expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [1], reason: "no good" }]);
+  });
+
+  it("is what the contract's schemas refuse, and nothing else", async () => {
+    const delays = fc.oneof(fc.integer({ min: -2, max: 86_400_002 }), fc.double(), fc.maxSafeInteger(), fc.anything());
+    const reasons = fc.oneof(fc.string({ unit: "grapheme", maxLength: 300 }), fc.anything());
+    const delivery = await delivered();
+
+    fc.assert(
+      fc.property(
+        delays.filter((delay) => delay !== undefined),
+        (delay) => isRefused(() => delivery.nak(delay as number), "delayMs") !== v.is(NakDelayMs, delay),
+      ),
+    );
+    fc.assert(
+      fc.property(
+        reasons.filter((reason) => reason !== undefined),
+        (reason) => isRefused(() => delivery.term(reason as string), "reason") !== v.is(TermReason, reason),
+      ),
+    );
+  });
+
+  it("is not an ack of more messages than one may name: they go in several", async () => {
     const client = server.client();
-    const errors: unknown[] = [];
-    client.subscribe(SHARE, fail, { onError: (error, { sequence }) => errors.push([sequence, String(error)]) });
-    const ended = watch(client.subscribe(SHARE, fail).ended);
+    client.subscribe({ ...SHARE, maxInFlight: 10_000 }, () => undefined);
     await pass();
-    send(server.socket, 0, [1, 2], 1);
-    send(server.socket, 0, [3, 4], 2);
-    await pass();
+    const each = Array.from({ length: 10_000 }, (_, index) => index + 1);
+    // Two sockets are lost before they answer an ack; the second has brought one message more.
+    const answering = server.onConnect;
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id, method }) => {
+        const result = { subscription: 1, stream: "s", epoch: "e", nextSequence: 1, lastSequence: 9 };
+        queueMicrotask(() => method === "subscribe" && socket.answer({ id, result }));
+      };
+      queueMicrotask(() => socket.open());
+    };
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, each);
+    await pass(100);
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [10_001]);
+    await pass(100);
+    server.onConnect = answering;
+    server.socket.end();
+    await pass(100);
 
-    expect(errors).toEqual([1, 2].map((sequence) => [sequence, "Error: broken"]));
-    expect(await standing(ended)).toMatchObject({ error: { message: "broken" } });
-    expect(told(server.socket, "nak")).toEqual([
-      { subscription: 1, sequences: [1] },
-      { subscription: 2, sequences: [3] },
-      { subscription: 1, sequences: [2] },
-    ]);
-    expect(told(server.socket, "ack")).toEqual([]);
-    expect(told(server.socket, "unsubscribe")).toEqual([{ subscription: 2 }]);
+    const named = server.socket.calls("ack").map(({ params }) => (params["sequences"] as number[]).length);
+    expect(named).toEqual([10_000, 1]);
   });
 });
 
-function fail(): never {
-  throw new Error("broken");
-}
-
-it("ends when the consumer is deleted", async () => {
+it.each(["consumerDeleted", "streamDeleted"])("ends when the consumer is deleted: %s", async (reason) => {
   const client = server.client();
   const next = watch(client.subscribe(SHARE).next());
   await pass();
-  server.socket.notify("subscriptionClosed", { subscription: 1, reason: "consumerDeleted" });
+  server.socket.notify("subscriptionClosed", { subscription: 1, reason });
 
-  expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer" } } });
+  expect(await standing(next)).toMatchObject({ error: { name: "NotFound", data: { what: "consumer", reason } } });
+  expect(server.socket.calls("ack")).toEqual([]);
+});
+
+it("ends when its stream is restored: a consumer of that name is another", async () => {
+  const client = server.client();
+  const next = watch(client.subscribe(SHARE).next());
+  await pass();
+  server.socket.notify("subscriptionClosed", { subscription: 1, reason: "streamRestored" });
+
+  expect(await standing(next)).toMatchObject({ error: { name: "EpochChanged", data: { reason: "restored" } } });
 });

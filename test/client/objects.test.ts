@@ -90,6 +90,10 @@ function calls(method: string): SentCall[] {
   return server.sockets.flatMap((socket) => socket.calls(method));
 }
 
+function publishedData(): unknown[] {
+  return calls("publish").map(({ params }) => params["data"]);
+}
+
 /** A `fetch` that does one thing after the other, the last of them again and again. */
 function scripted(...script: ((init: Parameters<Fetch>[1]) => Response | Error | undefined)[]): Fetch {
   return async (url, init) => {
@@ -402,10 +406,138 @@ describe("a put in parts", () => {
     const client = server.client({ fetch: false });
     const outcome = watch(client.objects.put("k", LARGE));
     await until("a part", () => calls("uploadPart").length === 1);
-    void client.close();
-    await passSteps(5_100);
+    watch(client.close({ timeoutMs: 1_000 }));
+    await passSteps(1_000);
 
     expect(await settled(outcome)).toMatchObject({ error: { name: "Unavailable" } });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("close()", () => {
+  it.each(["calls", "HTTP", "parts"])("waits for a put by %s, and for the publish behind it", async (how) => {
+    let store: (() => void) | undefined;
+    const whenStored = new Promise<void>((resolve) => (store = resolve));
+    const fetch: Fetch = async (url, init) => {
+      requests.push({ url, method: init.method, headers: {} });
+      await whenStored;
+      return stored();
+    };
+    const slow = how === "calls" ? "putObject" : "uploadPart";
+    answers[slow] = () => undefined;
+    const client = server.client({ fetch: how === "HTTP" && fetch });
+    const body = how === "calls" ? "small" : LARGE;
+    const outcome = watch(client.objects.publish({ stream: "s" }, "k", body));
+    await until("the body", () => requests.length + calls(slow).length === 1);
+    const closing = watch(client.close());
+    await passSteps(9_000);
+    expect(closing.outcome).toBe("pending");
+    answers[slow] = ({ params }) => ({
+      result: how === "calls" ? INFO : { partNumber: params["partNumber"], etag: "p" },
+    });
+    for (const call of calls(slow)) {
+      answer(server.socket, call);
+    }
+    store?.();
+
+    expect(await settled(closing)).toEqual({ value: undefined });
+    expect(outcome.outcome).toEqual({ value: published(1) });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each<[what: string, begin: (client: DurableStream) => Promise<unknown>, name: string]>([
+    ["a request that is on its way", (client) => client.objects.put("k", LARGE), "OutcomeUnknown"],
+    ["a body that does not come", (client) => client.objects.put("k", stalling(PART).body), "Unavailable"],
+    ["a publish behind a put", (client) => client.objects.publish({ stream: "s" }, "k", LARGE), "OutcomeUnknown"],
+  ])("settles what is not done in its time: %s", async (_what, begin, name) => {
+    let signal: AbortSignal | undefined;
+    const fetch = scripted((init) => {
+      signal = init.signal;
+      return undefined;
+    });
+    const client = server.client({ fetch });
+    const outcome = watch(begin(client));
+    await until("something to begin", () => requests.length === 1 || name === "Unavailable");
+    const closing = watch(client.close({ timeoutMs: 100 }));
+    await passSteps(100);
+
+    expect(await settled(outcome)).toMatchObject({ error: { name } });
+    expect(closing.outcome).toEqual({ value: undefined });
+    expect(signal?.aborted).not.toBe(false);
+    expect(calls("publish")).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("settles a put that waits for a token, or before it is tried again", async () => {
+    const waiting = server.client({ token: () => new Promise(() => undefined), fetch: scripted(stored) });
+    const repeating = server.client({ fetch: scripted(networkFails) });
+    const outcomes = [waiting, repeating].map((client) => watch(client.objects.put("k", LARGE)));
+    await until("a request", () => requests.length === 1);
+    const closing = [waiting, repeating].map((client) => watch(client.close({ timeoutMs: 0 })));
+    await pass(1);
+
+    expect(await settled(outcomes[0] ?? watch(Promise.resolve()))).toMatchObject({ error: { name: "Unavailable" } });
+    expect(await settled(outcomes[1] ?? watch(Promise.resolve()))).toMatchObject({ error: { name: "OutcomeUnknown" } });
+    expect(closing.map(({ outcome }) => outcome)).toEqual([{ value: undefined }, { value: undefined }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("waits for a body that is read, and fails what is not read in its time", async () => {
+    const rest = LARGE.length - PART;
+    const client = server.client({ fetch: scripted(some(rest, "ends")) });
+    const { body } = await client.objects.get("k");
+    const closing = watch(client.close());
+    await passSteps(100);
+    expect(closing.outcome).toBe("pending");
+    expect(await readAll(body)).toBe(LARGE.length);
+    expect(await settled(closing)).toEqual({ value: undefined });
+
+    cancelled = 0;
+    requests = [];
+    const other = server.client({ fetch: scripted(some(1, "stalls")) });
+    const unread = await other.objects.get("k");
+    const reader = unread.body.getReader();
+    await reader.read();
+    await until("the rest", () => requests.length === 1);
+    const closingOther = watch(other.close({ timeoutMs: 100 }));
+    await passSteps(100);
+    expect(closingOther.outcome).toEqual({ value: undefined });
+    expect(await settled(watch(reader.closed))).toMatchObject({ error: { name: "Unavailable" } });
+    await until("the request to be let go of", () => cancelled === 1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("does not wait for a body that is here already", async () => {
+    answers["getObject"] = () => ({ result: { ...INFO, size: 1, data: "eA==", encoding: "base64" } });
+    const client = server.client();
+    const { body } = await client.objects.get("k");
+    await pass();
+    await client.close();
+
+    expect(await readAll(body)).toBe(1);
+  });
+
+  it("begins nothing new while it waits, and cancels its source", async () => {
+    const client = server.client({ fetch: scripted(silent) });
+    watch(client.objects.put("k", LARGE));
+    await until("the request", () => requests.length === 1);
+    const closing = watch(client.close());
+    await pass();
+    const source = stalling(1);
+    const late = [
+      watch(client.objects.put("k", LARGE)),
+      watch(client.objects.put("k", source.body)),
+      watch(client.objects.get("k")),
+      watch(client.objects.publishOrPut({ stream: "s", data: 1 }, "k")),
+    ];
+    await pass();
+
+    expect(closing.outcome).toBe("pending");
+    expect(late.map(({ outcome }) => outcome)).toMatchObject(late.map(() => ({ error: { name: "Unavailable" } })));
+    expect(source.reason()).not.toBe("not cancelled");
+    expect(requests).toHaveLength(1);
+    await passSteps(10_000);
+    expect(await settled(closing)).toEqual({ value: undefined });
   });
 });
 
@@ -474,9 +606,9 @@ describe("what may be lost", () => {
     );
     const outcome = watch(start(server.client({ fetch: false }), 20_000));
     await until("the call", () => calls(method).length > 0);
-    await passSteps(19_999, 40);
+    await passSteps(19_900, 40);
     expect(outcome.outcome).toBe("pending");
-    await passSteps(1, 1);
+    await passSteps(100);
 
     expect(await settled(outcome)).toMatchObject({
       error: { name: method === "getObject" ? "Unavailable" : "OutcomeUnknown" },
@@ -602,9 +734,9 @@ describe("a put over HTTP", () => {
   ])("is %s when %s, as long as there is time", async (name, _case, token, script) => {
     const client = server.client({ fetch: scripted(...script), token });
     const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 10_000 }));
-    await passSteps(9_999);
+    await passSteps(9_900);
     expect(outcome.outcome).toBe("pending");
-    await pass(1);
+    await passSteps(100);
 
     expect(await settled(outcome)).toMatchObject({ error: { name } });
     expect(requests.length > 3).toBe(typeof token === "string");
@@ -747,6 +879,57 @@ describe("data of any size", () => {
     expect(put?.params["contentType"]).toBe("application/json");
     expect(calls("publish").map(({ params }) => params["id"])).toEqual(["i", "i"]);
     expect(calls("publish")[1]?.params["data"]).toEqual({ object: { key: "k", etag: "e", size: INFO.size } });
+  });
+
+  describe("has its place among the publishes of its stream by the order of calls", () => {
+    const large = "x".repeat(LIMITS.messageBytes);
+    const check = expect.objectContaining({ object: expect.anything() });
+
+    it.each([
+      ["too large by itself", { data: large }],
+      ["too large with its headers", { data: large.slice(200), headers: { of: "y".repeat(200) } }],
+    ])("before what is published while its object is put: %s", async (_what, message) => {
+      answers["putObject"] = silent;
+      const client = server.client();
+      const all = [
+        client.publish({ stream: "s", data: 1 }),
+        client.objects.publishOrPut({ stream: "s", ...message }, "k"),
+        client.publish({ stream: "s", data: 3 }),
+        client.objects.publishOrPut({ stream: "s", data: 4 }, "k"),
+        client.publish({ stream: "other", data: 5 }),
+      ].map(watch);
+      await until("the object to be put", () => calls("putObject").length === 1);
+      await pass(1_000);
+      expect(publishedData()).toEqual([1, 5]);
+      server.socket.answer({ id: calls("putObject")[0]?.id, result: INFO });
+      await until("all to be published", () => calls("publish").length === 5);
+
+      expect(publishedData()).toEqual([1, 5, check, 3, 4]);
+      expect(all.every(({ outcome }) => outcome !== "pending")).toBe(true);
+    });
+
+    it("and leaves it to those behind it when its object is not put", async () => {
+      answers["putObject"] = silent;
+      const client = server.client();
+      const abort = new AbortController();
+      const message = { stream: "s", data: large };
+      const failed = watch(client.objects.publishOrPut(message, "k"));
+      const aborted = watch(client.objects.publishOrPut(message, "k", { signal: abort.signal }));
+      const late = watch(client.objects.publishOrPut(message, "k", { timeoutMs: 500 }));
+      watch(client.publish({ stream: "s", data: 4 }));
+      await until("the objects to be put", () => calls("putObject").length === 3);
+      server.socket.answer({ id: calls("putObject")[0]?.id, ...failure(-32_002) });
+      abort.abort("no more");
+      await pass(499);
+      expect(publishedData()).toEqual([]);
+      await pass(1);
+      await until("what is behind them", () => calls("publish").length === 1);
+
+      expect(publishedData()).toEqual([4]);
+      expect(failed.outcome).toMatchObject({ error: { name: "Forbidden" } });
+      expect(aborted.outcome).toEqual({ error: "no more" });
+      expect(late.outcome).toMatchObject({ error: { name: "OutcomeUnknown" } });
+    });
   });
 
   it("is refused as publish refuses it where it is no JSON, and nothing is put", async () => {

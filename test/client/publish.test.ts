@@ -213,6 +213,97 @@ describe("a publish that the server can not store for now", () => {
   });
 });
 
+describe("a publish that is refused when it is sent again", () => {
+  it.each([
+    ["TooLarge", -32_006],
+    ["InvalidParams", -32_602],
+    ["Conflict", -32_004],
+    ["StorageFull", -32_007],
+    ["InternalError", -32_603],
+  ])("may have been stored before, and is unknown: %s", async (name, code) => {
+    const client = server.client();
+    const [lost, unknown] = ["a", "b"].map((stream) => watch(client.publish({ stream, data: 1 })));
+    await pass();
+    const [, second] = server.socket.calls();
+    server.socket.answer({ id: second?.id, error: { code: -32_008, message: "who knows" } });
+    server.socket.end();
+    await pass(200);
+    const refused = { code, message: "no", data: { limit: 1 } };
+    server.socket.answer(...server.socket.calls().map(({ id }) => ({ id, error: refused })));
+    await pass();
+
+    expect(server.socket.calls()).toHaveLength(2);
+    for (const publish of [lost, unknown]) {
+      expect(publish?.outcome).toMatchObject({
+        error: { name: "OutcomeUnknown", cause: { name, data: { limit: 1 } } },
+      });
+    }
+  });
+
+  it("was not stored where the attempt before was not done either", async () => {
+    const client = server.client();
+    const publish = watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+    const [first] = server.socket.calls();
+    server.socket.answer({ id: first?.id, error: { code: -32_012, message: "busy", data: { retryAfterMs: 5 } } });
+    await pass(10);
+    server.socket.answer({ id: server.socket.calls()[1]?.id, error: { code: -32_006, message: "no" } });
+
+    expect(await standing(publish)).toMatchObject({ error: { name: "TooLarge" } });
+  });
+
+  it("is known again when the server says that it is stored already", async () => {
+    const client = server.client();
+    const publish = watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+    server.socket.end();
+    await pass(1);
+    const stored = { ...published(1), duplicate: true };
+    server.socket.answer({ id: server.socket.calls()[0]?.id, result: stored });
+
+    expect(await standing(publish)).toEqual({ value: stored });
+  });
+});
+
+describe("a stream that the URL names", () => {
+  it("has one order, whether a publish names it or not", async () => {
+    const client = server.client({ url: "https://stream.test/some/where/stream/orders" });
+    const toDefault = (data: number) => client.call("publish", { data } as { stream: string; data: number });
+    watch(toDefault(1));
+    watch(client.publish({ stream: "orders", data: 2 }));
+    watch(toDefault(3));
+    await pass();
+    expect(dataOf(server.socket.calls())).toEqual([1, 2, 3]);
+    const [first, second, third] = server.socket.calls();
+    server.socket.answer(
+      { id: first?.id, error: { code: -32_012, message: "busy", data: { retryAfterMs: 5 } } },
+      { id: second?.id, result: published(1) },
+      { id: third?.id, result: published(2) },
+    );
+    watch(client.publish({ stream: "orders", data: 4 }));
+    await pass(10);
+
+    expect(dataOf(server.socket.calls()).slice(3)).toEqual([1, 4]);
+  });
+});
+
+it("sends again, in order, all that the server refused behind one that it had no room for", async () => {
+  const client = server.client();
+  range(4).forEach((data) => watch(client.publish({ stream: "s", data })));
+  await pass();
+  const [stored, ...refused] = server.socket.calls();
+  const error = { code: -32_012, message: "busy", data: { retryAfterMs: 5 } };
+  // In whatever order it says so.
+  server.socket.answer(...refused.toReversed().map(({ id }) => ({ id, error })));
+  watch(client.publish({ stream: "s", data: 5 }));
+  await pass(100);
+  expect(server.socket.calls()).toHaveLength(4);
+  server.socket.answer({ id: stored?.id, result: published(1) });
+  await pass(10);
+
+  expect(dataOf(server.socket.calls()).slice(4)).toEqual([2, 3, 4, 5]);
+});
+
 it("rejects what the server refuses for good, and nothing else", async () => {
   const client = server.client();
   const [refused, stored] = range(2).map((data) => watch(client.publish({ stream: "s", data })));

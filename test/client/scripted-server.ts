@@ -3,7 +3,7 @@ import { vi } from "vitest";
 import { DurableStream } from "../../rpc/client.ts";
 import type { DurableStreamOptions, WebSocketConstructor, WebSocketLike } from "../../rpc/client.ts";
 
-type Event = { type: string; data?: unknown; code?: number; reason?: string };
+type Event = { type: string; data?: unknown; code?: number; reason?: string; message?: string; error?: unknown };
 
 /** A request as the client sent it; without an id a notification. */
 export type SentCall = { id?: number; method: string; params: Record<string, unknown> };
@@ -65,6 +65,12 @@ export class ScriptedSocket implements WebSocketLike {
   /** The connection ends from without. */
   end(code = 1006, reason = ""): void {
     this.#emit({ type: "close", code, reason });
+  }
+
+  /** It fails as in Node.js, which tells why and then closes it. */
+  fail(message: string, error: Error): void {
+    this.#emit({ type: "error", message, error });
+    this.end();
   }
 
   /** All calls the client sent so far, of one method or all. */

@@ -37,7 +37,7 @@ function begun(subscription: number, rest: object = {}): object {
 
 /** Sends messages of a subscription as the server does. */
 function send(socket: ScriptedSocket, previous: number, sequences: readonly number[], subscription = 1): void {
-  const messages = sequences.map((sequence) => ({ sequence, publishedAt: 1, data: `m${sequence}` }));
+  const messages = sequences.map((sequence) => ({ sequence, publishedAt: 1_000 + sequence, data: `m${sequence}` }));
   socket.notify("messages", { subscription, stream: "s", previous, messages });
 }
 
@@ -94,7 +94,11 @@ describe("after a lost connection", () => {
     send(server.socket, 0, range(3, 7));
     await finish(5);
 
-    expect(resubscribe?.params).toEqual({ stream: "s", epoch: "e1", from: { sequence: 3 } });
+    expect(resubscribe?.params).toEqual({
+      stream: "s",
+      epoch: "e1",
+      from: { sequence: 3, previousPublishedAt: 1_002 },
+    });
     expect(seen).toEqual(range(1, 7));
   });
 
@@ -124,6 +128,60 @@ describe("after a lost connection", () => {
     await pass(1);
 
     expect(server.socket.calls("subscribe")[0]?.params).toMatchObject({ from: { sequence: 41 } });
+  });
+
+  it("tells when the message before was published, by which the server knows its log: as it came, or was answered", async () => {
+    const client = server.client();
+    server.onConnect = (socket) => {
+      const result = begun(1, { nextSequence: 41, previousPublishedAt: 1_040 });
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, result }));
+      queueMicrotask(() => socket.open());
+    };
+    client.subscribe({ stream: "s", from: "new" }, () => undefined);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 40, [41, 42]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    server.socket.notify("gap", { subscription: 1, from: 43, to: 50, reason: "trimmed" });
+    await pass();
+    server.socket.end();
+    await pass(1);
+
+    expect(server.sockets.map((socket) => socket.calls("subscribe")[0]?.params["from"])).toEqual([
+      "new",
+      { sequence: 41, previousPublishedAt: 1_040 },
+      { sequence: 43, previousPublishedAt: 1_042 },
+      // Of what is deleted nobody knows.
+      { sequence: 51 },
+    ]);
+  });
+
+  it("asks for nothing before the time that it was to start at, wherever it goes on", async () => {
+    const client = server.client();
+    const time = Date.now() + 3_600_000;
+    client.subscribe({ stream: "s", from: { time } }, () => undefined);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [1]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    liveAs("e2")(server.socket);
+    server.socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+
+    const asked = server.sockets.flatMap((socket) => socket.calls("subscribe").map(({ params }) => params["from"]));
+    expect(asked).toMatchObject([
+      { time },
+      { sequence: 1, time },
+      { sequence: 2, time },
+      { sequence: 2, time },
+      { sequence: 1, time },
+    ]);
   });
 
   it("acks on the new socket what was done meanwhile, once it came there", async () => {
@@ -161,7 +219,10 @@ describe("what is missing", () => {
     send(socket, 0, range(3, 6), 2);
     await finish(4);
 
-    expect(socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([undefined, { sequence: 3 }]);
+    expect(socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([
+      undefined,
+      { sequence: 3, previousPublishedAt: 1_002 },
+    ]);
     expect(socket.calls("unsubscribe").map(({ params }) => params)).toEqual([{ subscription: 1 }]);
     expect(seen).toEqual(range(1, 6));
   });
@@ -272,7 +333,8 @@ describe("another life of the stream", () => {
       [
         { stream: "s", from: { sequence: 1 }, filter: ">" },
         { stream: "s", from: { sequence: 3 }, epoch: "e1", filter: ">" },
-        { stream: "s", filter: ">" },
+        // By number, so that the server tells what of the new life is gone already.
+        { stream: "s", from: { sequence: 1 }, filter: ">" },
       ].map((params, index) => (index === 1 ? { ...params, from: { sequence: 1 } } : params)),
     );
   });
@@ -290,6 +352,144 @@ describe("another life of the stream", () => {
     await pass();
 
     expect(seen).toEqual(["e2", 1]);
+  });
+
+  it("is told where the stream is not made again yet, also when the socket is lost on the way", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe" && params["epoch"] !== undefined) {
+        const error = { code: -32_003, message: "the stream was deleted", data: { what: "stream" } };
+        queueMicrotask(() => socket.answer({ id, error }));
+      }
+    };
+    server.onConnect = (next) => {
+      liveAs("e2")(next);
+      queueMicrotask(() => next.open());
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+    // It has asked for the new life, and is not answered.
+    expect(socket.calls("subscribe")).toHaveLength(3);
+    socket.end();
+    await pass(1);
+    send(server.socket, 0, [1], 11);
+    await pass();
+
+    expect(seen).toEqual([1, "e2", 1]);
+  });
+
+  it("has lost messages already that are told as skipped", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(short(event)));
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe") {
+        const result = begun(2, { epoch: "e2", nextSequence: 4, skipped: { from: 1, to: 3 } });
+        const error = { code: -32_010, message: "changed", data: { epoch: "e2" } };
+        queueMicrotask(() => socket.answer(params["epoch"] === undefined ? { id, result } : { id, error }));
+      }
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+    send(socket, 3, [4], 2);
+    await pass();
+
+    expect(seen).toEqual(["e2", "skipped 1-3", 4]);
+  });
+
+  it.each([
+    [
+      "by the end of its log, which is before what came",
+      { code: -32_004, data: { lastSequence: 2, epoch: "e1" } },
+      "e1",
+    ],
+    ["by a message of its log that is another", { code: -32_004, data: { previousPublishedAt: 7, epoch: "e1" } }, "e1"],
+    ["by another epoch", { code: -32_010, data: { epoch: "e2", reason: "restored" } }, "e2"],
+  ])("is that of a stream put back to an earlier state: it is told %s", async (_how, refusal, epoch) => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(event.type === "epochChanged" ? event : short(event)));
+    await pass();
+    send(server.socket, 0, [1, 2, 3, 4]);
+    await pass();
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id, method, params }) => {
+        if (method === "subscribe") {
+          const isKnown = params["epoch"] !== undefined;
+          const answer = isKnown ? { error: { message: "no", ...refusal } } : { result: begun(1, { epoch }) };
+          queueMicrotask(() => socket.answer({ id, ...answer }));
+        }
+      };
+      queueMicrotask(() => socket.open());
+    };
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [1, 2, 3]);
+    await pass();
+
+    expect(seen).toEqual([1, 2, 3, 4, { type: "epochChanged", epoch, reason: "restored" }, 1, 2, 3]);
+    expect(server.socket.calls("subscribe").map(({ params }) => params)).toEqual([
+      { stream: "s", epoch: "e1", from: { sequence: 5, previousPublishedAt: 1_004 } },
+      { stream: "s", from: { sequence: 1 } },
+    ]);
+  });
+
+  it("is that of a restored stream that a gateway tells of", async () => {
+    const client = server.client();
+    const seen: unknown[] = [];
+    client.subscribe(STREAM, (event) => void seen.push(event.type === "epochChanged" ? event : short(event)));
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    const { socket } = server;
+    socket.onCall = ({ id, method, params }) => {
+      if (method === "subscribe") {
+        const error = { code: -32_010, message: "restored", data: { epoch: "e2", reason: "restored" } };
+        const answer = params["epoch"] === undefined ? { result: begun(2, { epoch: "e2" }) } : { error };
+        queueMicrotask(() => socket.answer({ id, ...answer }));
+      }
+    };
+    socket.notify("subscriptionClosed", { subscription: 1, reason: "streamRestored" });
+    await pass();
+    send(socket, 0, [1], 2);
+    await pass();
+
+    expect(seen).toEqual([1, { type: "epochChanged", epoch: "e2", reason: "restored" }, 1]);
+  });
+
+  it("is not supposed where a position was never reached: a Conflict of the first subscribe is handed on", async () => {
+    server.onConnect = (socket) => {
+      const error = { code: -32_004, message: "no", data: { lastSequence: 2 } };
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, error }));
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const next = watch(client.subscribe({ ...STREAM, epoch: "e1", from: { sequence: 9 } }).next());
+    await pass(1_000);
+
+    expect(next.outcome).toMatchObject({ error: { name: "Conflict", data: { lastSequence: 2 } } });
+    expect(server.socket.calls("subscribe")).toHaveLength(1);
+  });
+
+  it("is not looked for where none was known: a refusal of the first subscribe ends it", async () => {
+    server.onConnect = (socket) => {
+      socket.onCall = ({ id }) => queueMicrotask(() => socket.answer({ id, error: { code: -32_003, message: "no" } }));
+      queueMicrotask(() => socket.open());
+    };
+    const client = server.client();
+    const next = watch(client.subscribe(STREAM).next());
+    await pass(1_000);
+
+    expect(next.outcome).toMatchObject({ error: { name: "NotFound" } });
+    expect(server.socket.calls("subscribe")).toHaveLength(1);
   });
 });
 
@@ -371,8 +571,8 @@ describe("acks", () => {
       { subscription: 2, through: 2 },
     ]);
     expect(server.socket.calls("subscribe").map(({ params }) => params["from"])).toEqual([
-      { sequence: 2 },
-      { sequence: 3 },
+      { sequence: 2, previousPublishedAt: 1_001 },
+      { sequence: 3, previousPublishedAt: 1_002 },
     ]);
   });
 
@@ -512,21 +712,6 @@ describe("the end of a subscription", () => {
     expect(server.socket.calls().map(({ method }) => method)).toEqual(["subscribe", "unsubscribe"]);
   });
 
-  it("comes with an error of the handler, which is told, and the message is not acked", async () => {
-    const client = server.client();
-    const { ended } = client.subscribe(STREAM, () => {
-      throw new Error("broken handler");
-    });
-    const over = watch(ended);
-    await pass();
-    send(server.socket, 0, [1]);
-    await pass(1_000);
-
-    expect(over.outcome).toMatchObject({ error: { message: "broken handler" } });
-    expect(acks(server.socket)).toEqual([]);
-    expect(server.socket.calls("unsubscribe")).toHaveLength(1);
-  });
-
   it("that crosses the answer to subscribe leaves nothing behind at the server", async () => {
     server.onConnect = (socket) => queueMicrotask(() => socket.open());
     const client = server.client();
@@ -579,6 +764,38 @@ describe("the reader of a subscription", () => {
     expect(acks(server.socket)).toEqual([1]);
     subscription.close();
     expect(await standing(third)).toEqual({ value: { value: undefined, done: true } });
+  });
+
+  it("may take together what came together, and is done with it together", async () => {
+    const client = server.client();
+    const subscription = client.subscribe({ ...STREAM, maxInFlight: 6 });
+    await pass();
+    const batches: unknown[] = [];
+    const take = async () => {
+      const { value } = await subscription.nextBatch();
+      batches.push(value?.map(short));
+    };
+    const first = take();
+    send(server.socket, 0, [1, 2, 3]);
+    await first;
+    send(server.socket, 3, [4, 5]);
+    send(server.socket, 5, [6]);
+    server.socket.notify("gap", { subscription: 1, from: 7, to: 8, reason: "deleted" });
+    send(server.socket, 8, [9, 10]);
+    await pass(1_000);
+    expect(acks(server.socket)).toEqual([]);
+    await take();
+    expect(acks(server.socket)).toEqual([3]);
+    await take();
+    await take();
+    // One of two is taken alone, and then the rest of them.
+    const { value } = await subscription.next();
+    await take();
+    subscription.close();
+    await take();
+
+    expect(batches).toEqual([[1, 2, 3], [4, 5], [6], ["deleted 7-8"], [10], undefined]);
+    expect(value).toMatchObject({ sequence: 9 });
   });
 
   it("is told when the first answer does not come in time, and not when it came", async () => {
@@ -680,33 +897,11 @@ describe("draining", () => {
     expect(other.seen).toEqual([1]);
   });
 
-  it("ends when the handler fails, with what it threw and without its ack", async () => {
-    const client = server.client();
-    const failing = Promise.withResolvers<void>();
-    const subscription = client.subscribe(STREAM, () => failing.promise);
-    const over = watch(subscription.ended);
-    await pass();
-    send(server.socket, 0, [1]);
-    await pass();
-    const drained = watch(subscription.drain());
-    failing.reject(new Error("broken"));
-    await pass(1_000);
-
-    expect(drained.outcome).toEqual({ value: undefined });
-    expect(over.outcome).toMatchObject({ error: { message: "broken" } });
-    expect(acks(server.socket)).toEqual([]);
-  });
-
-  it("is over at once where a loop was left, or a handler has failed", async () => {
+  it("is over at once where a loop was left", async () => {
     const client = server.client();
     const left = client.subscribe(STREAM);
-    const failed = client.subscribe(STREAM, () => {
-      throw new Error("broken");
-    });
-    watch(failed.ended);
     await pass();
     send(server.socket, 0, [1, 2], 1);
-    send(server.socket, 0, [1, 2], 2);
     for await (const event of left) {
       expect(event).toMatchObject({ sequence: 1 });
       break;
@@ -714,7 +909,6 @@ describe("draining", () => {
     await pass();
 
     expect(await standing(watch(left.drain()))).toEqual({ value: undefined });
-    expect(await standing(watch(failed.drain()))).toEqual({ value: undefined });
   });
 
   it("takes no longer than it was told to", async () => {

@@ -7,6 +7,8 @@ import type { ErrorName, MethodParams, MethodResult, PublishResult } from "../..
 // Compiled by `npm run typecheck`, where each expected error must be one; nothing here runs.
 declare const client: DurableStream;
 
+declare const nothing: () => void;
+
 /** Takes lines to be compiled, and runs none of them. */
 function compile(_lines: () => unknown): void {
   // The compiler has done its work.
@@ -46,6 +48,8 @@ describe("what the compiler refuses", () => {
       client.getState({ stream: "s" }, { timeout: 1 }),
       // @ts-expect-error neither auto nor manual
       client.subscribe({ stream: "s" }, { ack: "never" }),
+      // @ts-expect-error what a loop throws is its own
+      client.subscribe({ stream: "s" }, { onError: () => undefined }),
     ]);
   });
 
@@ -78,6 +82,15 @@ describe("what the compiler knows", () => {
   it("is what an event is, once its type is looked at", () => {
     expectTypeOf((event: StreamEvent) => event.type === "message" && event.data).returns.toBeUnknown();
     expectTypeOf((event: StreamEvent) => (event.type === "gap" ? event.from : 0)).returns.toBeNumber();
+  });
+
+  it("is what `onError` is told of: an event of the stream, or a delivery of the consumer", () => {
+    compile(() => [
+      client.subscribe({ stream: "s" }, nothing, { onError: (_error, event) => void (event.type === "gap") }),
+      client.subscribe({ stream: "s", consumer: "c" }, nothing, { onError: (_error, delivery) => delivery.term() }),
+      // @ts-expect-error an event of a stream has no other verb
+      client.subscribe({ stream: "s" }, nothing, { onError: (_error, event) => event.term() }),
+    ]);
   });
 
   it("is the name of an error", () => {

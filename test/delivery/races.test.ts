@@ -1,13 +1,13 @@
-import { expect, it } from "vitest";
+import { expect, inject, it } from "vitest";
 
 import { connect } from "../client.ts";
 import { range } from "../objects.ts";
 
-const ROUNDS = 100;
+const { raceRounds: ROUNDS } = inject("lengths");
 const RACES_PER_ROUND = 100;
 const MESSAGES = 6;
 
-it("misses and repeats nothing in 10,000 races of subscribe against publish", async () => {
+it(`misses and repeats nothing in ${ROUNDS * RACES_PER_ROUND} races of subscribe against publish`, async () => {
   const publisher = await connect();
   const followers = await Promise.all(range(1, 4).map(() => connect()));
   let races = 0;

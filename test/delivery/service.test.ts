@@ -3,7 +3,7 @@ import { afterEach, expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { BindingDelivery } from "../../rpc/index.ts";
-import { crash, faultGateway } from "../faults.ts";
+import { crash, faultGateway, faultStream } from "../faults.ts";
 import { evict, range } from "../objects.ts";
 import { binding, failure } from "../service.ts";
 
@@ -129,7 +129,7 @@ it("tells what was deleted while its connection was lost", async () => {
   gate.resolve();
 
   await heard.untilSequences([1, 5]);
-  expect(heard.deliveries[1]).toEqual({ messages: [], gap: { from: 2, to: 4, reason: "trimmed" } });
+  expect(heard.deliveries[1]).toEqual({ messages: [], gap: { from: 2, to: 4, reason: "skipped" } });
   await subscription.unsubscribe();
 });
 
@@ -188,17 +188,106 @@ it("shares a consumer's messages, and acks those that its handler is done with",
   }
 });
 
-it("is over when the stream is deleted", async () => {
-  const stream = "service-deleted";
-  const heard = recorder();
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+it("ends with a consumer that is deleted with its stream", async () => {
+  const at = { stream: "service-consumer-deleted", consumer: "workers" };
+  await streams.createConsumer(at);
+  const { subscription } = await streams.subscribe(at, () => undefined);
 
-  await streams.deleteStream({ stream });
+  await streams.deleteStream({ stream: at.stream });
 
   expect(await subscription.whenClosed()).toEqual({ reason: "streamDeleted" });
 });
 
-it("is over when the handler throws, and calls it no more", async () => {
+it("follows a stream that is deleted into its next life, and tells that it is another", async () => {
+  const stream = "service-deleted";
+  const heard = recorder();
+  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  await publishMany(stream, 2);
+  await heard.untilSequences([1, 2]);
+
+  await streams.deleteStream({ stream });
+  const { epoch } = await streams.publish({ stream, data: "another" });
+  await heard.untilSequences([1, 2, 1]);
+  expect(heard.deliveries.slice(-2)).toMatchObject([
+    { messages: [], epochChanged: { epoch, reason: "deleted" } },
+    { messages: [{ sequence: 1, data: "another" }] },
+  ]);
+
+  // Also where nobody has made it again yet.
+  await streams.deleteStream({ stream });
+  await vi.waitFor(
+    () => expect(heard.deliveries.filter(({ epochChanged }) => epochChanged !== undefined)).toHaveLength(2),
+    PATIENCE,
+  );
+  await publishMany(stream, 1);
+  await heard.untilSequences([1, 2, 1, 1]);
+  await subscription.unsubscribe();
+});
+
+it("begins at the position of an earlier life with the word that it is over", async () => {
+  const stream = "service-earlier";
+  const { epoch } = await streams.publish({ stream, data: 1 });
+  const heard = recorder();
+
+  const position = { epoch: `${epoch}x`, from: { sequence: 7 } };
+  const { subscription, ...start } = await streams.subscribe({ stream, ...position }, heard.handler);
+
+  expect(start).toMatchObject({ epoch, nextSequence: 1 });
+  await heard.untilSequences([1]);
+  expect(heard.deliveries[0]).toEqual({ messages: [], epochChanged: { epoch, reason: "deleted" } });
+  await subscription.unsubscribe();
+});
+
+it("begins where its stream is lost while it answers", async () => {
+  const stream = "service-begin";
+  await publishMany(stream, 1);
+  const heard = recorder();
+  let crashes = 0;
+  await faultStream("follow", function (original, ...args) {
+    if (crashes < 2) {
+      crashes += 1;
+      crash(this);
+    }
+    return original(...args);
+  });
+
+  const { subscription, ...start } = await streams.subscribe({ stream }, heard.handler);
+
+  expect(start).toMatchObject({ nextSequence: 1, lastSequence: 1 });
+  await heard.untilSequences([1]);
+  await subscription.unsubscribe();
+});
+
+it.each(["stream", "consumer"])("calls a handler of a %s that throws again, for the same messages", async (kind) => {
+  const at = { stream: `service-throws-${kind}`, consumer: "workers" };
+  await streams.createConsumer(at);
+  let failures = 0;
+  const heard = recorder(({ messages }) => {
+    if (failures < 2 && messages.some(({ sequence }) => sequence === 2)) {
+      failures += 1;
+      throw new Error("thrown by the handler");
+    }
+  });
+  const params = kind === "stream" ? { stream: at.stream } : at;
+  const { subscription } = await streams.subscribe(params, heard.handler);
+
+  await publishMany(at.stream, 1);
+  await heard.untilSequences([1]);
+  await publishMany(at.stream, 1);
+  await publishMany(at.stream, 1);
+
+  await vi.waitFor(() => expect(heard.sequences().at(-1)).toBe(3), PATIENCE);
+  expect(failures).toBe(2);
+  expect(heard.deliveries[1]).toEqual(heard.deliveries[2]);
+  expect(new Set(heard.sequences())).toEqual(new Set([1, 2, 3]));
+  await vi.waitFor(
+    async () => expect(await streams.getConsumer(at)).toMatchObject({ ackFloor: kind === "stream" ? 0 : 3 }),
+    PATIENCE,
+  );
+  await subscription.unsubscribe();
+});
+
+it("is over when the handler throws five times for the same, and calls it no more", async () => {
   const stream = "service-throws";
   const heard = recorder(() => {
     throw new Error("thrown by the handler");
@@ -209,7 +298,12 @@ it("is over when the handler throws, and calls it no more", async () => {
 
   expect(await subscription.whenClosed()).toEqual({ reason: "handlerFailed" });
   await publishMany(stream, 1);
-  expect(heard.sequences()).toEqual([1]);
+  expect(heard.sequences()).toEqual([1, 1, 1, 1, 1]);
+  // Its socket is closed too.
+  await vi.waitFor(async () => {
+    await publishMany(stream, 1);
+    expect(await streams.getStreamInfo({ stream })).toMatchObject({ gateways: 0 });
+  }, PATIENCE);
 });
 
 it("closes its socket when the caller lets go", async () => {
@@ -230,13 +324,14 @@ it("closes its socket when the caller lets go", async () => {
 });
 
 it("refuses what a socket is refused", async () => {
-  const { epoch } = await streams.publish({ stream: "service-refused", data: 1 });
+  await streams.publish({ stream: "service-refused", data: 1 });
 
   expect(
-    await failure(streams.subscribe({ stream: "service-refused", epoch: `${epoch}x` }, () => undefined)),
-  ).toMatchObject({ code: ErrorCode.EpochChanged, data: { epoch } });
+    await failure(streams.subscribe({ stream: "service-refused", consumer: "none" }, () => undefined)),
+  ).toMatchObject({ code: ErrorCode.NotFound, data: { what: "consumer" } });
   expect(await failure(streams.subscribe({ stream: ".hidden" }, () => undefined))).toMatchObject({
     code: ErrorCode.InvalidParams,
+    data: { issues: [{ path: "stream" }] },
   });
   expect(
     await failure(streams.subscribe({ stream: "service-refused" }, "no handler" as unknown as () => void)),

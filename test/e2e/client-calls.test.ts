@@ -50,3 +50,33 @@ test("follows a stream by for await and by a handler", async ({ client }) => {
   expect(read).toEqual(Array.from({ length: 500 }, (_, index) => index + 1));
   expect(handled.every((event, index) => event.type === "message" && event.sequence === index + 1)).toBe(true);
 });
+
+test("tells with every message which life its sequence is of, for the calls that take one", async ({ client }) => {
+  const stream = "lives";
+  const { epoch } = await client.publish({ stream, data: "old" });
+  await client.createConsumer({ stream, consumer: "c" });
+
+  const [event] = await take(client.subscribe({ stream }), 1);
+  const [job] = await take(client.subscribe({ stream, consumer: "c" }), 1);
+  await client.deleteStream({ stream, epoch });
+  await client.publish({ stream, data: "new" });
+
+  expect(event).toMatchObject({ type: "message", sequence: 1, epoch });
+  expect(job).toMatchObject({ type: "message", sequence: 1, epoch });
+  await expect(client.checkpoint({ stream, state: "old", through: 1, epoch })).rejects.toMatchObject({
+    name: "EpochChanged",
+  });
+  expect((await client.getMessages({ stream })).messages).toMatchObject([{ data: "new" }]);
+});
+
+/** The first events of a subscription, which ends then. */
+async function take<Event>(events: AsyncIterable<Event>, count: number): Promise<Event[]> {
+  const taken: Event[] = [];
+  for await (const event of events) {
+    taken.push(event);
+    if (taken.length === count) {
+      break;
+    }
+  }
+  return taken;
+}

@@ -147,6 +147,20 @@ describe.for([
     await expect(client.objects.resolve(messages[1] ?? { data: "" })).rejects.toMatchObject({ name: "Conflict" });
   });
 
+  test("takes its place in the stream by the order of calls", async ({ client }) => {
+    const stream = "order";
+    const large = { text: "x".repeat(LIMITS.frameBytes * 2) };
+    const published = await Promise.all([
+      client.publish({ stream, data: 1 }),
+      client.objects.publishOrPut({ stream, data: large }, "order/2.json"),
+      client.publish({ stream, data: 3 }),
+      client.objects.publishOrPut({ stream, data: large }, "order/4.json"),
+      client.objects.publishOrPut({ stream, data: 5 }, "order/5.json"),
+    ]);
+
+    expect(published.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
+  });
+
   test("is published as a claim check, whatever it is of", async ({ client }) => {
     const message = { stream: "large", subject: "snapshot" };
     const { sequence } = await client.objects.publish(message, "snapshots/1", LARGE, { metadata: { of: "1" } });

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { expect } from "vitest";
+import { expect, inject } from "vitest";
 
 import type { Client } from "./client.ts";
 import { mostInFlight, mostInFlightOfSession, violations } from "./consumer-history.ts";
@@ -13,14 +13,13 @@ import { randomOf, Uptime } from "./load.ts";
 import { GATEWAY_SHARDS } from "./server.ts";
 import type { Server } from "./server.ts";
 
-/** `CONSUMER_MESSAGES=100000 CONSUMER_SEED=1 npx vitest run --project node test/e2e/consumers.test.ts` */
-const MESSAGES = Number(process.env["CONSUMER_MESSAGES"] ?? 20_000);
+/** `CONSUMER_MESSAGES=100000 CONSUMER_SEED=1 npm run test:long -- test/e2e/consumers.test.ts` */
+const { consumerMessages: MESSAGES, consumerCrashes: CRASHES } = inject("lengths");
 const SEED = Number(process.env["CONSUMER_SEED"] ?? Date.now() % 1_000_000);
 const WORKERS = 4;
 const KILL_EVERY_MS = 2_000;
 /** A smaller load for the crashes of the server, which are what takes time there. */
-const CRASH_MESSAGES = 10_000;
-const CRASHES = 5;
+const CRASH_MESSAGES = MESSAGES / 2;
 const BETWEEN_EVICTIONS_MS = 500;
 const PATIENCE_MS = 120_000;
 

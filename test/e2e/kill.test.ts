@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { describe, expect } from "vitest";
+import { describe, expect, inject } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { Message } from "../../rpc/index.ts";
@@ -11,8 +11,8 @@ import { violations } from "./history.ts";
 import type { History } from "./history.ts";
 import { LoadFollower, LoadPublisher, randomOf, Uptime } from "./load.ts";
 
-/** `KILL_ROUNDS=200 KILL_SEED=1 npx vitest run --project node test/e2e/kill.test.ts` for a longer or an equal load. */
-const ROUNDS = Number(process.env["KILL_ROUNDS"] ?? 20);
+/** `KILL_ROUNDS=200 KILL_SEED=1 npm run test:long -- test/e2e/kill.test.ts` for a longer or an equal load. */
+const { killRounds: ROUNDS } = inject("lengths");
 const SEED = Number(process.env["KILL_SEED"] ?? Date.now() % 1_000_000);
 
 /** A round ends after this many answers at most. */

@@ -17,7 +17,7 @@ describe.for(endings)("a server started again after %s", ([, end]) => {
     const before = await connect();
     await before.call("publishBatch", { stream: STREAM, messages: [{ data: 1 }, { data: 2 }, { data: 3 }] });
     const deleted = await before.call("deleteMessages", { stream: STREAM, through: 3 });
-    expect(deleted).toEqual({ deleted: 3, firstSequence: 4, lastSequence: 3 });
+    expect(deleted).toEqual({ epoch: expect.any(String), deleted: 3, firstSequence: 4, lastSequence: 3 });
 
     await end(server);
     await server.start();
@@ -38,13 +38,17 @@ describe.for(endings)("a server started again after %s", ([, end]) => {
       through: 2,
       expectedRevision: 1,
     });
-    expect(checkpoint).toEqual({ revision: 2, deleted: 2, firstSequence: 3 });
+    expect(checkpoint).toEqual({ epoch: expect.any(String), revision: 2, deleted: 2, firstSequence: 3 });
 
     await end(server);
     await server.start();
 
     const after = await connect();
-    expect(await after.call("getState", { stream: STREAM })).toEqual({ state: { rows: 2 }, revision: 2 });
+    expect(await after.call("getState", { stream: STREAM })).toEqual({
+      epoch: expect.any(String),
+      state: { rows: 2 },
+      revision: 2,
+    });
     const { messages } = await after.call("getMessages", { stream: STREAM });
     expect(messages.map(({ sequence, data }) => [sequence, data])).toEqual([[3, 3]]);
     const refused = await after.callError("putState", { stream: STREAM, state: null, expectedRevision: 1 });

@@ -30,6 +30,7 @@ const miniflare = new Miniflare(
     bindings: { ...options.bindings, ...vars },
     host: HOST,
     port,
+    unsafeDirectSockets: [{ host: HOST, port: 0 }],
     resourcePersistencePath: data,
     ...OFFLINE,
   }),
@@ -39,8 +40,8 @@ process.once("SIGTERM", () => {
   void miniflare.dispose().finally(() => process.exit(0));
 });
 
-miniflare.ready.then(
-  (url) => tell({ url: url.href }),
+Promise.all([miniflare.ready, miniflare.unsafeGetDirectURL()]).then(
+  ([url, directUrl]) => tell({ url: url.href, directUrl: directUrl.href }),
   (error: unknown) => tell({ error: String(error) }),
 );
 

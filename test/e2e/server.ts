@@ -49,7 +49,7 @@ export type ServerOptions = {
 export type ServerProcessOptions = { worker: string; data: string; port: number; vars: Record<string, string> };
 
 /** What the child process says first: where it listens, or why it could not. */
-export type ServerProcessMessage = { url: string } | { error: string };
+export type ServerProcessMessage = { url: string; directUrl: string } | { error: string };
 
 /** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
 export type Eviction = { className: "Gateway" | "Stream"; name: string; webSockets: "close" | "hibernate" };
@@ -83,6 +83,7 @@ export class Server {
   readonly #options: ServerOptions;
   #process: ChildProcess | undefined;
   #url: URL | undefined;
+  #directUrl: URL | undefined;
   #log = "";
   #evictions = 0;
 
@@ -96,6 +97,14 @@ export class Server {
       throw new Error("the server was never started");
     }
     return this.#url.origin;
+  }
+
+  /** Where the Worker listens in this life with no Worker of Miniflare's before it, as it does when deployed. */
+  get directUrl(): string {
+    if (this.#directUrl === undefined) {
+      throw new Error("the server was never started");
+    }
+    return this.#directUrl.origin;
   }
 
   get apiKey(): string {
@@ -142,7 +151,9 @@ export class Server {
     child.stdout?.on("data", (text: Buffer) => this.#keepLog(text));
     child.stderr?.on("data", (text: Buffer) => this.#keepLog(text));
     try {
-      this.#url = await whenListening(child);
+      const { url, directUrl } = await whenListening(child);
+      this.#url = new URL(url);
+      this.#directUrl = new URL(directUrl);
       const health = await fetch(new URL("/health", this.#url));
       if (health.status !== 200) {
         throw new Error(`/health answered ${health.status}`);
@@ -232,7 +243,7 @@ export class Server {
   }
 }
 
-async function whenListening(child: ChildProcess): Promise<URL> {
+async function whenListening(child: ChildProcess): Promise<{ url: string; directUrl: string }> {
   const signal = AbortSignal.timeout(START_MS);
   const exited = whenExited(child).then(() => {
     throw new Error("the server process ended");
@@ -246,7 +257,7 @@ async function whenListening(child: ChildProcess): Promise<URL> {
   if ("error" in message) {
     throw new Error(message.error);
   }
-  return new URL(message.url);
+  return message;
 }
 
 /** What the child process said of an eviction; false when that takes too long. */

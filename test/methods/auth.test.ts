@@ -1,4 +1,4 @@
-import { listDurableObjectIds } from "cloudflare:test";
+import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
@@ -24,15 +24,19 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["the root", "/", {}],
 ];
 
-const CREDENTIALS: [what: string, headers: Record<string, string>][] = [
+const NO_KEY: [what: string, headers: Record<string, string>][] = [
   ["no key", {}],
+  ["the key without its scheme", { Authorization: "test-key" }],
+  ["the key in another scheme", { Authorization: "Basic test-key" }],
+  ["another subprotocol", { "Sec-WebSocket-Protocol": "test-key" }],
+];
+
+const WRONG_KEYS: [what: string, headers: Record<string, string>][] = [
   ["an empty key", { Authorization: "Bearer " }],
   ["a wrong key", { Authorization: "Bearer wrong" }],
   ["the key and more", { Authorization: "Bearer test-keys" }],
   ["a part of the key", { Authorization: "Bearer test-ke" }],
   ["the key in another case", { Authorization: "Bearer TEST-KEY" }],
-  ["the key without its scheme", { Authorization: "test-key" }],
-  ["the key in another scheme", { Authorization: "Basic test-key" }],
   ["a wrong key as a subprotocol", { "Sec-WebSocket-Protocol": bearer("wrong") }],
   ["the key in the clear as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.test-key" }],
   ["what is no base64 as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.%%%" }],
@@ -41,7 +45,10 @@ const CREDENTIALS: [what: string, headers: Record<string, string>][] = [
 
 describe("before anybody was let in", () => {
   describe.each(ENDPOINTS)("%s", (_endpoint, path, init) => {
-    it.each(CREDENTIALS)("refuses %s", async (_what, headers) => {
+    it.each([
+      ...NO_KEY.map((row) => [...row, 'Bearer realm="durable-stream"'] as const),
+      ...WRONG_KEYS.map((row) => [...row, 'Bearer realm="durable-stream", error="invalid_token"'] as const),
+    ])("refuses %s, and says what was wrong", async (_what, headers, challenge) => {
       const response = await request(path, {
         ...init,
         headers: { ...Object.fromEntries(new Headers(init.headers)), ...headers },
@@ -49,7 +56,7 @@ describe("before anybody was let in", () => {
 
       expect(response.status).toBe(401);
       expect(response.webSocket).toBeNull();
-      expect(response.headers.get("WWW-Authenticate")).toBe("Bearer");
+      expect(response.headers.get("WWW-Authenticate")).toBe(challenge);
       expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.Unauthenticated } });
     });
 
@@ -97,6 +104,17 @@ describe("before anybody was let in", () => {
     const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
     ws?.accept();
     expect((await closed).code).toBe(4401);
+  });
+
+  it("closes with 4503 where the status can not be seen and no API_KEY is configured", async () => {
+    const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer("test-key")}` };
+    const handshake = new Request("http://stream.test/rpc", { headers });
+
+    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "" });
+
+    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
+    ws?.accept();
+    expect(await closed).toMatchObject({ code: 4503, reason: "no API_KEY is configured" });
   });
 
   // The last test of the block: all before it were refused.
@@ -152,5 +170,5 @@ describe("with the key", () => {
 /** Calls the Worker itself, with bindings of the test's choice. */
 function callWorker(incoming: Request, bindings: Env): Promise<Response> {
   // The runtime's own requests have properties that one made by hand has not; nothing here reads them.
-  return worker.fetch(incoming as Parameters<typeof worker.fetch>[0], bindings);
+  return worker.fetch(incoming as Parameters<typeof worker.fetch>[0], bindings, createExecutionContext());
 }

@@ -26,9 +26,10 @@ it("makes a consumer, with its stream, and tells how it stands", async () => {
 
   const made = await client.call("createConsumer", { stream: "made", consumer: "workers" });
   const again = await client.call("createConsumer", { stream: "made", consumer: "workers" });
-  const { consumers } = await client.call("getStreamInfo", { stream: "made" });
+  const { consumers, epoch } = await client.call("getStreamInfo", { stream: "made" });
 
   expect(made).toEqual({
+    epoch,
     consumer: "workers",
     config: {
       from: "first",
@@ -66,10 +67,11 @@ it("answers Conflict to a consumer that was made to be another, and says what it
 
   expect(errors.map(({ code }) => code)).toEqual(errors.map(() => ErrorCode.Conflict));
   expect(errors.map(({ data }) => data)).toEqual([
-    { what: "maxInFlight", maxInFlight: 5 },
-    { what: "filter", filter: "a.*" },
-    { what: "backoffMs", backoffMs: "[10]" },
-    { what: "from", from: "first" },
+    { what: "maxInFlight", maxInFlight: 5, use: "updateConsumer" },
+    { what: "filter", filter: "a.*", use: "updateConsumer" },
+    { what: "backoffMs", backoffMs: "[10]", use: "updateConsumer" },
+    // Where it started is nothing to change, but it can be started over.
+    { what: "from", from: "first", use: "seekConsumer" },
   ]);
 });
 
@@ -78,6 +80,7 @@ it("answers NotFound to every method for a consumer or a stream there is not", a
   await client.call("createConsumer", { stream: "found", consumer: "found" });
   const calls: [string, object][] = [
     ["getConsumer", {}],
+    ["updateConsumer", {}],
     ["pauseConsumer", { paused: true }],
     ["seekConsumer", { from: "first" }],
     ["fetchMessages", {}],

@@ -78,7 +78,7 @@ function owedIdOf(value: unknown): unknown[] {
   }
   const { jsonrpc, method, params: given, id } = value as Record<string, unknown>;
   const isRequest =
-    jsonrpc === "2.0" && typeof method === "string" && (given === undefined || typeof (given ?? 0) === "object");
+    jsonrpc === "2.0" && typeof method === "string" && (given === undefined || typeof given === "object");
   if (id === undefined) {
     return isRequest ? [] : [null];
   }
@@ -172,7 +172,7 @@ it("answers whatever bytes are posted", { timeout: 60_000 }, async () => {
 /** Bytes that are not UTF-8 are not JSON either. */
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return "";
   }

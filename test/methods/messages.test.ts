@@ -111,7 +111,8 @@ describe("getMessages", () => {
     { limit: 1.5 },
     { from: "last" },
     { from: { sequence: 0 } },
-    { from: { sequence: 1, time: 1 } },
+    { from: { sequence: 1, last: 1 } },
+    { from: { sequence: 1, time: -1 } },
     { from: { last: -1 } },
     { from: {} },
     { filter: "" },
@@ -183,8 +184,8 @@ describe("deleteMessages", () => {
     const result = await client.call("deleteMessages", { stream: "through", through: 3 });
     const again = await client.call("deleteMessages", { stream: "through", through: 3 });
 
-    expect(result).toEqual({ deleted: 3, firstSequence: 4, lastSequence: 5 });
-    expect(again).toEqual({ deleted: 0, firstSequence: 4, lastSequence: 5 });
+    expect(result).toEqual({ epoch: expect.any(String), deleted: 3, firstSequence: 4, lastSequence: 5 });
+    expect(again).toEqual({ epoch: expect.any(String), deleted: 0, firstSequence: 4, lastSequence: 5 });
     expect(await sequencesOf(client, "through")).toEqual([4, 5]);
   });
 
@@ -194,7 +195,7 @@ describe("deleteMessages", () => {
     const result = await client.call("deleteMessages", { stream: "everything", through: 99 });
     const next = await client.call("publish", { stream: "everything", data: 6 });
 
-    expect(result).toEqual({ deleted: 5, firstSequence: 6, lastSequence: 5 });
+    expect(result).toEqual({ epoch: expect.any(String), deleted: 5, firstSequence: 6, lastSequence: 5 });
     expect(next.sequence).toBe(6);
   });
 
@@ -204,7 +205,7 @@ describe("deleteMessages", () => {
     const result = await client.call("deleteMessages", { stream: "holes", sequences: [5, 2, 2, 99] });
     const again = await client.call("deleteMessages", { stream: "holes", sequences: [5] });
 
-    expect(result).toEqual({ deleted: 2, firstSequence: 1, lastSequence: 6 });
+    expect(result).toEqual({ epoch: expect.any(String), deleted: 2, firstSequence: 1, lastSequence: 6 });
     expect(again.deleted).toBe(0);
     expect(await sequencesOf(client, "holes")).toEqual([1, 3, 4, 6]);
     expect((await client.call("getStreamInfo", { stream: "holes" })).messages).toBe(4);
@@ -217,8 +218,8 @@ describe("deleteMessages", () => {
     const single = await client.call("deleteMessages", { stream: "over-holes", sequences: [1] });
     const through = await client.call("deleteMessages", { stream: "over-holes", through: 4 });
 
-    expect(single).toEqual({ deleted: 1, firstSequence: 4, lastSequence: 6 });
-    expect(through).toEqual({ deleted: 1, firstSequence: 6, lastSequence: 6 });
+    expect(single).toEqual({ epoch: expect.any(String), deleted: 1, firstSequence: 4, lastSequence: 6 });
+    expect(through).toEqual({ epoch: expect.any(String), deleted: 1, firstSequence: 6, lastSequence: 6 });
   });
 
   it("keeps the last sequence when the last messages are deleted one by one", async () => {
@@ -227,7 +228,7 @@ describe("deleteMessages", () => {
     const result = await client.call("deleteMessages", { stream: "tail", sequences: [1, 2, 3] });
     const next = await client.call("publish", { stream: "tail", data: 4 });
 
-    expect(result).toEqual({ deleted: 3, firstSequence: 4, lastSequence: 3 });
+    expect(result).toEqual({ epoch: expect.any(String), deleted: 3, firstSequence: 4, lastSequence: 3 });
     expect(next.sequence).toBe(4);
   });
 

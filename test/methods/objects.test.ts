@@ -554,20 +554,21 @@ it("gives a new follower everything from state, snapshot object and the rest of 
     await deposit(`account-${n % 7}`, n);
   }
 
-  // The object first, under a key of its own: a crash before the checkpoint leaves the one before it whole.
-  const through = (await writer.call("getStreamInfo", { stream })).lastSequence;
+  // What is replaced, then the object, under a key of its own: a crash before the checkpoint leaves the one before it whole.
+  const { revision } = await writer.call("getState", { stream });
+  const { lastSequence: through, epoch } = await writer.call("getStreamInfo", { stream });
   const snapshot = await writer.call("putObject", {
-    key: `snapshots/${stream}/${through}`,
+    key: `snapshots/${stream}/${epoch}/${through}`,
     data: JSON.stringify(balances),
     contentType: "application/json",
     ifNoneMatch: "*",
   });
-  const { revision } = await writer.call("getState", { stream });
   const checkpoint = await writer.call("checkpoint", {
     stream,
     state: { snapshot: { key: snapshot.key, etag: snapshot.etag }, through },
     through,
     expectedRevision: revision,
+    epoch,
   });
   await deposit("account-1", 1_000);
 

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 
-import { LIMITS, METHODS, openRpcDocument } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS, METHODS, openRpcDocument } from "../../rpc/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { SERVER } from "../../src/version.ts";
 import { connect } from "../client.ts";
@@ -62,9 +62,7 @@ describe("paths", () => {
 
   it.each([
     ["GET", "/rpc", 426],
-    ["PUT", "/rpc", 426],
     ["GET", "/stream/orders", 426],
-    ["POST", "/stream/orders", 426],
     ["GET", "/", 404],
     ["GET", "/stream/", 404],
     ["GET", "/stream/.hidden", 404],
@@ -79,6 +77,60 @@ describe("paths", () => {
 
     expect(response.status).toBe(status);
     expect(await response.json()).toMatchObject({ jsonrpc: "2.0", id: null, error: { code: expect.any(Number) } });
+  });
+
+  it.each([
+    ["PUT", "/rpc", "GET, POST"],
+    ["DELETE", "/rpc", "GET, POST"],
+    ["OPTIONS", "/rpc", "GET, POST"],
+    ["PATCH", "/rpc", "GET, POST"],
+    ["PUT", "/stream/orders", "GET"],
+    ["POST", "/stream/orders", "GET"],
+    ["DELETE", "/health", "GET, HEAD"],
+  ])("answers %s %s with 405 and what it allows", async (method, path, allow) => {
+    const headers = { Authorization: `Bearer ${env.API_KEY}` };
+
+    const response = await request(path, { method, headers });
+
+    expect(response.status).toBe(405);
+    expect(response.headers.get("Allow")).toBe(allow);
+    expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.InvalidRequest } });
+  });
+
+  it("says of GET without a handshake what to upgrade to", async () => {
+    for (const path of ["/rpc", "/stream/orders"]) {
+      const response = await request(path);
+
+      expect(response.status).toBe(426);
+      expect(response.headers.get("Upgrade")).toBe("websocket");
+      await response.text();
+    }
+  });
+
+  it.each(["gzip", "br", "deflate", "identity, gzip"])(
+    "answers a body in %s with 415, and runs nothing",
+    async (coding) => {
+      const body = '{"jsonrpc":"2.0","id":1,"method":"publish","params":{"stream":"coded","data":1}}';
+      const headers = { Authorization: `Bearer ${env.API_KEY}`, "Content-Encoding": coding };
+
+      const response = await request("/rpc", { method: "POST", body, headers });
+      const info = await postCall("getStreamInfo", { stream: "coded" });
+
+      expect(response.status).toBe(415);
+      expect(response.headers.get("Accept-Encoding")).toBe("identity");
+      expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.InvalidRequest } });
+      expect(info).toMatchObject({ error: { code: ErrorCode.NotFound } });
+    },
+  );
+
+  it("takes a body whose encoding is said to be identity", async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
+    const headers = { Authorization: `Bearer ${env.API_KEY}`, "Content-Encoding": "Identity" };
+
+    const response = await request("/rpc", { method: "POST", body, headers });
+
+    expect(response.status).toBe(200);
+    expect(await response.json()).toHaveProperty("result");
   });
 
   it("accepts no socket on a path that names no stream", async () => {

@@ -37,9 +37,9 @@ describe("the same as a socket's", () => {
     expect(published).toMatchObject({ stream, sequence: 1, duplicate: false });
     expect(batch).toMatchObject({ firstSequence: 2, lastSequence: 3, duplicate: false });
     expect(again).toEqual({ ...batch, duplicate: true });
-    expect(put).toEqual({ revision: 1 });
+    expect(put).toEqual({ epoch: expect.any(String), revision: 1 });
     expect(await streams.getMessages({ stream })).toEqual(await client.call("getMessages", { stream }));
-    expect(await streams.getState({ stream })).toEqual({ state: { at: [1] }, revision: 1 });
+    expect(await streams.getState({ stream })).toEqual({ epoch: expect.any(String), state: { at: [1] }, revision: 1 });
     expect(await streams.getStreamInfo({ stream })).toEqual(await client.call("getStreamInfo", { stream }));
     expect(await streams["rpc.discover"]()).toEqual(await client.call("rpc.discover", {}));
     const { connection: _connection, time: _time, ...server } = await client.call("getServerInfo", {});

@@ -6,7 +6,7 @@ import { ErrorCode } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 
-it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\ud800" }])(
+it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\uffff" }])(
   "keeps a state of any kind: %j",
   async (state) => {
     const client = await connect();
@@ -14,8 +14,8 @@ it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\ud800" }])(
 
     const put = await client.call("putState", { stream, state });
 
-    expect(put).toEqual({ revision: 1 });
-    expect(await client.call("getState", { stream })).toEqual({ state, revision: 1 });
+    expect(put).toEqual({ epoch: expect.any(String), revision: 1 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state, revision: 1 });
   },
 );
 
@@ -27,8 +27,11 @@ it("keeps the state through an eviction", async () => {
 
   await evictDurableObject(env.STREAM.getByName(stream));
 
-  expect(await client.call("getState", { stream })).toEqual({ state: "b", revision: 2 });
-  expect(await client.call("putState", { stream, state: "c", expectedRevision: 2 })).toEqual({ revision: 3 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: "b", revision: 2 });
+  expect(await client.call("putState", { stream, state: "c", expectedRevision: 2 })).toEqual({
+    epoch: expect.any(String),
+    revision: 3,
+  });
 });
 
 it("replaces the state only at the revision that is expected, and says which there is", async () => {
@@ -40,8 +43,8 @@ it("replaces the state only at the revision that is expected, and says which the
   const put = await client.call("putState", { stream, state: "c", expectedRevision: 1 });
 
   expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 1 } });
-  expect(put).toEqual({ revision: 2 });
-  expect(await client.call("getState", { stream })).toEqual({ state: "c", revision: 2 });
+  expect(put).toEqual({ epoch: expect.any(String), revision: 2 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: "c", revision: 2 });
 });
 
 it("makes no stream by a put that is refused", async () => {
@@ -77,7 +80,7 @@ it("loses no update of many clients that add to it by compare and swap", { timeo
   );
 
   const client = await connect();
-  expect(await client.call("getState", { stream })).toEqual({ state: 80, revision: 80 });
+  expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: 80, revision: 80 });
 });
 
 describe("checkpoint", () => {
@@ -88,8 +91,12 @@ describe("checkpoint", () => {
     const result = await client.call("checkpoint", { stream, state: { rows: 3 }, through: 3, expectedRevision: 0 });
 
     const { messages } = await client.call("getMessages", { stream });
-    expect(result).toEqual({ revision: 1, deleted: 3, firstSequence: 4 });
-    expect(await client.call("getState", { stream })).toEqual({ state: { rows: 3 }, revision: 1 });
+    expect(result).toEqual({ epoch: expect.any(String), revision: 1, deleted: 3, firstSequence: 4 });
+    expect(await client.call("getState", { stream })).toEqual({
+      epoch: expect.any(String),
+      state: { rows: 3 },
+      revision: 1,
+    });
     expect(messages.map(({ sequence }) => sequence)).toEqual([4, 5]);
   });
 
@@ -100,8 +107,8 @@ describe("checkpoint", () => {
     const nothing = await client.call("checkpoint", { stream, state: 1, through: 0 });
     const everything = await client.call("checkpoint", { stream, state: 2, through: 2 });
 
-    expect(nothing).toEqual({ revision: 1, deleted: 0, firstSequence: 1 });
-    expect(everything).toEqual({ revision: 2, deleted: 2, firstSequence: 3 });
+    expect(nothing).toEqual({ epoch: expect.any(String), revision: 1, deleted: 0, firstSequence: 1 });
+    expect(everything).toEqual({ epoch: expect.any(String), revision: 2, deleted: 2, firstSequence: 3 });
   });
 
   it("does neither when the revision is another", async () => {
@@ -111,7 +118,7 @@ describe("checkpoint", () => {
     const conflict = await client.callError("checkpoint", { stream, state: 1, through: 3, expectedRevision: 7 });
 
     expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { revision: 0 } });
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
   });
 
@@ -124,9 +131,110 @@ describe("checkpoint", () => {
 
     expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 3 } });
     expect(unused).toMatchObject({ code: ErrorCode.Conflict, data: { lastSequence: 0 } });
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect((await client.call("getStreamInfo", { stream })).messages).toBe(3);
     expect(await env.STREAM.getByName("beyond-unused").info()).toBeUndefined();
+  });
+
+  it.each<[how: string, params: { [field: string]: unknown }]>([
+    ["checkpoint", { state: "of another", through: 3 }],
+    ["deleteMessages", { through: 3 }],
+    ["deleteMessages", { sequences: [1, 2, 3] }],
+    ["configureStream", { maxMessages: 2 }],
+  ])("does neither behind what %s has trimmed: %j", async (method, params) => {
+    const stream = `behind-${method}-${Object.keys(params).at(-1)}`;
+    const client = await published(stream, 5);
+    await client.request(method, { stream, ...params });
+    const { epoch, ...before } = await client.call("getState", { stream });
+
+    const conflict = await client.callError("checkpoint", { stream, state: "late", through: 2 });
+    const nothing = await client.callError("checkpoint", { stream, state: "late", through: 0 });
+    const after = await client.call("getState", { stream });
+    const least = Number(conflict.data?.["firstSequence"]) - 1;
+    const level = await client.call("checkpoint", { stream, state: "level", through: least });
+
+    expect(conflict).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 4, epoch } });
+    expect(nothing).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 4, epoch } });
+    expect(after).toEqual({ epoch, ...before });
+    expect(level).toMatchObject({ deleted: 0, firstSequence: 4 });
+  });
+
+  it("leaves a state that a reader can go on behind, whichever of two comes first", async () => {
+    const stream = "two-checkpointers";
+    const one = await published(stream, 5);
+    const other = await connect();
+
+    const answers = await Promise.all([
+      one.request("checkpoint", { stream, state: { through: 4 }, through: 4 }),
+      other.request("checkpoint", { stream, state: { through: 2 }, through: 2 }),
+    ]);
+
+    const { state } = await one.call("getState", { stream });
+    const { through } = state as { through: number };
+    const page = await one.call("getMessages", { stream, from: { sequence: through + 1 } });
+    expect(answers.filter(({ error }) => error === undefined).length).toBeGreaterThan(0);
+    expect(page).not.toHaveProperty("skipped");
+  });
+
+  it("tells who repeats one whose answer was lost, by the revision, that it was done", async () => {
+    const stream = "repeated";
+    const client = await published(stream, 5);
+    const { revision, epoch } = await client.call("getState", { stream });
+    const checkpoint = { stream, state: "mine", through: 3, expectedRevision: revision, epoch };
+    await client.call("checkpoint", checkpoint);
+
+    const again = await client.callError("checkpoint", checkpoint);
+
+    // One more than was expected, and the state is the one that was sent: nobody else has put it.
+    expect(again).toMatchObject({ code: ErrorCode.Conflict, data: { revision: revision + 1, epoch } });
+    expect(await client.call("getState", { stream })).toEqual({ state: "mine", revision: revision + 1, epoch });
+  });
+
+  it("may be repeated without a revision until another has trimmed more", async () => {
+    const stream = "repeated-without";
+    const client = await published(stream, 5);
+    const checkpoint = { stream, state: "mine", through: 3 };
+    await client.call("checkpoint", checkpoint);
+
+    const again = await client.call("checkpoint", checkpoint);
+    await client.call("checkpoint", { stream, state: "later", through: 4 });
+    const late = await client.callError("checkpoint", checkpoint);
+
+    expect(again).toMatchObject({ revision: 2, deleted: 0, firstSequence: 4 });
+    expect(late).toMatchObject({ code: ErrorCode.Conflict, data: { firstSequence: 5 } });
+    expect(await client.call("getState", { stream })).toMatchObject({ state: "later", revision: 3 });
+  });
+
+  it.each([
+    { trims: "what the one before covers", lag: 1, ends: "goes on behind its state", skipped: undefined },
+    { trims: "what it covers itself", lag: 0, ends: "has to start over", skipped: { from: 6, to: 8 } },
+  ])("trims $trims: a restore as slow as checkpoints come $ends", async ({ lag, skipped }) => {
+    const stream = `restored-${lag}`;
+    const client = await published(stream, 2);
+    const covered = [0];
+    const checkpoint = async () => {
+      const { revision, epoch } = await client.call("getState", { stream });
+      const { lastSequence } = await client.call("getStreamInfo", { stream });
+      covered.push(lastSequence);
+      const through = covered.at(-1 - lag) ?? 0;
+      const state = { through: lastSequence };
+      await client.call("checkpoint", { stream, state, through, expectedRevision: revision, epoch });
+    };
+    const publish = () => client.call("publishBatch", { stream, messages: [{ data: 1 }, { data: 2 }, { data: 3 }] });
+    await checkpoint();
+    await publish();
+    await checkpoint();
+
+    const reader = await connect();
+    const { state, epoch } = await reader.call("getState", { stream });
+    const { through } = state as { through: number };
+    // It takes as long to load as the next checkpoint takes to come.
+    await publish();
+    await checkpoint();
+    const page = await reader.call("getMessages", { stream, epoch, from: { sequence: through + 1 } });
+
+    expect(page.skipped).toEqual(skipped);
+    expect(page.messages.map(({ sequence }) => sequence)).toEqual(skipped === undefined ? [6, 7, 8] : []);
   });
 
   it("does neither when it fails half way", async () => {
@@ -145,8 +253,8 @@ describe("checkpoint", () => {
       storage.sql.exec("DROP TRIGGER fault");
     });
     const { messages } = await client.call("getMessages", { stream });
-    expect(failed.code).toBe(ErrorCode.InternalError);
-    expect(await client.call("getState", { stream })).toEqual({ state: null, revision: 0 });
+    expect(failed.code).toBe(ErrorCode.OutcomeUnknown);
+    expect(await client.call("getState", { stream })).toEqual({ epoch: expect.any(String), state: null, revision: 0 });
     expect(messages).toHaveLength(3);
     expect(await client.call("checkpoint", { stream, state: "whole", through: 3 })).toMatchObject({ revision: 1 });
   });

@@ -15,7 +15,7 @@ it("can not pass a WebSocket by RPC, so that a handshake must go by fetch (worke
   // promise: what it is asked for rejects too.
   let refusal: unknown;
   try {
-    await stream.putState("runtime-websocket", socket as unknown as string, undefined);
+    await stream.putState({ stream: "runtime-websocket", state: socket as unknown as string });
   } catch (error) {
     refusal = error;
   }
@@ -134,5 +134,20 @@ it("takes attachments of 16,384 bytes and no more (session.ts)", async () => {
     expect(() => server.serializeAttachment("x".repeat(16_000))).not.toThrow();
     expect(() => server.serializeAttachment("x".repeat(17_000))).toThrow(/16384/);
     server.close();
+  });
+});
+
+it("refuses to send a Close that is none, and a second one is nothing (closing.ts)", async () => {
+  const client = await connect();
+  await runInDurableObject(await gatewayOf(client), (_gateway, state) => {
+    const { 1: server } = new WebSocketPair();
+    state.acceptWebSocket(server);
+    for (const code of [0, 999, 1004, 1005, 1006, 1015, 5000, 65_535]) {
+      expect(() => server.close(code, "")).toThrow(/code/);
+    }
+    expect(() => server.close(1000, "x".repeat(124))).toThrow(/123 bytes/);
+    expect(server.readyState).toBe(WebSocket.OPEN);
+    server.close(1000, "x".repeat(123));
+    expect(() => server.close(1002, "")).not.toThrow();
   });
 });

@@ -4,14 +4,7 @@ import { inject, test } from "vitest";
 import { ConsumerWorld, HOLDERS } from "./consumer-world.ts";
 import type { Parameters } from "./consumer-world.ts";
 
-declare module "vitest" {
-  export interface ProvidedContext {
-    modelRuns?: number;
-  }
-}
-
-/** Vitest provides it from the environment variable of this name. */
-const MODEL_RUNS = inject("modelRuns") ?? 20_000;
+const { modelRuns: MODEL_RUNS } = inject("lengths");
 
 const COMMANDS = {
   publish: (world, { picks }) => world.publish(picks),
@@ -87,6 +80,13 @@ const COMMANDS = {
   },
   recreate: (world, { amount }) => world.recreate(Math.min(amount, world.model.lastSequence) + 1),
   seek: (world, { amount }) => world.seek(Math.min(amount, world.model.lastSequence) + 1),
+  configure: (world, { picks: [first = 0, second = 0], amount }) =>
+    world.configure({
+      ackWaitMs: 10 + amount * 20,
+      maxDeliver: (first % 4) + 1,
+      maxInFlight: (second % 12) + 1,
+      backoffMs: amount % 3 === 0 ? [] : [amount, first],
+    }),
   pause: (world, { amount }) => {
     world.model.paused = amount % 4 === 0;
     world.cursor.setPaused(world.model.paused);

@@ -29,7 +29,7 @@ export type ModelMessage = {
  * slow, and too plain to be wrong in the same way as the cursor.
  */
 export class ConsumerModel {
-  readonly #config: CursorConfig;
+  #config: CursorConfig;
   readonly messages: ModelMessage[] = [];
   nextSequence = 1;
   paused = false;
@@ -96,7 +96,7 @@ export class ConsumerModel {
   }
 
   room(): number {
-    return this.paused ? 0 : this.#config.maxInFlight - this.in("inFlight").length;
+    return this.paused ? 0 : Math.max(0, this.#config.maxInFlight - this.in("inFlight").length);
   }
 
   roomForNew(): number {
@@ -186,7 +186,7 @@ export class ConsumerModel {
         message.holders.pop();
         message.state = "waiting";
         message.dueAt = nowMs;
-        message.deliveries--;
+        message.deliveries = Math.min(message.deliveries, this.#config.maxDeliver) - 1;
       }
     }
   }
@@ -196,7 +196,7 @@ export class ConsumerModel {
       if (sequences.includes(message.sequence)) {
         message.state = "waiting";
         message.dueAt = Math.max(nowMs + this.#backoff(message), nowMs + UNSURE_WAIT_MS);
-        message.deliveries -= message.deliveries === this.#config.maxDeliver ? 1 : 0;
+        message.deliveries = Math.min(message.deliveries, this.#config.maxDeliver - 1);
       }
     }
   }
@@ -246,6 +246,13 @@ export class ConsumerModel {
     this.seek(nextSequence);
   }
 
+  configure(config: CursorConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    const exhausted = this.in("waiting").filter(({ deliveries }) => deliveries >= config.maxDeliver);
+    exhausted.forEach((message) => this.#die(message, "maxDeliver", nowMs));
+    return exhausted.flatMap(({ deadLetter }) => deadLetter ?? []);
+  }
+
   requeue(sequences: readonly number[], nowMs: number): number[] {
     const taken: number[] = [];
     for (const sequence of sequences) {
@@ -282,7 +289,7 @@ export class ConsumerModel {
   }
 
   #retry(message: ModelMessage, dueAt: number, nowMs: number): void {
-    if (message.deliveries === this.#config.maxDeliver) {
+    if (message.deliveries >= this.#config.maxDeliver) {
       this.#die(message, "maxDeliver", nowMs);
     } else {
       message.state = "waiting";

@@ -20,7 +20,9 @@ export type Parameters = {
  * to both. `check` compares all that can be asked of them, and `deliver` keeps a history of its own.
  */
 export class ConsumerWorld {
-  readonly config: CursorConfig;
+  config: CursorConfig;
+  /** More than the config's when it was lowered while so many were: then it may only become less. */
+  #mostInFlight: number;
   model: ConsumerModel;
   cursor: ConsumerCursor;
   nowMs = 1_000_000;
@@ -33,6 +35,7 @@ export class ConsumerWorld {
 
   constructor(config: CursorConfig) {
     this.config = config;
+    this.#mostInFlight = config.maxInFlight;
     this.model = new ConsumerModel(config);
     this.cursor = new ConsumerCursor(config, 1);
     this.#stored = JSON.stringify(this.cursor.toStored());
@@ -93,7 +96,9 @@ export class ConsumerWorld {
   /** What was never sent: the next delivery has the same number. */
   undeliver(holder: string, sequences: readonly number[]): void {
     const taken = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
-    taken.forEach(({ sequence }) => this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1));
+    for (const { sequence } of taken) {
+      this.#delivered.set(sequence, Math.min(this.#delivered.get(sequence) ?? 0, this.config.maxDeliver) - 1);
+    }
     this.cursor.undeliver(holder, sequences, this.nowMs);
     this.model.undeliver(holder, sequences, this.nowMs);
   }
@@ -132,6 +137,16 @@ export class ConsumerWorld {
     this.cursor.seek(nextSequence);
     this.model.seek(nextSequence);
     this.#forgetFrom(nextSequence);
+  }
+
+  /** Another config for the same cursor; `maxUnsettled` is no part of what may change. */
+  configure(config: CursorConfig): void {
+    const { maxUnsettled } = this.config;
+    this.config = maxUnsettled === undefined ? config : { ...config, maxUnsettled };
+    const dead = this.cursor.configure(this.config, this.nowMs);
+    assertSame(dead, this.model.configure(this.config, this.nowMs), "dead of another config");
+    this.bury(dead);
+    this.#mostInFlight = Math.max(this.config.maxInFlight, this.model.in("inFlight").length);
   }
 
   recreate(nextSequence: number): void {
@@ -177,7 +192,8 @@ export class ConsumerWorld {
     assertSame(cursor.roomForNew, model.roomForNew(), "roomForNew");
     const deadLetters = [...this.#deadLetters.values()].toSorted((a, b) => a.sequence - b.sequence);
     assertSame(deadLetters, model.deadLetters, "dead letters");
-    assert(inFlight <= config.maxInFlight, "more than maxInFlight in flight");
+    assert(inFlight <= this.#mostInFlight, "more than maxInFlight in flight");
+    this.#mostInFlight = Math.max(config.maxInFlight, inFlight);
     assert(inFlight + waiting <= (config.maxUnsettled ?? Infinity), "more than maxUnsettled");
     assert(
       model.in("new").every(({ sequence }) => sequence >= cursor.nextSequence),

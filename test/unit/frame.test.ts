@@ -82,10 +82,10 @@ describe("readFrame", () => {
     ]);
   });
 
-  it("takes a deep object as it takes a deep array, in any member", () => {
+  it("takes a deep object as it takes a deep array", () => {
     const deep = `${'{"a":'.repeat(40)}1${"}".repeat(40)}`;
 
-    const { elements } = readFrame(`{"jsonrpc":"2.0","method":"a","id":1,"extra":${deep}}`);
+    const { elements } = readFrame(`{"jsonrpc":"2.0","method":"a","id":1,"params":${deep}}`);
 
     expect(elements).toMatchObject([{ id: 1, code: ErrorCode.TooLarge }]);
   });

@@ -1,0 +1,64 @@
+/** How long the runs are that find the more the longer they last. Read where they run by `inject("lengths")`. */
+export type Lengths = {
+  /** Sequences of commands that the consumer cursor is compared with its model over. */
+  modelRuns: number;
+  /** Rounds of a hundred races of subscribe against publish. */
+  raceRounds: number;
+  /** Times that a server is ended by SIGKILL under load. */
+  killRounds: number;
+  /** Connections lost by the clients of one run. */
+  disconnects: number;
+  /** Messages that the workers of a consumer share while they are killed. */
+  consumerMessages: number;
+  /** Times that the server of a consumer is ended by SIGKILL. */
+  consumerCrashes: number;
+};
+
+/** Of `npm test`: each run is there, and short. */
+export const SHORT: Lengths = {
+  modelRuns: 2_000,
+  raceRounds: 10,
+  killRounds: 4,
+  disconnects: 60,
+  consumerMessages: 3_000,
+  consumerCrashes: 2,
+};
+
+/** Of `npm run test:long`. */
+export const LONG: Lengths = {
+  modelRuns: 20_000,
+  raceRounds: 100,
+  killRounds: 20,
+  disconnects: 500,
+  consumerMessages: 20_000,
+  consumerCrashes: 5,
+};
+
+/** The tests that have a length: what `npm run test:long` runs. */
+export const LONG_RUNS = [
+  "test/unit/consumer-model.test.ts",
+  "test/delivery/races.test.ts",
+  "test/runtime/idle.test.ts",
+  "test/e2e/client-disconnects.test.ts",
+  "test/e2e/consumers.test.ts",
+  "test/e2e/idle.test.ts",
+  "test/e2e/kill.test.ts",
+];
+
+/** Those that have no short form: they wait for the runtime to let idle objects sleep. */
+export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts"];
+
+/** Lengths with what the environment says otherwise: `KILL_ROUNDS=200` for `killRounds`, and so on. */
+export function lengthsOf(lengths: Lengths, env: Readonly<Record<string, string | undefined>>): Lengths {
+  const entries = Object.entries(lengths).map(([name, length]): [string, number] => {
+    const given = env[name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()];
+    return [name, given === undefined ? length : Number(given)];
+  });
+  return Object.fromEntries(entries) as Lengths;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    lengths: Lengths;
+  }
+}
