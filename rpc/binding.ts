@@ -1,38 +1,38 @@
-import * as v from "valibot";
-
-import { METHODS } from "./methods.ts";
-import type { MethodName, MethodParams, MethodResult, MethodSpec } from "./methods.ts";
-import { StreamName } from "./names.ts";
+import type { BindingMethodName } from "./binding-contract.ts";
+import type { MethodParams, MethodResult } from "./methods.ts";
 import type { GapNotification, MessagesNotification } from "./notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
 
 /**
- * What another Worker sees of this one through a service binding. Only types and one schema: a caller imports
- * `type DurableStreamsBinding` and nothing that runs.
+ * What another Worker sees of this one through a service binding: types, and `bindingError` for what its calls are
+ * rejected with. Nothing here brings the contract's schemas along into the caller.
  */
 
-/** The methods that a service binding has by their own names: those that need no socket. */
-export type BindingMethodName = {
-  [M in MethodName]: (typeof METHODS)[M] extends { readonly needsSocket: true } ? never : M;
-}[MethodName];
+export type { BindingMethodName, BindingProps } from "./binding-contract.ts";
+export { bindingError } from "./binding-error.ts";
+export { DurableStreamError } from "./client/error.ts";
 
-/** The methods of {@link BindingMethodName}, in the order of the contract. */
-export const BINDING_METHODS: readonly BindingMethodName[] = Object.keys(METHODS).filter(isBindingMethodName);
-
-function isBindingMethodName(name: string): name is BindingMethodName {
-  const methods: Readonly<Record<string, MethodSpec>> = METHODS;
-  return methods[name] !== undefined && methods[name].needsSocket !== true;
-}
-
-/** Params and results are those of the contract. A call rejects with an Error that has `code`, and `data` if any. */
+/**
+ * Params and results are those of the contract. A call rejects with an Error that has `code`, and `data` if any; what
+ * crosses from one process to another, as between two of `wrangler dev`, loses both: {@link bindingError} tells them
+ * in either case.
+ */
 export type BindingMethods = {
   [M in BindingMethodName]: Record<never, never> extends MethodParams<M>
     ? (params?: MethodParams<M>) => Promise<MethodResult<M>>
     : (params: MethodParams<M>) => Promise<MethodResult<M>>;
 };
 
-/** What `putObject` takes as `data` besides text: a stream whose length is known, of up to `objectBytes`. */
-export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & { data: ReadableStream };
+/** What `putObject` takes besides text. */
+export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & {
+  /** Bytes. Between two Workers a stream loses what is known of its length. */
+  data: ReadableStream;
+  /**
+   * How many bytes `data` has: up to `objectBytes`, which go to R2 as they come. Without it they wait in parts, in a
+   * Durable Object, and may be `uploadParts` of `objectBodyBytes`.
+   */
+  size?: number;
+};
 
 /** Asks `getObject` for the body as a stream, however large it is. */
 export type StreamedGet = Omit<MethodParams<"getObject">, "encoding"> & { encoding: "stream" };
@@ -103,17 +103,3 @@ export type DurableStreamsBinding = BindingMethods & {
     onMessages: (delivery: BindingDelivery) => void | Promise<void>,
   ): Promise<BindingSubscribeResult>;
 };
-
-/**
- * What a binding may do, as its `props` say in the caller's configuration. Without props: everything. A list that is
- * given allows what it holds and nothing else.
- */
-export const BindingProps = v.strictObject({
-  /** Streams by name; of the others nothing is told, not even whether they exist. */
-  streams: v.optional(v.array(StreamName)),
-  /** Methods of the contract, by name. */
-  actions: v.optional(
-    v.array(v.custom<MethodName>((name) => typeof name === "string" && Object.hasOwn(METHODS, name))),
-  ),
-});
-export type BindingProps = v.InferOutput<typeof BindingProps>;

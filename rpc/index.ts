@@ -1,4 +1,6 @@
 export * from "./binding.ts";
+export { BINDING_METHODS, BindingProps } from "./binding-contract.ts";
+export { bindingMessage } from "./binding-error.ts";
 export * from "./consumer.ts";
 export * from "./errors.ts";
 export * from "./instead.ts";

@@ -27,7 +27,7 @@ type ObjectInfo = MethodResult<"headObject">;
 
 /** What objects need of their client. */
 export type ObjectClient = UploadCalls & {
-  [M in "getObject" | "putObject" | "publish"]: (
+  [M in "getObject" | "putObject" | "deleteObject" | "publish"]: (
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
@@ -73,6 +73,10 @@ export class Objects {
    * Puts an object; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is of no
    * use.
    *
+   * A put of which it is not known what became is made again, up to `timeoutMs`: the same object is there then as after
+   * one, in the place of one that another has put meanwhile, unless a condition is to prevent that. Under a condition an
+   * earlier attempt of this put may be why it does not hold: that is OutcomeUnknown, and not Conflict.
+   *
    * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`), TooLarge beyond `objectBytes`, for a stream beyond
    * `uploadParts` parts; OutcomeUnknown when it may have been put. The signal's reason when it was aborted.
    */
@@ -96,6 +100,19 @@ export class Objects {
       operation.end();
       throw error;
     }
+  }
+
+  /**
+   * Deletes one object, or up to `pageObjects` at once. One that does not exist is no error, so a delete of which it is
+   * not known what became is made again, up to `timeoutMs`; then it deletes, too, what was put meanwhile.
+   *
+   * @throws DurableStreamError OutcomeUnknown when it may have been done.
+   */
+  async delete(keys: string | readonly string[], options: CallOptions = {}): Promise<void> {
+    const params = typeof keys === "string" ? { key: keys } : { keys: [...keys] };
+    await this.#operate(options, (operation) =>
+      operation.persist((calling) => this.#client.deleteObject(params, calling)),
+    );
   }
 
   /**
@@ -214,7 +231,9 @@ export class Objects {
     const second = first.length < ONE_CALL_BYTES ? new Uint8Array() : await read();
     if (second.length === 0) {
       const encoded = { data: toBase64(first), encoding: "base64" as const };
-      return this.#client.putObject({ key, ...params, ...encoded }, operation.calling());
+      return operation.persist((options) => this.#client.putObject({ key, ...params, ...encoded }, options), {
+        bytes: first.length,
+      });
     }
     return putParts(this.#client, { key, parts: joined([first, second], read), params }, operation);
   }
