@@ -29,6 +29,7 @@ export default defineConfig(({ mode }) => ({
         plugins: [
           completeRun(),
           cloudflareTest({
+            // The runtime's own words at their usual level: else it tells every exception that a caller gets to see.
             verbose: false,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
@@ -41,6 +42,7 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
           setupFiles: "test/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
+          isolate: true,
           maxWorkers: 2,
           testTimeout: 20_000,
           expect: { poll: { timeout: PATIENCE_MS } },
@@ -53,6 +55,7 @@ export default defineConfig(({ mode }) => ({
           name: "node",
           ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
           globalSetup: "test/e2e/global-setup.ts",
+          isolate: true,
           // A test here runs a whole server beside itself, so files take turns, after the others are done.
           maxWorkers: 1,
           testTimeout: 60_000,
