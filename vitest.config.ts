@@ -29,8 +29,9 @@ export default defineConfig(({ mode }) => ({
         plugins: [
           completeRun(),
           cloudflareTest({
-            // The runtime's own words at their usual level: else it tells every exception that a caller gets to see.
-            verbose: false,
+            // At that level workerd tells every exception as uncaught, also those that a caller was given. It is the
+            // only word of one that an alarm, a timer or waitUntil ended with: set this to look for such.
+            verbose: process.env["WORKERD_VERBOSE"] !== undefined,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608" },
