@@ -25,7 +25,9 @@ const MaxDeliver = v.pipe(
   v.safeInteger(),
   v.minValue(1),
   v.maxValue(100),
-  v.description("How often a message is delivered before it goes to the dead letters; 5 unless given."),
+  v.description(
+    "How often a message's delivery may fail before it goes to the dead letters; 5 unless given. What is naked, or was alone in flight at a subscription or lease that lost its connection or let the ack deadline pass, counts. Of several in flight there nobody can tell which one failed: that counts for none, and from the second time on each is delivered alone. Who leaves by Close or unsubscribe, and a restart of the server, count for nothing.",
+  ),
 );
 const MaxInFlight = v.pipe(
   v.number(),
@@ -208,7 +210,7 @@ export type AckMessagesParams = v.InferOutput<typeof AckMessagesParams>;
 
 export const DeadLetter = v.strictObject({
   sequence: Sequence,
-  deliveries: Count,
+  deliveries: v.pipe(Count, v.description("How often it was delivered, also where that did not count.")),
   reason: v.pipe(v.string(), v.description("`maxDeliver`, `term`, or what term was given.")),
   deadAt: Time,
 });

@@ -37,8 +37,9 @@ export class TestClient extends RpcClient {
     this.#ws.send(frame);
   }
 
-  close(): void {
-    this.#ws.close(1000, "done");
+  /** Closes the socket: in order, unless with a code that tells of a failure. */
+  close(code = 1000): void {
+    this.#ws.close(code, "done");
   }
 
   /** Sends a frame and returns the next frame that comes and is not a notification. */

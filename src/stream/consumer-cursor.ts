@@ -17,10 +17,11 @@
  * and by `configure` from waiting, if it lowers `maxDeliver`. What waits has deliveries left. Never by `undeliver`, which
  * takes the delivery back, nor by `doubt`, which does not count it.
  *
- * A delivery counts when the message itself made it fail, as far as can be told: by nak, and by an ack deadline or the
- * loss of its holder when it was alone there. Among several in flight at one holder any may have been the cause, and the
- * others were perhaps never begun: none of these deliveries counts, and each message is under suspicion. A holder that
- * leaves in order accuses nobody.
+ * A delivery counts when the message itself made it fail, as far as can be told: by nak; by an ack deadline or the loss
+ * of its holder when it was alone there; and by a deadline when its holder has settled what it was given after it, for then
+ * it did not wait behind another one. Among several in flight at one holder any may have been the cause, and the others
+ * were perhaps never begun: none of these deliveries counts, and each message is under suspicion. A holder that leaves in
+ * order accuses nobody.
  *
  *                     failed among several        again                     failed alone
  *     no suspicion ────────────────────▶ once ───────▶ twice: a suspect ───────────────▶ a delivery that counts
@@ -90,13 +91,15 @@ export class ConsumerCursor {
     for (const message of unpackRuns(stored)) {
       cursor.#unsettled.put(message);
     }
+    stored.holders.forEach((holder, index) => cursor.#unsettled.reach(holder, stored.reached[index] ?? 0));
     return cursor;
   }
 
   toStored(): StoredCursor {
     const { holders, runs } = packRuns(this.#unsettled.inOrder());
+    const reached = holders.map((holder) => this.#unsettled.reachedBy(holder));
     const [nextSequence, notBefore] = [this.#nextSequence, this.#notBefore];
-    return { nextSequence, notBefore, paused: this.#paused, lost: this.#lost, holders, runs };
+    return { nextSequence, notBefore, paused: this.#paused, lost: this.#lost, holders, reached, runs };
   }
 
   /**
@@ -176,7 +179,7 @@ export class ConsumerCursor {
   /** Hands out the suspect that is due longest, to a holder with nothing in flight; to no other. */
   deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
     const message = this.room === 0 || this.inFlightOf(holder) > 0 ? undefined : this.#unsettled.dueSuspect(nowMs);
-    return message === undefined ? undefined : this.#handOut(message, holder, nowMs);
+    return message && this.#handOut(message, { holder, behind: this.#nextSequence - 1, nowMs });
   }
 
   /**
@@ -189,14 +192,16 @@ export class ConsumerCursor {
     }
 
     const room = Math.min(limit, this.roomOf(holder, maxInFlight), this.room);
-    const deliveries = this.#unsettled.due(nowMs, room).map((message) => this.#handOut(message, holder, nowMs));
+    const behind = this.#nextSequence - 1;
+    const due = this.#unsettled.due(nowMs, room);
+    const deliveries = due.map((message) => this.#handOut(message, { holder, behind, nowMs }));
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
         if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
-        deliveries.push(this.#handOut(newlyWaiting(sequence, nowMs), holder, nowMs));
+        deliveries.push(this.#handOut(newlyWaiting(sequence, nowMs), { holder, behind: undefined, nowMs }));
         this.#nextSequence = sequence + 1;
       }
     }
@@ -208,6 +213,7 @@ export class ConsumerCursor {
   ack(sequences: readonly number[]): number {
     const before = this.#unsettled.size;
     for (const sequence of sequences) {
+      this.#noteReached(this.#unsettled.get(sequence));
       this.#unsettled.remove(sequence);
     }
     return before - this.#unsettled.size;
@@ -221,6 +227,7 @@ export class ConsumerCursor {
   /** Puts back what this holder has in flight, with no suspicion left; nothing else. Returns what died of it. */
   nak({ holder, sequences, delayMs, nowMs }: NakRequest): DeadLetter[] {
     return this.#inFlightAt(holder, sequences).flatMap((message) => {
+      this.#noteReached(message);
       const dueAt = nowMs + (delayMs ?? backoffAfter(message, this.#config));
       return this.#countFailure({ ...withoutHolder(message, holder), dueAt, suspicion: 0 }, nowMs);
     });
@@ -230,6 +237,7 @@ export class ConsumerCursor {
   term({ sequences, reason = "term", nowMs }: TermRequest): DeadLetter[] {
     return sequences.flatMap((sequence) => {
       const message = this.#unsettled.get(sequence);
+      this.#noteReached(message);
       return message === undefined ? [] : [this.#bury(message, reason, nowMs)];
     });
   }
@@ -247,10 +255,10 @@ export class ConsumerCursor {
    */
   expire(nowMs: number): DeadLetter[] {
     const overdue = this.#unsettled.overdue(nowMs);
-    const alone = new Set(overdue.filter((message) => this.#isAlone(message)));
+    const guilty = new Set(overdue.filter((message) => this.#isAlone(message) || this.#isPassedOver(message)));
     return overdue.flatMap((message) => {
       const dueAt = message.dueAt + backoffAfter(message, this.#config);
-      return this.#fail({ ...message, dueAt }, alone.has(message), nowMs);
+      return this.#fail({ ...message, dueAt }, guilty.has(message), nowMs);
     });
   }
 
@@ -396,15 +404,29 @@ export class ConsumerCursor {
     return this.inFlightOf(holders.at(-1) ?? "") === 1;
   }
 
-  #handOut(message: Unsettled, holder: string, nowMs: number): Delivery {
+  /** Whether its holder has settled what it was given after it: so it had its turn, and did not wait behind another. */
+  #isPassedOver({ sequence, behind = sequence, holders }: Unsettled): boolean {
+    return this.#unsettled.reachedBy(holders.at(-1) ?? "") > behind;
+  }
+
+  /** A message is settled or given back: the one holder it was given to, as new, has come that far. */
+  #noteReached(message: Unsettled | undefined): void {
+    const [holder] = message?.holders ?? [];
+    if (message !== undefined && message.behind === undefined && holder !== undefined) {
+      this.#unsettled.reach(holder, message.sequence);
+    }
+  }
+
+  #handOut(message: Unsettled, to: { holder: string; behind: number | undefined; nowMs: number }): Delivery {
+    const { holder, behind, nowMs } = to;
     const { sequence, deliveries: deliveryCount } = message;
-    this.#unsettled.put(handedOut(message, holder, nowMs + this.#config.ackWaitMs));
+    this.#unsettled.put(handedOut(message, { holder, behind, deadline: nowMs + this.#config.ackWaitMs }));
     return { sequence, deliveryCount: deliveryCount + 1 };
   }
 
-  /** Puts back what its holder has failed with, and counts that against it if it was alone. */
-  #fail(message: Unsettled, isAlone: boolean, nowMs: number): DeadLetter[] {
-    if (isAlone) {
+  /** Puts back what its holder has failed with, and counts that against it if no other one can have been the cause. */
+  #fail(message: Unsettled, isGuilty: boolean, nowMs: number): DeadLetter[] {
+    if (isGuilty) {
       return this.#countFailure(message, nowMs);
     }
     this.#unsettled.put(this.#spared({ ...suspected(message), state: "waiting" }));

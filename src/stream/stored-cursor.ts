@@ -12,6 +12,8 @@ export type StoredCursor = {
   readonly paused: boolean;
   readonly lost?: LostMessages | undefined;
   readonly holders: readonly string[];
+  /** How far each holder has come: the highest sequence that it was given as new and has settled; 0 for none. */
+  readonly reached: readonly number[];
   readonly runs: readonly StoredRun[];
 };
 
@@ -25,8 +27,8 @@ type StoredRun = readonly [
   holders: readonly number[],
   /** Skip so many sequences, take so many, skip, take, …; goes on where the run before ended, the first from 0. */
   sequences: readonly number[],
-  /** Left out while both are 0, as they are of nearly everything. */
-  blame?: readonly [uncounted: number, suspicion: number],
+  /** Left out while all are 0, as they are of nearly everything; `behind` is 0 for none. */
+  blame?: readonly [uncounted: number, suspicion: number, behind: number],
 ];
 
 /** Writes messages, given in order of sequence, as runs. */
@@ -69,7 +71,8 @@ export function unpackRuns(stored: Pick<StoredCursor, "holders" | "runs">): Unse
   let dueAt = 0;
   let position = 0;
 
-  for (const [inFlight, dueAfterMs, deliveries, indexes, sequences, [uncounted, suspicion] = [0, 0]] of stored.runs) {
+  for (const [inFlight, dueAfterMs, deliveries, indexes, sequences, blame = [0, 0, 0]] of stored.runs) {
+    const [uncounted, suspicion, behind] = blame;
     dueAt += dueAfterMs;
     const state = inFlight === 1 ? "inFlight" : "waiting";
     const holders = indexes.flatMap((index) => stored.holders[index] ?? []);
@@ -77,7 +80,8 @@ export function unpackRuns(stored: Pick<StoredCursor, "holders" | "runs">): Unse
       const end = position + length;
       if (index % 2 === 1) {
         for (let sequence = position; sequence < end; sequence++) {
-          messages.push({ sequence, state, dueAt, deliveries, uncounted, suspicion, holders });
+          const told = { deliveries, uncounted, suspicion, behind: behind === 0 ? undefined : behind, holders };
+          messages.push({ sequence, state, dueAt, ...told });
         }
       }
       position = end;
@@ -94,13 +98,14 @@ function areAlike(a: Unsettled, b: Unsettled): boolean {
     a.deliveries === b.deliveries &&
     a.uncounted === b.uncounted &&
     a.suspicion === b.suspicion &&
+    a.behind === b.behind &&
     a.holders.length === b.holders.length &&
     a.holders.every((name, index) => name === b.holders[index])
   );
 }
 
-function blameOf({ uncounted, suspicion }: Unsettled): [blame?: [number, number]] {
-  return uncounted === 0 && suspicion === 0 ? [] : [[uncounted, suspicion]];
+function blameOf({ uncounted, suspicion, behind = 0 }: Unsettled): [blame?: [number, number, number]] {
+  return uncounted === 0 && suspicion === 0 && behind === 0 ? [] : [[uncounted, suspicion, behind]];
 }
 
 function indexOf(name: string, indexes: Map<string, number>): number {

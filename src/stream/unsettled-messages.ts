@@ -2,7 +2,13 @@ import { SequenceQueue } from "./sequence-queue.ts";
 import { isInFlightAt, isSuspect } from "./unsettled.ts";
 import type { Unsettled } from "./unsettled.ts";
 
-type Holder = { readonly given: SequenceQueue; inFlight: number; suspects: number };
+type Holder = {
+  readonly given: SequenceQueue;
+  inFlight: number;
+  suspects: number;
+  /** The highest sequence that it was given as new and has settled; 0 for none. */
+  reached: number;
+};
 
 /**
  * The unsettled messages of one consumer, in every order the cursor asks for: by sequence, by ack deadline, by
@@ -122,10 +128,26 @@ export class UnsettledMessages {
     return [...this.#messages.values()].toSorted((a, b) => a.sequence - b.sequence);
   }
 
+  /**
+   * How far a holder has come: the highest sequence that it was given as new and has settled, since it was given the
+   * first of what it did not settle; 0 for none.
+   */
+  reachedBy(holder: string): number {
+    return this.#holders.get(holder)?.reached ?? 0;
+  }
+
+  /** A holder that has unsettled messages has come that far. */
+  reach(name: string, sequence: number): void {
+    const holder = this.#holders.get(name);
+    if (holder !== undefined) {
+      holder.reached = Math.max(holder.reached, sequence);
+    }
+  }
+
   /** Adds a message, or replaces what was known of it. */
   put(message: Unsettled): void {
     const { sequence, state, dueAt, deliveries, holders } = message;
-    this.remove(sequence);
+    const previous = this.#take(sequence);
     this.#version++;
     this.#messages.set(sequence, message);
     this.#bySequence.set(sequence, sequence);
@@ -134,17 +156,22 @@ export class UnsettledMessages {
     this.#redelivered += deliveries > 1 ? 1 : 0;
 
     for (const name of holders) {
-      const holder = this.#holders.get(name) ?? { given: new SequenceQueue(), inFlight: 0, suspects: 0 };
+      const holder = this.#holders.get(name) ?? { given: new SequenceQueue(), inFlight: 0, suspects: 0, reached: 0 };
       this.#holders.set(name, holder);
       holder.given.set(sequence, sequence);
       count(holder, name, message, 1);
     }
+    this.#dropIdle(previous);
   }
 
   remove(sequence: number): void {
+    this.#dropIdle(this.#take(sequence));
+  }
+
+  #take(sequence: number): Unsettled | undefined {
     const message = this.#messages.get(sequence);
     if (message === undefined) {
-      return;
+      return undefined;
     }
 
     this.#version++;
@@ -155,20 +182,21 @@ export class UnsettledMessages {
     this.#suspects.delete(sequence);
     this.#redelivered -= message.deliveries > 1 ? 1 : 0;
     for (const name of message.holders) {
-      this.#takeFrom(name, message);
+      const holder = this.#holders.get(name);
+      if (holder !== undefined) {
+        holder.given.delete(sequence);
+        count(holder, name, message, -1);
+      }
     }
+    return message;
   }
 
-  #takeFrom(name: string, message: Unsettled): void {
-    const holder = this.#holders.get(name);
-    if (holder === undefined) {
-      return;
-    }
-
-    holder.given.delete(message.sequence);
-    count(holder, name, message, -1);
-    if (holder.given.size === 0) {
-      this.#holders.delete(name);
+  /** Forgets those of a message's holders that have nothing left. */
+  #dropIdle(message: Unsettled | undefined): void {
+    for (const name of message?.holders ?? []) {
+      if (this.#holders.get(name)?.given.size === 0) {
+        this.#holders.delete(name);
+      }
     }
   }
 

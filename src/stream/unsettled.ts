@@ -12,6 +12,11 @@ export type Unsettled = {
   readonly uncounted: number;
   /** How often it was among several that came back from a holder that failed; no more than {@link SUSPECT_AFTER}. */
   readonly suspicion: number;
+  /**
+   * For one that was handed out again: the highest sequence that was handed out before it was. A new one is handed out
+   * behind all lower sequences and before all higher ones.
+   */
+  readonly behind: number | undefined;
   /** Whom it was given to and who did not give it back, oldest first; in flight, the last one has it. */
   readonly holders: readonly string[];
 };
@@ -23,13 +28,17 @@ export const SUSPECT_AFTER = 2;
 const MAX_REMEMBERED_HOLDERS = 4;
 
 /** The message after one more delivery. */
-export function handedOut(message: Unsettled, holder: string, deadline: number): Unsettled {
+export function handedOut(
+  message: Unsettled,
+  { holder, deadline, behind }: { holder: string; deadline: number; behind: number | undefined },
+): Unsettled {
   const { deliveries, holders } = withoutHolder(message, holder);
   return {
     ...message,
     state: "inFlight",
     dueAt: deadline,
     deliveries: deliveries + 1,
+    behind,
     holders: [...holders, holder].slice(-MAX_REMEMBERED_HOLDERS),
   };
 }
@@ -46,7 +55,16 @@ export function isInFlightAt(holder: string, { state, holders }: Unsettled): boo
 
 /** A message that was handed out never, or is to come as if it never was. */
 export function newlyWaiting(sequence: number, nowMs: number): Unsettled {
-  return { sequence, state: "waiting", dueAt: nowMs, deliveries: 0, uncounted: 0, suspicion: 0, holders: [] };
+  return {
+    sequence,
+    state: "waiting",
+    dueAt: nowMs,
+    deliveries: 0,
+    uncounted: 0,
+    suspicion: 0,
+    behind: undefined,
+    holders: [],
+  };
 }
 
 /** The message when its last delivery does not count. */

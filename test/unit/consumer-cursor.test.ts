@@ -439,6 +439,40 @@ describe("suspicion", () => {
     expect(cursor.dueSequences(START_MS, 9)).toEqual([1, 2]);
   });
 
+  test("falls on nothing that its holder passed over: that counts at each deadline", () => {
+    const cursor = cursorWith({ maxDeliver: 2, backoffMs: [0] });
+    let [nowMs, last] = [START_MS, 9];
+    offer(cursor, { through: 9, nowMs });
+
+    for (let time = 1; time <= 2; time += 1) {
+      // All but 5 are settled as they come, whatever their order.
+      cursor.ack(Array.from({ length: last }, (_, index) => index + 1).filter((sequence) => sequence !== 5));
+      last += 2;
+      nowMs += ACK_WAIT_MS - 1;
+      offer(cursor, { through: last, nowMs });
+      nowMs += 1;
+      const dead = cursor.expire(nowMs);
+      expect(dead.map(({ sequence }) => sequence)).toEqual(time === 2 ? [5] : []);
+      expect(cursor.dueSequences(nowMs, 9)).toEqual(time === 2 ? [] : [5]);
+      offer(cursor, { through: last + 1, nowMs });
+      last += 1;
+    }
+  });
+
+  test.each([
+    ["works on an earlier one meanwhile", (cursor: ConsumerCursor, nowMs: number) => cursor.working("a", [1], nowMs)],
+    ["settles earlier ones meanwhile", (cursor: ConsumerCursor) => cursor.ack([1, 2])],
+  ])("falls on what waits while its holder %s", (_name, act) => {
+    const cursor = cursorWith({ maxDeliver: 1, backoffMs: [] });
+    offer(cursor, { holder: "a", through: 9 });
+    act(cursor, START_MS + ACK_WAIT_MS / 2);
+
+    const dead = cursor.expire(START_MS + ACK_WAIT_MS);
+
+    expect(dead).toEqual([]);
+    expect(cursor.info().waiting).toBeGreaterThanOrEqual(7);
+  });
+
   test("ends with a nak, which counts", () => {
     const cursor = cursorWithSuspects(2);
     offerAlone(cursor, "a");

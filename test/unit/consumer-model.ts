@@ -23,6 +23,8 @@ export type ModelMessage = {
   counted: number;
   /** How often it was given back by a holder that failed with several: twice, and it is delivered alone. */
   suspicion: number;
+  /** The highest sequence handed out before its last delivery; undefined if that was its first. */
+  behind: number | undefined;
   /** Whom it was given to and who did not give it back; in flight, the last one has it. */
   holders: string[];
   deadLetter: DeadLetter | undefined;
@@ -37,6 +39,8 @@ export class ConsumerModel {
   readonly messages: ModelMessage[] = [];
   nextSequence = 1;
   paused = false;
+  /** By holder, the highest sequence that it got as a first delivery and has acked, naked or termed. */
+  reached = new Map<string, number>();
   lost: LostMessages | undefined;
 
   constructor(config: CursorConfig) {
@@ -79,6 +83,7 @@ export class ConsumerModel {
       deliveries: 0,
       counted: 0,
       suspicion: 0,
+      behind: undefined,
       holders: [],
       deadLetter: undefined,
     });
@@ -133,11 +138,12 @@ export class ConsumerModel {
         this.inFlightOf(holder).length < maxInFlight &&
         this.in("inFlight").length < this.#config.maxInFlight;
       const due = this.due(nowMs)[0];
+      const behind = due && this.nextSequence - 1;
       const message = due ?? (this.roomForNew() > 0 ? nextNew() : undefined);
       if (this.paused || !hasRoom || message === undefined || this.hasSuspect(holder)) {
         break;
       }
-      deliveries.push(this.#handOut(message, holder, nowMs));
+      deliveries.push(this.#handOut(message, holder, { behind, nowMs }));
     }
 
     this.nextSequence = Math.max(this.nextSequence, nextNew()?.sequence ?? through + 1);
@@ -146,12 +152,15 @@ export class ConsumerModel {
 
   deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
     const message = this.dueSuspect(nowMs);
-    return message && this.inFlightOf(holder).length === 0 ? this.#handOut(message, holder, nowMs) : undefined;
+    const behind = this.nextSequence - 1;
+    const isFree = this.inFlightOf(holder).length === 0;
+    return message && isFree ? this.#handOut(message, holder, { behind, nowMs }) : undefined;
   }
 
   ack(sequences: readonly number[]): void {
     for (const message of this.unsettled) {
       if (sequences.includes(message.sequence)) {
+        this.#reach(message);
         message.state = "settled";
       }
     }
@@ -160,6 +169,7 @@ export class ConsumerModel {
   ackThrough(holder: string, through: number): void {
     for (const message of this.unsettled) {
       if (message.sequence <= through && message.holders.includes(holder)) {
+        this.#reach(message);
         message.state = "settled";
       }
     }
@@ -168,6 +178,7 @@ export class ConsumerModel {
   nak({ holder, sequences, delayMs, nowMs }: NakRequest): void {
     for (const message of this.inFlightOf(holder)) {
       if (sequences.includes(message.sequence)) {
+        this.#reach(message);
         message.holders.pop();
         message.suspicion = 0;
         this.#retry(message, nowMs + (delayMs ?? this.#backoff(message)), nowMs);
@@ -178,6 +189,7 @@ export class ConsumerModel {
   term({ sequences, reason, nowMs }: TermRequest): void {
     for (const message of this.unsettled) {
       if (sequences.includes(message.sequence)) {
+        this.#reach(message);
         this.#die(message, reason ?? "term", nowMs);
       }
     }
@@ -193,9 +205,12 @@ export class ConsumerModel {
 
   expire(nowMs: number): void {
     const failed = this.in("inFlight").filter(({ dueAt }) => dueAt <= nowMs);
-    const alone = failed.filter(({ holders }) => this.inFlightOf(holders.at(-1) ?? "").length === 1);
+    const guilty = failed.filter(({ sequence, behind = sequence, holders }) => {
+      const holder = holders.at(-1) ?? "";
+      return this.inFlightOf(holder).length === 1 || (this.reached.get(holder) ?? 0) > behind;
+    });
     for (const message of failed) {
-      this.#fail(message, alone.includes(message), message.dueAt + this.#backoff(message), nowMs);
+      this.#fail(message, guilty.includes(message), message.dueAt + this.#backoff(message), nowMs);
     }
   }
 
@@ -254,6 +269,7 @@ export class ConsumerModel {
 
   /** Also what a consumer is that was deleted and made again, but for what was lost. */
   seek(nextSequence: number): void {
+    this.reached.clear();
     this.nextSequence = nextSequence;
     for (const message of this.messages) {
       if (message.sequence >= nextSequence) {
@@ -315,7 +331,15 @@ export class ConsumerModel {
     return suspicion === 2 && this.#config.maxInFlight > 1;
   }
 
-  #handOut(message: ModelMessage, holder: string, nowMs: number): Delivery {
+  #reach({ sequence, behind, holders: [holder] }: ModelMessage): void {
+    if (behind === undefined && holder !== undefined) {
+      this.reached.set(holder, Math.max(sequence, this.reached.get(holder) ?? 0));
+    }
+  }
+
+  #handOut(message: ModelMessage, holder: string, at: { behind: number | undefined; nowMs: number }): Delivery {
+    const { behind, nowMs } = at;
+    message.behind = behind;
     message.state = "inFlight";
     message.dueAt = nowMs + this.#config.ackWaitMs;
     message.deliveries++;
@@ -334,8 +358,8 @@ export class ConsumerModel {
     message.counted = Math.min(message.counted, this.#config.maxDeliver) - 1;
   }
 
-  #fail(message: ModelMessage, isAlone: boolean, dueAt: number, nowMs: number): void {
-    if (!isAlone) {
+  #fail(message: ModelMessage, isGuilty: boolean, dueAt: number, nowMs: number): void {
+    if (!isGuilty) {
       this.#spare(message);
       message.suspicion = Math.min(message.suspicion + 1, 2);
     }
@@ -372,6 +396,7 @@ export class ConsumerModel {
     message.deliveries = 0;
     message.counted = 0;
     message.suspicion = 0;
+    message.behind = undefined;
     message.holders = [];
     message.deadLetter = undefined;
   }

@@ -267,8 +267,9 @@ export class ConsumerWorld {
 
 export const HOLDERS = ["a", "b", "c"] as const;
 
-function asUnsettled({ sequence, state, dueAt, deliveries, counted, suspicion, holders }: ModelMessage): object {
-  return { sequence, state, dueAt, deliveries, uncounted: deliveries - counted, suspicion, holders };
+function asUnsettled(message: ModelMessage): object {
+  const { sequence, state, dueAt, deliveries, counted, suspicion, behind, holders } = message;
+  return { sequence, state, dueAt, deliveries, uncounted: deliveries - counted, suspicion, behind, holders };
 }
 
 function rangeOf(messages: readonly ModelMessage[]): LostMessages | undefined {
