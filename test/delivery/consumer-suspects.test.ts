@@ -25,6 +25,11 @@ async function loseTwice(stream: string, count: number): Promise<void> {
   await untilSubscriptions(stream, 0);
 }
 
+/** Acks the last `count` messages that came on a client's one subscription. */
+async function ackLast(client: TestClient, count: number): Promise<void> {
+  await client.call("ack", { subscription: 1, sequences: client.sequences().slice(-count) });
+}
+
 /** Acks whatever comes on a subscription, but what `isLeft` says. */
 function ackAll(client: TestClient, subscription: number, isLeft: (sequence: number) => boolean = () => false): void {
   client.onNotification = ({ method, params }) => {
@@ -142,19 +147,15 @@ it("empties one of several busy subscriptions for a suspect, and feeds the other
     worker.close(FAILED);
   }
   await untilSubscriptions(stream, 2);
-  const ack = (client: TestClient, count: number) => {
-    return client.call("ack", { subscription: 1, sequences: client.sequences().slice(-count) });
-  };
-
-  await ack(one, 2);
-  await ack(other, 1);
+  await ackLast(one, 2);
+  await ackLast(other, 1);
   await other.untilMessages(6);
   const [emptying, fed] = [one.sequences().length, other.sequences().length];
   await one.call("ack", { subscription: 1, sequences: one.sequences() });
   await one.untilMessages(6);
-  await ack(one, 1);
+  await ackLast(one, 1);
   await one.untilMessages(7);
-  await ack(one, 1);
+  await ackLast(one, 1);
   await one.untilMessages(12);
 
   // The one nearest to empty is given nothing for what it settles, the other one is.
