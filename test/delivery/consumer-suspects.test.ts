@@ -25,6 +25,11 @@ async function loseTwice(stream: string, count: number): Promise<void> {
   await untilSubscriptions(stream, 0);
 }
 
+/** Whether a message is one of the first four, which a test made suspects of. */
+function isSuspect(sequence: number): boolean {
+  return sequence <= 4;
+}
+
 /** Acks the last `count` messages that came on a client's one subscription. */
 async function ackLast(client: TestClient, count: number): Promise<void> {
   await client.call("ack", { subscription: 1, sequences: client.sequences().slice(-count) });
@@ -109,8 +114,6 @@ it("lets neither suspects wait for the others for ever, nor the others for suspe
   const stream = "neither-starves";
   await streamWithConsumer(publisher, stream, 4, { ackWaitMs: 60_000 });
   await loseTwice(stream, 4);
-  const isSuspect = (sequence: number) => sequence <= 4;
-
   // Both are kept busy without a pause.
   for (const client of [one, other]) {
     const { subscription } = await client.call("subscribe", { stream, consumer: "c", maxInFlight: 10 });
