@@ -1,7 +1,8 @@
 import * as v from "valibot";
 
-import { METHODS } from "./methods.ts";
-import type { MethodName, MethodParams, MethodResult, MethodSpec } from "./methods.ts";
+import { isMethodName } from "./method-traits.ts";
+import type { CallableMethod, MethodName } from "./method-traits.ts";
+import type { MethodParams, MethodResult } from "./methods.ts";
 import { StreamName } from "./names.ts";
 import type { GapNotification, MessagesNotification } from "./notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
@@ -11,22 +12,12 @@ import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
  * `type DurableStreamsBinding` and nothing that runs.
  */
 
-/** The methods that a service binding has by their own names: those that need no socket. */
-export type BindingMethodName = {
-  [M in MethodName]: (typeof METHODS)[M] extends { readonly needsSocket: true } ? never : M;
-}[MethodName];
-
-/** The methods of {@link BindingMethodName}, in the order of the contract. */
-export const BINDING_METHODS: readonly BindingMethodName[] = Object.keys(METHODS).filter(isBindingMethodName);
-
-function isBindingMethodName(name: string): name is BindingMethodName {
-  const methods: Readonly<Record<string, MethodSpec>> = METHODS;
-  return methods[name] !== undefined && methods[name].needsSocket !== true;
-}
-
-/** Params and results are those of the contract. A call rejects with an Error that has `code`, and `data` if any. */
+/**
+ * The methods that need no socket, by their own names. Params and results are those of the contract. A call rejects with
+ * an Error that has `code`, and `data` if any.
+ */
 export type BindingMethods = {
-  [M in BindingMethodName]: Record<never, never> extends MethodParams<M>
+  [M in CallableMethod]: Record<never, never> extends MethodParams<M>
     ? (params?: MethodParams<M>) => Promise<MethodResult<M>>
     : (params: MethodParams<M>) => Promise<MethodResult<M>>;
 };
@@ -112,8 +103,6 @@ export const BindingProps = v.strictObject({
   /** Streams by name; of the others nothing is told, not even whether they exist. */
   streams: v.optional(v.array(StreamName)),
   /** Methods of the contract, by name. */
-  actions: v.optional(
-    v.array(v.custom<MethodName>((name) => typeof name === "string" && Object.hasOwn(METHODS, name))),
-  ),
+  actions: v.optional(v.array(v.custom<MethodName>((name) => typeof name === "string" && isMethodName(name)))),
 });
 export type BindingProps = v.InferOutput<typeof BindingProps>;

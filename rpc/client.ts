@@ -8,8 +8,6 @@ import { ConsumerFollower } from "./client/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
 import type { Follower } from "./client/follower.ts";
 import { readIncoming } from "./client/frame.ts";
-import { METHOD_KINDS } from "./client/method-kinds.ts";
-import type { CallableMethod } from "./client/method-kinds.ts";
 import { handOn } from "./client/notifications.ts";
 import { objectClient } from "./client/object-client.ts";
 import { Objects } from "./client/objects.ts";
@@ -24,13 +22,14 @@ import { Subscription } from "./client/subscription.ts";
 import type { HandlerOptions, Reading, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
+import { CALLABLE_METHODS } from "./method-traits.ts";
+import type { CallableMethod } from "./method-traits.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
 
 export type { ConnectionChange, ConnectionState } from "./client/connection.ts";
 export { DurableStreamError } from "./client/error.ts";
 export type { ConsumerDelivery, Delivery, EpochChange, Gap, Handler, StreamEvent } from "./client/events.ts";
-export type { CallableMethod } from "./client/method-kinds.ts";
 export type { ObjectBody } from "./client/object-body.ts";
 export type { Objects, PutOptions, ReadObject } from "./client/objects.ts";
 export type { Fetch } from "./client/object-http.ts";
@@ -39,6 +38,7 @@ export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
 export type { HandlerOptions, SubscriptionOptions } from "./client/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
+export type { CallableMethod } from "./method-traits.ts";
 
 /** What is passed to a method: nothing at all where it has no params that must be there. */
 type Arguments<M extends CallableMethod> =
@@ -78,7 +78,7 @@ export class DurableStream {
   #closing: Promise<void> | undefined;
 
   static {
-    for (const method of Object.keys(METHOD_KINDS)) {
+    for (const method of CALLABLE_METHODS) {
       Object.defineProperty(DurableStream.prototype, method, {
         value(this: DurableStream, params?: object, options?: CallOptions) {
           return this.#caller.call(method, { params, options });

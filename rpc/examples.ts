@@ -1,6 +1,7 @@
 import { CONSUMER_DEFAULTS } from "./consumer.ts";
 import { LIMITS } from "./limits.ts";
-import type { MethodName, MethodParams, MethodResult } from "./methods.ts";
+import type { MethodName } from "./method-traits.ts";
+import type { MethodParams, MethodResult } from "./methods.ts";
 
 /** A call of a method and what it may be answered with. */
 export type Example<M extends MethodName> = {

@@ -4,6 +4,7 @@ export * from "./errors.ts";
 export * from "./instead.ts";
 export * from "./limits.ts";
 export * from "./message.ts";
+export * from "./method-traits.ts";
 export * from "./methods.ts";
 export * from "./names.ts";
 export * from "./notifications.ts";

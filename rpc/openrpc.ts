@@ -7,8 +7,9 @@ import type { ListedMethod } from "./examples.ts";
 import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
 import type { JsonSchema } from "./json-schemas.ts";
 import { LIMITS } from "./limits.ts";
+import type { MethodName } from "./method-traits.ts";
 import { COMMON_ERRORS, METHODS } from "./methods.ts";
-import type { MethodName, MethodParams, MethodSpec } from "./methods.ts";
+import type { MethodParams, MethodSpec } from "./methods.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
 import { SUBSCRIPTION_DEFAULTS } from "./subscription.ts";
 
@@ -100,7 +101,7 @@ function methodObject(name: ListedMethod) {
       },
     ],
     ...(sets.length === 1 ? {} : { "x-param-sets": sets }),
-    ...(method.needsSocket === undefined ? {} : { "x-needs-socket": true }),
+    ...(method.needsSocket === true ? { "x-needs-socket": true } : {}),
   };
 }
 

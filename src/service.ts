@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import * as v from "valibot";
 
 import {
-  BINDING_METHODS,
+  CALLABLE_METHODS,
   errorNameOf,
   GetObjectParams,
   LIMITS,
@@ -34,7 +34,7 @@ type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable
  */
 export class DurableStreams extends WorkerEntrypoint<Env> {
   static {
-    for (const method of BINDING_METHODS.filter((name) => !Object.hasOwn(DurableStreams.prototype, name))) {
+    for (const method of CALLABLE_METHODS.filter((name) => !Object.hasOwn(DurableStreams.prototype, name))) {
       // RPC calls what is on the prototype, and nothing else.
       Object.defineProperty(DurableStreams.prototype, method, {
         value(this: DurableStreams, params?: unknown) {

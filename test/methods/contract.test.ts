@@ -1,3 +1,4 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 
@@ -131,6 +132,20 @@ it("sends notifications of the contract", async () => {
   }
 });
 
+/** Reads that belong to who uses or manages a consumer, not to whoever may read its stream; and those of the server. */
+const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover"];
+
+/** What params of these names are of. */
+function actsOn(names: string[]): MethodSpec["on"] {
+  if (names.includes("stream")) {
+    return "stream";
+  }
+  if (names.includes("subscription")) {
+    return "subscription";
+  }
+  return names.some((each) => ["key", "keys", "prefix"].includes(each)) ? "object" : "server";
+}
+
 describe.each(SPECS)("%s", (name, spec) => {
   it("has a handler", () => {
     expect(HANDLERS[name]).toBeTypeOf("function");
@@ -148,6 +163,25 @@ describe.each(SPECS)("%s", (name, spec) => {
     // A subscription is made anew by who does not know whether it was.
     const isChange = spec.reads !== true && name !== "subscribe" && name !== "unsubscribe";
     expect(spec.errors.includes("OutcomeUnknown")).toBe(isChange);
+  });
+
+  it("acts on what all of its params name", () => {
+    const { anyOf, ...whole } = toJsonSchema(spec.params, { errorMode: "ignore" });
+    const named = (anyOf ?? [whole]).map((each) => actsOn(Object.keys(Object(each).properties)));
+
+    expect(new Set(named)).toEqual(new Set([spec.on]));
+  });
+
+  it("needs a right that goes with what it acts on and whether it only reads", () => {
+    const { stream: right, consumer } =
+      typeof spec.right === "object" ? spec.right : { stream: spec.right, consumer: spec.right };
+
+    expect(right === undefined).toBe(spec.on === "server");
+    expect(right?.startsWith("objects.") === true).toBe(spec.on === "object");
+    expect(right !== consumer).toBe(["subscribe", "unsubscribe", "ack"].includes(name));
+    if (spec.needsSocket !== true) {
+      expect(["read", "objects.read"].includes(right ?? "")).toBe(spec.reads === true && !OF_CONSUMERS.includes(name));
+    }
   });
 });
 
