@@ -288,6 +288,8 @@ export const METHODS: Methods = withTraits();
 
 /** What a caller passes. */
 export type MethodParams<M extends MethodName> = v.InferInput<(typeof METHODS)[M]["params"]>;
+/** What a handler takes: params that are checked, with nothing that a schema would still change. */
+export type CheckedParams<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["params"]>;
 /** What a caller gets. */
 export type MethodResult<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["result"]>;
 

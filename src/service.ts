@@ -1,15 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import * as v from "valibot";
 
-import {
-  CALLABLE_METHODS,
-  errorNameOf,
-  GetObjectParams,
-  LIMITS,
-  PutObjectParams,
-  RpcError,
-  SubscribeParams,
-} from "../rpc/index.ts";
+import { CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../rpc/index.ts";
 
 import { authorise } from "./authority.ts";
@@ -50,7 +41,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
-      const valid = v.parse(SubscribeParams, paramsOf("subscribe", checked));
+      const valid = paramsOf("subscribe", checked);
       // The stub of an argument ends with the call.
       return ServiceSubscription.begin(this.env, valid, onMessages.dup());
     });
@@ -63,7 +54,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return this.#answer("putObject", params);
     }
     return this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
-      const valid = v.parse(PutObjectParams, paramsOf("putObject", checked));
+      const valid = paramsOf("putObject", checked);
       return callBucket("changes", () => putBody(this.env.BUCKET, valid, body));
     });
   }
@@ -74,7 +65,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return this.#answer("getObject", params);
     }
     return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked) => {
-      const valid = v.parse(GetObjectParams, paramsOf("getObject", checked));
+      const valid = paramsOf("getObject", checked);
       return callBucket("reads", () => openBody(this.env.BUCKET, valid));
     });
   }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { METHODS, RpcError } from "../../rpc/index.ts";
-import type { MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
+import type { CheckedParams, MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
@@ -36,6 +36,7 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
  * @param defaultStream The stream of `/stream/<name>`.
  * @throws InvalidParams.
  */
+export function paramsOf<M extends MethodName>(method: M, params: unknown, defaultStream?: string): CheckedParams<M>;
 export function paramsOf(method: MethodName, params: unknown, defaultStream?: string): unknown {
   const spec: MethodSpec = METHODS[method];
   // Some libraries send an empty list where params are left out.
