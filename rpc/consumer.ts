@@ -42,15 +42,6 @@ const BackoffMs = v.pipe(
   v.description("Wait before the second delivery, the third, …; the last one repeats, an empty list waits not at all."),
 );
 
-/** What a consumer has when its `createConsumer` does not say. */
-export const CONSUMER_DEFAULTS = {
-  from: "first",
-  ackWaitMs: 30_000,
-  maxDeliver: 5,
-  maxInFlight: 1_000,
-  backoffMs: [1_000, 5_000, 30_000, 120_000],
-} as const;
-
 /** What a consumer was made to be; it does not change. */
 export const ConsumerConfig = v.strictObject({
   from: From,

@@ -10,6 +10,7 @@ export * from "./names.ts";
 export * from "./notifications.ts";
 export * from "./object.ts";
 export * from "./openrpc.ts";
+export * from "./protocol.ts";
 export * from "./server.ts";
 export * from "./state.ts";
 export * from "./stream.ts";

@@ -1,3 +1,5 @@
+import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../protocol.ts";
+
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -30,16 +32,6 @@ export type ConnectionListener = {
   /** There will be no other socket. */
   failed(error: DurableStreamError): void;
 };
-
-/** The WebSocket subprotocol of this service; a second one carries the key, as a browser can set no header. */
-const SUBPROTOCOL = "durable-stream.v1";
-
-/**
- * How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
- * a socket on which nothing was heard before they say that nothing of it was read.
- */
-const CLOSE_UNAUTHENTICATED = 4401;
-const CLOSE_UNCONFIGURED = 4503;
 
 /** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
 export class Connection {
@@ -120,7 +112,7 @@ export class Connection {
       return;
     }
     try {
-      const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, `bearer.${toBase64Url(token)}`]);
+      const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, BEARER_SUBPROTOCOL + toBase64Url(token)]);
       const socket: ClientSocket = new ClientSocket(ws, this.#options.times, {
         opened: () => {
           this.#change({ state: "open" });
@@ -168,8 +160,10 @@ export class Connection {
     }
     this.#socket = undefined;
     const wasOpen = this.#state === "open";
-    const isRefused = !socket.hasHeard && (code === CLOSE_UNAUTHENTICATED || code === CLOSE_UNCONFIGURED);
-    if (code === CLOSE_UNAUTHENTICATED && typeof this.#options.token === "string") {
+    // How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
+    // a socket on which nothing was heard before, that says that nothing of it was read.
+    const isRefused = !socket.hasHeard && (code === CloseCode.Unauthenticated || code === CloseCode.Unconfigured);
+    if (code === CloseCode.Unauthenticated && typeof this.#options.token === "string") {
       this.#lastError = unauthenticated();
       this.#change({ state: "closed", reason });
       this.#listener.lost(!isRefused);
@@ -177,12 +171,12 @@ export class Connection {
       return;
     }
     const why = reason === "" ? `closed with ${code}` : reason;
-    const error = code === CLOSE_UNAUTHENTICATED ? unauthenticated() : failure(why, cause);
+    const error = code === CloseCode.Unauthenticated ? unauthenticated() : failure(why, cause);
     this.#retry(error, why);
     if (wasOpen) {
       this.#listener.lost(!isRefused);
     }
-    if (code === CLOSE_UNCONFIGURED) {
+    if (code === CloseCode.Unconfigured) {
       this.#listener.refused(error);
     }
   }

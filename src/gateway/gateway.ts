@@ -1,14 +1,13 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { LIMITS } from "../../rpc/index.ts";
+import { CloseCode, LIMITS, SUBPROTOCOL } from "../../rpc/index.ts";
 import { AlarmClock } from "../alarm-clock.ts";
-import { SUBPROTOCOL } from "../auth.ts";
 import type { Push } from "../calls.ts";
 import type { ConsumerPush } from "../consumer-calls.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
-import { answerClose, CloseCode } from "./closing.ts";
+import { answerClose } from "./closing.ts";
 import { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
 import { Feeds, RENEW_MS } from "./feeds.ts";

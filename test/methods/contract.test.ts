@@ -13,6 +13,8 @@ import {
   METHODS,
   NOTIFICATIONS,
   openRpcDocument,
+  STREAM_DEFAULTS,
+  StreamConfig,
 } from "../../rpc/index.ts";
 import type { MethodName, MethodParams, MethodSpec } from "../../rpc/index.ts";
 import { HANDLERS } from "../../src/methods/index.ts";
@@ -202,6 +204,22 @@ describe("errors", () => {
 
 it("says of every limit what it bounds", () => {
   expect(Object.keys(LIMIT_MEANINGS)).toEqual(Object.keys(LIMITS));
+});
+
+it("says in words the default that it says as a value", () => {
+  const schemas = openRpcDocument("0.0.0").methods.flatMap(({ name, params }) =>
+    params.map((param) => ({ param: `${name}.${param.name}`, ...Object(param.schema) })),
+  );
+  const said = schemas.flatMap(({ param, description = "", default: value }) => {
+    const words = /([\d,]+|`\w+`) unless given/.exec(description)?.[1]?.replaceAll(/[,`]/g, "");
+    return words === undefined ? [] : [{ param, words, value: String(value) }];
+  });
+
+  expect(said.length).toBeGreaterThan(9);
+  expect(said.filter(({ words, value }) => words !== value)).toEqual([]);
+  expect(StreamConfig.entries.duplicateWindowMs.pipe.at(-1)).toMatchObject({
+    description: expect.stringContaining(`${STREAM_DEFAULTS.duplicateWindowMs.toLocaleString("en-US")} unless`),
+  });
 });
 
 it("describes every notification", () => {
