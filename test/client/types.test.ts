@@ -1,7 +1,8 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { WebSocket as WsWebSocket } from "ws";
 
-import type { DurableStream, DurableStreamError, StreamEvent, WebSocketConstructor } from "../../rpc/client.ts";
+import { DurableStreamError } from "../../rpc/client.ts";
+import type { DurableStream, StreamEvent, WebSocketConstructor } from "../../rpc/client.ts";
 import type { ErrorName, MethodParams, MethodResult, PublishResult } from "../../rpc/index.ts";
 
 // Compiled by `npm run typecheck`, where each expected error must be one; nothing here runs.
@@ -10,7 +11,7 @@ declare const client: DurableStream;
 declare const nothing: () => void;
 
 /** Takes lines to be compiled, and runs none of them. */
-function compile(_lines: () => unknown): void {
+function compile(_lines: (error?: DurableStreamError) => unknown): void {
   // The compiler has done its work.
 }
 
@@ -93,8 +94,21 @@ describe("what the compiler knows", () => {
     ]);
   });
 
-  it("is the name of an error", () => {
+  it("is the name of an error, and by it what its data holds", () => {
     expectTypeOf<DurableStreamError["name"]>().toEqualTypeOf<ErrorName>();
+    compile((error?: DurableStreamError) => [
+      error?.name === "Conflict" && error.data.lastSequence?.toFixed(),
+      error?.name === "InvalidParams" && error.data.issues.map(({ path }) => path),
+      error?.name === "NotFound" && error.data.what?.toUpperCase(),
+      // @ts-expect-error whose data it is is not known
+      error?.data.lastSequence,
+      // @ts-expect-error of another error
+      error?.name === "Busy" && error.data.lastSequence,
+      // @ts-expect-error of another error
+      new DurableStreamError("Busy", "busy", { data: { revision: 1 } }),
+      // @ts-expect-error a fact that is always there
+      new DurableStreamError("TooLarge", "large", { data: { limit: 1 } }),
+    ]);
   });
 
   it("is that the WebSocket of Node.js and that of the package ws will do", () => {
