@@ -1,7 +1,8 @@
 import * as v from "valibot";
 
+import type { ContractMethods } from "./contract-methods.ts";
 import { isMethodName } from "./method-traits.ts";
-import type { CallableMethod, MethodName } from "./method-traits.ts";
+import type { MethodName } from "./method-traits.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import { StreamName } from "./names.ts";
 import type { GapNotification, MessagesNotification } from "./notifications.ts";
@@ -11,16 +12,6 @@ import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
  * What another Worker sees of this one through a service binding. Only types and one schema: a caller imports
  * `type DurableStreamsBinding` and nothing that runs.
  */
-
-/**
- * The methods that need no socket, by their own names. Params and results are those of the contract. A call rejects with
- * an Error that has `code`, and `data` if any.
- */
-export type BindingMethods = {
-  [M in CallableMethod]: Record<never, never> extends MethodParams<M>
-    ? (params?: MethodParams<M>) => Promise<MethodResult<M>>
-    : (params: MethodParams<M>) => Promise<MethodResult<M>>;
-};
 
 /** What `putObject` takes as `data` besides text: a stream whose length is known, of up to `objectBytes`. */
 export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & { data: ReadableStream };
@@ -36,6 +27,7 @@ export type BindingMessage = MessagesNotification["messages"][number];
 
 /** What a follower is called with: messages in the stream's order, or in their place what is to be known of it. */
 export type BindingDelivery = {
+  /** In the stream's order, or in that of a consumer's deliveries; empty beside `gap` and `epochChanged`. */
   messages: BindingMessage[];
   /** Sequences that will not come: as the notification of that name, or skipped before they were asked for. */
   gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
@@ -67,16 +59,27 @@ export type BindingSubscription = {
 export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { subscription: BindingSubscription };
 
 /**
- * The type of a service binding to the entrypoint `DurableStreams`:
+ * The type of a service binding to the entrypoint `DurableStreams`: the methods of the contract that need no socket, and
+ * `subscribe`. A call rejects with an Error that has the `code` of `ErrorCode`, and `data` if any.
  *
+ * @example
  * ```ts
  * import type { DurableStreamsBinding } from "durable-stream";
  *
  * interface Env { STREAMS: DurableStreamsBinding }
+ *
+ * export default {
+ *   async fetch(request: Request, env: Env): Promise<Response> {
+ *     const { sequence } = await env.STREAMS.publish({ stream: "orders", data: await request.json() });
+ *     return new Response(String(sequence));
+ *   },
+ * };
  * ```
  */
-export type DurableStreamsBinding = BindingMethods & {
+export type DurableStreamsBinding = ContractMethods & {
+  /** Stores an object whose `data` is a stream of known length, up to 5,363,466,240 bytes, as it comes. */
   putObject(params: StreamedPut): Promise<MethodResult<"putObject">>;
+  /** Reads an object of any size as a stream, with the encoding `"stream"`. */
   getObject(params: StreamedGet): Promise<StreamedObject>;
   /**
    * Follows a stream live: `onMessages` is called with what comes, once at a time, and what it has returned from is
@@ -88,6 +91,17 @@ export type DurableStreamsBinding = BindingMethods & {
    * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
    * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`
    * from an alarm or a cron trigger: nothing is awake in between.
+   *
+   * @throws What `subscribe` of the contract answers: NotFound, EpochChanged, LimitReached, InvalidParams.
+   * @example
+   * ```ts
+   * const { subscription } = await env.STREAMS.subscribe({ stream: "orders", from: "new" }, async ({ messages }) => {
+   *   for (const { sequence, data } of messages) {
+   *     await store(sequence, data);
+   *   }
+   * });
+   * const { reason } = await subscription.whenClosed();
+   * ```
    */
   subscribe(
     params: SubscribeParams,

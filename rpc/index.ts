@@ -1,5 +1,6 @@
 export * from "./binding.ts";
 export * from "./consumer.ts";
+export type * from "./contract-methods.ts";
 export * from "./errors.ts";
 export * from "./instead.ts";
 export * from "./limits.ts";

@@ -14,10 +14,11 @@ export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "clos
 
 /** A change of the connection, as `onState` hears it. */
 export type ConnectionChange = {
+  /** What it is now. `waiting`: the next attempt comes by itself; `closed`: there is none. */
   readonly state: ConnectionState;
-  /** Why the last socket ended, or could not be opened. */
+  /** In `waiting` and `closed`: why the last socket ended, or could not be opened. Text for people. */
   readonly reason?: string;
-  /** In `waiting`: when the next attempt is made. */
+  /** In `waiting`: in how many milliseconds the next attempt is made. */
   readonly retryInMs?: number;
 };
 

@@ -2,8 +2,25 @@ import { describe, expectTypeOf, it } from "vitest";
 import type { WebSocket as WsWebSocket } from "ws";
 
 import { DurableStreamError } from "../../rpc/client.ts";
-import type { DurableStream, StreamEvent, WebSocketConstructor } from "../../rpc/client.ts";
-import type { ErrorName, MethodParams, MethodResult, PublishResult } from "../../rpc/index.ts";
+import type {
+  CallOptions,
+  ConsumerDelivery,
+  Delivery,
+  DurableStream,
+  PutOptions,
+  StreamEvent,
+  WebSocketConstructor,
+} from "../../rpc/client.ts";
+import type {
+  CallableMethod,
+  ConsumerMessage,
+  ContractMethods,
+  ErrorName,
+  Message,
+  MethodParams,
+  MethodResult,
+  PublishResult,
+} from "../../rpc/index.ts";
 
 // Compiled by `npm run typecheck`, where each expected error must be one; nothing here runs.
 declare const client: DurableStream;
@@ -65,6 +82,34 @@ describe("what the compiler refuses", () => {
     ]);
   });
 });
+
+describe("what is written out for editors", () => {
+  it("has the methods of the contract that need no socket, with their params and results", () => {
+    expectTypeOf<keyof ContractMethods>().toEqualTypeOf<CallableMethod>();
+    expectTypeOf<ContractMethods<[options?: CallOptions]>>().toEqualTypeOf<{
+      [M in CallableMethod]: (...args: [...Of<M>, options?: CallOptions]) => Promise<MethodResult<M>>;
+    }>();
+    expectTypeOf<ContractMethods>().toEqualTypeOf<{
+      [M in CallableMethod]: (...args: Of<M>) => Promise<MethodResult<M>>;
+    }>();
+  });
+
+  it("has the fields of a message and of an object's params", () => {
+    expectTypeOf<Omit<Delivery, "type" | "epoch" | "ack">>().toExtend<Message>();
+    expectTypeOf<Readonly<Message>>().toExtend<Omit<Delivery, "type" | "epoch" | "ack">>();
+    expectTypeOf<ConsumerDelivery>().toExtend<ConsumerMessage>();
+    expectTypeOf<keyof ConsumerDelivery>().toEqualTypeOf<
+      keyof ConsumerMessage | "type" | "epoch" | "ack" | "nak" | "term" | "working"
+    >();
+    expectTypeOf<Omit<PutOptions, keyof CallOptions>>().toEqualTypeOf<
+      Pick<MethodParams<"putObject">, "contentType" | "metadata" | "ifMatch" | "ifNoneMatch" | "sha256">
+    >();
+  });
+});
+
+/** What a method takes: nothing at all where it has no params that must be there. */
+type Of<M extends CallableMethod> =
+  Partial<MethodParams<M>> extends MethodParams<M> ? [params?: MethodParams<M>] : [params: MethodParams<M>];
 
 describe("what the compiler knows", () => {
   it("is the result of each method", () => {
