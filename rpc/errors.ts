@@ -75,9 +75,18 @@ export type ErrorDataOf = {
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
-  } & {
-    /** The value that the consumer was made with, of the option in `what`; JSON text where it is no number or string. */
-    readonly [Option in "from" | "filter" | "ackWaitMs" | "maxDeliver" | "maxInFlight" | "backoffMs"]?: string | number;
+    /** Of a consumer that was made with another one: its `from`; JSON text where it is an object. */
+    readonly from?: string;
+    /** Of a consumer that was made with another one: its `filter`. */
+    readonly filter?: string;
+    /** Of a consumer that was made with another one: its `ackWaitMs`. */
+    readonly ackWaitMs?: number;
+    /** Of a consumer that was made with another one: its `maxDeliver`. */
+    readonly maxDeliver?: number;
+    /** Of a consumer that was made with another one: its `maxInFlight`. */
+    readonly maxInFlight?: number;
+    /** Of a consumer that was made with another one: its `backoffMs`, as JSON text. */
+    readonly backoffMs?: string;
   };
   RateLimited: {
     /** Milliseconds to wait before another try. */

@@ -18,6 +18,16 @@ interface ErrorOf<Name extends ErrorName> extends Error {
   readonly data: ErrorDataOf[Name];
 }
 
+/** An error of the client: once its `name` is looked at, the compiler knows its `data`. */
+export type DurableStreamError<Name extends ErrorName = ErrorName> = { [N in Name]: ErrorOf<N> }[Name];
+
+/** A class cannot be a union, by which the compiler knows `data` from `name`: so its type is said apart from it. */
+type DurableStreamErrorClass = {
+  new <Name extends ErrorName>(name: Name, message: string, details?: Details<Name>): DurableStreamError<Name>;
+  readonly prototype: DurableStreamError;
+};
+
+// oxlint-disable typescript/no-unsafe-type-assertion -- the type says more of the same fields than the class can
 /**
  * Every error of the client: what the server answered, or what became of a call that it did not answer. `name` says
  * which, and then what is in `data`. `Unavailable`, `Busy` and every refusal say that nothing was done,
@@ -34,16 +44,6 @@ interface ErrorOf<Name extends ErrorName> extends Error {
  * }
  * ```
  */
-export type DurableStreamError<Name extends ErrorName = ErrorName> = { [N in Name]: ErrorOf<N> }[Name];
-
-/** A class cannot be a union, by which the compiler knows `data` from `name`: so its type is said apart from it. */
-type DurableStreamErrorClass = {
-  new <Name extends ErrorName>(name: Name, message: string, details?: Details<Name>): DurableStreamError<Name>;
-  readonly prototype: DurableStreamError;
-};
-
-// The type says more of the same fields than the class can.
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion
 export const DurableStreamError = class extends Error {
   override readonly name: ErrorName;
   readonly code: number;
@@ -56,6 +56,7 @@ export const DurableStreamError = class extends Error {
     this.data = data ?? {};
   }
 } as DurableStreamErrorClass;
+// oxlint-enable typescript/no-unsafe-type-assertion
 
 /** The error that a response carries; undefined for what is not an error of JSON-RPC 2.0 (section 5.1). */
 export function errorOfResponse(error: unknown): DurableStreamError | undefined {
