@@ -1,6 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+import { completeRun } from "./test/e2e/complete-run.ts";
 import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
 
 // The key of the tests is the one given below, whatever a local .env holds.
@@ -26,7 +27,9 @@ export default defineConfig(({ mode }) => ({
     projects: [
       {
         plugins: [
+          completeRun(),
           cloudflareTest({
+            verbose: false,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608" },
@@ -36,6 +39,7 @@ export default defineConfig(({ mode }) => ({
         test: {
           name: "workerd",
           ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
+          setupFiles: "test/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
           maxWorkers: 2,
           testTimeout: 20_000,
@@ -44,6 +48,7 @@ export default defineConfig(({ mode }) => ({
         },
       },
       {
+        plugins: [completeRun()],
         test: {
           name: "node",
           ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),

@@ -161,8 +161,8 @@ export class DurableStream {
    * `epochChanged`.
    *
    * - `stream`: the stream's name; it is made if there is none.
-   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, `{ time }` in milliseconds since the
-   *   epoch, or `{ last: n }`.
+   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
+   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
    * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
    * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.
@@ -211,8 +211,8 @@ export class DurableStream {
    * `epochChanged`.
    *
    * - `stream`: the stream's name; it is made if there is none.
-   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, `{ time }` in milliseconds since the
-   *   epoch, or `{ last: n }`.
+   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
+   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
    * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
    * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.

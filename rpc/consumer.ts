@@ -42,7 +42,7 @@ const BackoffMs = v.pipe(
   v.description("Wait before the second delivery, the third, …; the last one repeats, an empty list waits not at all."),
 );
 
-/** What a consumer was made to be; it does not change. */
+/** What a consumer is: as it was made, but for what `updateConsumer` changed. `from` is where it was made to start. */
 export const ConsumerConfig = v.strictObject({
   from: From,
   filter: v.optional(SubjectFilter),
@@ -94,6 +94,52 @@ export const CreateConsumerParams = v.strictObject({
   backoffMs: v.optional(BackoffMs),
 });
 export type CreateConsumerParams = v.InferOutput<typeof CreateConsumerParams>;
+
+/** Fields left out stay as they are, `null` puts one back to its default. Neither moves the consumer. */
+export const UpdateConsumerParams = v.strictObject({
+  stream: StreamName,
+  consumer: ConsumerName,
+  filter: v.optional(
+    v.pipe(
+      v.nullable(SubjectFilter),
+      v.description(
+        "Counts from the next new message on: the first that the old filter would have let through. What was delivered " +
+          "and is not settled stays, in flight, waiting or dead; seekConsumer goes back for what was passed over.",
+      ),
+    ),
+  ),
+  ackWaitMs: v.optional(
+    v.pipe(
+      v.nullable(AckWaitMs),
+      v.description("Counts from the next delivery or `working`: what is in flight keeps its deadline."),
+    ),
+  ),
+  maxDeliver: v.optional(
+    v.pipe(
+      v.nullable(MaxDeliver),
+      v.description(
+        "What waits and was delivered as often already is dead at once; what is in flight may still be settled. Dead " +
+          "letters stay dead when it grows.",
+      ),
+    ),
+  ),
+  maxInFlight: v.optional(
+    v.pipe(
+      v.nullable(MaxInFlight),
+      v.description(
+        "What is in flight stays: nothing more goes out until there is less. At 1 what is left comes in the stream's " +
+          "order, the lowest first.",
+      ),
+    ),
+  ),
+  backoffMs: v.optional(
+    v.pipe(
+      v.nullable(BackoffMs),
+      v.description("Counts from the next delivery that fails: what waits already comes when it was to."),
+    ),
+  ),
+});
+export type UpdateConsumerParams = v.InferOutput<typeof UpdateConsumerParams>;
 
 export const ConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName });
 export type ConsumerParams = v.InferOutput<typeof ConsumerParams>;

@@ -69,13 +69,14 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * last one. `skipped` says which sequences were asked for and are deleted.
    *
    * - `stream`: the stream's name.
-   * - `from`: `"first"` (the default), `"new"`, `{ sequence }`, `{ time }` in milliseconds since the epoch, or
-   *   `{ last: n }`.
+   * - `from`: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in milliseconds since
+   *   the epoch, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
    * - `limit`: at most so many messages, 1 to 500 (the default), and at most 1 MiB of them.
    * - `epoch`: the life of the stream that is meant; any unless given.
    *
-   * @throws NotFound when there is no such stream; EpochChanged when `epoch` is over.
+   * @throws NotFound when there is no such stream; Conflict (`lastSequence`, `previousPublishedAt`) when it does not have
+   * the position; EpochChanged when `epoch` is over.
    * @example
    * ```ts
    * let page = await client.getMessages({ stream: "orders" });
@@ -177,7 +178,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
 
   /**
    * Makes a durable cursor that clients share, and its stream if there is none. Messages are acked one by one; what is not
-   * acked in time comes again, and at last goes to the dead letters. The same call again is fine.
+   * acked in time comes again, and at last goes to the dead letters. The same call again is fine, and `updateConsumer`
+   * changes it.
    *
    * - `stream`: the stream's name.
    * - `consumer`: 1 to 64 of `[A-Za-z0-9_-]`.
@@ -201,6 +203,25 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * ```
    */
   createConsumer(params: Params<"createConsumer">, ...rest: Rest): Result<"createConsumer">;
+
+  /**
+   * Changes what a consumer is, but for where it started, and keeps its place. Fields left out stay as they are, `null`
+   * puts one back to its default. Resolves to how the consumer stands.
+   *
+   * - `stream`, `consumer`: their names.
+   * - `filter`: counts from the next new message on; `seekConsumer` goes back for what was passed over.
+   * - `ackWaitMs`: counts from the next delivery on, 100 to 3,600,000.
+   * - `maxDeliver`: what waits and was delivered as often already is a dead letter at once, 1 to 100.
+   * - `maxInFlight`: nothing more goes out until there is less in flight, 1 to 10,000.
+   * - `backoffMs`: counts from the next delivery that fails, up to 16 waits of 0 to 86,400,000.
+   *
+   * @throws NotFound; OutcomeUnknown: safe to repeat.
+   * @example
+   * ```ts
+   * await client.updateConsumer({ stream: "orders", consumer: "packers", maxInFlight: 50, filter: null });
+   * ```
+   */
+  updateConsumer(params: Params<"updateConsumer">, ...rest: Rest): Result<"updateConsumer">;
 
   /**
    * How a consumer stands: config, ack floor, messages pending and in flight, dead letters.

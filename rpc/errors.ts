@@ -67,6 +67,8 @@ export type ErrorDataOf = {
     readonly firstSequence?: number;
     /** The life that the sequence or revision is of; left out for a stream that was never used. */
     readonly epoch?: string;
+    /** When the message before a position was stored, in milliseconds since the epoch: it is another than the caller's. */
+    readonly previousPublishedAt?: number;
     /** Whether there is an object of the key. */
     readonly exists?: boolean;
     /** The tag of the object, or of the part, that is there now. */
@@ -122,7 +124,7 @@ export type ErrorDataOf = {
   EpochChanged: {
     /** The life of the stream now. */
     readonly epoch?: string;
-    /** `restored` where it was put back to an earlier state. */
+    /** What became of the life that was meant: `deleted`, or `restored` where it was put back to an earlier state. */
     readonly reason?: string;
   };
   LimitReached: {
@@ -171,7 +173,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     meaning: "it was definitely not done; try again",
     data: "`requestId` of a fault that is in the log",
   },
-  EpochChanged: { meaning: "the stream was deleted and made again; nothing was done", data: "`epoch`" },
+  EpochChanged: {
+    meaning: "the stream was deleted and made again, or put back to an earlier state; nothing was done",
+    data: "`epoch`, and the `reason`: `deleted` or `restored`",
+  },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
   Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },

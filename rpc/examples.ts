@@ -105,6 +105,10 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
   term: { params: { subscription: 2, sequences: [3], reason: "no such customer" }, result: {} },
   working: { params: { subscription: 2, sequences: [3] }, result: {} },
   createConsumer: { params: { stream, consumer, from: "first" }, result: info },
+  updateConsumer: {
+    params: { stream, consumer, filter: "orders.eu.>", ackWaitMs: 60_000 },
+    result: { ...info, config: { ...info.config, filter: "orders.eu.>", ackWaitMs: 60_000 } },
+  },
   getConsumer: { params: { stream, consumer }, result: info },
   listConsumers: { params: { stream }, result: { consumers: [info] } },
   deleteConsumer: { params: { stream, consumer: "reports" }, result: { ...info, consumer: "reports" } },

@@ -51,7 +51,8 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   messageBytes: "one message: its data, subject, headers and id as JSON text; TooLarge beyond it",
   batchMessages: "messages in one publishBatch",
   batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
-  batchAnswerBytes: "answers of one JSON-RPC batch after which its further calls are TooLarge and not begun",
+  batchAnswerBytes:
+    "answers of one JSON-RPC batch after which its further calls, but for publishes and acks, are TooLarge and not begun",
   nesting: "levels of arrays and objects in `params`, which is the first; TooLarge beyond it",
   requestsInFlight:
     "calls of one socket that have come and not been answered; one more is Busy, but for what settles messages",

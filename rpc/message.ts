@@ -131,13 +131,18 @@ export const PreviousPublishedAt = v.pipe(
 export const From = v.pipe(
   v.union([
     v.picklist(["first", "new"]),
-    v.strictObject({ sequence: Sequence, previousPublishedAt: v.optional(PreviousPublishedAt) }),
+    v.strictObject({
+      sequence: Sequence,
+      time: v.optional(Time),
+      previousPublishedAt: v.optional(PreviousPublishedAt),
+    }),
     v.strictObject({ time: Time }),
     v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
   ]),
   v.description(
-    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`; `{ time }`: " +
-      "the first message published at or after it; `{ last: n }`: the last n messages.",
+    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`, at most one " +
+      "past the last: Conflict beyond that; `{ time }`: the first message published at or after it, which may be to come: " +
+      "none before that time; `{ sequence, time }`: from where both are met; `{ last: n }`: the last n messages.",
   ),
 );
 export type From = v.InferOutput<typeof From>;

@@ -49,6 +49,7 @@ export const METHOD_TRAITS = {
   term: { on: "subscription", right: "consume", needsSocket: true, gathered: "ack" },
   working: { on: "subscription", right: "consume", needsSocket: true, gathered: "ack" },
   createConsumer: { on: "stream", right: "manage" },
+  updateConsumer: { on: "stream", right: "manage" },
   getConsumer: { on: "stream", right: "consume", reads: true },
   listConsumers: { on: "stream", right: "consume", reads: true },
   deleteConsumer: { on: "stream", right: "manage" },

@@ -69,7 +69,7 @@ const CONTRACTS = {
     params: message.GetMessagesParams,
     result: message.GetMessagesResult,
     description: "Reads a page of a stream.",
-    errors: ["NotFound", "EpochChanged"],
+    errors: ["NotFound", "Conflict", "EpochChanged"],
   },
   deleteMessages: {
     params: message.DeleteMessagesParams,
@@ -120,7 +120,7 @@ const CONTRACTS = {
     result: subscription.SubscribeResult,
     description:
       "Follows a stream, which is made if there is none, or takes a share of a consumer: `messages` notifications come until `unsubscribe`.",
-    errors: ["NotFound", "EpochChanged", "LimitReached", "NeedsSocket"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
   },
   unsubscribe: {
     params: subscription.UnsubscribeParams,
@@ -157,8 +157,14 @@ const CONTRACTS = {
     params: consumer.CreateConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict.",
+      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict: `updateConsumer` changes it.",
     errors: ["Conflict", "NotFound", "EpochChanged", "LimitReached", "OutcomeUnknown"],
+  },
+  updateConsumer: {
+    params: consumer.UpdateConsumerParams,
+    result: consumer.ConsumerInfo,
+    description: "Changes what a consumer is, but for where it started, and keeps its place. Safe to repeat.",
+    errors: ["NotFound", "OutcomeUnknown"],
   },
   getConsumer: {
     params: consumer.ConsumerParams,
@@ -190,7 +196,7 @@ const CONTRACTS = {
     result: consumer.ConsumerInfo,
     description:
       "Starts a consumer over from another place: what is unsettled is forgotten, and everything from there on is new.",
-    errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "OutcomeUnknown"],
   },
   fetchMessages: {
     params: consumer.FetchMessagesParams,

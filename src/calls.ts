@@ -26,6 +26,8 @@ export type PublishCall = {
   lanes?: number[];
   /** Conditions, of the few requests that have one. */
   expectations?: Expectation[];
+  /** What is to be said of requests without messages, unless their id is known. */
+  refusals?: Refusal[];
 };
 
 /** `request` is the index of the request in its call; what is left out may be anything. */
@@ -62,6 +64,8 @@ export type PublishRequest = {
   id: string | undefined;
   /** Undefined when it is stored wherever the stream is. */
   expected: Omit<Expectation, "request"> | undefined;
+  /** Why it is refused unless its id is known; it has no messages then. */
+  refusal?: Refused["refused"];
 };
 
 /** What became of one publish request that was stored, now or before. */
@@ -78,22 +82,28 @@ export type MessageRange = {
   first: number;
   /** One before `first` when the range is empty. */
   last: number;
+  /** When `last` was published, whether or not it is there still; 0 when that is not known. */
+  publishedAt: number;
   /** Messages in `text`; fewer than `last - first + 1` when some were deleted. */
   count: number;
   text: string;
 };
 
 /** A page of a stream's log. It starts where it was asked to, or at the stream's first message if that is later. */
-export type Page = MessageRange & Omit<Start, "nextSequence">;
+export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt">;
 
-/** A committed batch on its way to a gateway; `previous` is the sequence before its first. */
-export type Push = MessageRange & { stream: string; epoch: string; previous: number };
+/** A committed batch on its way to a gateway; `previous` is the sequence before its first, and when it was published. */
+export type Push = MessageRange & { stream: string; epoch: string; previous: number; previousPublishedAt: number };
 
 /** Where a new follower of a stream starts. */
 export type Start = {
   epoch: string;
   nextSequence: number;
   lastSequence: number;
+  /** The log has not come to the time asked for: what is published before it, in ms since the epoch, is passed over. */
+  notBefore?: number;
+  /** When the message before `nextSequence` was published; left out when nothing is known of it. */
+  previousPublishedAt?: number;
   /** What was asked for and is deleted. */
   skipped?: { from: number; to: number };
 };

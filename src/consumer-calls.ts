@@ -26,8 +26,11 @@ export type Settlement = { holder: string } & (
   | { kind: "nak"; sequences: number[]; delayMs?: number | undefined }
   | { kind: "term"; sequences: number[]; reason?: string | undefined }
   | { kind: "working"; sequences: number[] }
-  /** The subscription is over: what it has in flight goes to others at once. */
-  | { kind: "release" }
+  /**
+   * The subscription is over: what it has in flight goes to others at once. `isLost` when its client failed, perhaps of
+   * what it had; not when it left in order, or its gateway is what was lost.
+   */
+  | { kind: "release"; isLost: boolean }
 );
 
 /** Messages for one subscription, in the order of delivery. */

@@ -9,10 +9,10 @@ import type { Message } from "../rpc/index.ts";
 /** Stands between messages of one text. JSON.stringify never writes a line break, so it can not occur inside one. */
 export const MESSAGE_SEPARATOR = ",\n";
 
-const HEAD = /^\{"sequence":(\d+),"publishedAt":\d+,(?:"subject":"([^"]*)",)?/;
+const HEAD = /^\{"sequence":(\d+),"publishedAt":(\d+),(?:"subject":"([^"]*)",)?/;
 
 /** One message of a text, with what delivery needs to know of it. */
-export type MessageText = { sequence: number; subject: string | undefined; text: string };
+export type MessageText = { sequence: number; publishedAt: number; subject: string | undefined; text: string };
 
 /** Turns what a client published into a message's JSON text without the head that {@link messageText} puts before it. */
 export function messageBody(message: Pick<Message, "data" | "subject" | "headers" | "id">): string {
@@ -43,7 +43,7 @@ export function splitMessages(text: string): MessageText[] {
     if (head === null) {
       throw new Error("a stored message does not begin with its sequence");
     }
-    return { sequence: Number(head[1]), subject: head[2], text: message };
+    return { sequence: Number(head[1]), publishedAt: Number(head[2]), subject: head[3], text: message };
   });
 }
 

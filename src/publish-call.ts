@@ -1,6 +1,7 @@
-import { errorNameOf, RpcError } from "../rpc/index.ts";
+import type { RpcError } from "../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "./calls.ts";
+import { refusalError } from "./stream-calls.ts";
 
 /**
  * The requests as one call to the stream.
@@ -28,6 +29,10 @@ export function publishCall(
       call.expectations ??= [];
       call.expectations.push({ request: index, ...request.expected });
     }
+    if (request.refusal !== undefined) {
+      call.refusals ??= [];
+      call.refusals.push({ request: index, ...request.refusal });
+    }
   }
   return call;
 }
@@ -45,8 +50,8 @@ export function outcomes(requests: readonly PublishRequest[], reply: PublishRepl
     const lastSequence = firstSequence + count - 1;
     settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
   }
-  for (const { request, code, message, data } of reply.refusals) {
-    settled[request] = new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+  for (const { request, ...refusal } of reply.refusals) {
+    settled[request] = refusalError(refusal);
   }
   return settled;
 }

@@ -47,17 +47,13 @@ export class PublishPlace {
     }
   }
 
-  /** It is going to be answered; one that is to be sent again, not before all that was sent right behind it has come. */
-  leave(): Promise<void> | undefined {
-    if (this.#order < this.#lane.heldFrom) {
-      this.#left();
-      return undefined;
-    }
-    // Fires when every socket that was readable has been read.
-    return scheduler.wait(0).then(() => this.#left());
+  /** Whether it is the one that has to be sent again, or behind that. */
+  get isToRepeat(): boolean {
+    return this.#order >= this.#lane.heldFrom;
   }
 
-  #left(): void {
+  /** It is answered. */
+  leave(): void {
     this.#lane.open -= 1;
     if (this.#lane.open === 0) {
       this.#onEmpty();

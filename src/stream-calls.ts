@@ -12,6 +12,10 @@ type Accepted<T> = T extends Refused ? never : T;
 /** What to say when a call failed: of a read nothing was done, of a change nobody knows. */
 export type CallKind = "reads" | "changes";
 
+/** Bounds of the pause after the first call that failed, and after many. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
 /**
  * Calls a stream by native RPC within the request deadline.
  *
@@ -48,12 +52,16 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 /** The result of a call, unless the stream refused it. */
 export function accepted<T>(result: T): Accepted<T> {
   if (isRefused(result)) {
-    const { code, message, data } = result.refused;
-    throw new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+    throw refusalError(result.refused);
   }
   // What is left of the union once refusals are gone; the compiler does not narrow a type parameter by it.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return result as Accepted<T>;
+}
+
+/** A refusal as an error that can be thrown. */
+export function refusalError({ code, message, data }: Refused["refused"]): RpcError {
+  return new RpcError(errorNameOf(code) ?? "InternalError", message, data);
 }
 
 function isRefused(result: unknown): result is Refused {
@@ -70,7 +78,7 @@ export function asOutcome(error: unknown, kind: CallKind): RpcError {
     return error;
   }
   const data = isLostCall(error) ? undefined : logFault(error);
-  if (kind === "reads" || isRefusedByOverload(error)) {
+  if (kind === "reads") {
     return new RpcError("Unavailable", "the stream could not be reached; nothing was done", data);
   }
   return new RpcError("OutcomeUnknown", "the stream did not answer; it may or may not have been done", data);
@@ -81,6 +89,11 @@ function logFault(error: unknown): { requestId: string } {
   const requestId = crypto.randomUUID();
   logError("a call to an object failed", error, { requestId });
   return { requestId };
+}
+
+/** How long to leave an object alone after so many calls in a row that failed: at random up to a bound that doubles. */
+export function backoffMs(failures: number): number {
+  return failures === 0 ? 0 : Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
 /** Rejects with a DeadlineError when a call takes longer than a request may. */
@@ -108,14 +121,12 @@ function isLostCall(error: unknown): boolean {
   return error instanceof DeadlineError || has(error, "retryable") || isOverloaded(error) || isReset(error);
 }
 
-/** The object has too much to do: to ask again at once makes it worse. */
+/**
+ * The object has too much to do: to ask again at once makes it worse. It may have done what was asked for all the same:
+ * one that was reset because it stored something for too long says so too.
+ */
 export function isOverloaded(error: unknown): boolean {
   return has(error, "overloaded");
-}
-
-/** An overloaded object refuses before it runs anything; but one that ran out of memory says so too, and was reset. */
-function isRefusedByOverload(error: unknown): boolean {
-  return isOverloaded(error) && !isReset(error);
 }
 
 function isReset(error: unknown): boolean {

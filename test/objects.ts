@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject } from "cloudflare:test";
 
+import type { Push } from "../src/calls.ts";
 import type { TestClient } from "./client.ts";
 
 /** The gateway that holds a client's socket. */
@@ -21,6 +22,12 @@ export async function evict(stub: Parameters<typeof evictDurableObject>[0]): Pro
       throw error;
     }
   }
+}
+
+/** A push that says only how far the log of a stream goes. */
+export function announcement(stream: string, epoch: string, last: number): Push {
+  const at = { previous: last, previousPublishedAt: 0, first: last + 1, last, publishedAt: 0 };
+  return { stream, epoch, ...at, count: 0, text: "" };
 }
 
 /** The numbers from `first` to `last`. */

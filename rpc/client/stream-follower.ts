@@ -98,11 +98,12 @@ export class StreamFollower implements Subscriber {
 
   subscribeParams(): SubscribeStreamParams {
     if (this.#cursor !== undefined) {
-      return { ...this.#params, epoch: this.#cursor.epoch, from: this.#cursor.resumeAt };
+      const from = { ...this.#cursor.resumeAt, ...this.#time() };
+      return { ...this.#params, epoch: this.#cursor.epoch, from };
     }
     const { epoch: _epoch, ...anew } = this.#params;
     // By number, so that what the new life has lost already is told as skipped.
-    return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1 } };
+    return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1, ...this.#time() } };
   }
 
   begun(answer: SubscribeResult): void {
@@ -137,6 +138,12 @@ export class StreamFollower implements Subscriber {
       this.#change = change;
       this.#subscription.open();
     }
+  }
+
+  /** The time that `from` asked for: wherever it goes on, nothing comes that was published before it. */
+  #time(): { time?: number } {
+    const { from } = this.#params;
+    return typeof from === "object" && "time" in from && from.time !== undefined ? { time: from.time } : {};
   }
 
   /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */

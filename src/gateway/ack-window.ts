@@ -14,7 +14,7 @@ export type StoredWindow = [floor: number, acked: number, sent: number, count: n
 export class AckWindow {
   /** Where sending resumes after a go-back: all up to here is done. */
   #floor: number;
-  /** The last message acked; 0 before the first. */
+  /** The last message that is done, after which the next round begins; 0 before the first. */
   #acked: number;
   /** The last message sent in this round; `#acked` when none was. */
   #sent: number;
@@ -124,21 +124,20 @@ export class AckWindow {
       return false;
     }
     let done = 0;
-    let acked = through;
+    // Of what only an earlier round sent, or before an eviction, nobody knows which messages there were: the one that is
+    // acked was, as a client acks what it got.
+    let acked = through > this.#sent || !this.#isCounted ? through : this.#acked;
     for (const run of this.#runs) {
-      if (run.last > through) {
-        if (run.first <= through) {
-          this.#count -= through - run.first + 1;
-          run.first = through + 1;
-        } else {
-          // Between two messages: what the client has done is the one before.
-          acked = this.#runs[done - 1]?.last ?? through;
-        }
+      if (run.first > through) {
         break;
       }
-      this.#count -= run.last - run.first + 1;
+      acked = Math.max(acked, Math.min(run.last, through));
+      this.#count -= Math.min(run.last, through) - run.first + 1;
+      if (run.last > through) {
+        run.first = through + 1;
+        break;
+      }
       this.#bytes -= run.bytes;
-      acked = run.last;
       done += 1;
     }
     this.#runs.splice(0, done);

@@ -1,5 +1,6 @@
 import type { SubscriptionClosedNotification } from "../../rpc/index.ts";
 import type { ConsumerPush, Settlement } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 
 import type { ConsumerSubscription } from "./consumer-subscription.ts";
 import { Settler } from "./settler.ts";
@@ -36,17 +37,21 @@ export class ConsumerFeeds {
     this.#sharers.set(sharer.subscription.spec.holder, sharer);
   }
 
-  /** Forgets a subscription; its stream gives what it holds to others. */
-  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription): void {
+  /**
+   * Forgets a subscription; its stream gives what it holds to others.
+   *
+   * @param isLost Whether its client failed, perhaps of what it holds, and did not leave in order.
+   */
+  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription, { isLost }: { isLost: boolean }): void {
     this.#sharers.delete(holder);
     if (epoch !== undefined) {
-      this.release({ stream, epoch }, holder);
+      this.release({ stream, epoch }, { holder, isLost });
     }
   }
 
   /** Tells a stream that a subscription is over. */
-  release(life: StreamLife, holder: string): void {
-    this.settle(life, { kind: "release", holder }).catch(() => {
+  release(life: StreamLife, over: { holder: string; isLost: boolean }): void {
+    this.settle(life, { kind: "release", ...over }).catch(() => {
       // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
     });
   }
@@ -58,7 +63,7 @@ export class ConsumerFeeds {
     if (settler === undefined) {
       settler = new Settler(this.#env, life, {
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
-        onStreamDeleted: ({ stream, epoch }) => this.streamDeleted(stream, epoch),
+        onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#settlers.delete(key),
       });
       this.#settlers.set(key, settler);
@@ -83,6 +88,11 @@ export class ConsumerFeeds {
       }
     }
     return [...unknown];
+  }
+
+  /** Which of these holders are no subscription here. */
+  unknown(holders: readonly string[]): string[] {
+    return holders.filter((holder) => !this.#sharers.has(holder));
   }
 
   /** These subscriptions share no consumer any more. */
@@ -112,14 +122,14 @@ export class ConsumerFeeds {
     await Promise.allSettled(asked);
   }
 
-  /** A life of a stream is over. */
-  streamDeleted(stream: string, epoch: string): void {
+  /** An epoch of a stream is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
     const over = [...this.#sharers.values()]
       .map(({ subscription }) => subscription)
-      .filter((subscription) => subscription.spec.stream === stream && subscription.epoch === epoch);
+      .filter((subscription) => subscription.spec.stream === stream && subscription.epochEnded(epoch, reason));
     this.end(
       over.map(({ spec }) => spec.holder),
-      "streamDeleted",
+      reason,
     );
   }
 }

@@ -1,5 +1,6 @@
 import type { SubscriptionClosedNotification } from "../../rpc/index.ts";
 import type { Parcel } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 
 import { messagesFrame } from "./message-batch.ts";
 import { notification } from "./notification.ts";
@@ -24,6 +25,8 @@ export class ConsumerSubscription {
   readonly #send: SendFrame;
   /** The life of the stream that it belongs to; undefined until the stream has answered. */
   #epoch: string | undefined;
+  /** Epochs of the stream that ended before that, and why. */
+  readonly #overBefore = new Map<string, StreamEnd>();
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
   /** What comes before the client knows the subscription's number. */
@@ -59,9 +62,18 @@ export class ConsumerSubscription {
     return this.#closedBy !== undefined;
   }
 
-  /** The stream has answered. */
-  joined(epoch: string): void {
+  /** The stream has answered; tells why that epoch of it is over, if it has ended since. */
+  joined(epoch: string): StreamEnd | undefined {
     this.#epoch = epoch;
+    return this.#overBefore.get(epoch);
+  }
+
+  /** An epoch of its stream is over; tells whether it is its own. */
+  epochEnded(epoch: string, reason: StreamEnd): boolean {
+    if (this.#epoch === undefined) {
+      this.#overBefore.set(epoch, reason);
+    }
+    return this.#epoch === epoch;
   }
 
   toStored(): StoredConsumerSubscription {

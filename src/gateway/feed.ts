@@ -1,5 +1,7 @@
+import { ErrorCode, isRpcError } from "../../rpc/index.ts";
 import type { SubscriptionClosedNotification } from "../../rpc/index.ts";
 import type { Page, Push } from "../calls.ts";
+import type { Seen, StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import type { MessageText } from "../message-text.ts";
 import { callStream } from "../stream-calls.ts";
@@ -10,6 +12,9 @@ import type { Subscription } from "./subscription.ts";
 /** A page of a replay: enough to keep a socket busy, little enough to hold for every follower that reads. */
 const REPLAY_MESSAGES = 500;
 const REPLAY_BYTES = 131_072;
+
+/** How a stream refuses to read on in a log that is not there: it was deleted, made again, or put back. */
+const OTHER_LOG: ReadonlySet<number> = new Set([ErrorCode.NotFound, ErrorCode.EpochChanged, ErrorCode.Conflict]);
 
 /** A subscription with what its feed may do to its socket. */
 export type Follower = {
@@ -30,6 +35,7 @@ export class Feed {
   readonly #env: Env;
   readonly #gateway: string;
   readonly #onActive: () => void;
+  readonly #onDoubt: () => void;
   readonly stream: string;
   readonly epoch: string;
   /** The last sequence known to be in the log; nothing is known after an eviction. */
@@ -37,7 +43,7 @@ export class Feed {
   readonly #followers = new Set<Follower>();
   readonly #replaying = new Set<Follower>();
   /** Page reads under way, shared by followers at the same place. */
-  readonly #reads = new Map<string, Promise<Page | undefined>>();
+  readonly #reads = new Map<string, Promise<Page>>();
   /**
    * Since when it is to be checked; undefined when nothing came since the last check. A lost push, or a read that
    * failed, would not show by itself.
@@ -45,12 +51,20 @@ export class Feed {
   #activeSinceMs: number | undefined;
 
   constructor(
-    host: { readonly env: Env; readonly gateway: string; readonly onActive: () => void },
+    host: {
+      readonly env: Env;
+      readonly gateway: string;
+      /** It is to be checked later. */
+      readonly onActive: () => void;
+      /** It is to be checked at once. */
+      readonly onDoubt: () => void;
+    },
     life: { stream: string; epoch: string },
   ) {
     this.#env = host.env;
     this.#gateway = host.gateway;
     this.#onActive = host.onActive;
+    this.#onDoubt = host.onDoubt;
     this.stream = life.stream;
     this.epoch = life.epoch;
   }
@@ -98,14 +112,22 @@ export class Feed {
       this.#onActive();
     }
     const batch = push.count > 0 ? new MessageBatch(push) : undefined;
+    let isDoubted = false;
     for (const follower of this.#followers) {
       const { subscription } = follower;
+      if (subscription.isDoubted(push)) {
+        isDoubted = true;
+        continue;
+      }
       const isLive = subscription.cursor === push.previous && !this.#replaying.has(follower) && !follower.isPaused();
       if (batch !== undefined && isLive && subscription.room > 0) {
         subscription.offer(batch, nowMs);
         follower.moved();
       }
       this.serve(follower);
+    }
+    if (isDoubted) {
+      this.#onDoubt();
     }
   }
 
@@ -122,11 +144,14 @@ export class Feed {
     }
   }
 
-  /** Asks the stream how far its log goes, and serves who is behind. Renews the stream's lease. */
+  /**
+   * Asks the stream how far its log goes, and whether it is the one that was seen here; serves who is behind. Renews the
+   * stream's lease.
+   */
   async check(): Promise<void> {
     const last = await this.#position();
-    if (last === undefined) {
-      this.end();
+    if (typeof last === "string") {
+      this.end(last);
       return;
     }
     this.advance(last);
@@ -135,10 +160,10 @@ export class Feed {
     }
   }
 
-  /** This life of the stream is over, and every subscription with it. */
-  end(): void {
+  /** This epoch of the stream is over, and every subscription with it. */
+  end(reason: StreamEnd): void {
     for (const follower of this.#followers) {
-      follower.close("streamDeleted");
+      follower.close(reason);
     }
   }
 
@@ -148,12 +173,27 @@ export class Feed {
     this.#onActive();
   }
 
-  async #position(): Promise<number | undefined> {
+  /** How far this gateway knows the log to go, and the furthest message in it of which it knows the time. */
+  #seen(): Seen[] {
+    let end = this.#head ?? 0;
+    let furthest: Seen = { sequence: 0, publishedAt: 0 };
+    for (const { subscription } of this.#followers) {
+      const { seen } = subscription;
+      end = Math.max(end, seen.sequence);
+      furthest = seen.publishedAt > 0 && seen.sequence > furthest.sequence ? seen : furthest;
+    }
+    return [{ sequence: end, publishedAt: 0 }, furthest];
+  }
+
+  async #position(): Promise<number | StreamEnd> {
     const sinceMs = this.#activeSinceMs;
+    const seen = this.#seen();
     // What comes meanwhile may be later than the answer, and is checked in its turn.
     this.#activeSinceMs = undefined;
     try {
-      return await callStream(this.#env, this.stream, "reads", (stub) => stub.position(this.#gateway, this.epoch));
+      return await callStream(this.#env, this.stream, "reads", (stub) =>
+        stub.position(this.#gateway, this.epoch, seen),
+      );
     } catch (error) {
       this.#activeSinceMs ??= sinceMs;
       // Whatever the question was for, nothing else may ask it again soon.
@@ -167,6 +207,7 @@ export class Feed {
     return (
       (this.#head === undefined || subscription.cursor < this.#head) &&
       subscription.room > 0 &&
+      !subscription.isForked &&
       this.#followers.has(follower) &&
       !follower.isPaused()
     );
@@ -177,28 +218,37 @@ export class Feed {
     try {
       await this.#recount(subscription);
       while (this.#mayRead(follower)) {
-        const from = subscription.cursor + 1;
+        const from = subscription.next;
+        const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
         const page = await this.#read(from, subscription.isFiltered ? REPLAY_MESSAGES : subscription.room);
-        if (page?.epoch !== this.epoch) {
-          this.end();
+        if (page.lastSequence < known) {
+          this.#onDoubt();
           return;
-        }
-        if (page.last < from && page.lastSequence < (this.#head ?? 0)) {
-          throw new Error("the log ends before the last sequence it pushed");
         }
         this.advance(page.lastSequence);
         // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one.
-        if (this.#followers.has(follower) && subscription.cursor + 1 === from) {
+        if (this.#followers.has(follower) && subscription.cursor + 1 === from.sequence) {
           subscription.offer(new MessageBatch(page), Date.now());
           follower.moved();
         }
       }
     } catch (error) {
-      // The check tries again: the follower keeps its cursor, so nothing is missed.
-      this.#activate();
-      logError("a replay was interrupted", error, { stream: this.stream });
+      this.#interrupted(error);
     } finally {
       this.#replaying.delete(follower);
+    }
+    if (subscription.isForked) {
+      this.#onDoubt();
+    }
+  }
+
+  /** The check tries again: the follower keeps its cursor, so nothing is missed. */
+  #interrupted(error: unknown): void {
+    this.#activate();
+    if (isRpcError(error) && OTHER_LOG.has(error.code)) {
+      this.#onDoubt();
+    } else {
+      logError("a replay was interrupted", error, { stream: this.stream });
     }
   }
 
@@ -211,8 +261,8 @@ export class Feed {
     const { first, last } = subscription.unackedRange;
     let from = first;
     while (from <= last) {
-      const page = await this.#read(from, REPLAY_MESSAGES);
-      if (page?.epoch !== this.epoch || page.last < from) {
+      const page = await this.#read({ sequence: from }, REPLAY_MESSAGES);
+      if (page.last < from) {
         break;
       }
       unacked.push(...new MessageBatch(page).messages);
@@ -221,19 +271,28 @@ export class Feed {
     subscription.recount(unacked);
   }
 
-  async #read(from: number, room: number): Promise<Page | undefined> {
+  /** Reads on in the log that is followed; refused, as one of {@link OTHER_LOG}, where that is not the stream's. */
+  async #read(from: Subscription["next"], room: number): Promise<Page> {
     const maxMessages = Math.min(room, REPLAY_MESSAGES);
-    const key = `${from}/${maxMessages}`;
+    const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}`;
     let read = this.#reads.get(key);
     if (read === undefined) {
-      read = callStream(this.#env, this.stream, "reads", (stub) =>
-        stub.readPage({ sequence: from }, maxMessages, REPLAY_BYTES),
-      );
+      read = this.#page(from, maxMessages);
       this.#reads.set(key, read);
       // Only while it is under way: a page read later must show what was deleted meanwhile.
       const forget = () => this.#reads.delete(key);
       read.then(forget, forget);
     }
     return read;
+  }
+
+  async #page(from: Subscription["next"], maxMessages: number): Promise<Page> {
+    const page = await callStream(this.#env, this.stream, "reads", (stub) =>
+      stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch),
+    );
+    if (page === undefined) {
+      throw new Error("a stream that is in an epoch has no log");
+    }
+    return page;
   }
 }

@@ -1,5 +1,6 @@
 import type { From } from "../../rpc/index.ts";
 import type { Push, Start } from "../calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { callStream } from "../stream-calls.ts";
 
@@ -20,16 +21,28 @@ export type FeedsHost = {
   readonly wakeBy: (atMs: number) => void;
 };
 
-/** A stream whose first subscription here is being made, and how far its pushes went meanwhile. */
-type Opening = { subscriptions: number; push: Pick<Push, "epoch" | "last"> | undefined };
+/**
+ * A stream of which subscriptions are being made, and what came of it meanwhile: the answers to them may come after
+ * what followed, and in any order.
+ */
+type Opening = {
+  subscriptions: number;
+  /** How far the pushes of each life went. */
+  readonly pushed: Map<string, number>;
+  /** The epochs that are over, and why. */
+  readonly over: Map<string, StreamEnd>;
+};
 
 /**
- * The streams this gateway follows, one feed each. Interest is registered with the stream before its log is read, so
- * what is committed in between is pushed, or found by the check.
+ * The streams this gateway follows, one feed for each life of each. Interest is registered with the stream before its
+ * log is read, so what is committed in between is pushed, or found by the check.
+ *
+ * Which of two lives is the later one can not be told by the order in which they are heard of: only the stream knows.
  */
 export class Feeds {
   readonly #host: FeedsHost;
-  readonly #feeds = new Map<string, Feed>();
+  /** By stream and epoch. */
+  readonly #feeds = new Map<string, Map<string, Feed>>();
   readonly #openings = new Map<string, Opening>();
 
   constructor(host: FeedsHost) {
@@ -46,16 +59,20 @@ export class Feeds {
     at: { from: From; epoch: string | undefined },
     follow: (start: Start) => Follower,
   ): Promise<Start> {
-    const opening = this.#openings.get(stream) ?? { subscriptions: 0, push: undefined };
+    const opening = this.#openings.get(stream) ?? { subscriptions: 0, pushed: new Map(), over: new Map() };
     this.#openings.set(stream, opening);
     opening.subscriptions += 1;
     try {
       const start = await callStream(this.#host.env, stream, "reads", (stub) =>
         stub.follow(stream, this.#host.gateway, at.from, at.epoch),
       );
-      const pushed = opening.push?.epoch === start.epoch ? opening.push.last : 0;
-      this.add(follow(start)).advance(Math.max(start.lastSequence, pushed));
+      const feed = this.add(follow(start));
+      feed.advance(Math.max(start.lastSequence, opening.pushed.get(start.epoch) ?? 0));
       this.#host.wakeBy(Date.now() + RENEW_MS);
+      const over = opening.over.get(start.epoch);
+      if (over !== undefined) {
+        feed.end(over);
+      }
       return start;
     } finally {
       opening.subscriptions -= 1;
@@ -65,18 +82,21 @@ export class Feeds {
     }
   }
 
-  /** Takes a follower to its stream's feed. Those of an earlier life of the stream are told that it is over. */
+  /** Takes a follower to the feed of its life of the stream. Where another life is followed too, one of them is over. */
   add(follower: Follower): Feed {
     const { stream, epoch } = follower.subscription.spec;
-    let feed = this.#feeds.get(stream);
-    if (feed !== undefined && feed.epoch !== epoch) {
-      feed.end();
-      feed = undefined;
-    }
+    const lives = this.#feeds.get(stream) ?? new Map<string, Feed>();
+    this.#feeds.set(stream, lives);
+    let feed = lives.get(epoch);
     if (feed === undefined) {
       const { env, gateway, wakeBy } = this.#host;
-      feed = new Feed({ env, gateway, onActive: () => wakeBy(Date.now() + CHECK_MS) }, { stream, epoch });
-      this.#feeds.set(stream, feed);
+      const onActive = () => wakeBy(Date.now() + CHECK_MS);
+      const made = new Feed({ env, gateway, onActive, onDoubt: () => void this.#check(made) }, { stream, epoch });
+      feed = made;
+      lives.set(epoch, feed);
+      if (lives.size > 1) {
+        lives.forEach((life) => void this.#check(life));
+      }
     }
     feed.add(follower);
     return feed;
@@ -89,20 +109,24 @@ export class Feeds {
 
   /** Whether a follower has not come up to what is known of its stream's log. */
   isBehind(follower: Follower): boolean {
-    return this.#feeds.get(follower.subscription.spec.stream)?.isBehind(follower) ?? false;
+    return this.#feedOf(follower)?.isBehind(follower) ?? false;
   }
 
   /** Sends what a follower has room for, if it is behind. */
   serve(follower: Follower): void {
-    this.#feeds.get(follower.subscription.spec.stream)?.serve(follower);
+    this.#feedOf(follower)?.serve(follower);
   }
 
   remove(follower: Follower): void {
-    const { stream } = follower.subscription.spec;
-    const feed = this.#feeds.get(stream);
+    const { stream, epoch } = follower.subscription.spec;
+    const lives = this.#feeds.get(stream);
+    const feed = lives?.get(epoch);
     feed?.remove(follower);
     // The stream's lease is left to end: the next push is answered with "nobody here".
     if (feed?.isFollowed === false) {
+      lives?.delete(epoch);
+    }
+    if (lives?.size === 0) {
       this.#feeds.delete(stream);
     }
   }
@@ -110,20 +134,17 @@ export class Feeds {
   /**
    * Takes a push.
    *
-   * @returns Whether anybody here follows the stream.
+   * @returns Whether anybody here follows that life of the stream, or may be about to.
    */
   deliver(push: Push): boolean {
-    const opening = this.#openings.get(push.stream);
-    if (opening !== undefined) {
-      opening.push = push;
-    }
-    const feed = this.#feeds.get(push.stream);
+    const { stream, epoch, last } = push;
+    const opening = this.#openings.get(stream);
+    opening?.pushed.set(epoch, Math.max(last, opening.pushed.get(epoch) ?? 0));
+    const lives = this.#feeds.get(stream);
+    const feed = lives?.get(epoch);
     if (feed === undefined) {
-      return opening !== undefined;
-    }
-    if (feed.epoch !== push.epoch) {
-      // The push may be of a later life or, held up on its way, of an earlier one: the stream knows.
-      void this.#check(feed);
+      // The push may be of a later life than those followed or, held up on its way, of an earlier one.
+      lives?.forEach((life) => void this.#check(life));
       return opening !== undefined;
     }
     feed.deliver(push, Date.now());
@@ -132,23 +153,18 @@ export class Feeds {
 
   /** A publisher of this gateway learned how far a stream's log goes; its push should come now. */
   note(stream: string, published: { epoch: string; lastSequence: number }): void {
-    const feed = this.#feeds.get(stream);
-    if (feed?.epoch === published.epoch) {
-      feed.note(published.lastSequence);
-    }
+    this.#feeds.get(stream)?.get(published.epoch)?.note(published.lastSequence);
   }
 
-  /** A life of a stream is over. */
-  streamDeleted(stream: string, epoch: string): void {
-    const feed = this.#feeds.get(stream);
-    if (feed?.epoch === epoch) {
-      feed.end();
-    }
+  /** An epoch of a stream is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
+    this.#openings.get(stream)?.over.set(epoch, reason);
+    this.#feeds.get(stream)?.get(epoch)?.end(reason);
   }
 
   /** Asks every stream how far its log goes, which renews this gateway's leases. */
   async renew(): Promise<void> {
-    await Promise.all([...this.#feeds.values()].map((feed) => this.#check(feed)));
+    await Promise.all(this.#all().map((feed) => this.#check(feed)));
   }
 
   /**
@@ -158,13 +174,21 @@ export class Feeds {
    * @returns Done when every stream has answered; who waits for that lets one that does not hold up all others.
    */
   async checkActive(nowMs: number): Promise<void> {
-    const active = [...this.#feeds.values()].filter((feed) => feed.activeSinceMs !== undefined);
+    const active = this.#all().filter((feed) => feed.activeSinceMs !== undefined);
     const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - CHECK_MS);
     if (due.length < active.length) {
       // One that was pushed to lately waits its turn.
       this.#host.wakeBy(Date.now() + CHECK_MS);
     }
     await Promise.all(due.map((feed) => this.#check(feed)));
+  }
+
+  #feedOf({ subscription: { spec } }: Follower): Feed | undefined {
+    return this.#feeds.get(spec.stream)?.get(spec.epoch);
+  }
+
+  #all(): Feed[] {
+    return [...this.#feeds.values()].flatMap((lives) => [...lives.values()]);
   }
 
   async #check(feed: Feed): Promise<void> {

@@ -4,10 +4,11 @@ import { CloseCode, LIMITS, SUBPROTOCOL } from "../../rpc/index.ts";
 import { AlarmClock } from "../alarm-clock.ts";
 import type { Push } from "../calls.ts";
 import type { ConsumerPush } from "../consumer-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
-import { answerClose } from "./closing.ts";
+import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
 import { Feeds, RENEW_MS } from "./feeds.ts";
@@ -106,10 +107,10 @@ export class Gateway extends DurableObject<Env> {
     return this.#feeds.deliver(push);
   }
 
-  /** Ends the subscriptions to a life of a stream that is over. */
-  streamDeleted(stream: string, epoch: string): void {
-    this.#feeds.streamDeleted(stream, epoch);
-    this.#host.consumerFeeds.streamDeleted(stream, epoch);
+  /** Ends the subscriptions to an epoch of a stream that is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
+    this.#feeds.streamEnded(stream, epoch, reason);
+    this.#host.consumerFeeds.streamEnded(stream, epoch, reason);
   }
 
   /**
@@ -123,14 +124,20 @@ export class Gateway extends DurableObject<Env> {
     return this.#host.consumerFeeds.deliver(push);
   }
 
+  /** Which of these holders are no subscription here, as after this gateway went down with its sockets. */
+  unknownHolders(holders: string[]): string[] {
+    return this.#host.consumerFeeds.unknown(holders);
+  }
+
   /** Ends subscriptions whose consumer is deleted. */
   consumerDeleted(holders: string[]): void {
     this.#host.consumerFeeds.end(holders, "consumerDeleted");
   }
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
-    if (ws.readyState !== WebSocket.OPEN) {
-      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4).
+    if (!this.#sessions.has(ws) && attachmentOf(ws).closedAt !== undefined) {
+      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4). The peer's own may be
+      // here before the frames that came ahead of it are: those are taken.
       return;
     }
     const session = this.#sessionOf(ws);
@@ -145,11 +152,11 @@ export class Gateway extends DurableObject<Env> {
 
   override webSocketClose(ws: WebSocket, code: number, reason: string): void {
     answerClose(ws, code, reason);
-    this.#forget(ws);
+    this.#forget(ws, !isLeaving(code));
   }
 
   override webSocketError(ws: WebSocket): void {
-    this.#forget(ws);
+    this.#forget(ws, true);
   }
 
   /** Looks after overdue acks, silent sockets and leases. Never throws: an alarm that does is given up in the end. */
@@ -230,7 +237,7 @@ export class Gateway extends DurableObject<Env> {
     const alive = [...this.#sessions.values()].map((session) => session.key);
     this.#host.store.keepOnly(alive);
     for (const { stream, epoch, holder } of this.#host.consumerStore.keepOnly(alive)) {
-      this.#host.consumerFeeds.release({ stream, epoch }, holder);
+      this.#host.consumerFeeds.release({ stream, epoch }, { holder, isLost: false });
     }
   }
 
@@ -243,8 +250,8 @@ export class Gateway extends DurableObject<Env> {
     return session;
   }
 
-  #forget(ws: WebSocket): void {
-    this.#sessions.get(ws)?.closed();
+  #forget(ws: WebSocket, isLost: boolean): void {
+    this.#sessions.get(ws)?.closed(isLost);
     this.#sessions.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // Those left are closed by the server and do not answer.

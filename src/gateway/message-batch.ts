@@ -22,6 +22,8 @@ export function messagesFrame(subscription: number, stream: string, previous: nu
 export class MessageBatch {
   readonly first: number;
   readonly last: number;
+  /** When `last` was published; 0 when that is not known. */
+  readonly publishedAt: number;
   readonly count: number;
   readonly text: string;
   #bytes: number | undefined;
@@ -31,6 +33,7 @@ export class MessageBatch {
   constructor(range: MessageRange) {
     this.first = range.first;
     this.last = range.last;
+    this.publishedAt = range.publishedAt;
     this.count = range.count;
     this.text = range.text;
   }

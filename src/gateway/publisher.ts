@@ -3,16 +3,12 @@ import type { Published, PublishRequest } from "../calls.ts";
 import { outcomes, publishCall } from "../publish-call.ts";
 import { heldError } from "../publish-order.ts";
 import type { PublishPlace } from "../publish-order.ts";
-import { asOutcome, isOverloaded } from "../stream-calls.ts";
+import { asOutcome, backoffMs } from "../stream-calls.ts";
 
 /** Requests of one call: one commit should not hold up its stream for long. */
 const CALL_REQUESTS = 1_000;
 /** Text of one call: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
-
-/** How long an overloaded stream is left alone: at random up to a bound that doubles. */
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 2_000;
 
 type Waiting = {
   request: PublishRequest;
@@ -37,8 +33,8 @@ export class Publisher {
   #isFlushing = false;
   /** The call under way has passed its deadline: what comes now would only wait behind it. */
   #isStuck = false;
-  /** Calls in a row that an overloaded stream refused. */
-  #overloads = 0;
+  /** Calls in a row that failed. */
+  #failures = 0;
 
   constructor(env: Env, stream: string, onIdle: () => void) {
     this.#env = env;
@@ -69,7 +65,7 @@ export class Publisher {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await scheduler.wait(this.#overloads === 0 ? 0 : pauseMs(this.#overloads));
+      await scheduler.wait(backoffMs(this.#failures));
       this.#refuseHeld();
     }
     this.#isFlushing = false;
@@ -96,7 +92,7 @@ export class Publisher {
     try {
       const requests = batch.map((waiting) => waiting.request);
       const reply = await stub.publish(publishCall(this.#stream, requests, lanesOf(batch)));
-      this.#overloads = 0;
+      this.#failures = 0;
       for (const [index, outcome] of outcomes(requests, reply).entries()) {
         if (outcome instanceof RpcError) {
           batch[index]?.reject(outcome);
@@ -106,7 +102,7 @@ export class Publisher {
       }
     } catch (error) {
       const outcome = asOutcome(error, "changes");
-      this.#overloads = isOverloaded(error) ? this.#overloads + 1 : 0;
+      this.#failures += 1;
       for (const { reject } of batch) {
         reject(outcome);
       }
@@ -148,10 +144,6 @@ function lanesOf(batch: readonly Waiting[]): number[] | undefined {
     numbers.set(lane, number);
     return number;
   });
-}
-
-function pauseMs(overloads: number): number {
-  return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** overloads);
 }
 
 function unavailable(): RpcError {

@@ -75,10 +75,13 @@ export class SessionConsumers {
       );
     } catch (error) {
       // Should the stream know it after all, its first push finds nobody here.
-      this.#host.consumerFeeds.remove(subscription);
+      this.#host.consumerFeeds.remove(subscription, { isLost: false });
       throw error;
     }
-    subscription.joined(joined.epoch);
+    const over = subscription.joined(joined.epoch);
+    if (over !== undefined) {
+      this.#host.consumerFeeds.end([holder], over);
+    }
     this.#begin(subscription, context);
     return { subscription: subscription.spec.id, stream, ...joined };
   }
@@ -86,7 +89,7 @@ export class SessionConsumers {
   /** Ends a subscription; what it holds goes to others. */
   unsubscribe(subscription: ConsumerSubscription): void {
     this.#forget(subscription);
-    this.#host.consumerFeeds.remove(subscription);
+    this.#host.consumerFeeds.remove(subscription, { isLost: false });
   }
 
   /** Tells the stream what became of a subscription's messages; of a request the answer says that it is stored. */
@@ -105,14 +108,18 @@ export class SessionConsumers {
     await settled;
   }
 
-  /** The socket is closed: what its subscriptions hold goes to others at once. */
-  closed(): void {
+  /**
+   * The socket is closed: what its subscriptions hold goes to others at once.
+   *
+   * @param isLost Whether its client failed, perhaps of what they hold, and did not leave in order.
+   */
+  closed(isLost: boolean): void {
     this.#isClosed = true;
     if (this.#subscriptions.size > 0) {
       this.#host.consumerStore.removeSocket(this.#socket.key);
     }
     for (const subscription of this.#subscriptions.values()) {
-      this.#host.consumerFeeds.remove(subscription);
+      this.#host.consumerFeeds.remove(subscription, { isLost });
     }
     this.#subscriptions.clear();
   }
@@ -120,7 +127,8 @@ export class SessionConsumers {
   #begin(subscription: ConsumerSubscription, context: CallContext): void {
     const { spec, epoch } = subscription;
     if (this.#isClosed) {
-      this.#host.consumerFeeds.remove(subscription);
+      // Nothing was sent on it.
+      this.#host.consumerFeeds.remove(subscription, { isLost: false });
       return;
     }
     // One that its consumer's end has overtaken is only answered, and then told.

@@ -171,7 +171,9 @@ export class SessionFollowers {
       ackWaitMs: params.ackWaitMs ?? SUBSCRIPTION_DEFAULTS.ackWaitMs,
       maxDeliver: params.maxDeliver ?? SUBSCRIPTION_DEFAULTS.maxDeliver,
     };
-    const subscription = new Subscription(spec, start.nextSequence - 1, (frame) => this.#socket.send(frame));
+    const before = { sequence: start.nextSequence - 1, publishedAt: start.previousPublishedAt ?? 0 };
+    const position = { ...before, notBefore: start.notBefore };
+    const subscription = new Subscription(spec, position, (frame) => this.#socket.send(frame));
     return new SessionFollower(this, this.#socket, subscription);
   }
 
@@ -195,9 +197,7 @@ export class SessionFollowers {
         }
       });
     }
-    const { epoch, nextSequence, lastSequence, skipped } = start;
-    const result = { subscription: spec.id, stream: spec.stream, epoch, nextSequence, lastSequence };
-    return skipped === undefined ? result : { ...result, skipped };
+    return { subscription: spec.id, stream: spec.stream, ...start };
   }
 
   #restore(row: SubscriptionRow, position: StoredSubscription): void {

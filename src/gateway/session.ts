@@ -186,20 +186,20 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     closeQuietly(this.#ws, code, reason);
-    this.closed();
+    this.closed(code !== CloseCode.InternalError);
     this.#attachment.closedAt = Date.now();
     this.keep(undefined);
     this.#host.closing(this.#ws);
   }
 
-  /** The socket is closed. */
-  closed(): void {
+  /** The socket is closed. @param isLost Whether its client failed, and did not leave in order. */
+  closed(isLost: boolean): void {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
     this.#followers.closed();
-    this.#consumers.closed();
+    this.#consumers.closed(isLost);
   }
 
   describe(): NonNullable<ServerInfo["connection"]> {

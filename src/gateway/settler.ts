@@ -1,6 +1,7 @@
-import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
+import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Settlement } from "../consumer-calls.ts";
-import { asOutcome } from "../stream-calls.ts";
+import type { StreamEnd } from "../epoch.ts";
+import { asOutcome, backoffMs, isOverloaded } from "../stream-calls.ts";
 
 /** Settlements of one call: one commit should not hold up its stream for long. */
 const CALL_SETTLEMENTS = 1_000;
@@ -19,15 +20,15 @@ type Waiting = {
   reject: (reason: unknown) => void;
 };
 
-/** The holders the stream does not know, undefined when that life of it is over; and how a call before was lost. */
-type Reply = { unknown: string[] | undefined; lost: RpcError | undefined };
+/** The holders the stream does not know, or why that epoch of it is over; and how a call before was lost. */
+type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
 /** What a settler tells its owner. */
 export type SettlerEvents = {
   /** These share no consumer any more. */
   onUnknown(holders: readonly string[]): void;
-  /** That life of the stream is over. */
-  onStreamDeleted(life: StreamLife): void;
+  /** That epoch of the stream is over. */
+  onStreamEnded(life: StreamLife, reason: StreamEnd): void;
   onIdle(): void;
 };
 
@@ -42,6 +43,8 @@ export class Settler {
   #waiting: Waiting[] = [];
   #waitingSequences = 0;
   #isSending = false;
+  /** Calls in a row that failed. */
+  #failures = 0;
 
   constructor(env: Env, life: StreamLife, events: SettlerEvents) {
     this.#env = env;
@@ -76,8 +79,8 @@ export class Settler {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#waiting.splice(0, CALL_SETTLEMENTS));
-      // Fires when every socket that was readable has been read (see publisher.ts).
-      await scheduler.wait(0);
+      // Without a pause it fires when every socket that was readable has been read (see publisher.ts).
+      await scheduler.wait(backoffMs(this.#failures));
     }
     this.#isSending = false;
     this.#events.onIdle();
@@ -100,7 +103,9 @@ export class Settler {
         dueAt,
       );
       this.#answer(batch, await Promise.race([call, deadline.promise]));
+      this.#failures = 0;
     } catch (error) {
+      this.#failures += 1;
       batch.forEach(({ reject }) => reject(error));
     } finally {
       clearTimeout(timer);
@@ -108,12 +113,12 @@ export class Settler {
   }
 
   #answer(batch: readonly Waiting[], { unknown, lost }: Reply): void {
-    if (unknown === undefined) {
-      this.#events.onStreamDeleted(this.#life);
+    if (typeof unknown === "string") {
+      this.#events.onStreamEnded(this.#life, unknown);
     } else if (unknown.length > 0) {
       this.#events.onUnknown(unknown);
     }
-    const isKnown = (holder: string) => unknown !== undefined && !unknown.includes(holder);
+    const isKnown = (holder: string) => typeof unknown !== "string" && !unknown.includes(holder);
     for (const { settlement, resolve, reject } of batch) {
       if (isKnown(settlement.holder)) {
         resolve();
@@ -125,8 +130,8 @@ export class Settler {
   }
 
   /**
-   * Asks once more when the first call was lost, if there is time: to settle twice is to settle once. Should that fail
-   * too, in whatever way, the first one may still have been stored.
+   * Asks once more when the first call was lost, if there is time and the stream has not too much to do: to settle twice
+   * is to settle once. Should that fail too, in whatever way, the first one may still have been stored.
    */
   async #call(settlements: Settlement[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#life;
@@ -136,7 +141,7 @@ export class Settler {
       return { unknown: await call(), lost };
     } catch (error) {
       lost = asOutcome(error, "changes");
-      if (lost.code !== ErrorCode.OutcomeUnknown || Date.now() >= dueAt) {
+      if (isOverloaded(error) || Date.now() >= dueAt) {
         throw lost;
       }
     }

@@ -1,5 +1,7 @@
 import { LIMITS } from "../../rpc/index.ts";
 import type { GapNotification } from "../../rpc/index.ts";
+import type { Push } from "../calls.ts";
+import type { Seen } from "../epoch.ts";
 import { joinMessages, utf8Bytes } from "../message-text.ts";
 import type { MessageText } from "../message-text.ts";
 import { subjectMatcher } from "../subject.ts";
@@ -25,8 +27,20 @@ export type SubscriptionSpec = {
 /** Sends a frame to the subscription's client. */
 export type SendFrame = (frame: string) => void;
 
-/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline. */
-export type StoredSubscription = [id: number, cursor: number, deadlineAt: number, isBehind: 0 | 1, ...StoredWindow];
+/** The message before the first that a subscription is to get, and a time that the log had not come to, if any. */
+export type StartPosition = Seen & { readonly notBefore: number | undefined };
+
+/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. */
+export type StoredSubscription = [
+  id: number,
+  cursor: number,
+  deadlineAt: number,
+  isBehind: 0 | 1,
+  /** When the message at the cursor was published; 0 when that is not known. */
+  cursorAt: number,
+  notBefore: number,
+  ...StoredWindow,
+];
 
 /** What an overdue ack leads to. */
 export type Overdue = "notYet" | "goBack" | "close";
@@ -43,34 +57,81 @@ export class Subscription {
   /** The last sequence that was sent, did not match, or is gone. */
   #cursor: number;
   #deadlineAt: number | undefined;
+  /** How far it saw the log go, by which one that was put back to before that is told from it. */
+  #seen: Seen;
+  #isForked = false;
+  /** Nothing published before it is sent, in ms since the epoch; undefined once a later message was met. */
+  #notBefore: number | undefined;
 
-  constructor(spec: SubscriptionSpec, position: number, send: SendFrame) {
+  constructor(spec: SubscriptionSpec, { notBefore, ...seen }: StartPosition, send: SendFrame) {
     this.spec = spec;
     this.#send = send;
     this.#matches = spec.filter === undefined ? undefined : subjectMatcher(spec.filter);
-    this.#cursor = position;
-    this.#window = new AckWindow(position);
+    this.#cursor = seen.sequence;
+    this.#seen = seen;
+    this.#notBefore = notBefore;
+    this.#window = new AckWindow(seen.sequence);
   }
 
   /** Restores a subscription after an eviction. */
   static restore(
     spec: SubscriptionSpec,
-    [, cursor, deadlineAt, , ...window]: StoredSubscription,
+    [, cursor, deadlineAt, , cursorAt, notBefore, ...window]: StoredSubscription,
     rest: { rounds: readonly number[]; send: SendFrame },
   ): Subscription {
-    const subscription = new Subscription(spec, cursor, rest.send);
+    const start = { sequence: cursor, publishedAt: cursorAt, notBefore: notBefore === 0 ? undefined : notBefore };
+    const subscription = new Subscription(spec, start, rest.send);
     subscription.#window = AckWindow.restore(window, rest.rounds);
+    if (subscription.highest > cursor) {
+      subscription.#seen = { sequence: subscription.highest, publishedAt: 0 };
+    }
     subscription.#deadlineAt = deadlineAt === 0 ? undefined : deadlineAt;
     return subscription;
   }
 
   /** @param isBehind Whether a replay is to go on after an eviction. */
   toStored(isBehind: boolean): StoredSubscription {
-    return [this.spec.id, this.#cursor, this.#deadlineAt ?? 0, isBehind ? 1 : 0, ...this.#window.toStored()];
+    const [deadlineAt, notBefore] = [this.#deadlineAt ?? 0, this.#notBefore ?? 0];
+    const cursorAt = this.#seen.sequence === this.#cursor ? this.#seen.publishedAt : 0;
+    const place = [this.spec.id, this.#cursor, deadlineAt, isBehind ? 1 : 0, cursorAt, notBefore] as const;
+    return [...place, ...this.#window.toStored()];
   }
 
   get cursor(): number {
     return this.#cursor;
+  }
+
+  get seen(): Seen {
+    return this.#seen;
+  }
+
+  /** Where it goes on in the log that it saw. */
+  get next(): { sequence: number; previousPublishedAt?: number } {
+    const next = { sequence: this.#cursor + 1 };
+    const { sequence, publishedAt } = this.#seen;
+    return sequence === this.#cursor && publishedAt > 0 ? { ...next, previousPublishedAt: publishedAt } : next;
+  }
+
+  /** Whether it was offered another message in the place of one that it saw: the log was put back since. */
+  get isForked(): boolean {
+    return this.#isForked;
+  }
+
+  /**
+   * Whether a push may come from a log that was put back to before what was seen. Publish times never go back in a log,
+   * so that most are certain; only an announcement may as well be one that was held up on its way.
+   */
+  isDoubted(push: Push): boolean {
+    const { sequence, publishedAt } = this.#seen;
+    if (push.count === 0 && push.last < sequence) {
+      return true;
+    }
+    const isOther = (at: number) => publishedAt > 0 && at > 0 && at !== publishedAt;
+    return (
+      (push.previous === sequence && isOther(push.previousPublishedAt)) ||
+      (push.last === sequence && isOther(push.publishedAt)) ||
+      (push.last < sequence && isOther(push.publishedAt) && push.publishedAt > publishedAt)
+    );
   }
 
   /** How far earlier rounds of sending got, to be stored when one ends. */
@@ -105,16 +166,21 @@ export class Subscription {
     return this.#window.bytes >= LIMITS.outgoingPauseBytes ? 0 : this.spec.maxInFlight - this.#window.count;
   }
 
-  /** Whether a page is looked through for subjects, so that more of it is read than there is room for. */
+  /** Whether a page is looked through for what is sent, so that more of it is read than there is room for. */
   get isFiltered(): boolean {
-    return this.#matches !== undefined;
+    return this.#matches !== undefined || this.#notBefore !== undefined;
   }
 
   /**
    * Takes what it has room for from a batch that holds, or begins after, the sequence next to the cursor. Sequences
-   * that are not there any more are told as a gap.
+   * that are not there any more are told as a gap. Of another log than it saw it takes nothing.
    */
   offer(batch: MessageBatch, nowMs: number): void {
+    this.#isForked ||= this.#isOfAnotherLog(batch);
+    if (this.#isForked) {
+      return;
+    }
+    this.#passEarly(batch);
     if (batch.first > this.#cursor + 1) {
       this.#tellGap(this.#cursor + 1, batch.first - 1, "trimmed");
     }
@@ -122,7 +188,7 @@ export class Subscription {
     if (isNext && this.#matches === undefined && batch.count <= this.room) {
       this.#send(batch.frame(this.spec.id, this.spec.stream, this.#window.previous));
       this.#window.sent(batch.first, batch.last, batch.bytes);
-      this.#cursor = batch.last;
+      this.#reach(batch.last, batch.publishedAt);
     } else {
       this.#offerEach(batch);
     }
@@ -172,6 +238,22 @@ export class Subscription {
     return "goBack";
   }
 
+  /** Passes over what was published before the time at which it starts. It is done, as if it had never been. */
+  #passEarly({ messages }: MessageBatch): void {
+    const notBefore = this.#notBefore;
+    if (notBefore === undefined) {
+      return;
+    }
+    // Publish times never go back.
+    const isMet = messages.some(({ publishedAt }) => publishedAt >= notBefore);
+    const early = messages.findLast(({ publishedAt }) => publishedAt < notBefore);
+    this.#notBefore = isMet ? undefined : notBefore;
+    if (early !== undefined && early.sequence > this.#cursor) {
+      this.#reach(early.sequence, early.publishedAt);
+    }
+    this.#window.settle(this.#cursor);
+  }
+
   /** Sends one by one what matches and has room, and tells what is missing between. */
   #offerEach(batch: MessageBatch): void {
     let matching: MessageText[] = [];
@@ -191,12 +273,31 @@ export class Subscription {
         }
         matching.push(message);
       }
-      this.#cursor = message.sequence;
+      this.#reach(message.sequence, message.publishedAt);
     }
     this.#sendEach(matching);
     if (batch.last > this.#cursor) {
       this.#tellGap(this.#cursor + 1, batch.last, "deleted");
+      this.#reach(batch.last, batch.publishedAt);
     }
+  }
+
+  /** It got as far as a message. */
+  #reach(sequence: number, publishedAt: number): void {
+    this.#cursor = sequence;
+    if (sequence > this.#seen.sequence) {
+      this.#seen = { sequence, publishedAt };
+    }
+  }
+
+  /** Whether a batch has another message in the place of the one that was seen; what is sent again goes over it. */
+  #isOfAnotherLog(batch: MessageBatch): boolean {
+    const { sequence, publishedAt } = this.#seen;
+    if (publishedAt === 0 || sequence < batch.first || sequence > batch.last) {
+      return false;
+    }
+    const message = batch.messages.find((one) => one.sequence === sequence);
+    return message !== undefined && message.publishedAt !== publishedAt;
   }
 
   #sendEach(messages: readonly MessageText[]): void {
@@ -219,7 +320,7 @@ export class Subscription {
 
   #tellGap(from: number, to: number, reason: GapNotification["reason"]): void {
     this.#send(notification("gap", { subscription: this.spec.id, from, to, reason }));
-    this.#cursor = to;
+    this.#reach(to, 0);
     // Told once, also when sending goes back.
     this.#window.settle(to);
   }

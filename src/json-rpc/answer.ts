@@ -4,7 +4,7 @@ import type { CallContext } from "../methods/context.ts";
 import type { PublishPlace } from "../publish-order.ts";
 
 import { isCall, readFrame } from "./frame.ts";
-import type { Call, Malformed } from "./frame.ts";
+import type { Call, Frame, Malformed } from "./frame.ts";
 import { errorObject, errorResponse, run } from "./server.ts";
 
 /** A call that was refused before it began; nothing is answered where there is no id. */
@@ -16,13 +16,28 @@ type Entry = { element: Element; place: PublishPlace | undefined };
 /**
  * Answers a frame: every request in it that has an id exactly once. A batch runs in order, a call beginning when those
  * before it are answered, but for neighbouring publishes and acks, which go together. Once its answers are large, the
- * calls that are left are refused and not begun.
+ * calls that are left are refused and not begun, but for those: their answers are small, and whether a publish is refused
+ * does not depend on what it is sent with.
  *
  * @returns The text to send; undefined when there is nothing to answer. Never rejects.
  */
 export async function answer(text: string, context: CallContext): Promise<string | undefined> {
   const frame = readFrame(text);
   const entries = frame.elements.map((element) => admit(element, context));
+  const texts = (await runEntries(entries, frame, context)).filter((response) => response !== undefined);
+  await leavePlaces(entries);
+  if (!frame.isBatch) {
+    return texts[0];
+  }
+  return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+}
+
+/** Runs the calls of a frame; tells what each is answered. */
+async function runEntries(
+  entries: readonly Entry[],
+  { isBatch }: Frame,
+  context: CallContext,
+): Promise<(string | undefined)[]> {
   const turn = context.flow?.turnFor(entries.filter(({ element }) => isPublish(element)).length);
   if (turn?.before !== undefined) {
     await turn.before;
@@ -37,10 +52,11 @@ export async function answer(text: string, context: CallContext): Promise<string
       await Promise.all(answers);
     }
     isPipelining = isPipelined;
-    const answered = answerBytes < LIMITS.batchAnswerBytes ? answerEntry(entry, context) : refuseEntry(entry, context);
+    const isBegun = isPipelined || answerBytes < LIMITS.batchAnswerBytes;
+    const answered = isBegun ? answerEntry(entry, context) : refuseEntry(entry, context);
     answers.push(
       answered.then((response) => {
-        answerBytes += frame.isBatch && response !== undefined ? utf8Bytes(response) : 0;
+        answerBytes += isBatch && response !== undefined ? utf8Bytes(response) : 0;
         return response;
       }),
     );
@@ -48,11 +64,16 @@ export async function answer(text: string, context: CallContext): Promise<string
       turn?.begun();
     }
   }
-  const texts = (await Promise.all(answers)).filter((response) => response !== undefined);
-  if (!frame.isBatch) {
-    return texts[0];
+  return Promise.all(answers);
+}
+
+/** The publishes of a frame are answered: together, as the frame is; what is to be sent again, when all behind it has come. */
+async function leavePlaces(entries: readonly Entry[]): Promise<void> {
+  if (entries.some(({ place }) => place?.isToRepeat === true)) {
+    // Fires when every socket that was readable has been read.
+    await scheduler.wait(0);
   }
-  return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+  entries.forEach(({ place }) => place?.leave());
 }
 
 /** Counts a call as in flight from the moment its frame is read, or refuses it. A publish has its place from then on. */
@@ -75,21 +96,16 @@ async function answerEntry({ element, place }: Entry, context: CallContext): Pro
     return await run(element, place === undefined ? context : { ...context, place });
   } finally {
     leave(element, context);
-    const left = place?.leave();
-    if (left !== undefined) {
-      await left;
-    }
   }
 }
 
 /** Two thousand bytes can ask for fifty pages of a log: what is beyond a few of them is not read. */
 async function refuseEntry(entry: Entry, context: CallContext): Promise<string | undefined> {
-  const { element, place } = entry;
+  const { element } = entry;
   if (!isCall(element) || element.id === undefined) {
     return answerEntry(entry, context);
   }
   leave(element, context);
-  await place?.leave();
   const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
   return errorResponse(element.id, errorObject(new RpcError("TooLarge", "the batch has too large an answer", data)));
 }

@@ -6,6 +6,7 @@ import type { Handlers } from "./context.ts";
 
 export const consumerHandlers: Handlers<
   | "createConsumer"
+  | "updateConsumer"
   | "getConsumer"
   | "listConsumers"
   | "deleteConsumer"
@@ -19,6 +20,9 @@ export const consumerHandlers: Handlers<
 > = {
   createConsumer: async (params, { env }) =>
     callStream(env, params.stream, "changes", (stub) => stub.createConsumer(params)),
+
+  updateConsumer: async ({ stream, consumer, ...changes }, { env }) =>
+    callStream(env, stream, "changes", (stub) => stub.updateConsumer(consumer, changes)),
 
   getConsumer: async ({ stream, consumer }, { env }) =>
     callStream(env, stream, "reads", (stub) => stub.getConsumer(consumer)),

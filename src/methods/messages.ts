@@ -1,10 +1,10 @@
-import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Expect, GetMessagesParams } from "../../rpc/index.ts";
 import type { Page, PublishRequest } from "../calls.ts";
 import { JsonText } from "../json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../message-text.ts";
 import type { MessageText } from "../message-text.ts";
-import { callStream } from "../stream-calls.ts";
+import { callStream, refusalError } from "../stream-calls.ts";
 import { subjectMatcher } from "../subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
@@ -63,7 +63,12 @@ function publishRequest(
   const bytes = bodies.map(utf8Bytes);
   if (bytes.some((size) => size > LIMITS.messageBytes)) {
     const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: INSTEAD.publish };
-    throw new RpcError("TooLarge", "a message is too large", data);
+    const refusal = { code: ErrorCode.TooLarge, message: "a message is too large", data };
+    if (id === undefined) {
+      throw refusalError(refusal);
+    }
+    // Only the stream knows whether the id is stored already.
+    return { bodies: [], bytes: [], id, expected: undefined, refusal };
   }
   return { bodies, bytes, id, expected };
 }

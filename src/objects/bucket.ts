@@ -3,7 +3,7 @@ import type { ListObjectsParams, ListObjectsResult, ObjectInfo } from "../../rpc
 
 import { toHex } from "./bytes.ts";
 import { toBucketCursor, toCallersCursor } from "./cursor.ts";
-import { callBucket } from "./failures.ts";
+import { callBucket, refusalOf } from "./failures.ts";
 
 /** What an object is served as when nobody said what it is. */
 const UNKNOWN_TYPE = "application/octet-stream";
@@ -79,7 +79,10 @@ export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): 
 async function listOnceOrTwice(bucket: R2Bucket, options: R2ListOptions): Promise<R2Objects> {
   try {
     return await bucket.list(options);
-  } catch {
+  } catch (error) {
+    if (refusalOf(error) !== undefined) {
+      throw error;
+    }
     return bucket.list({ ...options, limit: Math.min(options.limit ?? SHORT_PAGE_OBJECTS, SHORT_PAGE_OBJECTS) });
   }
 }

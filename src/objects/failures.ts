@@ -1,4 +1,4 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 import { logError } from "../log.ts";
 import type { CallKind } from "../stream-calls.ts";
 
@@ -36,12 +36,13 @@ export async function callBucket<T>(kind: CallKind, call: () => Promise<T>): Pro
   }
 }
 
-/** What to tell a caller whose call of R2 threw. A fault of ours, such as a wrong type, stays what it is. */
+/** What to tell a caller whose call of R2 threw. A fault of ours, a wrong type, stays what it is: nothing was sent. */
 export function bucketFailure(error: unknown, kind: CallKind): unknown {
-  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RpcError) {
+  if (error instanceof TypeError || isRpcError(error)) {
     return error;
   }
-  const refusal = REFUSALS[Number(/\((\d+)\)$/.exec(error.message)?.[1])];
+  // A body that breaks off fails its put with whatever its source says, which need not be an Error.
+  const refusal = refusalOf(error);
   if (refusal !== undefined) {
     return refusal();
   }
@@ -49,6 +50,11 @@ export function bucketFailure(error: unknown, kind: CallKind): unknown {
   return kind === "reads"
     ? new RpcError("Unavailable", "the objects could not be reached; nothing was done")
     : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");
+}
+
+/** What R2 has refused a call for, by its own number; to ask again at once would not help. */
+export function refusalOf(error: unknown): (() => RpcError) | undefined {
+  return error instanceof Error ? REFUSALS[Number(/\((\d+)\)$/.exec(error.message)?.[1])] : undefined;
 }
 
 function tooLarge(what: "objectBytes" | "objectMetadataBytes", message: string): RpcError {

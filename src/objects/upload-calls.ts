@@ -10,8 +10,9 @@ export async function callUpload<R extends PromiseLike<unknown>>(
   uploadId: string,
   call: (stub: ReturnType<Env["UPLOAD"]["getByName"]>) => R,
 ) {
+  const asked = call(env.UPLOAD.getByName(uploadId));
   try {
-    return accepted(await call(env.UPLOAD.getByName(uploadId)));
+    return accepted(await asked);
   } catch (error) {
     throw asOutcome(error, "changes");
   }

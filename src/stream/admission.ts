@@ -39,13 +39,13 @@ type Verdict = Omit<Refusal, "request"> | undefined;
 
 /**
  * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours, but for those
- * of the same caller behind one that is refused for a time. A known id
- * is looked up before what is expected, so that the retry of a publish that had succeeded is a duplicate and not a conflict.
- * Changes nothing.
+ * of the same caller behind one that is refused for a time. A known id is looked up before anything else, so that the
+ * retry of a publish that had succeeded is a duplicate, whatever would be said of it now. Changes nothing.
  */
 export function admit(call: PublishCall, stream: StreamState): Admission {
   const admission: Admission = { bodies: [], bytes: [], ids: [], firstSequences: [], duplicates: [], refusals: [] };
   const expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
+  const refused = new Map(call.refusals?.map(({ request, ...refusal }) => [request, refusal]));
   const newIds = new Map<string, NewId>();
   const heldLanes = new Set<number>();
   let last = stream.last;
@@ -68,6 +68,7 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
     const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
     const verdict =
       (lane !== undefined && heldLanes.has(lane) ? heldBack() : undefined) ??
+      refused.get(request) ??
       unexpected(expected.get(request), { epoch: stream.epoch, last }) ??
       overStorage(size, stream.roomBytes - storedBytes) ??
       overBounds({ messages: count + last - stream.last, bytes: storedBytes + size, ownBytes: size }, stream) ??

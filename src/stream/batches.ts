@@ -1,10 +1,13 @@
+import type { MessageRange } from "../calls.ts";
+import { joinMessages, MESSAGE_SEPARATOR, splitMessages } from "../message-text.ts";
+
 import type { BatchRow } from "./schema.ts";
 
 /** A row without its messages. */
 export type BatchHead = Omit<BatchRow, "messages">;
 
 /** What a page is made of. */
-export type BatchText = Pick<BatchRow, "first_sequence" | "last_sequence" | "count" | "messages">;
+export type BatchText = Pick<BatchRow, "first_sequence" | "last_sequence" | "published_at" | "count" | "messages">;
 
 const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
 
@@ -32,6 +35,12 @@ export class Batches {
     );
   }
 
+  /** When the row that holds a sequence was published; 0 when there is none. */
+  publishedAt(sequence: number): number {
+    const row = this.at(sequence);
+    return row !== undefined && row.last_sequence >= sequence ? row.published_at : 0;
+  }
+
   /** The first row published after `timeMs`; it reads all rows before that one. */
   firstAfter(timeMs: number): BatchHead | undefined {
     return this.#head(`SELECT ${HEAD} FROM batches WHERE published_at > ? ORDER BY first_sequence LIMIT 1`, timeMs);
@@ -50,7 +59,7 @@ export class Batches {
            SELECT first_sequence AS sequence, end_bytes - bytes AS bytes FROM batches
            WHERE first_sequence <= ?1 ORDER BY first_sequence DESC LIMIT 1
          )
-         SELECT first_sequence, last_sequence, count, messages FROM start, batches
+         SELECT first_sequence, last_sequence, published_at, count, messages FROM start, batches
          WHERE first_sequence BETWEEN start.sequence AND ?2
            AND (first_sequence = start.sequence OR end_bytes - start.bytes <= ?3)
          ORDER BY first_sequence`,
@@ -111,4 +120,23 @@ export class Batches {
   #head(query: string, ...bindings: number[]): BatchHead | undefined {
     return this.#sql.exec<BatchHead>(query, ...bindings).toArray()[0];
   }
+}
+
+/** Cuts the rows' messages to the sequences from `first` to `end`. */
+export function cut(rows: readonly BatchText[], first: number, end: number): MessageRange {
+  const last = Math.min(end, rows.at(-1)?.last_sequence ?? first - 1);
+  const texts: string[] = [];
+  let count = 0;
+  for (const row of rows) {
+    const isWhole = row.first_sequence >= first && row.last_sequence <= last;
+    const within = isWhole
+      ? undefined
+      : splitMessages(row.messages).filter(({ sequence }) => sequence >= first && sequence <= last);
+    const rowCount = within?.length ?? row.count;
+    if (rowCount > 0) {
+      texts.push(within === undefined ? row.messages : joinMessages(within));
+      count += rowCount;
+    }
+  }
+  return { first, last, publishedAt: rows.at(-1)?.published_at ?? 0, count, text: texts.join(MESSAGE_SEPARATOR) };
 }

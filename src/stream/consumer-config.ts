@@ -1,10 +1,13 @@
 import { CONSUMER_DEFAULTS, LIMITS } from "../../rpc/index.ts";
-import type { ConsumerConfig, ConsumerInfo, CreateConsumerParams } from "../../rpc/index.ts";
+import type { ConsumerConfig, ConsumerInfo, CreateConsumerParams, UpdateConsumerParams } from "../../rpc/index.ts";
 import type { Start } from "../calls.ts";
 
 import { RefusedError } from "./refuse.ts";
 
 const FIELDS = ["from", "filter", "ackWaitMs", "maxDeliver", "maxInFlight", "backoffMs"] as const;
+
+/** What is to be another in a config: a field left out stays, null goes back to its default. */
+export type ConsumerChanges = Omit<UpdateConsumerParams, "stream" | "consumer">;
 
 /** The whole config of a consumer, from what was given. */
 export function consumerConfig(given: Omit<CreateConsumerParams, "stream" | "consumer">): ConsumerConfig {
@@ -18,7 +21,26 @@ export function consumerConfig(given: Omit<CreateConsumerParams, "stream" | "con
   };
 }
 
-/** Throws Conflict when they differ: `what` does first and, under its name, what it is (JSON text of an object). */
+/** A config with some fields changed. */
+export function changedConfig(config: ConsumerConfig, changes: ConsumerChanges): ConsumerConfig {
+  return consumerConfig({
+    from: config.from,
+    filter: changed(config.filter, changes.filter),
+    ackWaitMs: changed(config.ackWaitMs, changes.ackWaitMs),
+    maxDeliver: changed(config.maxDeliver, changes.maxDeliver),
+    maxInFlight: changed(config.maxInFlight, changes.maxInFlight),
+    backoffMs: changed(config.backoffMs, changes.backoffMs),
+  });
+}
+
+function changed<T>(value: T | undefined, change: T | null | undefined): T | undefined {
+  return change === undefined ? value : (change ?? undefined);
+}
+
+/**
+ * Throws Conflict when they differ: `what` does first and, under its name, what it is (JSON text of an object), with
+ * the method to `use` for a consumer that there is.
+ */
 export function expectSame(existing: ConsumerConfig, asked: ConsumerConfig): void {
   const what = FIELDS.find((field) => JSON.stringify(existing[field]) !== JSON.stringify(asked[field]));
   if (what === undefined) {
@@ -26,8 +48,9 @@ export function expectSame(existing: ConsumerConfig, asked: ConsumerConfig): voi
   }
   const actual = existing[what] ?? {};
   const plain = typeof actual === "object" ? JSON.stringify(actual) : actual;
-  const data = existing[what] === undefined ? { what } : { what, [what]: plain };
-  throw new RefusedError("Conflict", "the consumer was made to be another", data);
+  const use = what === "from" ? "seekConsumer" : "updateConsumer";
+  const data = existing[what] === undefined ? { what, use } : { what, [what]: plain, use };
+  throw new RefusedError("Conflict", "there is such a consumer, and it is another", data);
 }
 
 /** Random: a consumer made anew is another one. */

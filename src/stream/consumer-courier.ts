@@ -1,6 +1,8 @@
 import { logError } from "../log.ts";
 
+import type { Consumer } from "./consumer.ts";
 import type { AddressedParcel } from "./hand-out.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /** Text of one call, at most but for a single parcel: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
@@ -28,6 +30,8 @@ export class ConsumerCourier {
   readonly #stubs = new Map<string, Stub>();
   /** Parcels that left and did not land yet, by holder. */
   readonly #underway = new Map<string, Set<AddressedParcel>>();
+  /** Holders that were lost while something was underway to them. */
+  readonly #lost = new Set<string>();
 
   constructor(
     host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onLanded: (landing: Landing) => void },
@@ -63,10 +67,45 @@ export class ConsumerCourier {
     return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
   }
 
-  /** Tells a gateway that subscriptions are over; one that can not be told finds out when its client acks. */
-  async end(gateway: string, holders: readonly string[]): Promise<void> {
+  /** A holder is over: how it ended is kept until what is underway to it has landed. */
+  released({ holder, isLost }: { holder: string; isLost: boolean }): void {
+    if (isLost && this.#underway.has(holder)) {
+      this.#lost.add(holder);
+    }
+  }
+
+  /** Whether a holder that is over was lost, of what has just landed. */
+  wasLost(holder: string): boolean {
+    return this.#lost.has(holder);
+  }
+
+  /**
+   * Asks the gateways whether they still know the subscriptions that have something in flight: a stream that wakes can not
+   * tell which of them went down meanwhile, and its sockets with it. That is nobody's fault, an ack deadline would be.
+   */
+  check(consumers: Iterable<Consumer>): void {
+    const asked = [...consumers].flatMap(({ name: consumer, cursor, subscribers }) =>
+      [...subscribers.values()]
+        .filter(({ holder }) => cursor.inFlightOf(holder) > 0)
+        .map(({ holder, gateway }) => ({ gateway, consumer, sequences: [], parcel: { holder, last: 0, text: "" } })),
+    );
+    for (const [gateway, addressed] of Map.groupBy(asked, (one) => one.gateway)) {
+      this.#ctx.waitUntil(this.#ask(gateway, addressed));
+    }
+  }
+
+  /** Tells the gateways of subscriptions that these are over. */
+  end(subscribers: readonly Subscriber[]): void {
+    for (const [gateway, ended] of Map.groupBy(subscribers, (one) => one.gateway)) {
+      const holders = ended.map(({ holder }) => holder);
+      this.#ctx.waitUntil(this.#tellEnd(gateway, holders));
+    }
+  }
+
+  /** A gateway that can not be told finds out when its client acks. */
+  async #tellEnd(gateway: string, holders: string[]): Promise<void> {
     try {
-      await this.#namespace.getByName(gateway).consumerDeleted([...holders]);
+      await this.#namespace.getByName(gateway).consumerDeleted(holders);
     } catch (error) {
       logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#identity.name });
     }
@@ -88,6 +127,18 @@ export class ConsumerCourier {
     }
     addressed.forEach((one) => this.#arrived(one));
     this.#onLanded(landing);
+    const landed = addressed.filter(({ parcel: { holder } }) => !this.#underway.has(holder));
+    landed.forEach(({ parcel: { holder } }) => this.#lost.delete(holder));
+  }
+
+  async #ask(gateway: string, addressed: readonly AddressedParcel[]): Promise<void> {
+    try {
+      const holders = addressed.map(({ parcel }) => parcel.holder);
+      const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
+      this.#onLanded({ parcels: addressed, unknown, isUnsure: false });
+    } catch (error) {
+      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#identity.name });
+    }
   }
 
   #left(addressed: AddressedParcel): void {

@@ -13,8 +13,22 @@
  *      ▼                        ▲
  *     lost                dead ─┘ requeue
  *
- * Dead: from in flight by the first three after `maxDeliver` deliveries, and by `term` from in flight or waiting.
- * Never by `undeliver`, which takes the delivery back, nor by `doubt`, which leaves one more to come.
+ * Dead: from in flight by the first three after `maxDeliver` deliveries that count, by `term` from in flight or waiting,
+ * and by `configure` from waiting, if it lowers `maxDeliver`. What waits has deliveries left. Never by `undeliver`, which
+ * takes the delivery back, nor by `doubt`, which does not count it.
+ *
+ * A delivery counts when the message itself made it fail, as far as can be told: by nak, and by an ack deadline or the
+ * loss of its holder when it was alone there. Among several in flight at one holder any may have been the cause, and the
+ * others were perhaps never begun: none of these deliveries counts, and each message is under suspicion. A holder that
+ * leaves in order accuses nobody.
+ *
+ *                     failed among several        again                     failed alone
+ *     no suspicion ────────────────────▶ once ───────▶ twice: a suspect ───────────────▶ a delivery that counts
+ *           ▲                              │                 │                                │
+ *           └───────────── nak ────────────┴─────────────────┴────────────────────────────────┘
+ *
+ * A suspect is delivered alone: to a holder with nothing in flight, which gets nothing else meanwhile.
+ *
  * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
  *
  * Settled, dead and lost messages are not remembered: they are what lies below `nextSequence` and is not unsettled.
@@ -28,13 +42,23 @@ import type {
   DeliverRequest,
   LostMessages,
   NakRequest,
+  ReleaseRequest,
   TermRequest,
 } from "./cursor-types.ts";
 import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./cursor-types.ts";
 import { packRuns, unpackRuns } from "./stored-cursor.ts";
 import type { StoredCursor } from "./stored-cursor.ts";
 import { UnsettledMessages } from "./unsettled-messages.ts";
-import { backoffAfter, handedOut, isInFlightAt, withoutHolder } from "./unsettled.ts";
+import {
+  backoffAfter,
+  countedOf,
+  excused,
+  handedOut,
+  isInFlightAt,
+  newlyWaiting,
+  suspected,
+  withoutHolder,
+} from "./unsettled.ts";
 import type { Unsettled } from "./unsettled.ts";
 
 /**
@@ -42,23 +66,25 @@ import type { Unsettled } from "./unsettled.ts";
  * same transaction as the dead letters that a call returns, and lets nothing handed out leave before that.
  */
 export class ConsumerCursor {
-  readonly #config: CursorConfig;
+  #config: CursorConfig;
   readonly #unsettled: UnsettledMessages;
   #nextSequence: number;
+  #notBefore: number | undefined;
   #paused = false;
   #lost: LostMessages | undefined;
   #version = 0;
 
-  /** A cursor that has handed out nothing and starts at `nextSequence`. */
-  constructor(config: CursorConfig, nextSequence: number) {
+  /** A cursor that has handed out nothing and starts at `nextSequence`, but not before a time. */
+  constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
     this.#config = config;
     this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
   }
 
   /** What is in flight keeps its holder and its deadline. */
   static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
-    const cursor = new ConsumerCursor(config, stored.nextSequence);
+    const cursor = new ConsumerCursor(config, stored.nextSequence, stored.notBefore);
     cursor.#paused = stored.paused;
     cursor.#lost = stored.lost;
     for (const message of unpackRuns(stored)) {
@@ -69,7 +95,8 @@ export class ConsumerCursor {
 
   toStored(): StoredCursor {
     const { holders, runs } = packRuns(this.#unsettled.inOrder());
-    return { nextSequence: this.#nextSequence, paused: this.#paused, lost: this.#lost, holders, runs };
+    const [nextSequence, notBefore] = [this.#nextSequence, this.#notBefore];
+    return { nextSequence, notBefore, paused: this.#paused, lost: this.#lost, holders, runs };
   }
 
   /**
@@ -85,9 +112,18 @@ export class ConsumerCursor {
     return this.#nextSequence;
   }
 
+  /**
+   * The time to come at which it starts, in ms since the epoch: until the log has a message of that time, the owner
+   * passes over what comes, and then tells by {@link started}.
+   */
+  get notBefore(): number | undefined {
+    return this.#notBefore;
+  }
+
   /** How many more may be in flight, at all holders together; none while paused. */
   get room(): number {
-    return this.#paused ? 0 : this.#config.maxInFlight - this.#unsettled.inFlight;
+    // More than may be were in flight when `configure` lowered it.
+    return this.#paused ? 0 : Math.max(0, this.#config.maxInFlight - this.#unsettled.inFlight);
   }
 
   /** How many of them may be new messages; reading the log is of no use when it is none. */
@@ -106,6 +142,16 @@ export class ConsumerCursor {
     return this.#unsettled.inFlightOf(holder);
   }
 
+  /** How many more this holder may be given; none while it has a suspect, which is to be alone. */
+  roomOf(holder: string, maxInFlight: number): number {
+    return this.#unsettled.hasSuspect(holder) ? 0 : maxInFlight - this.inFlightOf(holder);
+  }
+
+  /** Whether this holder has a suspect in flight. */
+  hasSuspect(holder: string): boolean {
+    return this.#unsettled.hasSuspect(holder);
+  }
+
   /** Whether this holder has the message now. */
   isInFlightAt(holder: string, sequence: number): boolean {
     const message = this.#unsettled.get(sequence);
@@ -122,37 +168,39 @@ export class ConsumerCursor {
     return this.#unsettled.due(nowMs, Math.min(limit, this.room)).map(({ sequence }) => sequence);
   }
 
+  /** The redelivery that `deliverSuspect` would hand out. */
+  dueSuspect(nowMs: number): number | undefined {
+    return this.room === 0 ? undefined : this.#unsettled.dueSuspect(nowMs)?.sequence;
+  }
+
+  /** Hands out the suspect that is due longest, to a holder with nothing in flight; to no other. */
+  deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
+    const message = this.room === 0 || this.inFlightOf(holder) > 0 ? undefined : this.#unsettled.dueSuspect(nowMs);
+    return message === undefined ? undefined : this.#handOut(message, holder, nowMs);
+  }
+
   /**
    * Hands out redeliveries that are due, the longest due first, then new messages of the page. The same page may be
-   * offered to one holder after the other: what is handed out already is skipped.
+   * offered to one holder after the other: what is handed out already is skipped. Suspects are left to `deliverSuspect`.
    */
   deliver({ holder, maxInFlight, limit, page, nowMs }: DeliverRequest): Delivery[] {
     if (page !== undefined && page.from > this.#nextSequence) {
       throw new Error(`log page from ${page.from} leaves out ${this.#nextSequence}`);
     }
 
-    const room = Math.min(limit, maxInFlight - this.inFlightOf(holder), this.room);
-    const deliveries: Delivery[] = [];
-    const handOut = (message: Unsettled): void => {
-      const delivered = handedOut(message, holder, nowMs + this.#config.ackWaitMs);
-      this.#unsettled.put(delivered);
-      deliveries.push({ sequence: delivered.sequence, deliveryCount: delivered.deliveries });
-    };
-
-    for (const message of this.#unsettled.due(nowMs, room)) {
-      handOut(message);
-    }
+    const room = Math.min(limit, this.roomOf(holder, maxInFlight), this.room);
+    const deliveries = this.#unsettled.due(nowMs, room).map((message) => this.#handOut(message, holder, nowMs));
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
         if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
-        handOut({ sequence, state: "waiting", dueAt: nowMs, deliveries: 0, holders: [] });
+        deliveries.push(this.#handOut(newlyWaiting(sequence, nowMs), holder, nowMs));
         this.#nextSequence = sequence + 1;
       }
     }
-    this.#passOver(page?.through ?? 0);
+    this.passOver(page?.through ?? 0);
     return deliveries;
   }
 
@@ -170,11 +218,11 @@ export class ConsumerCursor {
     return this.ack(this.#unsettled.givenTo(holder, through).map(({ sequence }) => sequence));
   }
 
-  /** Puts back what this holder has in flight; nothing else. Returns what died of it. */
+  /** Puts back what this holder has in flight, with no suspicion left; nothing else. Returns what died of it. */
   nak({ holder, sequences, delayMs, nowMs }: NakRequest): DeadLetter[] {
     return this.#inFlightAt(holder, sequences).flatMap((message) => {
       const dueAt = nowMs + (delayMs ?? backoffAfter(message, this.#config));
-      return this.#giveBack({ ...withoutHolder(message, holder), dueAt }, nowMs);
+      return this.#countFailure({ ...withoutHolder(message, holder), dueAt, suspicion: 0 }, nowMs);
     });
   }
 
@@ -198,46 +246,47 @@ export class ConsumerCursor {
    * called when `nextDeadline` has come, and before `deliver`. Returns what died of it.
    */
   expire(nowMs: number): DeadLetter[] {
-    return this.#unsettled.overdue(nowMs).flatMap((message) => {
+    const overdue = this.#unsettled.overdue(nowMs);
+    const alone = new Set(overdue.filter((message) => this.#isAlone(message)));
+    return overdue.flatMap((message) => {
       const dueAt = message.dueAt + backoffAfter(message, this.#config);
-      return this.#giveBack({ ...message, dueAt }, nowMs);
+      return this.#fail({ ...message, dueAt }, alone.has(message), nowMs);
     });
   }
 
   /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
   undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
-      const deliveries = message.deliveries - 1;
-      this.#unsettled.put({ ...withoutHolder(message, holder), state: "waiting", dueAt: nowMs, deliveries });
+      const takenBack = { ...withoutHolder(message, holder), deliveries: message.deliveries - 1 };
+      this.#unsettled.put(this.#spared({ ...takenBack, state: "waiting", dueAt: nowMs }));
     }
   }
 
   /**
    * Nobody knows whether this holder was sent what it has in flight: it comes again after its backoff, and after
-   * UNSURE_WAIT_MS at the earliest. The delivery counts, but not as the last: perhaps no client ever had the message.
+   * UNSURE_WAIT_MS at the earliest. The delivery does not count: perhaps no client ever had the message.
    */
   doubt(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
       const dueAt = nowMs + Math.max(backoffAfter(message, this.#config), UNSURE_WAIT_MS);
-      const deliveries = Math.min(message.deliveries, this.#config.maxDeliver - 1);
-      this.#unsettled.put({ ...message, state: "waiting", dueAt, deliveries });
+      this.#unsettled.put(this.#spared({ ...excused(message), state: "waiting", dueAt }));
     }
   }
 
-  /**
-   * The holder is gone: what it has in flight is due at once. Returns what died of it.
-   *
-   * @param underway What may not have been sent to it: that stays in flight until `undeliver`, `doubt` or another
-   *   `release` tells, or its ack deadline passes.
-   */
-  release(holder: string, nowMs: number, underway: ReadonlySet<number> = new Set()): DeadLetter[] {
+  /** The holder is gone: what it has in flight is due at once. Returns what died of it. */
+  release({ holder, isLost, underway = new Set(), nowMs }: ReleaseRequest): DeadLetter[] {
     const given = this.#unsettled.givenTo(holder, Infinity).filter(({ sequence }) => !underway.has(sequence));
+    const isAlone = this.inFlightOf(holder) === 1;
     return given.flatMap((message) => {
       const left = withoutHolder(message, holder);
-      if (isInFlightAt(holder, message)) {
-        return this.#giveBack({ ...left, dueAt: nowMs }, nowMs);
+      if (!isInFlightAt(holder, message)) {
+        this.#unsettled.put(left);
+        return [];
       }
-      this.#unsettled.put(left);
+      if (isLost) {
+        return this.#fail({ ...left, dueAt: nowMs }, isAlone, nowMs);
+      }
+      this.#unsettled.put(this.#spared({ ...excused(left), state: "waiting", dueAt: nowMs }));
       return [];
     });
   }
@@ -252,7 +301,7 @@ export class ConsumerCursor {
     if (unread !== undefined) {
       this.#countLost(unread);
     }
-    this.#passOver(through);
+    this.passOver(through);
   }
 
   /** Single messages that match the filter were deleted from the stream; what is settled or dead is no loss. */
@@ -265,13 +314,38 @@ export class ConsumerCursor {
     }
   }
 
+  /** New messages up to there are not to be delivered. It is no change: the log shows it again. */
+  passOver(through: number): void {
+    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
+  }
+
+  /** The log has come to `notBefore`, and what was published before it is passed over. That is no change either. */
+  started(): void {
+    this.#notBefore = undefined;
+  }
+
   /**
-   * Starts over at `nextSequence`, like a consumer made anew: what is unsettled is forgotten, and what was settled
+   * Goes on with another config. What is in flight keeps its deadline, what waits its time. Returns what died of it:
+   * what waits, and was delivered as often as it may be now.
+   */
+  configure(config: CursorConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    this.#unsettled.setStrict(config.maxInFlight === 1);
+    this.#version++;
+    return this.#unsettled
+      .inOrder()
+      .filter((message) => message.state === "waiting" && countedOf(message) >= config.maxDeliver)
+      .map((message) => this.#bury(message, "maxDeliver", nowMs));
+  }
+
+  /**
+   * Starts over at `nextSequence` and not before a time, like a consumer made anew: what is unsettled is forgotten, and what was settled
    * from there on comes again. The owner drops the dead letters from there on.
    */
-  seek(nextSequence: number): void {
+  seek(nextSequence: number, notBefore?: number): void {
     this.ack(this.#unsettled.inOrder().map(({ sequence }) => sequence));
     this.#nextSequence = nextSequence;
+    this.#notBefore = notBefore;
     this.#version++;
   }
 
@@ -293,7 +367,7 @@ export class ConsumerCursor {
       const isOver = sequence < this.#nextSequence && this.#unsettled.get(sequence) === undefined;
       const isTaken = isOver && this.#unsettled.size < maxUnsettled;
       if (isTaken) {
-        this.#unsettled.put({ sequence, state: "waiting", dueAt: nowMs, deliveries: 0, holders: [] });
+        this.#unsettled.put(newlyWaiting(sequence, nowMs));
       }
       return isTaken;
     });
@@ -301,13 +375,13 @@ export class ConsumerCursor {
 
   /**
    * When something next happens by itself: an ack deadline, overdue or not, or a redelivery time after `nowMs`. A
-   * redelivery that is due already needs no alarm: it waits for room, and whatever makes room calls `deliver`.
+   * redelivery that is due already needs no alarm: it waits for room, and whatever makes room calls `deliver`, and
+   * `deliverSuspect`.
    */
   nextDeadline(nowMs: number): number | undefined {
     const deadline = this.#unsettled.nextInFlight?.dueAt ?? Infinity;
-    const redelivery = this.#paused ? undefined : this.#unsettled.nextWaiting?.dueAt;
-    const isAhead = redelivery !== undefined && redelivery > nowMs;
-    const earliest = isAhead ? Math.min(deadline, redelivery) : deadline;
+    const redeliveries = this.#paused ? [] : this.#unsettled.nextWaiting.map(({ dueAt }) => dueAt);
+    const earliest = Math.min(deadline, ...redeliveries.filter((dueAt) => dueAt > nowMs));
     return earliest === Infinity ? undefined : earliest;
   }
 
@@ -317,8 +391,34 @@ export class ConsumerCursor {
       .filter((message) => isInFlightAt(holder, message));
   }
 
-  #giveBack(message: Unsettled, nowMs: number): DeadLetter[] {
-    if (message.deliveries >= this.#config.maxDeliver) {
+  /** Whether its holder has nothing else in flight. */
+  #isAlone({ holders }: Unsettled): boolean {
+    return this.inFlightOf(holders.at(-1) ?? "") === 1;
+  }
+
+  #handOut(message: Unsettled, holder: string, nowMs: number): Delivery {
+    const { sequence, deliveries: deliveryCount } = message;
+    this.#unsettled.put(handedOut(message, holder, nowMs + this.#config.ackWaitMs));
+    return { sequence, deliveryCount: deliveryCount + 1 };
+  }
+
+  /** Puts back what its holder has failed with, and counts that against it if it was alone. */
+  #fail(message: Unsettled, isAlone: boolean, nowMs: number): DeadLetter[] {
+    if (isAlone) {
+      return this.#countFailure(message, nowMs);
+    }
+    this.#unsettled.put(this.#spared({ ...suspected(message), state: "waiting" }));
+    return [];
+  }
+
+  /** With one delivery left at least, though `configure` may have lowered `maxDeliver` while it was in flight. */
+  #spared(message: Unsettled): Unsettled {
+    const least = message.deliveries - (this.#config.maxDeliver - 1);
+    return { ...message, uncounted: Math.max(message.uncounted, least) };
+  }
+
+  #countFailure(message: Unsettled, nowMs: number): DeadLetter[] {
+    if (countedOf(message) >= this.#config.maxDeliver) {
       return [this.#bury(message, "maxDeliver", nowMs)];
     }
     this.#unsettled.put({ ...message, state: "waiting" });
@@ -334,9 +434,5 @@ export class ConsumerCursor {
     const lost = this.#lost ?? { from, to, total: 0 };
     this.#lost = { from: Math.min(lost.from, from), to: Math.max(lost.to, to), total: lost.total + total };
     this.#version++;
-  }
-
-  #passOver(through: number): void {
-    this.#nextSequence = Math.max(this.#nextSequence, through + 1);
   }
 }

@@ -5,15 +5,18 @@ import { logError } from "../log.ts";
 
 import { Consumer } from "./consumer.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./consumer-config.ts";
-import type { ConsumerCourier, Landing } from "./consumer-courier.ts";
-import { countNewMessages, trimConsumers } from "./consumer-scan.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
+import type { Landing } from "./consumer-courier.ts";
+import { countNewMessages, passEarly, trimConsumers } from "./consumer-scan.ts";
 import { Consumers } from "./consumers.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { DeskHost } from "./desk-host.ts";
 import { HandOut } from "./hand-out.ts";
 import type { AddressedParcel } from "./hand-out.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import type { DeletionWatcher, Log } from "./log.ts";
+import type { DeletionWatcher } from "./log.ts";
 import { messagesAt } from "./next-messages.ts";
+import { reconfigure } from "./reconfigure.ts";
 import { RefusedError } from "./refuse.ts";
 import { requeueDead } from "./requeue.ts";
 import { settle } from "./settle.ts";
@@ -22,19 +25,6 @@ import { Subscriber } from "./subscriber.ts";
 /** Deadlines that lie this close together are looked after by one alarm. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
-
-/** What the consumers need of their stream. */
-export type DeskHost = {
-  /** The life of the stream. */
-  readonly epoch: string;
-  readonly log: Log;
-  readonly courier: ConsumerCourier;
-  readonly ctx: DurableObjectState;
-  /** Runs a change in one transaction that ends with {@link ConsumerDesk.save}. */
-  change<T>(act: () => T): T;
-  /** Has {@link ConsumerDesk.serve} called at that time or before. */
-  wakeBy(atMs: number, nowMs: number): void;
-};
 
 /**
  * The consumers of a stream: what is asked of them, and who gets what.
@@ -65,6 +55,7 @@ export class ConsumerDesk implements DeletionWatcher {
       }
     }
     host.log.watchDeletions(this);
+    host.courier.check(this.#consumers.values());
   }
 
   /** How many consumers there are. */
@@ -76,6 +67,10 @@ export class ConsumerDesk implements DeletionWatcher {
   get gateways(): Set<string> {
     const subscribers = [...this.#consumers.values()].flatMap((consumer) => [...consumer.subscribers.values()]);
     return new Set(subscribers.map(({ gateway }) => gateway));
+  }
+
+  has(name: string): boolean {
+    return this.#consumers.has(name);
   }
 
   /** Makes a consumer, or tells how the same one stands; Conflict when it was made to be another. */
@@ -90,19 +85,25 @@ export class ConsumerDesk implements DeletionWatcher {
       return this.info(name);
     }
     expectRoom("consumers", this.#consumers.size);
-    const { nextSequence, skipped } = startAt(config.from);
-    const consumer = Consumer.create({ id: newConsumerId(), name, config }, nextSequence);
+    const start = startAt(config.from);
+    const consumer = Consumer.create({ id: newConsumerId(), name, config }, start);
     this.#run(() => {
       this.#table.insert(consumer);
       this.#consumers.set(name, consumer);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(this.#info(consumer), start.skipped);
+  }
+
+  /** Changes a consumer's config; what that makes dead goes to its dead letters. */
+  update(name: string, changes: ConsumerChanges): ConsumerInfo {
+    return this.#change(name, (consumer, nowMs) => {
+      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#host.log, nowMs }));
+      this.#table.saveConfig(consumer);
+    });
   }
 
   info(name: string): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => undefined);
-    return this.#info(consumer);
+    return this.#change(name, () => undefined);
   }
 
   /** How every consumer stands, by name. */
@@ -122,28 +123,23 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deadLetters.deleteFrom(consumer.id, 0);
       this.#consumers.delete(name);
     });
-    for (const [gateway, subscribers] of Map.groupBy(consumer.subscribers.values(), (one) => one.gateway)) {
-      const holders = subscribers.map(({ holder }) => holder);
-      holders.forEach((holder) => this.#consumerOf.delete(holder));
-      this.#host.ctx.waitUntil(this.#host.courier.end(gateway, holders));
-    }
+    const subscribers = [...consumer.subscribers.values()];
+    subscribers.forEach(({ holder }) => this.#consumerOf.delete(holder));
+    this.#host.courier.end(subscribers);
     return info;
   }
 
   pause(name: string, paused: boolean): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => consumer.cursor.setPaused(paused));
-    return this.#info(consumer);
+    return this.#change(name, ({ cursor }) => cursor.setPaused(paused));
   }
 
   /** Starts a consumer over; its dead letters from there on are forgotten. */
-  seek(name: string, { nextSequence, skipped }: Start): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run(() => {
-      consumer.seek(nextSequence);
-      this.#deadLetters.deleteFrom(consumer.id, nextSequence);
+  seek(name: string, start: Start): ConsumerInfo {
+    const info = this.#change(name, (consumer) => {
+      consumer.seek(start);
+      this.#deadLetters.deleteFrom(consumer.id, start.nextSequence);
     });
-    return withSkipped(this.#info(consumer), skipped);
+    return withSkipped(info, start.skipped);
   }
 
   /** A subscription shares a consumer from now on. The same call again changes nothing. */
@@ -171,6 +167,11 @@ export class ConsumerDesk implements DeletionWatcher {
     return this.#run((nowMs) => this.#settleAll(settlements, nowMs));
   }
 
+  /** Ends all subscriptions; what they hold comes again. */
+  releaseAll(): void {
+    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder, isLost: false })));
+  }
+
   /**
    * Gives messages to a new lease.
    *
@@ -179,10 +180,10 @@ export class ConsumerDesk implements DeletionWatcher {
   fetch(name: string, limit: number): FetchReply | undefined {
     const consumer = this.#find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
-    const lease = newLease(consumer.id);
+    const { lease, holder } = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, leaseHolder(lease, consumer.id) ?? lease, limit);
+      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
     });
   }
@@ -191,9 +192,6 @@ export class ConsumerDesk implements DeletionWatcher {
   settleLease(name: string, lease: string, settlement: (holder: string) => Settlement): void {
     const consumer = this.#find(name);
     const holder = leaseHolder(lease, consumer.id);
-    if (holder === undefined) {
-      throw new RefusedError("NotFound", "no such lease of this consumer", { what: "lease" });
-    }
     this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
   }
 
@@ -213,9 +211,7 @@ export class ConsumerDesk implements DeletionWatcher {
   /** Forgets dead letters, all or some of them; returns how many. */
   deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
     const { id } = this.#find(name);
-    return this.#run(() =>
-      sequences === undefined ? this.#deadLetters.deleteFrom(id, 0) : this.#deadLetters.delete(id, sequences),
-    );
+    return this.#run(() => this.#deadLetters.delete(id, sequences));
   }
 
   /**
@@ -236,11 +232,8 @@ export class ConsumerDesk implements DeletionWatcher {
       return;
     }
     this.#runAlone((nowMs) => {
-      for (const {
-        consumer: name,
-        sequences,
-        parcel: { holder },
-      } of parcels) {
+      for (const { consumer: name, sequences, parcel } of parcels) {
+        const { holder } = parcel;
         const consumer = this.#consumers.get(name);
         if (unknown.includes(holder)) {
           consumer?.cursor.undeliver(holder, sequences, nowMs);
@@ -248,7 +241,7 @@ export class ConsumerDesk implements DeletionWatcher {
           consumer?.cursor.doubt(holder, sequences, nowMs);
         }
         if (consumer !== undefined && isOver(holder)) {
-          this.#settle(consumer, { kind: "release", holder }, nowMs);
+          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.courier.wasLost(holder) }, nowMs);
         }
       }
     });
@@ -278,15 +271,24 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   beforeDelete(sequences: readonly number[]): void {
+    passEarly(this.#consumers.values(), this.#host.log);
     const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#host.log, sequences);
     for (const consumer of this.#consumers.values()) {
       consumer.lose(messages);
     }
   }
 
+  /** Changes one consumer, and tells how it stands then. */
+  #change(name: string, act: (consumer: Consumer, nowMs: number) => void): ConsumerInfo {
+    const consumer = this.#find(name);
+    this.#run((nowMs) => act(consumer, nowMs));
+    return this.#info(consumer);
+  }
+
   #run<T>(act: (nowMs: number) => T): T {
     const nowMs = Date.now();
     const result = this.#host.change(() => {
+      passEarly(this.#consumers.values(), this.#host.log);
       const done = act(nowMs);
       this.#deliver(nowMs);
       return done;
@@ -333,7 +335,7 @@ export class ConsumerDesk implements DeletionWatcher {
     if (cursor.version !== version) {
       leasesOf(consumer)
         .filter((holder) => cursor.inFlightOf(holder) === 0)
-        .forEach((holder) => cursor.release(holder, nowMs));
+        .forEach((holder) => cursor.release({ holder, isLost: false, nowMs }));
     }
   }
 
@@ -358,6 +360,7 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deadLetters.delete(consumer.id, settlement.sequences);
     }
     if (settlement.kind === "release") {
+      this.#host.courier.released(settlement);
       this.#table.deleteSubscription(settlement.holder);
       consumer.subscribers.delete(settlement.holder);
       this.#consumerOf.delete(settlement.holder);

@@ -3,8 +3,16 @@ import type { Log } from "./log.ts";
 import { scanLog } from "./log-scan.ts";
 import type { Found, Stretch } from "./log-scan.ts";
 
+/** Has consumers that start at a time to come pass over what is before it, which goes before all that reads the log. */
+export function passEarly(consumers: Iterable<Consumer>, log: Log): void {
+  for (const consumer of consumers) {
+    consumer.passEarly(log);
+  }
+}
+
 /** Tells consumers that everything up to a sequence is going to be deleted, and what new messages they lose by it. */
 export function trimConsumers(consumers: readonly Consumer[], through: number, log: Log): void {
+  passEarly(consumers, log);
   const lost = lookFor(log, through, { consumers, ask: (consumer) => consumer.newThrough(through) });
   for (const consumer of consumers) {
     consumer.trim(through, lost.get(consumer));

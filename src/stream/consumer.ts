@@ -1,10 +1,11 @@
 import type { ConsumerConfig, ConsumerInfo } from "../../rpc/index.ts";
+import type { Start } from "../calls.ts";
 import type { MessageText } from "../message-text.ts";
 import { subjectMatcher } from "../subject.ts";
 import type { SubjectMatcher } from "../subject.ts";
 
 import { ConsumerCursor } from "./consumer-cursor.ts";
-import type { Delivery, DeliverRequest } from "./cursor-types.ts";
+import type { DeadLetter, Delivery, DeliverRequest } from "./cursor-types.ts";
 import type { Log } from "./log.ts";
 import type { Found, Stretch } from "./log-scan.ts";
 import type { StoredCursor } from "./stored-cursor.ts";
@@ -13,18 +14,18 @@ import type { Subscriber } from "./subscriber.ts";
 /** What a filter passed over is written down this seldom: after a restart it is passed over again. */
 const SAVE_AFTER_SEQUENCES = 10_000;
 
-/** Who a consumer is; it does not change. */
+/** Who a consumer is, and its config so far. */
 export type ConsumerIdentity = { readonly id: number; readonly name: string; readonly config: ConsumerConfig };
 
 /** One consumer in memory: its cursor, what its filter makes of the log, and who shares it. */
 export class Consumer {
   readonly id: number;
   readonly name: string;
-  readonly config: ConsumerConfig;
   readonly cursor: ConsumerCursor;
   /** By holder, in the order of whose turn it is. */
   readonly subscribers = new Map<string, Subscriber>();
-  readonly #matches: SubjectMatcher | undefined;
+  #config: ConsumerConfig;
+  #matches: SubjectMatcher | undefined;
   #savedVersion: number;
   #savedNext: number;
   /** How many new messages match a filter, up to where they were counted. */
@@ -33,20 +34,32 @@ export class Consumer {
   private constructor({ id, name, config }: ConsumerIdentity, cursor: ConsumerCursor) {
     this.id = id;
     this.name = name;
-    this.config = config;
     this.cursor = cursor;
-    this.#matches = config.filter === undefined ? undefined : subjectMatcher(config.filter);
+    this.#config = config;
+    this.#matches = matcherOf(config);
     this.#savedVersion = cursor.version;
     this.#savedNext = cursor.nextSequence;
   }
 
-  /** A consumer that has delivered nothing and starts at a sequence. */
-  static create(identity: ConsumerIdentity, nextSequence: number): Consumer {
-    return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence));
+  /** A consumer that has delivered nothing. */
+  static create(identity: ConsumerIdentity, { nextSequence, notBefore }: Start): Consumer {
+    return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence, notBefore));
   }
 
   static restore(identity: ConsumerIdentity, stored: StoredCursor): Consumer {
     return new Consumer(identity, ConsumerCursor.fromStored(identity.config, stored));
+  }
+
+  get config(): ConsumerConfig {
+    return this.#config;
+  }
+
+  /** Goes on with another config, which counts for what comes next. Returns what died of it. */
+  configure(config: ConsumerConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    this.#matches = matcherOf(config);
+    this.#counted = undefined;
+    return this.cursor.configure(config, nowMs);
   }
 
   /** Whether a restart would forget something that matters. */
@@ -102,21 +115,35 @@ export class Consumer {
     }
   }
 
-  /** Single messages are going to be deleted from the log. */
+  /** Single messages are going to be deleted from the log; those handed out matched, whatever does now. */
   lose(messages: readonly MessageText[]): void {
-    const sequences = this.matching(messages).map(({ sequence }) => sequence);
+    const { nextSequence } = this.cursor;
+    const matching = new Set(this.matching(messages));
+    const sequences = messages
+      .filter((message) => message.sequence < nextSequence || matching.has(message))
+      .map(({ sequence }) => sequence);
     const counted = this.#counted;
     if (counted !== undefined) {
-      const { nextSequence } = this.cursor;
       counted.count -= sequences.filter((one) => one >= nextSequence && one <= counted.through).length;
     }
     this.cursor.lose(sequences);
   }
 
-  /** Starts over at a sequence. */
-  seek(nextSequence: number): void {
-    this.cursor.seek(nextSequence);
+  /** Starts over from another place. */
+  seek({ nextSequence, notBefore }: Start): void {
+    this.cursor.seek(nextSequence, notBefore);
     this.#counted = undefined;
+  }
+
+  /** Passes over what was published before the time at which it starts, if that was to come. */
+  passEarly(log: Log): void {
+    const { notBefore } = this.cursor;
+    if (notBefore !== undefined) {
+      this.cursor.passOver(log.sequenceAt(notBefore) - 1);
+      if (log.lastPublishedAt >= notBefore) {
+        this.cursor.started();
+      }
+    }
   }
 
   /** What is new, up to the end of the log, and was not counted yet; without a filter there is nothing to count. */
@@ -136,7 +163,7 @@ export class Consumer {
     const unread = this.isFiltered ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);
     return {
       consumer: this.name,
-      config: this.config,
+      config: this.#config,
       ackFloor,
       pending: waiting + unread,
       inFlight,
@@ -147,4 +174,8 @@ export class Consumer {
       subscriptions: this.subscribers.size,
     };
   }
+}
+
+function matcherOf({ filter }: ConsumerConfig): SubjectMatcher | undefined {
+  return filter === undefined ? undefined : subjectMatcher(filter);
 }

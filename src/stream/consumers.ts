@@ -43,6 +43,11 @@ export class Consumers {
     consumer.saved();
   }
 
+  /** Writes the config; a change of it is one of the cursor too, which {@link save} writes. */
+  saveConfig({ id, config }: Consumer): void {
+    this.#sql.exec("UPDATE consumers SET config = ? WHERE id = ?", JSON.stringify(config), id);
+  }
+
   /** Writes the cursor, if a restart must not forget what changed since it was written. */
   save(consumer: Consumer): void {
     if (consumer.isChanged) {

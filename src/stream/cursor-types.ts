@@ -9,7 +9,7 @@ export const UNSURE_WAIT_MS = 1_000;
 
 export type CursorConfig = {
   readonly ackWaitMs: number;
-  /** At least 1. */
+  /** At least 1; of the deliveries that count. */
   readonly maxDeliver: number;
   /** At least 1; 1 is strict order: nothing is handed out while an earlier message is unsettled. */
   readonly maxInFlight: number;
@@ -58,8 +58,21 @@ export type TermRequest = {
   readonly nowMs: number;
 };
 
+export type ReleaseRequest = {
+  readonly holder: string;
+  /** Whether it failed, perhaps because of what it had in flight, and did not leave in order. */
+  readonly isLost: boolean;
+  /**
+   * What may not have been sent to it: that stays in flight until `undeliver`, `doubt` or another `release` tells, or its
+   * ack deadline passes.
+   */
+  readonly underway?: ReadonlySet<number>;
+  readonly nowMs: number;
+};
+
 export type DeadLetter = {
   readonly sequence: number;
+  /** Those that did not count are among them. */
   readonly deliveries: number;
   /** `maxDeliver`, `term`, or what the holder said. */
   readonly reason: string;

@@ -64,8 +64,11 @@ export class DeadLetters {
       .map(({ sequence }) => sequence);
   }
 
-  /** Deletes the letters of some sequences and returns how many there were. */
-  delete(consumer: number, sequences: readonly number[]): number {
+  /** Deletes the letters of some sequences, or all, and returns how many there were. */
+  delete(consumer: number, sequences: readonly number[] | undefined): number {
+    if (sequences === undefined) {
+      return this.deleteFrom(consumer, 0);
+    }
     const count = this.count(consumer);
     if (count === 0 || sequences.length === 0) {
       return 0;

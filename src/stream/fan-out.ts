@@ -1,4 +1,5 @@
 import type { MessageRange, Push } from "../calls.ts";
+import type { StreamEnd } from "../epoch.ts";
 import { MESSAGE_SEPARATOR } from "../message-text.ts";
 
 import type { GatewayRow } from "./schema.ts";
@@ -71,33 +72,48 @@ export class FanOut {
     lease.renewals += 1;
   }
 
-  /** Sends what was just committed to every gateway that follows. */
-  push(ranges: readonly MessageRange[], nowMs: number): void {
+  /**
+   * Sends what was just committed to every gateway that follows.
+   *
+   * @param at.previousPublishedAt Of the message before the first; 0 when there is none.
+   */
+  push(ranges: readonly MessageRange[], at: { nowMs: number; previousPublishedAt: number }): void {
+    const identity = { stream: this.#stream, epoch: this.#epoch };
+    const pushes = ranges.map((range, index): Push => {
+      const previousPublishedAt = ranges[index - 1]?.publishedAt ?? at.previousPublishedAt;
+      return { ...range, ...identity, previous: range.first - 1, previousPublishedAt };
+    });
     for (const lease of this.#leases.values()) {
-      if (lease.expiresAt <= nowMs) {
+      if (lease.expiresAt <= at.nowMs) {
         this.#end(lease);
         continue;
       }
-      for (const range of ranges) {
-        this.#offer(lease, { ...range, previous: range.first - 1, stream: this.#stream, epoch: this.#epoch }, nowMs);
-      }
+      pushes.forEach((push) => this.#offer(lease, push, at.nowMs));
     }
   }
 
   /** Tells every gateway how far the log goes, in case a push was lost when the stream went down. */
-  announce(last: number, nowMs: number): void {
-    this.push([{ first: last + 1, last, count: 0, text: "" }], nowMs);
+  announce({ last, lastPublishedAt }: { last: number; lastPublishedAt: number }, nowMs: number): void {
+    const nothing = { first: last + 1, last, publishedAt: lastPublishedAt, count: 0, text: "" };
+    this.push([nothing], { nowMs, previousPublishedAt: lastPublishedAt });
+  }
+
+  /** Has no gateway pushed to any more after a restart; within the transaction that ends the epoch. */
+  forget(): void {
+    this.#ctx.storage.sql.exec("DELETE FROM gateways");
   }
 
   /**
-   * Tells every gateway, and the others given, that this life of the stream is over; one that can not be told finds
+   * Tells every gateway, and the others given, that this epoch of the stream is over; one that can not be told finds
    * out by its check.
    */
-  end(others: ReadonlySet<string>): void {
+  end(reason: StreamEnd, others: ReadonlySet<string>): void {
     const gateways = [...new Set([...this.#leases.keys(), ...others])];
-    // Pushes still under way end with their leases: there is no table left to delete those from.
+    // Pushes still under way end with their leases: there are no rows left to delete.
     this.#leases.clear();
-    const told = gateways.map((gateway) => this.#namespace.getByName(gateway).streamDeleted(this.#stream, this.#epoch));
+    const told = gateways.map((gateway) =>
+      this.#namespace.getByName(gateway).streamEnded(this.#stream, this.#epoch, reason),
+    );
     this.#ctx.waitUntil(Promise.allSettled(told));
   }
 
@@ -154,8 +170,9 @@ function newLease(name: string, expiresAt: number): Lease {
 }
 
 /** Says only how far the log goes. */
-function announcement({ stream, epoch, last }: Push): Push {
-  return { stream, epoch, previous: last, first: last + 1, last, count: 0, text: "" };
+function announcement({ stream, epoch, last, publishedAt }: Push): Push {
+  const at = { previous: last, previousPublishedAt: publishedAt, first: last + 1, last, publishedAt };
+  return { stream, epoch, ...at, count: 0, text: "" };
 }
 
 /** Two pushes as one, or the announcement of the later where they do not join or are too much to hold. */
@@ -167,6 +184,7 @@ function merge(earlier: Push, later: Push): Push {
   return {
     ...earlier,
     last: later.last,
+    publishedAt: later.publishedAt,
     count: earlier.count + later.count,
     text: earlier.text + MESSAGE_SEPARATOR + later.text,
   };

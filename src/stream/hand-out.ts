@@ -6,7 +6,7 @@ import type { Consumer } from "./consumer.ts";
 import type { ConsumerCursor } from "./consumer-cursor.ts";
 import type { Delivery } from "./cursor-types.ts";
 import type { Log } from "./log.ts";
-import { nextMessages } from "./next-messages.ts";
+import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -22,6 +22,9 @@ export type AddressedParcel = { gateway: string; consumer: string; sequences: nu
 
 /** A subscription with room, and how many messages it is to get. */
 type Share = { readonly taker: Subscriber; readonly count: number };
+
+/** What one holder was handed out, of what was offered. */
+type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer };
 
 /** Hands out what consumers may deliver at one moment. */
 export class HandOut {
@@ -41,14 +44,47 @@ export class HandOut {
    * one that settles nothing keeps at most its equal share of the consumer's `maxInFlight`, unless the others had no
    * room for theirs, and whatever a quick one settles comes back to the quick one; a lone one may have it all.
    *
+   * Suspects, one for each subscription with nothing in flight, come before all others, for which one subscription is kept
+   * if there are several: so neither waits for the other for ever.
+   *
    * @returns False when there may be more to hand out, and it is somebody else's turn.
    */
   serve(consumer: Consumer): boolean {
+    const { size } = consumer.subscribers;
+    return (
+      this.#serveSuspects(consumer, Math.max(1, size - 1)) &&
+      this.#serveOthers(consumer) &&
+      this.#serveSuspects(consumer, size)
+    );
+  }
+
+  /** Gives suspects to subscriptions with nothing in flight, while fewer than `most` have one. */
+  #serveSuspects(consumer: Consumer, most: number): boolean {
+    const { cursor, subscribers } = consumer;
+    while (cursor.dueSuspect(this.#nowMs) !== undefined) {
+      const all = [...subscribers.values()];
+      const taker = all.find(({ holder }) => cursor.inFlightOf(holder) === 0);
+      if (taker === undefined || all.filter(({ holder }) => cursor.hasSuspect(holder)).length >= most) {
+        return true;
+      }
+      const given = this.#suspectFor(consumer, taker.holder);
+      if (given === "later") {
+        return false;
+      }
+      if (given !== undefined) {
+        this.#give(consumer, taker, given);
+      }
+    }
+    return true;
+  }
+
+  #serveOthers(consumer: Consumer): boolean {
+    const emptied = emptiedFor(consumer, this.#nowMs);
     for (;;) {
-      const takers = takersOf(consumer);
+      const takers = takersOf(consumer).filter((taker) => taker !== emptied);
       const rooms = takers.reduce((sum, taker) => sum + taker.room(consumer.cursor), 0);
       const limit = Math.min(rooms, consumer.cursor.room);
-      const offer = limit === 0 ? undefined : this.#next(consumer, limit);
+      const offer = limit === 0 ? undefined : this.#nextOthers(consumer, limit);
       if (offer === undefined) {
         return true;
       }
@@ -60,14 +96,18 @@ export class HandOut {
   }
 
   /**
-   * Gives at most `limit` messages to a lease.
+   * Gives at most `limit` messages to a new lease; a suspect alone.
    *
    * @returns Their text; undefined when none was found yet, and it is somebody else's turn.
    */
   fetch(consumer: Consumer, holder: string, limit: number): string | undefined {
+    const suspect = this.#suspectFor(consumer, holder);
+    if (suspect !== undefined) {
+      return suspect === "later" ? undefined : this.#texts(suspect.deliveries, suspect.offer).join(MESSAGE_SEPARATOR);
+    }
     const texts: string[] = [];
     while (texts.length < limit && this.#bytes < FETCH_BYTES) {
-      const offer = this.#next(consumer, limit - texts.length);
+      const offer = this.#nextOthers(consumer, limit - texts.length);
       if (offer === "later" && texts.length === 0) {
         return undefined;
       }
@@ -81,12 +121,29 @@ export class HandOut {
     return texts.join(MESSAGE_SEPARATOR);
   }
 
-  #next(consumer: Consumer, limit: number): Offer | "later" | undefined {
+  /** The suspect whose turn it is, handed out to a holder with nothing in flight; undefined when none is due. */
+  #suspectFor({ cursor }: Consumer, holder: string): Given | "later" | undefined {
+    if (cursor.dueSuspect(this.#nowMs) === undefined) {
+      return undefined;
+    }
+    const offer = this.#next(() => nextSuspect(cursor, this.#log, this.#nowMs));
+    if (offer === "later") {
+      return offer;
+    }
+    const delivery = offer && cursor.deliverSuspect(holder, this.#nowMs);
+    return delivery && { deliveries: [delivery], offer };
+  }
+
+  #nextOthers(consumer: Consumer, limit: number): Offer | "later" | undefined {
+    return this.#next(() => nextMessages(consumer, this.#log, { limit, nowMs: this.#nowMs }));
+  }
+
+  #next(read: () => Offer | undefined): Offer | "later" | undefined {
     if (this.#pages >= MAX_PAGES || this.#bytes >= MAX_BYTES) {
       return "later";
     }
     this.#pages += 1;
-    return nextMessages(consumer, this.#log, { limit, nowMs: this.#nowMs });
+    return read();
   }
 
   #share(consumer: Consumer, offer: Offer, takers: readonly Subscriber[]): void {
@@ -94,22 +151,28 @@ export class HandOut {
     const { cursor } = consumer;
     const count = Math.min(texts.size, page === undefined ? cursor.room : cursor.roomForNew);
     for (const { taker, count: limit } of sharesOf(count, takers, cursor)) {
-      const { holder, gateway, maxInFlight } = taker;
+      const { holder, maxInFlight } = taker;
       const deliveries = consumer.deliver({ holder, maxInFlight, limit, page, nowMs: this.#nowMs });
-      const last = deliveries.at(-1);
-      if (last !== undefined) {
-        const parcelTexts = this.#texts(deliveries, offer, taker);
-        this.parcels.push({
-          gateway,
-          consumer: consumer.name,
-          sequences: deliveries.map(({ sequence }) => sequence),
-          parcel: { holder, last: last.sequence, text: parcelTexts.join(MESSAGE_SEPARATOR) },
-        });
-        // To the end of the row.
-        consumer.subscribers.delete(holder);
-        consumer.subscribers.set(holder, taker);
-      }
+      this.#give(consumer, taker, { deliveries, offer });
     }
+  }
+
+  #give(consumer: Consumer, taker: Subscriber, { deliveries, offer }: Given): void {
+    const { holder, gateway } = taker;
+    const last = deliveries.at(-1);
+    if (last === undefined) {
+      return;
+    }
+    const parcelTexts = this.#texts(deliveries, offer, taker);
+    this.parcels.push({
+      gateway,
+      consumer: consumer.name,
+      sequences: deliveries.map(({ sequence }) => sequence),
+      parcel: { holder, last: last.sequence, text: parcelTexts.join(MESSAGE_SEPARATOR) },
+    });
+    // To the end of the row.
+    consumer.subscribers.delete(holder);
+    consumer.subscribers.set(holder, taker);
   }
 
   #texts(deliveries: readonly Delivery[], { texts }: Offer, taker?: Subscriber): string[] {
@@ -130,6 +193,19 @@ export class HandOut {
 /** Whoever has room, in the order of whose turn it is. */
 function takersOf({ subscribers, cursor }: Consumer): Subscriber[] {
   return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
+}
+
+/**
+ * Whoever gets nothing until it has nothing in flight, since a suspect waits for that: the one that is nearest to it. It
+ * may be another one next time, but what it has in flight is never more.
+ */
+function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscriber | undefined {
+  const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));
+  const isKept = others.length === 1 && subscribers.size > 1;
+  if (isKept || cursor.dueSuspect(nowMs) === undefined) {
+    return undefined;
+  }
+  return others.toSorted((a, b) => cursor.inFlightOf(a.holder) - cursor.inFlightOf(b.holder))[0];
 }
 
 /**

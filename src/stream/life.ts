@@ -7,7 +7,7 @@ import { FanOut } from "./fan-out.ts";
 import { Log } from "./log.ts";
 import { PublishIds } from "./publish-ids.ts";
 import { StreamRecord } from "./record.ts";
-import { keptMessages } from "./retention.ts";
+import { keptMessages, retentionDueAt } from "./retention.ts";
 
 /** A stream in use, as read from SQLite. */
 export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
@@ -30,11 +30,21 @@ export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], hos
     epoch: record.epoch,
     log,
     courier,
-    ctx,
     change: (act) => host.change(record.name, act),
     wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
   });
   return { record, log, desk, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+}
+
+/**
+ * When a stream next has something to drop by itself: messages by age, or ids after their window. Undefined when it has
+ * nothing that will be.
+ */
+export function nextDropAt({ log, record: { config } }: Life, nowMs: number, hasIds: boolean): number | undefined {
+  const messagesAt = retentionDueAt(log, config) ?? Infinity;
+  // One alarm a window: what was stored just after the last one waits for the next.
+  const dueAt = Math.min(messagesAt, hasIds ? nowMs + config.duplicateWindowMs : Infinity);
+  return dueAt === Infinity ? undefined : dueAt;
 }
 
 /** What `getStreamInfo` tells. */
@@ -52,4 +62,20 @@ export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
     consumers: desk.count,
     gateways: fanOut.gateways,
   };
+}
+
+/**
+ * Begins another epoch of a stream that was found put back to an earlier state, which is to be loaded again then, and
+ * ends all subscriptions of the one before.
+ *
+ * @param change Runs a change in one transaction.
+ */
+export function branchLife({ record, fanOut, desk }: Life, change: (act: () => void) => void): void {
+  const { gateways } = desk;
+  desk.releaseAll();
+  change(() => {
+    record.branch();
+    fanOut.forget();
+  });
+  fanOut.end("streamRestored", gateways);
 }

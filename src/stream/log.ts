@@ -1,8 +1,8 @@
 import type { MessageRange } from "../calls.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes } from "../message-text.ts";
 
-import { Batches } from "./batches.ts";
-import type { BatchHead, BatchText } from "./batches.ts";
+import { Batches, cut } from "./batches.ts";
+import type { BatchHead } from "./batches.ts";
 import type { StreamRow } from "./schema.ts";
 
 /** Text of one row, at most: production refuses a value of 2 MB, local workerd does not. */
@@ -75,6 +75,11 @@ export class Log {
     return this.#lastPublishedAt;
   }
 
+  /** When a message was published; 0 for one that was never given out, or of which nothing is known any more. */
+  publishedAt(sequence: number): number {
+    return sequence === this.#last ? this.#lastPublishedAt : this.#batches.publishedAt(sequence);
+  }
+
   /** How many messages there are. */
   get messages(): number {
     return this.#last - this.#floor - this.#holes;
@@ -117,7 +122,7 @@ export class Log {
     { publishedAt, rowBytes }: { publishedAt: number; rowBytes: number },
   ): MessageRange[] {
     const rows: PendingRow[] = [];
-    let row = emptyRow(this.#last + 1);
+    let row = emptyRow(this.#last + 1, publishedAt);
     for (const [index, body] of bodies.entries()) {
       const sequence = row.range.last + 1;
       const text = messageText(sequence, publishedAt, body);
@@ -125,7 +130,7 @@ export class Log {
       const size = (bytes[index] ?? 0) + text.length - body.length;
       if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
         rows.push(row);
-        row = emptyRow(sequence);
+        row = emptyRow(sequence, publishedAt);
       }
       const { range } = row;
       range.text = range.count === 0 ? text : range.text + MESSAGE_SEPARATOR + text;
@@ -151,7 +156,7 @@ export class Log {
     const first = Math.max(from, this.#floor + 1);
     const end = Math.min(first + maxMessages - 1, this.#last);
     if (end < first) {
-      return { first, last: first - 1, count: 0, text: "" };
+      return { first, last: first - 1, publishedAt: 0, count: 0, text: "" };
     }
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
   }
@@ -177,6 +182,9 @@ export class Log {
 
   /** The first sequence published at `timeMs` or later; one past the last when there is none. */
   sequenceAt(timeMs: number): number {
+    if (timeMs > this.#lastPublishedAt) {
+      return this.#last + 1;
+    }
     // Times never go back, so the rows are in their order too: halve the range of sequences until one row is left.
     let low = this.#floor + 1;
     let high = this.#last + 1;
@@ -364,29 +372,10 @@ export class Log {
   }
 }
 
-function emptyRow(first: number): PendingRow {
-  return { range: { first, last: first - 1, count: 0, text: "" }, bytes: 0 };
+function emptyRow(first: number, publishedAt: number): PendingRow {
+  return { range: { first, last: first - 1, publishedAt, count: 0, text: "" }, bytes: 0 };
 }
 
 function startBytes(row: BatchHead): number {
   return row.end_bytes - row.bytes;
-}
-
-/** Cuts the rows' messages to the sequences from `first` to `end`. */
-function cut(rows: readonly BatchText[], first: number, end: number): MessageRange {
-  const last = Math.min(end, rows.at(-1)?.last_sequence ?? first - 1);
-  const texts: string[] = [];
-  let count = 0;
-  for (const row of rows) {
-    const isWhole = row.first_sequence >= first && row.last_sequence <= last;
-    const within = isWhole
-      ? undefined
-      : splitMessages(row.messages).filter(({ sequence }) => sequence >= first && sequence <= last);
-    const rowCount = within?.length ?? row.count;
-    if (rowCount > 0) {
-      texts.push(within === undefined ? row.messages : joinMessages(within));
-      count += rowCount;
-    }
-  }
-  return { first, last, count, text: texts.join(MESSAGE_SEPARATOR) };
 }

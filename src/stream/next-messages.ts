@@ -3,6 +3,7 @@ import { splitMessages, utf8Bytes } from "../message-text.ts";
 import type { MessageText } from "../message-text.ts";
 
 import type { Consumer } from "./consumer.ts";
+import type { ConsumerCursor } from "./consumer-cursor.ts";
 import type { LogPage } from "./cursor-types.ts";
 import type { Log } from "./log.ts";
 
@@ -44,6 +45,19 @@ export function nextMessages(consumer: Consumer, log: Log, at: { limit: number; 
     page: { from, through, sequences: offered.map(({ sequence }) => sequence) },
     texts: new Map(offered.map(({ sequence, text }) => [sequence, text])),
   };
+}
+
+/** Reads the suspect whose turn it is; undefined when none is due. */
+export function nextSuspect(cursor: ConsumerCursor, log: Log, nowMs: number): Offer | undefined {
+  for (;;) {
+    const sequence = cursor.dueSuspect(nowMs);
+    const [message] = sequence === undefined ? [] : messagesAt(log, [sequence]);
+    if (sequence === undefined || message !== undefined) {
+      return message && { page: undefined, texts: new Map([[message.sequence, message.text]]) };
+    }
+    // Only a fault could have left it, as above.
+    cursor.lose([sequence]);
+  }
 }
 
 /** The messages that there are of scattered sequences, read by the stretches in which they lie. */

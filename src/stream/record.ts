@@ -1,5 +1,6 @@
 import { STREAM_DEFAULTS } from "../../rpc/index.ts";
 import type { ConfigureStreamParams, PutStateResult, StreamConfig } from "../../rpc/index.ts";
+import { branchedEpoch, newEpoch } from "../epoch.ts";
 
 import type { StreamRow } from "./schema.ts";
 
@@ -41,9 +42,14 @@ export class StreamRecord {
       `INSERT INTO stream (name, epoch, created_at, config, state, revision, deleted_through, clock_at, hole_bytes)
        VALUES (?, ?, ?, '{}', 'null', 0, 0, 0, 0)`,
       name,
-      crypto.randomUUID(),
+      newEpoch(),
       nowMs,
     );
+  }
+
+  /** Gives the stream, put back to an earlier state, an epoch of its own; it is another record from then on. */
+  branch(): void {
+    this.#sql.exec("UPDATE stream SET epoch = ?", branchedEpoch(this.epoch));
   }
 
   get config(): StreamConfig {

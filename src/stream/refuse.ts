@@ -1,6 +1,7 @@
 import { ErrorCode } from "../../rpc/index.ts";
 import type { ErrorDataOf, ErrorName, PutStateParams } from "../../rpc/index.ts";
 import type { Refused } from "../calls.ts";
+import { endOf } from "../epoch.ts";
 
 import type { Log } from "./log.ts";
 
@@ -20,9 +21,12 @@ export function refuseEpoch(epoch: string | undefined, expected: string | undefi
   if (expected === undefined || expected === epoch) {
     return undefined;
   }
-  return epoch === undefined
-    ? refuse("NotFound", "the stream was deleted", { what: "stream" })
-    : refuse("EpochChanged", "the stream was deleted and made again", { epoch });
+  if (epoch === undefined) {
+    return refuse("NotFound", "the stream was deleted", { what: "stream" });
+  }
+  return endOf(expected, epoch) === "streamDeleted"
+    ? refuse("EpochChanged", "the stream was deleted and made again", { epoch, reason: "deleted" })
+    : refuse("EpochChanged", "the stream was put back to an earlier state", { epoch, reason: "restored" });
 }
 
 /** What a Conflict tells of where a stream is: of which life, if it has one, so that the next try can name it. */

@@ -24,7 +24,7 @@ export function settle(cursor: ConsumerCursor, settlement: Settlement, { nowMs, 
       cursor.working(holder, settlement.sequences, nowMs);
       return [];
     case "release":
-      return cursor.release(holder, nowMs, underway);
+      return cursor.release({ ...settlement, underway, nowMs });
     default:
       return settlement satisfies never;
   }

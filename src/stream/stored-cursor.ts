@@ -7,6 +7,8 @@ import type { Unsettled } from "./unsettled.ts";
  */
 export type StoredCursor = {
   readonly nextSequence: number;
+  /** See `ConsumerCursor.notBefore`. */
+  readonly notBefore?: number | undefined;
   readonly paused: boolean;
   readonly lost?: LostMessages | undefined;
   readonly holders: readonly string[];
@@ -23,6 +25,8 @@ type StoredRun = readonly [
   holders: readonly number[],
   /** Skip so many sequences, take so many, skip, take, …; goes on where the run before ended, the first from 0. */
   sequences: readonly number[],
+  /** Left out while both are 0, as they are of nearly everything. */
+  blame?: readonly [uncounted: number, suspicion: number],
 ];
 
 /** Writes messages, given in order of sequence, as runs. */
@@ -42,6 +46,7 @@ export function packRuns(messages: readonly Unsettled[]): Pick<StoredCursor, "ho
         message.deliveries,
         message.holders.map((name) => indexOf(name, indexes)),
         sequences,
+        ...blameOf(message),
       ]);
     }
 
@@ -64,7 +69,7 @@ export function unpackRuns(stored: Pick<StoredCursor, "holders" | "runs">): Unse
   let dueAt = 0;
   let position = 0;
 
-  for (const [inFlight, dueAfterMs, deliveries, indexes, sequences] of stored.runs) {
+  for (const [inFlight, dueAfterMs, deliveries, indexes, sequences, [uncounted, suspicion] = [0, 0]] of stored.runs) {
     dueAt += dueAfterMs;
     const state = inFlight === 1 ? "inFlight" : "waiting";
     const holders = indexes.flatMap((index) => stored.holders[index] ?? []);
@@ -72,7 +77,7 @@ export function unpackRuns(stored: Pick<StoredCursor, "holders" | "runs">): Unse
       const end = position + length;
       if (index % 2 === 1) {
         for (let sequence = position; sequence < end; sequence++) {
-          messages.push({ sequence, state, dueAt, deliveries, holders });
+          messages.push({ sequence, state, dueAt, deliveries, uncounted, suspicion, holders });
         }
       }
       position = end;
@@ -87,9 +92,15 @@ function areAlike(a: Unsettled, b: Unsettled): boolean {
     a.state === b.state &&
     a.dueAt === b.dueAt &&
     a.deliveries === b.deliveries &&
+    a.uncounted === b.uncounted &&
+    a.suspicion === b.suspicion &&
     a.holders.length === b.holders.length &&
     a.holders.every((name, index) => name === b.holders[index])
   );
+}
+
+function blameOf({ uncounted, suspicion }: Unsettled): [blame?: [number, number]] {
+  return uncounted === 0 && suspicion === 0 ? [] : [[uncounted, suspicion]];
 }
 
 function indexOf(name: string, indexes: Map<string, number>): number {

@@ -21,24 +21,24 @@ import type {
 import { AlarmClock } from "../alarm-clock.ts";
 import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Refused, Start } from "../calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
+import { endOf } from "../epoch.ts";
+import type { Seen, StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { streamBytesOf } from "../stream-bytes.ts";
 
 import { admit, publishReply } from "./admission.ts";
 import { admissionState } from "./admission-state.ts";
+import type { ConsumerChanges } from "./consumer-config.ts";
 import type { ConsumerDesk } from "./consumer-desk.ts";
-import { loadLife, streamInfo } from "./life.ts";
+import { branchLife, loadLife, nextDropAt, streamInfo } from "./life.ts";
 import type { Life } from "./life.ts";
 import { StreamRecord } from "./record.ts";
 import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
-import { retentionDueAt, retentionFloor, rowBytes } from "./retention.ts";
+import { retentionFloor, rowBytes } from "./retention.ts";
 import { hasSchema, migrate } from "./schema.ts";
-import { startOf } from "./start.ts";
+import { followFrom, holds, readFrom, refuseStart, startOf } from "./start.ts";
 
 const ALARM_RETRY_MS = 30_000;
-
-/** How long a fetch looks for messages: it must not hand out any that its caller no longer waits for. */
-const FETCH_MS = LIMITS.requestDeadlineMs / 2;
 
 /**
  * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be serialised: it
@@ -62,7 +62,7 @@ export class Stream extends DurableObject<Env> {
         this.#life?.desk.serve();
       });
       // A crash may have come between a commit and its push.
-      this.#life.fanOut.announce(this.#life.log.last, Date.now());
+      this.#life.fanOut.announce(this.#life.log, Date.now());
     }
   }
 
@@ -76,17 +76,17 @@ export class Stream extends DurableObject<Env> {
     const life = this.#current();
     const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.#sql.databaseSize };
     const admission = admit(call, admissionState(life, storage));
-    let publishedAt = nowMs;
+    const previousPublishedAt = life?.log.lastPublishedAt ?? 0;
+    const publishedAt = Math.max(nowMs, previousPublishedAt);
     if (admission.bodies.length > 0) {
       const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }) => {
-        publishedAt = Math.max(nowMs, log.lastPublishedAt);
         const row = { publishedAt, rowBytes: rowBytes(record.config) };
         const ranges = log.append(admission.bodies, admission.bytes, row);
         publishIds.add(admission.ids, publishedAt);
         log.dropThrough(retentionFloor(log, record.config, nowMs));
         return ranges;
       });
-      this.#life?.fanOut.push(written, nowMs);
+      this.#life?.fanOut.push(written, { nowMs, previousPublishedAt });
       this.#setAlarm(nowMs, admission.ids.length > 0);
     }
     return publishReply(admission, { epoch: this.#life?.record.epoch ?? "", publishedAt });
@@ -98,16 +98,14 @@ export class Stream extends DurableObject<Env> {
    * @param maxMessages Most sequences the page covers.
    * @param maxBytes Text at which the page takes no further row.
    * @param epoch The life that `from` is of, as in {@link follow}.
-   * @returns Undefined when the stream was never used.
+   * @returns Undefined when the stream was never used; Conflict as in {@link refuseStart}.
    */
   readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
     const life = this.#current();
-    const refused = refuseEpoch(life?.record.epoch, epoch);
-    if (life === undefined || refused !== undefined) {
-      return refused;
+    if (life === undefined) {
+      return refuseEpoch(undefined, epoch);
     }
-    const { nextSequence, ...start } = startOf(life, from);
-    return { ...life.log.read(nextSequence, maxMessages, maxBytes), ...start };
+    return refuseStart(life, epoch, from) ?? readFrom(life, from, { messages: maxMessages, bytes: maxBytes });
   }
 
   /**
@@ -115,28 +113,36 @@ export class Stream extends DurableObject<Env> {
    *
    * @param epoch The life of the stream that is meant; EpochChanged when it is another, NotFound when it is over and
    *   there is none.
+   * @returns Conflict as in {@link refuseStart}: nothing is made then.
    */
   follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
     const nowMs = Date.now();
-    const refused = refuseEpoch(this.#current()?.record.epoch, epoch);
+    const refused = refuseStart(this.#current(), epoch, from);
     if (refused !== undefined) {
       return refused;
     }
     return this.#change(stream, nowMs, (current) => {
       current.fanOut.follow(gateway, nowMs);
-      return startOf(current, from);
+      return followFrom(current, from);
     });
   }
 
   /**
    * How far the log goes, for a gateway that checks whether it has missed something. Renews its lease.
    *
-   * @returns Undefined when that life of the stream is over.
+   * @param seen How far the gateway saw the log go. A stream that does not have that was put back to an earlier state: its
+   *   epoch changes, so that everybody who knew more of it is told.
+   * @returns Why it is over, when that epoch is.
    */
-  position(gateway: string, epoch: string): number | undefined {
+  position(gateway: string, epoch: string, seen: Seen[]): number | StreamEnd {
     const life = this.#awake();
     if (life?.record.epoch !== epoch) {
-      return undefined;
+      return endOf(epoch, life?.record.epoch);
+    }
+    if (!seen.every((one) => holds(life.log, one))) {
+      branchLife(life, (act) => this.#change(life.record.name, Date.now(), act));
+      this.#life = this.#load();
+      return "streamRestored";
     }
     life.fanOut.follow(gateway, Date.now());
     return life.log.last;
@@ -189,7 +195,7 @@ export class Stream extends DurableObject<Env> {
     this.#life = undefined;
     this.#alarm.clear();
     await this.ctx.storage.deleteAll();
-    life.fanOut.end(life.desk.gateways);
+    life.fanOut.end("streamDeleted", life.desk.gateways);
     return true;
   }
 
@@ -237,7 +243,9 @@ export class Stream extends DurableObject<Env> {
    */
   createConsumer({ stream, epoch, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
     const current = this.#current();
-    const refused = refuseEpoch(current?.record.epoch, epoch);
+    // Where one that exists began is compared with the call, whether or not the log has that position still.
+    const begins = current?.desk.has(params.consumer) === true ? "first" : params.from;
+    const refused = refuseStart(current, epoch, begins);
     if (refused !== undefined) {
       return refused;
     }
@@ -251,6 +259,11 @@ export class Stream extends DurableObject<Env> {
    */
   getConsumer(consumer: string): ConsumerInfo | Refused {
     return this.#atDesk((desk) => desk.info(consumer));
+  }
+
+  /** Changes a consumer's config without moving it. Safe to repeat. */
+  updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
+    return this.#atDesk((desk) => desk.update(consumer, changes));
   }
 
   /** How every consumer stands, by name. */
@@ -270,7 +283,7 @@ export class Stream extends DurableObject<Env> {
 
   /** Starts a consumer over from another place. */
   seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atDesk((desk, life) => desk.seek(consumer, startOf(life, from)), epoch);
+    return this.#atDesk((desk, life) => refuseStart(life, epoch, from) ?? desk.seek(consumer, startOf(life, from)));
   }
 
   /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
@@ -281,11 +294,11 @@ export class Stream extends DurableObject<Env> {
   /**
    * Takes what subscriptions say of their messages, all in one transaction. Safe to repeat.
    *
-   * @returns The holders that share no consumer; undefined when that life of the stream is over.
+   * @returns The holders that share no consumer; why it is over, when that epoch is.
    */
-  settle(epoch: string, settlements: Settlement[]): string[] | undefined {
+  settle(epoch: string, settlements: Settlement[]): string[] | StreamEnd {
     const life = this.#current();
-    return life?.record.epoch === epoch ? life.desk.settle(settlements) : undefined;
+    return life?.record.epoch === epoch ? life.desk.settle(settlements) : endOf(epoch, life?.record.epoch);
   }
 
   /**
@@ -295,7 +308,8 @@ export class Stream extends DurableObject<Env> {
    *   goes on from there.
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
-    const untilMs = Date.now() + FETCH_MS;
+    // It must not hand out any that its caller no longer waits for.
+    const untilMs = Date.now() + LIMITS.requestDeadlineMs / 2;
     do {
       const fetched = this.#atDesk((desk) => desk.fetch(consumer, limit));
       if (fetched !== undefined) {
@@ -404,25 +418,16 @@ export class Stream extends DurableObject<Env> {
   /** Asks the desk of a stream that must exist. */
   #atDesk<T>(ask: (desk: ConsumerDesk, life: Life) => T, epoch?: string): T | Refused {
     const life = this.#current();
-    if (life === undefined) {
-      return refuse("NotFound", "no such stream", { what: "stream" });
-    }
-    return refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.desk, life));
+    return life === undefined
+      ? refuse("NotFound", "no such stream", { what: "stream" })
+      : (refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.desk, life)));
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    if (this.#life === undefined) {
-      return;
-    }
-    const { log, record } = this.#life;
-    const dueAt = retentionDueAt(log, record.config);
+    const dueAt = this.#life === undefined ? undefined : nextDropAt(this.#life, nowMs, hasIds);
     if (dueAt !== undefined) {
       this.#alarm.ensureBy(dueAt, nowMs);
-    }
-    if (hasIds) {
-      // One alarm a window: what was stored just after the last one waits for the next.
-      this.#alarm.ensureBy(nowMs + record.config.duplicateWindowMs, nowMs);
     }
   }
 }

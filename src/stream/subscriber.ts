@@ -18,12 +18,15 @@ export class Subscriber {
     this.maxInFlight = maxInFlight;
   }
 
-  /** How many more messages it may be given: none while it holds as much text as may wait for one socket. */
+  /**
+   * How many more messages it may be given beside what it has: none while that is as much text as may wait for one socket,
+   * or a suspect.
+   */
   room(cursor: ConsumerCursor): number {
     if (this.#bytes >= LIMITS.outgoingPauseBytes || this.#given.size > 2 * this.maxInFlight) {
       this.#dropSettled(cursor);
     }
-    return this.#bytes >= LIMITS.outgoingPauseBytes ? 0 : this.maxInFlight - cursor.inFlightOf(this.holder);
+    return this.#bytes >= LIMITS.outgoingPauseBytes ? 0 : cursor.roomOf(this.holder, this.maxInFlight);
   }
 
   /** It was given a message of so much text. */

@@ -1,26 +1,36 @@
 import { SequenceQueue } from "./sequence-queue.ts";
-import { isInFlightAt } from "./unsettled.ts";
+import { isInFlightAt, isSuspect } from "./unsettled.ts";
 import type { Unsettled } from "./unsettled.ts";
 
-type Holder = { readonly given: SequenceQueue; inFlight: number };
+type Holder = { readonly given: SequenceQueue; inFlight: number; suspects: number };
 
 /**
  * The unsettled messages of one consumer, in every order the cursor asks for: by sequence, by ack deadline, by
  * redelivery time, by holder. Each change costs O(log n).
  */
 export class UnsettledMessages {
-  readonly #isStrict: boolean;
+  /** In strict order the next one to wait for is the lowest of all, and not the first to be due. */
+  #isStrict: boolean;
   readonly #messages = new Map<number, Unsettled>();
   readonly #bySequence = new SequenceQueue();
   readonly #byDeadline = new SequenceQueue();
   readonly #byRedelivery = new SequenceQueue();
+  /** The waiting that are to be delivered alone; in strict order everything is, so none is here. */
+  readonly #suspects = new SequenceQueue();
   readonly #holders = new Map<string, Holder>();
   #redelivered = 0;
   #version = 0;
 
-  /** In strict order the next one to wait for is the lowest of all, and not the first to be due. */
   constructor(isStrict: boolean) {
     this.#isStrict = isStrict;
+  }
+
+  /** Changes the order: suspects, which in strict order are no different, go to where they belong. */
+  setStrict(isStrict: boolean): void {
+    if (isStrict !== this.#isStrict) {
+      this.#isStrict = isStrict;
+      [...this.#messages.values()].filter(isSuspect).forEach((message) => this.put(message));
+    }
   }
 
   /** Grows with every change. */
@@ -37,7 +47,7 @@ export class UnsettledMessages {
   }
 
   get waiting(): number {
-    return this.#byRedelivery.size;
+    return this.#byRedelivery.size + this.#suspects.size;
   }
 
   /** How many of them were handed out more than once. */
@@ -54,10 +64,12 @@ export class UnsettledMessages {
     return this.#at(this.#byDeadline.first);
   }
 
-  /** Whose turn it is among the waiting, due or not. */
-  get nextWaiting(): Unsettled | undefined {
-    const next = this.#isStrict ? this.lowest : this.#at(this.#byRedelivery.first);
-    return next?.state === "waiting" ? next : undefined;
+  /** Whose turn it is among the waiting, due or not: of the suspects one, and of the others. */
+  get nextWaiting(): Unsettled[] {
+    const next = this.#isStrict
+      ? [this.lowest]
+      : [this.#byRedelivery, this.#suspects].map(({ first }) => this.#at(first));
+    return next.flatMap((message) => (message?.state === "waiting" ? message : []));
   }
 
   get(sequence: number): Unsettled | undefined {
@@ -68,18 +80,27 @@ export class UnsettledMessages {
     return this.#holders.get(holder)?.inFlight ?? 0;
   }
 
+  /** Whether it has a suspect in flight. */
+  hasSuspect(holder: string): boolean {
+    return !this.#isStrict && (this.#holders.get(holder)?.suspects ?? 0) > 0;
+  }
+
   /** Whoever was given something and did not give it back. */
   get holders(): string[] {
     return [...this.#holders.keys()];
   }
 
-  /** What waits for a time at or before `nowMs` and may go out, in that order, at most `limit`. */
+  /** What waits for a time at or before `nowMs` and may go out beside others, in that order, at most `limit`. */
   due(nowMs: number, limit: number): Unsettled[] {
     if (!this.#isStrict) {
       return this.#all(this.#byRedelivery.firstUpTo(nowMs, limit));
     }
-    const next = this.nextWaiting;
-    return next !== undefined && next.dueAt <= nowMs && limit > 0 ? [next] : [];
+    return this.nextWaiting.filter(({ dueAt }) => dueAt <= nowMs && limit > 0);
+  }
+
+  /** The first of what waits for a time at or before `nowMs` and may go out only alone. */
+  dueSuspect(nowMs: number): Unsettled | undefined {
+    return this.#all(this.#suspects.firstUpTo(nowMs, 1))[0];
   }
 
   /** What is in flight with an ack deadline at or before `nowMs`. */
@@ -108,14 +129,15 @@ export class UnsettledMessages {
     this.#version++;
     this.#messages.set(sequence, message);
     this.#bySequence.set(sequence, sequence);
-    (state === "inFlight" ? this.#byDeadline : this.#byRedelivery).set(sequence, dueAt);
+    const waiting = isSuspect(message) && !this.#isStrict ? this.#suspects : this.#byRedelivery;
+    (state === "inFlight" ? this.#byDeadline : waiting).set(sequence, dueAt);
     this.#redelivered += deliveries > 1 ? 1 : 0;
 
     for (const name of holders) {
-      const holder = this.#holders.get(name) ?? { given: new SequenceQueue(), inFlight: 0 };
+      const holder = this.#holders.get(name) ?? { given: new SequenceQueue(), inFlight: 0, suspects: 0 };
       this.#holders.set(name, holder);
       holder.given.set(sequence, sequence);
-      holder.inFlight += isInFlightAt(name, message) ? 1 : 0;
+      count(holder, name, message, 1);
     }
   }
 
@@ -130,6 +152,7 @@ export class UnsettledMessages {
     this.#bySequence.delete(sequence);
     this.#byDeadline.delete(sequence);
     this.#byRedelivery.delete(sequence);
+    this.#suspects.delete(sequence);
     this.#redelivered -= message.deliveries > 1 ? 1 : 0;
     for (const name of message.holders) {
       this.#takeFrom(name, message);
@@ -143,7 +166,7 @@ export class UnsettledMessages {
     }
 
     holder.given.delete(message.sequence);
-    holder.inFlight -= isInFlightAt(name, message) ? 1 : 0;
+    count(holder, name, message, -1);
     if (holder.given.size === 0) {
       this.#holders.delete(name);
     }
@@ -155,5 +178,12 @@ export class UnsettledMessages {
 
   #at(sequence: number | undefined): Unsettled | undefined {
     return sequence === undefined ? undefined : this.#messages.get(sequence);
+  }
+}
+
+function count(holder: Holder, name: string, message: Unsettled, by: 1 | -1): void {
+  if (isInFlightAt(name, message)) {
+    holder.inFlight += by;
+    holder.suspects += isSuspect(message) ? by : 0;
   }
 }

@@ -159,6 +159,31 @@ describe("after a lost connection", () => {
     ]);
   });
 
+  it("asks for nothing before the time that it was to start at, wherever it goes on", async () => {
+    const client = server.client();
+    const time = Date.now() + 3_600_000;
+    client.subscribe({ stream: "s", from: { time } }, () => undefined);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    send(server.socket, 0, [1]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    liveAs("e2")(server.socket);
+    server.socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
+    await pass();
+
+    const asked = server.sockets.flatMap((socket) => socket.calls("subscribe").map(({ params }) => params["from"]));
+    expect(asked).toMatchObject([
+      { time },
+      { sequence: 1, time },
+      { sequence: 2, time },
+      { sequence: 2, time },
+      { sequence: 1, time },
+    ]);
+  });
+
   it("acks on the new socket what was done meanwhile, once it came there", async () => {
     const client = server.client();
     const { handler, finish } = stepwise();

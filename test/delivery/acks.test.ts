@@ -60,6 +60,27 @@ it("goes back to the ack floor when an ack is overdue, and on from there", async
   expect(previous.filter(([, first]) => first === 3)).toEqual([[2, 3]]);
 });
 
+it("goes back to the middle of a frame that was acked in part, and says after which message", async () => {
+  const stream = "go-back-within";
+  const client = await connect();
+  const { subscription } = await client.call("subscribe", { stream, ackWaitMs: 1_500 });
+  await publish(client, stream, 2);
+  await publish(client, stream, 2);
+  await client.untilMessages(4);
+
+  await client.call("ack", { subscription, through: 3 });
+  await client.untilMessages(5);
+
+  const frames = client
+    .of("messages")
+    .map(({ previous, messages }) => [previous, ...messages.map((one) => one.sequence)]);
+  expect(frames).toEqual([
+    [0, 1, 2],
+    [2, 3, 4],
+    [3, 4],
+  ]);
+});
+
 it("does not send again what a late ack of an earlier round covers", async () => {
   const stream = "late-ack";
   const client = await connect();

@@ -66,7 +66,8 @@ it.each(EVICTIONS)(
 it("keeps its config, its position and its dead letters over an eviction", async () => {
   const client = await connect();
   const stream = "kept";
-  await streamWithConsumer(client, stream, 10, { filter: "a.>", maxDeliver: 7, from: { sequence: 3 } });
+  await publishMany(client, stream, 5);
+  await streamWithConsumer(client, stream, 5, { filter: "a.>", maxDeliver: 7, from: { sequence: 3 } });
   await client.call("pauseConsumer", { stream, consumer: "c", paused: true });
   const before = await client.call("getConsumer", { stream, consumer: "c" });
 

@@ -84,7 +84,7 @@ it("never buries what perhaps reached nobody, however often its gateway fails", 
   await client.call("subscribe", { stream, consumer: "c" });
   let failures = 0;
   await faultGateway("deliverConsumer", (original, push) => {
-    if (failures < 3) {
+    if (push.stream === stream && failures < 3) {
       failures += 1;
       throw new Error("a fault injected by a test");
     }
@@ -95,7 +95,7 @@ it("never buries what perhaps reached nobody, however often its gateway fails", 
   await expect.poll(() => failures).toBe(3);
   await expect.poll(() => client.sequences().length).toBe(20);
 
-  expect(deliveries(client)).toEqual(range(1, 20).map((sequence) => [sequence, 2]));
+  expect(deliveries(client)).toEqual(range(1, 20).map((sequence) => [sequence, 4]));
   expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, inFlight: 20 });
 });
 
@@ -146,7 +146,7 @@ it("repeats a settlement whose call was lost with its stream, before and after i
   let calls = 0;
   await faultStream("settle", function settle(original, ...call) {
     calls += 1;
-    const unknown = calls === 1 ? undefined : original(...call);
+    const unknown = calls === 1 ? [] : original(...call);
     return calls % 2 === 1 ? crash(this) : unknown;
   });
 

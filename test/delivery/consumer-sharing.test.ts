@@ -319,7 +319,7 @@ it("does not let a consumer that can not be served keep a publish from being sto
   await client.untilMessages(2);
 
   expect(sequence).toBe(2);
-  expect(refused.code).toBe(-32_603);
+  expect(refused.code).toBe(-32_008);
   expect(deliveries(client)).toEqual([
     [1, 1],
     [2, 1],

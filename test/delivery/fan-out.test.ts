@@ -18,14 +18,15 @@ it("goes through pushes that follow each other without a trace of the ones befor
       callers.push(new Error().stack?.match(/#send/g)?.length ?? 0);
       if (committed < 50) {
         committed += 1;
-        fanOut.push([{ first: committed, last: committed, count: 1, text: "{}" }], Date.now());
+        const range = { first: committed, last: committed, publishedAt: 1, count: 1, text: "{}" };
+        fanOut.push([range], { nowMs: Date.now(), previousPublishedAt: 1 });
       }
       await scheduler.wait(0);
       return true;
     };
     const namespace = { getByName: () => ({ deliver }) } as unknown as Env["GATEWAY"];
     const fanOut = new FanOut(ctx, namespace, { name: stream, epoch: "an epoch" });
-    fanOut.announce(0, Date.now());
+    fanOut.announce({ last: 0, lastPublishedAt: 0 }, Date.now());
     while (callers.length < 51) {
       await scheduler.wait(1);
     }

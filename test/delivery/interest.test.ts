@@ -6,7 +6,7 @@ import { connect } from "../client.ts";
 import type { TestClient } from "../client.ts";
 import { streamWithConsumer } from "../consumers.ts";
 import { faultStream } from "../faults.ts";
-import { evict, gatewayOf } from "../objects.ts";
+import { announcement, evict, gatewayOf } from "../objects.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -145,7 +145,7 @@ it("closes subscriptions to a life that ended when a push of the next one comes,
     return position(...args);
   });
 
-  await gateway.deliver({ stream, epoch: next.epoch, previous: 1, first: 2, last: 1, count: 0, text: "" });
+  await gateway.deliver(announcement(stream, next.epoch, 1));
   const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
 
   expect(failures).toBe(1);

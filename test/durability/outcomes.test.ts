@@ -291,18 +291,111 @@ it.each(UNMARKED)("says Unavailable of a read that met %s", async (name, error) 
   expect((await client.callError("getStreamInfo", { stream })).code).toBe(UNAVAILABLE);
 });
 
-it("does not ask an overloaded stream again at once", async () => {
-  const stream = "overloaded";
+it("says OutcomeUnknown of a publish that was stored by a stream which then says that it is overloaded", async () => {
+  const stream = "overloaded-late";
   const client = await connect();
-  let reads = 0;
-  await faultStream("info", () => {
-    reads += 1;
+  await faultStream("publish", (publish, call) => {
+    publish(call);
     throw OVERLOADED;
   });
 
-  const refused = await client.callError("getStreamInfo", { stream });
+  const unknown = await client.callError("publish", { stream, data: 1, id: "once" });
+  vi.restoreAllMocks();
+  const repeated = await client.call("publish", { stream, data: 1, id: "once" });
 
-  expect([refused.code, reads]).toEqual([UNAVAILABLE, 1]);
+  expect(unknown.code).toBe(OUTCOME_UNKNOWN);
+  expect(repeated).toMatchObject({ sequence: 1, duplicate: true });
+});
+
+it.each<[what: string, error: Error, calls: number]>([
+  ["overloaded", OVERLOADED, 1],
+  [
+    "reset for its overload",
+    Object.assign(new Error("injected: reset"), { overloaded: true, durableObjectReset: true }),
+    1,
+  ],
+  ["reset", RESET, 2],
+])("asks a stream that is %s again at once only where that does not add to its load", async (what, error, calls) => {
+  const stream = `asked-${what.replaceAll(" ", "-")}`;
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(1);
+  const asked = { reads: 0, acks: 0 };
+  await faultStream("info", () => {
+    asked.reads += 1;
+    throw error;
+  });
+  await faultStream("settle", () => {
+    asked.acks += 1;
+    throw error;
+  });
+
+  const codes = [
+    (await client.callError("getStreamInfo", { stream })).code,
+    (await client.callError("ack", { subscription, sequences: [1] })).code,
+  ];
+
+  expect(codes).toEqual([UNAVAILABLE, OUTCOME_UNKNOWN]);
+  expect(asked).toEqual({ reads: calls, acks: calls });
+});
+
+it.each<[what: string, error: Error]>([
+  ["overloaded", OVERLOADED],
+  ["reset", RESET],
+])("leaves a stream that is %s alone for longer each time, with jitter, until it has answered", async (what, error) => {
+  const stream = `left-alone-${what}`;
+  const client = await connect();
+  await streamWithConsumer(client, stream, 6, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(6);
+  // Nearly the most that jitter may make of a pause.
+  vi.spyOn(Math, "random").mockReturnValue(0.999);
+  const failures = 3;
+  const calledAt = { publish: [] as number[], settle: [] as number[] };
+  await faultStream("publish", (publish, call) => {
+    if (calledAt.publish.push(performance.now()) <= failures) {
+      throw error;
+    }
+    return publish(call);
+  });
+  await faultStream("settle", (settle, epoch, settlements) => {
+    // One that is reset is asked twice each time.
+    const calls = calledAt.settle.push(performance.now());
+    if (calls <= (error === RESET ? 2 * failures : failures)) {
+      throw error;
+    }
+    return settle(epoch, settlements);
+  });
+
+  for (let nth = 1; nth <= failures; nth += 1) {
+    await client.callError("publish", { stream, data: nth });
+  }
+  await client.call("publish", { stream, data: "stored" });
+  for (let nth = 1; nth <= failures; nth += 1) {
+    await client.callError("ack", { subscription, sequences: [nth] });
+  }
+  await client.call("ack", { subscription, sequences: [4] });
+
+  const settledAt = error === RESET ? calledAt.settle.filter((_at, index) => index % 2 === 0) : calledAt.settle;
+  for (const times of [calledAt.publish, settledAt]) {
+    const pauses = times.slice(1, failures + 1).map((at, index) => at - (times[index] ?? 0));
+    expect(pauses.map((pause, index) => pause > 45 * 2 ** index)).toEqual([true, true, true]);
+  }
+});
+
+it("calls a fault of its own internal when nothing was sent yet", async () => {
+  const client = await connect();
+  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  vi.spyOn(crypto, "randomUUID").mockImplementationOnce(() => {
+    throw new Error("a secret of the server");
+  });
+
+  const failed = await client.callError("createUpload", { key: "any" });
+
+  expect([failed.code, failed.message]).toEqual([-32_603, "internal error"]);
+  expect(Object.keys(failed.data ?? {})).toEqual(["requestId"]);
+  expect(log.mock.calls.flat()).toEqual([expect.stringContaining(JSON.stringify(failed.data?.["requestId"]))]);
 });
 
 it("stores nothing of a socket behind a publish that it has to send again, until none of it is open", async () => {
@@ -373,6 +466,38 @@ it("stores nothing of a batch behind a publish of it that has to be sent again, 
   expect(overHttp).toMatchObject(held);
   expect(onSocket).toMatchObject(held);
   expect((await client.callError("getStreamInfo", { stream })).code).toBe(-32_003);
+});
+
+it("holds what comes while a batch that holds such a publish is not answered", async () => {
+  const stream = "held-unanswered";
+  const client = await connect();
+  await client.call("publish", { stream, data: "before" });
+  const gate = { isReached: false, isReleased: false };
+  await faultStream("publish", () => {
+    throw RESET;
+  });
+  await faultStream("info", async (info) => {
+    gate.isReached = true;
+    while (!gate.isReleased) {
+      await scheduler.wait(5);
+    }
+    return info();
+  });
+  const batch = [
+    { jsonrpc: "2.0", id: "lost", method: "publish", params: { stream, data: "lost" } },
+    { jsonrpc: "2.0", id: "slow", method: "getStreamInfo", params: { stream } },
+  ];
+
+  client.send(JSON.stringify(batch));
+  await vi.waitFor(() => expect(gate.isReached).toBe(true), 10_000);
+  vi.restoreAllMocks();
+  const behind = await client.request("publish", { stream, data: "behind" });
+  gate.isReleased = true;
+  await client.until(() => client.frames.find((frame) => frame.startsWith("[")), "the batch to be answered");
+  const after = await client.call("publish", { stream, data: "after" });
+
+  expect(behind.error?.code).toBe(UNAVAILABLE);
+  expect(after.sequence).toBe(2);
 });
 
 it("overtakes no publish that was refused as Busy, on any of six sockets that send more than there is room for", async () => {

@@ -130,6 +130,7 @@ export const FIELD_QUESTIONS: readonly Question[] = [
     revision: true,
     firstSequence: true,
     epoch: true,
+    previousPublishedAt: true,
     exists: true,
     etag: true,
     what: true,

@@ -42,6 +42,7 @@ const ANSWERED_WITH_A_RESULT = [
   "putState",
   "checkpoint",
   "createConsumer",
+  "updateConsumer",
   "getConsumer",
   "listConsumers",
   "pauseConsumer",

@@ -67,10 +67,11 @@ it("answers Conflict to a consumer that was made to be another, and says what it
 
   expect(errors.map(({ code }) => code)).toEqual(errors.map(() => ErrorCode.Conflict));
   expect(errors.map(({ data }) => data)).toEqual([
-    { what: "maxInFlight", maxInFlight: 5 },
-    { what: "filter", filter: "a.*" },
-    { what: "backoffMs", backoffMs: "[10]" },
-    { what: "from", from: "first" },
+    { what: "maxInFlight", maxInFlight: 5, use: "updateConsumer" },
+    { what: "filter", filter: "a.*", use: "updateConsumer" },
+    { what: "backoffMs", backoffMs: "[10]", use: "updateConsumer" },
+    // Where it started is nothing to change, but it can be started over.
+    { what: "from", from: "first", use: "seekConsumer" },
   ]);
 });
 
@@ -79,6 +80,7 @@ it("answers NotFound to every method for a consumer or a stream there is not", a
   await client.call("createConsumer", { stream: "found", consumer: "found" });
   const calls: [string, object][] = [
     ["getConsumer", {}],
+    ["updateConsumer", {}],
     ["pauseConsumer", { paused: true }],
     ["seekConsumer", { from: "first" }],
     ["fetchMessages", {}],

@@ -315,3 +315,25 @@ async function publishAtOnce(client: TestClient, publishes: MethodParams<"publis
   const calls = publishes.map((params, id) => ({ jsonrpc: "2.0", id, method: "publish", params }));
   return (await client.exchange(JSON.stringify(calls))) as { result?: object; error?: object }[];
 }
+
+it("finds a known id before it refuses a message that is too large, whatever is sent with the id", async () => {
+  const client = await connect();
+  const stream = "known-too-large";
+  const data = "x".repeat(300_000);
+  const first = await client.call("publish", { stream, data: 1, id: "known" });
+
+  const again = await client.call("publish", { stream, data, id: "known" });
+  const batch = await client.call("publishBatch", { stream, messages: [{ data: 1 }, { data }], id: "known" });
+  const unknown = await client.callError("publish", { stream, data, id: "unknown" });
+  const unused = await client.callError("publish", { stream: "known-to-nobody", data, id: "known" });
+
+  expect(again).toEqual({ ...first, duplicate: true });
+  expect(batch).toMatchObject({ firstSequence: 1, lastSequence: 1, duplicate: true });
+  for (const refused of [unknown, unused]) {
+    expect(refused).toMatchObject({ code: ErrorCode.TooLarge, data: { what: "messageBytes", limit: 262_144 } });
+  }
+  expect(await dataOf(stream)).toEqual([1]);
+  expect(await client.callError("getStreamInfo", { stream: "known-to-nobody" })).toMatchObject({
+    code: ErrorCode.NotFound,
+  });
+});

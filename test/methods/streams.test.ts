@@ -68,6 +68,40 @@ it("makes nothing by looking at a stream that was never used", async () => {
   expect(await tablesOf(stream)).toEqual([]);
 });
 
+const refusals: [method: string, params: object][] = [
+  ["publish", { data: 1, expect: { lastSequence: 1 } }],
+  ["publish", { data: 1, epoch: "of another life" }],
+  ["publishBatch", { messages: [{ data: 1 }], expect: { lastSequence: 1 } }],
+  ["deleteMessages", { sequences: [1] }],
+  ["putState", { state: 1, expectedRevision: 1 }],
+  ["checkpoint", { state: 1, through: 1 }],
+  ["subscribe", { from: { sequence: 2 } }],
+  ["subscribe", { epoch: "of another life" }],
+  ["subscribe", { consumer: "c" }],
+  ["createConsumer", { consumer: "c", from: { sequence: 2 } }],
+  ["createConsumer", { consumer: "c", epoch: "of another life" }],
+  ["getConsumer", { consumer: "c" }],
+  ["listConsumers", {}],
+  ["pauseConsumer", { consumer: "c", paused: true }],
+  ["seekConsumer", { consumer: "c", from: "first" }],
+  ["deleteConsumer", { consumer: "c" }],
+  ["fetchMessages", { consumer: "c" }],
+  ["ackMessages", { consumer: "c", lease: "1.0", sequences: [1] }],
+  ["getDeadLetters", { consumer: "c" }],
+  ["retryDeadLetters", { consumer: "c" }],
+  ["deleteDeadLetters", { consumer: "c" }],
+];
+
+it.each(refusals)("makes no stream by a %s that it refuses: %j", async (method, params) => {
+  const client = await connect();
+  const stream = `refused-${crypto.randomUUID()}`;
+
+  const { code } = await client.callError(method, { stream, ...params });
+
+  expect([ErrorCode.NotFound, ErrorCode.Conflict]).toContain(code);
+  expect(await tablesOf(stream)).toEqual([]);
+});
+
 describe("configureStream", () => {
   it("makes the stream, and answers the whole config", async () => {
     const client = await connect();

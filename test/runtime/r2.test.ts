@@ -60,6 +60,7 @@ describe("a refusal", () => {
     expect(bucketFailure(lost, "changes")).toMatchObject({ code: ErrorCode.OutcomeUnknown });
     expect(bucketFailure(internal, "changes")).toMatchObject({ code: ErrorCode.OutcomeUnknown });
     expect(bucketFailure(lost, "reads")).toMatchObject({ code: ErrorCode.Unavailable });
+    expect(bucketFailure("not an Error", "changes")).toMatchObject({ code: ErrorCode.OutcomeUnknown });
     expect(bucketFailure(ours, "reads")).toBe(ours);
   });
 });
@@ -115,13 +116,13 @@ describe("a body", () => {
     expect(await errorOf(bucket.put("unknown-length", unknown))).toBeInstanceOf(TypeError);
   });
 
-  it("that breaks off is not stored", async () => {
+  it.each([new Error("gone"), "gone"])("that breaks off is not stored: %s", async (reason) => {
     const { readable, writable } = new FixedLengthStream(10);
     const writer = writable.getWriter();
     const put = errorOf(bucket.put("broken-off", readable));
 
     await writer.write(new Uint8Array(5));
-    await writer.abort(new Error("gone"));
+    await writer.abort(reason);
 
     expect(bucketFailure(await put, "changes")).toMatchObject({ code: ErrorCode.OutcomeUnknown });
     expect(await bucket.head("broken-off")).toBeNull();

@@ -26,6 +26,21 @@ function offer(cursor: ConsumerCursor, options: Offer = {}): number[] {
   return cursor.deliver({ holder, maxInFlight, limit, page, nowMs }).map(({ sequence }) => sequence);
 }
 
+/** Hands a suspect to a holder, and returns its sequence. */
+function offerAlone(cursor: ConsumerCursor, holder: string, nowMs = START_MS): number | undefined {
+  return cursor.deliverSuspect(holder, nowMs)?.sequence;
+}
+
+/** A cursor of whose first messages, up to `through`, each was twice at a holder that was lost with all of them. */
+function cursorWithSuspects(through: number, config: Partial<CursorConfig> = {}): ConsumerCursor {
+  const cursor = cursorWith({ backoffMs: [], ...config });
+  for (const holder of ["first", "second"]) {
+    offer(cursor, { holder, through });
+    cursor.release({ holder, isLost: true, nowMs: START_MS });
+  }
+  return cursor;
+}
+
 describe("handing out", () => {
   test("keeps what is in flight within the consumer's maxInFlight", () => {
     const cursor = cursorWith({ maxInFlight: 5 });
@@ -243,7 +258,7 @@ describe("redelivery", () => {
   test("ignores a nak and a working from a holder that no longer has the message", () => {
     const cursor = cursorWith();
     offer(cursor, { holder: "a", through: 1 });
-    cursor.release("a", START_MS);
+    cursor.release({ holder: "a", isLost: true, nowMs: START_MS });
     offer(cursor, { holder: "b" });
 
     cursor.nak({ holder: "a", sequences: [1], nowMs: START_MS });
@@ -269,9 +284,9 @@ describe("redelivery", () => {
     offer(cursor, { holder: "a", through: 2 });
     cursor.ack([2]);
 
-    const first = cursor.release("a", START_MS + 1);
+    const first = cursor.release({ holder: "a", isLost: true, nowMs: START_MS + 1 });
     const again = offer(cursor, { holder: "b", nowMs: START_MS + 1 });
-    const second = cursor.release("b", START_MS + 2);
+    const second = cursor.release({ holder: "b", isLost: true, nowMs: START_MS + 2 });
 
     expect(first).toEqual([]);
     expect(again).toEqual([1]);
@@ -283,7 +298,7 @@ describe("redelivery", () => {
     offer(cursor, { holder: "a", through: 2 });
 
     cursor.undeliver("a", [1], START_MS + 1);
-    const dead = cursor.release("a", START_MS + 1);
+    const dead = cursor.release({ holder: "a", isLost: true, nowMs: START_MS + 1 });
     const again = cursor.deliver({ holder: "b", maxInFlight: 9, limit: 9, nowMs: START_MS + 1 });
 
     expect(dead.map(({ sequence }) => sequence)).toEqual([2]);
@@ -308,23 +323,28 @@ describe("redelivery", () => {
     }
     const dead = cursor.nak({ holder: "a", sequences: [1], nowMs });
 
-    expect(counts).toEqual([2, 2, 2, 2]);
-    expect(dead).toMatchObject([{ sequence: 1, deliveries: 2, reason: "maxDeliver" }]);
+    const again = cursor.deliver({ holder: "a", maxInFlight: 9, limit: 9, nowMs: nowMs + 5_000 });
+    const deadAfter = cursor.nak({ holder: "a", sequences: [1], nowMs: nowMs + 5_000 });
+
+    expect(counts).toEqual([2, 3, 4, 5]);
+    expect(dead).toEqual([]);
+    expect(again).toEqual([{ sequence: 1, deliveryCount: 6 }]);
+    expect(deadAfter).toMatchObject([{ sequence: 1, deliveries: 6, reason: "maxDeliver" }]);
   });
 
   test("keeps what is on its way to a closed holder until it is known what became of it", () => {
-    const cursor = cursorWith({ maxDeliver: 1 });
+    const cursor = cursorWith();
     offer(cursor, { holder: "a", through: 3 });
 
-    const dead = cursor.release("a", START_MS, new Set([2, 3]));
+    const dead = cursor.release({ holder: "a", isLost: true, underway: new Set([2, 3]), nowMs: START_MS });
     const held = cursor.inFlightOf("a");
     cursor.undeliver("a", [2], START_MS + 1);
-    const later = cursor.release("a", START_MS + 1);
+    const later = cursor.release({ holder: "a", isLost: true, nowMs: START_MS + 1 });
 
-    expect(dead.map(({ sequence }) => sequence)).toEqual([1]);
+    expect([...dead, ...later]).toEqual([]);
     expect(held).toBe(2);
-    expect(later.map(({ sequence }) => sequence)).toEqual([3]);
-    expect(cursor.dueSequences(START_MS + 1, 9)).toEqual([2]);
+    expect(cursor.dueSequences(START_MS, 9)).toEqual([1]);
+    expect(cursor.dueSequences(START_MS + 1, 9)).toEqual([1, 2, 3]);
     expect(cursor.holders).toEqual([]);
   });
 
@@ -332,7 +352,7 @@ describe("redelivery", () => {
     const cursor = cursorWith();
     offer(cursor, { through: 1 });
 
-    cursor.release("a", START_MS);
+    cursor.release({ holder: "a", isLost: true, nowMs: START_MS });
 
     expect(cursor.dueSequences(START_MS, 10)).toEqual([1]);
     expect(cursor.nextDeadline(START_MS)).toBeUndefined();
@@ -348,6 +368,133 @@ describe("redelivery", () => {
 
     expect(taken).toEqual([1]);
     expect(deliveries).toEqual([{ sequence: 1, deliveryCount: 1 }]);
+  });
+});
+
+describe("suspicion", () => {
+  test.each([
+    ["is lost", (cursor: ConsumerCursor, holder: string) => cursor.release({ holder, isLost: true, nowMs: START_MS })],
+    ["lets the deadlines pass", (cursor: ConsumerCursor) => cursor.expire(START_MS + ACK_WAIT_MS)],
+  ])(
+    "counts nothing when a holder %s with several in flight, and delivers each alone from the second time on",
+    (_, fail) => {
+      const cursor = cursorWith({ maxDeliver: 1, backoffMs: [] });
+      const nowMs = START_MS + ACK_WAIT_MS;
+      offer(cursor, { holder: "a", through: 3 });
+      const dead = fail(cursor, "a");
+      const second = offer(cursor, { holder: "b", nowMs: START_MS + ACK_WAIT_MS });
+      const deadAgain = [...cursor.expire(START_MS + 2 * ACK_WAIT_MS), ...fail(cursor, "b")];
+
+      expect([...dead, ...deadAgain]).toEqual([]);
+      expect(second).toEqual([1, 2, 3]);
+      expect(offer(cursor, { holder: "c", through: 5, nowMs: nowMs * 2 })).toEqual([4, 5]);
+      expect(offerAlone(cursor, "d", nowMs * 2)).toBe(1);
+      expect(offerAlone(cursor, "e", nowMs * 2)).toBe(2);
+      expect(cursor.info()).toMatchObject({ inFlight: 4, waiting: 1, redelivered: 3 });
+    },
+  );
+
+  test("gives a suspect to nobody with something in flight, and nothing to whoever has a suspect", () => {
+    const cursor = cursorWithSuspects(2);
+    offer(cursor, { holder: "a", through: 3 });
+
+    const beside = offerAlone(cursor, "a");
+    const alone = offerAlone(cursor, "b");
+    const second = offerAlone(cursor, "b");
+    const other = offer(cursor, { holder: "b", through: 9 });
+    cursor.ack([1]);
+
+    expect([beside, alone, second]).toEqual([undefined, 1, undefined]);
+    expect(other).toEqual([]);
+    expect(cursor.roomOf("b", 5)).toBe(5);
+    expect(offerAlone(cursor, "b")).toBe(2);
+  });
+
+  test("counts what fails alone, and buries it after maxDeliver of those", () => {
+    const cursor = cursorWithSuspects(2, { maxDeliver: 2 });
+
+    offerAlone(cursor, "a");
+    const first = cursor.release({ holder: "a", isLost: true, nowMs: START_MS });
+    offerAlone(cursor, "b");
+    const second = cursor.expire(START_MS + ACK_WAIT_MS);
+
+    expect(first).toEqual([]);
+    expect(second).toMatchObject([{ sequence: 1, deliveries: 4, reason: "maxDeliver" }]);
+    expect(cursor.info()).toMatchObject({ inFlight: 0, waiting: 1 });
+  });
+
+  test("counts and suspects nothing when its holder leaves in order, however often", () => {
+    const cursor = cursorWith({ maxDeliver: 1 });
+    const counts: number[] = [];
+
+    for (let time = 0; time < 5; time += 1) {
+      const holder = `holder-${time}`;
+      const page = time === 0 ? pageOf(1, 2) : undefined;
+      const delivered = cursor.deliver({ holder, maxInFlight: 9, limit: 9, page, nowMs: START_MS });
+      counts.push(...delivered.map(({ deliveryCount }) => deliveryCount));
+      expect(cursor.release({ holder, isLost: false, nowMs: START_MS })).toEqual([]);
+    }
+
+    expect(counts).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
+    expect(cursor.dueSequences(START_MS, 9)).toEqual([1, 2]);
+  });
+
+  test("ends with a nak, which counts", () => {
+    const cursor = cursorWithSuspects(2);
+    offerAlone(cursor, "a");
+
+    cursor.nak({ holder: "a", sequences: [1], nowMs: START_MS });
+
+    expect(cursor.dueSequences(START_MS, 9)).toEqual([1]);
+    expect(cursor.dueSuspect(START_MS)).toBe(2);
+  });
+
+  test("waits the backoff of a first delivery, for none counts yet", () => {
+    const cursor = cursorWith({ backoffMs: [1_000, 5_000] });
+    offer(cursor, { through: 2 });
+    cursor.expire(START_MS + ACK_WAIT_MS);
+    const nowMs = START_MS + ACK_WAIT_MS + 1_000;
+    offer(cursor, { nowMs });
+
+    cursor.expire(nowMs + ACK_WAIT_MS);
+
+    expect(cursor.nextDeadline(nowMs + ACK_WAIT_MS)).toBe(nowMs + ACK_WAIT_MS + 1_000);
+  });
+
+  test("has a suspect's time awaited although another redelivery is due and lacks room", () => {
+    const cursor = cursorWith({ backoffMs: [1_000] });
+    for (const nowMs of [START_MS, START_MS + ACK_WAIT_MS + 1_000]) {
+      offer(cursor, { holder: "a", through: 2, nowMs });
+      cursor.expire(nowMs + ACK_WAIT_MS);
+    }
+    const nowMs = START_MS + 2 * ACK_WAIT_MS + 1_000;
+    offer(cursor, { holder: "b", through: 3, nowMs });
+    cursor.release({ holder: "b", isLost: true, nowMs });
+
+    expect(cursor.dueSequences(nowMs, 9)).toEqual([3]);
+    expect(cursor.nextDeadline(nowMs)).toBe(nowMs + 1_000);
+  });
+
+  test("is kept across a restart, in flight and waiting", () => {
+    const config = { ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 100, backoffMs: [] };
+    const before = cursorWithSuspects(3, config);
+    offerAlone(before, "a");
+
+    const after = ConsumerCursor.fromStored(config, JSON.parse(JSON.stringify(before.toStored())));
+
+    expect(after.roomOf("a", 9)).toBe(0);
+    expect(after.dueSequences(START_MS, 9)).toEqual([]);
+    expect(after.deliverSuspect("b", START_MS)).toEqual({ sequence: 2, deliveryCount: 3 });
+    expect(after.toStored().runs).toHaveLength(3);
+  });
+
+  test("makes no difference in strict order, where everything is delivered alone", () => {
+    const stored = cursorWithSuspects(2).toStored();
+    const config = { ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 1, backoffMs: [] };
+    const cursor = ConsumerCursor.fromStored(config, stored);
+
+    expect(cursor.dueSuspect(START_MS)).toBeUndefined();
+    expect(offer(cursor, { holder: "a" })).toEqual([1]);
   });
 });
 

@@ -54,14 +54,11 @@ const COMMANDS = {
     world.bury(world.cursor.expire(world.nowMs));
     world.model.expire(world.nowMs);
   },
-  release: (world, { holder }) => {
-    world.bury(world.cursor.release(holder, world.nowMs));
-    world.model.release(holder, world.nowMs);
-  },
-  releaseWithSomeUnderway: (world, { holder, picks }) => {
-    const underway = world.pick(world.model.inFlightOf(holder), picks);
-    world.bury(world.cursor.release(holder, world.nowMs, new Set(underway)));
-    world.model.release(holder, world.nowMs, underway);
+  deliverSuspect: (world, { holder }) => world.deliverSuspect(holder),
+  leave: (world, { holder }) => world.release(holder, false),
+  lose: (world, { holder }) => world.release(holder, true),
+  releaseWithSomeUnderway: (world, { holder, picks, amount }) => {
+    world.release(holder, amount % 2 === 0, world.pick(world.model.inFlightOf(holder), picks));
   },
   undeliver: (world, { holder, picks }) => {
     world.undeliver(holder, world.pick(world.model.inFlightOf(holder), picks));
@@ -80,6 +77,13 @@ const COMMANDS = {
   },
   recreate: (world, { amount }) => world.recreate(Math.min(amount, world.model.lastSequence) + 1),
   seek: (world, { amount }) => world.seek(Math.min(amount, world.model.lastSequence) + 1),
+  configure: (world, { picks: [first = 0, second = 0], amount }) =>
+    world.configure({
+      ackWaitMs: 10 + amount * 20,
+      maxDeliver: (first % 4) + 1,
+      maxInFlight: (second % 12) + 1,
+      backoffMs: amount % 3 === 0 ? [] : [amount, first],
+    }),
   pause: (world, { amount }) => {
     world.model.paused = amount % 4 === 0;
     world.cursor.setPaused(world.model.paused);
@@ -106,7 +110,8 @@ const WEIGHTS: Partial<Record<CommandName, number>> = {
   nak: 4,
   working: 2,
   passTimeAndExpire: 6,
-  release: 2,
+  deliverSuspect: 4,
+  lose: 4,
   undeliver: 2,
   doubt: 2,
   restart: 2,

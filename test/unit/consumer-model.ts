@@ -19,6 +19,10 @@ export type ModelMessage = {
   state: State;
   dueAt: number;
   deliveries: number;
+  /** Those of them that count against maxDeliver. */
+  counted: number;
+  /** How often it was given back by a holder that failed with several: twice, and it is delivered alone. */
+  suspicion: number;
   /** Whom it was given to and who did not give it back; in flight, the last one has it. */
   holders: string[];
   deadLetter: DeadLetter | undefined;
@@ -29,7 +33,7 @@ export type ModelMessage = {
  * slow, and too plain to be wrong in the same way as the cursor.
  */
 export class ConsumerModel {
-  readonly #config: CursorConfig;
+  #config: CursorConfig;
   readonly messages: ModelMessage[] = [];
   nextSequence = 1;
   paused = false;
@@ -73,6 +77,8 @@ export class ConsumerModel {
       state,
       dueAt: 0,
       deliveries: 0,
+      counted: 0,
+      suspicion: 0,
       holders: [],
       deadLetter: undefined,
     });
@@ -86,17 +92,28 @@ export class ConsumerModel {
     return length === 0 ? undefined : { from, through, sequences };
   }
 
-  /** In the order in which they may go out at this moment. */
+  /** In the order in which they may go out at this moment beside others. */
   due(nowMs: number): ModelMessage[] {
-    const waiting = this.in("waiting").filter(({ dueAt }) => dueAt <= nowMs);
+    const waiting = this.in("waiting").filter((message) => message.dueAt <= nowMs && !this.#isSuspect(message));
     if (this.#config.maxInFlight === 1) {
       return waiting.filter((message) => message === this.unsettled[0]);
     }
-    return waiting.toSorted((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
+    return inOrderOfTime(waiting);
+  }
+
+  /** The next that may go out alone. */
+  dueSuspect(nowMs: number): ModelMessage | undefined {
+    const waiting = this.in("waiting").filter((message) => message.dueAt <= nowMs && this.#isSuspect(message));
+    return this.room() === 0 ? undefined : inOrderOfTime(waiting)[0];
+  }
+
+  /** Whether the holder is to get nothing beside what it has. */
+  hasSuspect(holder: string): boolean {
+    return this.inFlightOf(holder).some((message) => this.#isSuspect(message));
   }
 
   room(): number {
-    return this.paused ? 0 : this.#config.maxInFlight - this.in("inFlight").length;
+    return this.paused ? 0 : Math.max(0, this.#config.maxInFlight - this.in("inFlight").length);
   }
 
   roomForNew(): number {
@@ -117,18 +134,19 @@ export class ConsumerModel {
         this.in("inFlight").length < this.#config.maxInFlight;
       const due = this.due(nowMs)[0];
       const message = due ?? (this.roomForNew() > 0 ? nextNew() : undefined);
-      if (this.paused || !hasRoom || message === undefined) {
+      if (this.paused || !hasRoom || message === undefined || this.hasSuspect(holder)) {
         break;
       }
-      message.state = "inFlight";
-      message.dueAt = nowMs + this.#config.ackWaitMs;
-      message.deliveries++;
-      message.holders = [...message.holders.filter((name) => name !== holder), holder];
-      deliveries.push({ sequence: message.sequence, deliveryCount: message.deliveries });
+      deliveries.push(this.#handOut(message, holder, nowMs));
     }
 
     this.nextSequence = Math.max(this.nextSequence, nextNew()?.sequence ?? through + 1);
     return deliveries;
+  }
+
+  deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
+    const message = this.dueSuspect(nowMs);
+    return message && this.inFlightOf(holder).length === 0 ? this.#handOut(message, holder, nowMs) : undefined;
   }
 
   ack(sequences: readonly number[]): void {
@@ -151,6 +169,7 @@ export class ConsumerModel {
     for (const message of this.inFlightOf(holder)) {
       if (sequences.includes(message.sequence)) {
         message.holders.pop();
+        message.suspicion = 0;
         this.#retry(message, nowMs + (delayMs ?? this.#backoff(message)), nowMs);
       }
     }
@@ -173,10 +192,10 @@ export class ConsumerModel {
   }
 
   expire(nowMs: number): void {
-    for (const message of this.in("inFlight")) {
-      if (message.dueAt <= nowMs) {
-        this.#retry(message, message.dueAt + this.#backoff(message), nowMs);
-      }
+    const failed = this.in("inFlight").filter(({ dueAt }) => dueAt <= nowMs);
+    const alone = failed.filter(({ holders }) => this.inFlightOf(holders.at(-1) ?? "").length === 1);
+    for (const message of failed) {
+      this.#fail(message, alone.includes(message), message.dueAt + this.#backoff(message), nowMs);
     }
   }
 
@@ -187,6 +206,7 @@ export class ConsumerModel {
         message.state = "waiting";
         message.dueAt = nowMs;
         message.deliveries--;
+        this.#spare(message);
       }
     }
   }
@@ -196,15 +216,22 @@ export class ConsumerModel {
       if (sequences.includes(message.sequence)) {
         message.state = "waiting";
         message.dueAt = Math.max(nowMs + this.#backoff(message), nowMs + UNSURE_WAIT_MS);
-        message.deliveries -= message.deliveries === this.#config.maxDeliver ? 1 : 0;
+        this.#spare(message);
       }
     }
   }
 
-  release(holder: string, nowMs: number, underway: readonly number[] = []): void {
+  release(holder: string, isLost: boolean, nowMs: number, underway: readonly number[] = []): void {
     const released = this.messages.filter(({ sequence }) => !underway.includes(sequence));
-    for (const message of this.inFlightOf(holder).filter((one) => released.includes(one))) {
-      this.#retry(message, nowMs, nowMs);
+    const held = this.inFlightOf(holder);
+    for (const message of held.filter((one) => released.includes(one))) {
+      if (isLost) {
+        this.#fail(message, held.length === 1, nowMs, nowMs);
+      } else {
+        message.state = "waiting";
+        message.dueAt = nowMs;
+        this.#spare(message);
+      }
     }
     for (const message of released) {
       message.holders = message.holders.filter((name) => name !== holder);
@@ -246,6 +273,13 @@ export class ConsumerModel {
     this.seek(nextSequence);
   }
 
+  configure(config: CursorConfig, nowMs: number): DeadLetter[] {
+    this.#config = config;
+    const exhausted = this.in("waiting").filter(({ counted }) => counted >= config.maxDeliver);
+    exhausted.forEach((message) => this.#die(message, "maxDeliver", nowMs));
+    return exhausted.flatMap(({ deadLetter }) => deadLetter ?? []);
+  }
+
   requeue(sequences: readonly number[], nowMs: number): number[] {
     const taken: number[] = [];
     for (const sequence of sequences) {
@@ -261,28 +295,55 @@ export class ConsumerModel {
 
   nextDeadline(nowMs: number): number | undefined {
     const deadlines = this.in("inFlight").map(({ dueAt }) => dueAt);
-    const isHeldBack = this.paused || this.#nextToWaitFor(nowMs) === undefined;
-    const redeliveries = isHeldBack ? [] : [this.#nextToWaitFor(nowMs) ?? 0];
-    const times = [...deadlines, ...redeliveries];
+    const times = [...deadlines, ...(this.paused ? [] : this.#nextToWaitFor(nowMs))];
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** The redelivery time that is still ahead, unless a redelivery before it is only waiting for room. */
-  #nextToWaitFor(nowMs: number): number | undefined {
+  /** The redelivery times that are still ahead, unless one of its kind before it is only waiting for room. */
+  #nextToWaitFor(nowMs: number): number[] {
     const isStrict = this.#config.maxInFlight === 1;
     const candidates = isStrict ? this.unsettled.slice(0, 1) : this.unsettled;
-    const times = candidates.filter(({ state }) => state === "waiting").map(({ dueAt }) => dueAt);
-    const earliest = Math.min(...times);
-    return earliest > nowMs && earliest < Infinity ? earliest : undefined;
+    const waiting = candidates.filter(({ state }) => state === "waiting");
+    return [true, false]
+      .map((isSuspect) => waiting.filter((message) => this.#isSuspect(message) === isSuspect))
+      .map((kind) => Math.min(...kind.map(({ dueAt }) => dueAt)))
+      .filter((earliest) => earliest > nowMs && earliest < Infinity);
   }
 
-  #backoff({ deliveries }: ModelMessage): number {
+  /** In strict order everything is delivered alone. */
+  #isSuspect({ suspicion }: ModelMessage): boolean {
+    return suspicion === 2 && this.#config.maxInFlight > 1;
+  }
+
+  #handOut(message: ModelMessage, holder: string, nowMs: number): Delivery {
+    message.state = "inFlight";
+    message.dueAt = nowMs + this.#config.ackWaitMs;
+    message.deliveries++;
+    message.counted++;
+    message.holders = [...message.holders.filter((name) => name !== holder), holder];
+    return { sequence: message.sequence, deliveryCount: message.deliveries };
+  }
+
+  #backoff({ counted }: ModelMessage): number {
     const { backoffMs } = this.#config;
-    return backoffMs[Math.min(deliveries, backoffMs.length) - 1] ?? 0;
+    return backoffMs[Math.min(counted, backoffMs.length) - 1] ?? 0;
+  }
+
+  /** Its last delivery does not count, and one more is left, however low `maxDeliver` is by now. */
+  #spare(message: ModelMessage): void {
+    message.counted = Math.min(message.counted, this.#config.maxDeliver) - 1;
+  }
+
+  #fail(message: ModelMessage, isAlone: boolean, dueAt: number, nowMs: number): void {
+    if (!isAlone) {
+      this.#spare(message);
+      message.suspicion = Math.min(message.suspicion + 1, 2);
+    }
+    this.#retry(message, dueAt, nowMs);
   }
 
   #retry(message: ModelMessage, dueAt: number, nowMs: number): void {
-    if (message.deliveries === this.#config.maxDeliver) {
+    if (message.counted >= this.#config.maxDeliver) {
       this.#die(message, "maxDeliver", nowMs);
     } else {
       message.state = "waiting";
@@ -309,7 +370,13 @@ export class ConsumerModel {
   #forget(message: ModelMessage, state: State): void {
     message.state = state;
     message.deliveries = 0;
+    message.counted = 0;
+    message.suspicion = 0;
     message.holders = [];
     message.deadLetter = undefined;
   }
+}
+
+function inOrderOfTime(messages: readonly ModelMessage[]): ModelMessage[] {
+  return messages.toSorted((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
 }

@@ -1,6 +1,6 @@
 import { ConsumerCursor } from "../../src/stream/consumer-cursor.ts";
 import { UNSURE_WAIT_MS } from "../../src/stream/cursor-types.ts";
-import type { CursorConfig, DeadLetter, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
+import type { CursorConfig, DeadLetter, Delivery, LogPage, LostMessages } from "../../src/stream/cursor-types.ts";
 import { unpackRuns } from "../../src/stream/stored-cursor.ts";
 import type { StoredCursor } from "../../src/stream/stored-cursor.ts";
 
@@ -20,7 +20,9 @@ export type Parameters = {
  * to both. `check` compares all that can be asked of them, and `deliver` keeps a history of its own.
  */
 export class ConsumerWorld {
-  readonly config: CursorConfig;
+  config: CursorConfig;
+  /** More than the config's when it was lowered while so many were: then it may only become less. */
+  #mostInFlight: number;
   model: ConsumerModel;
   cursor: ConsumerCursor;
   nowMs = 1_000_000;
@@ -33,6 +35,7 @@ export class ConsumerWorld {
 
   constructor(config: CursorConfig) {
     this.config = config;
+    this.#mostInFlight = config.maxInFlight;
     this.model = new ConsumerModel(config);
     this.cursor = new ConsumerCursor(config, 1);
     this.#stored = JSON.stringify(this.cursor.toStored());
@@ -56,13 +59,20 @@ export class ConsumerWorld {
     const expected = this.model.deliver(holder, { maxInFlight, limit, through: page?.through ?? 0, nowMs });
 
     assertSame(deliveries, expected, "deliveries");
-    for (const [index, { sequence, deliveryCount }] of deliveries.entries()) {
-      const count = (this.#delivered.get(sequence) ?? 0) + 1;
-      this.#delivered.set(sequence, count);
-      assertSame(deliveryCount, count, `deliveryCount of ${sequence}`);
-      assert(count <= this.config.maxDeliver, `${sequence} is delivered more than maxDeliver times`);
-      assert(!this.#settled.has(sequence), `${sequence} is delivered again after it was settled`);
+    for (const [index, delivery] of deliveries.entries()) {
+      this.#note(delivery);
+      const { sequence } = delivery;
       assert(index >= expectedFirst.length || expectedFirst.some((due) => due.sequence === sequence), "new before due");
+    }
+  }
+
+  deliverSuspect(holder: string): void {
+    const isFree = this.cursor.inFlightOf(holder) === 0;
+    const delivery = this.cursor.deliverSuspect(holder, this.nowMs);
+    assertSame(delivery, this.model.deliverSuspect(holder, this.nowMs), "suspect delivered");
+    if (delivery !== undefined) {
+      this.#note(delivery);
+      assert(isFree, "a suspect is delivered beside others");
     }
   }
 
@@ -93,18 +103,25 @@ export class ConsumerWorld {
   /** What was never sent: the next delivery has the same number. */
   undeliver(holder: string, sequences: readonly number[]): void {
     const taken = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
-    taken.forEach(({ sequence }) => this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1));
+    for (const { sequence } of taken) {
+      this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1);
+    }
     this.cursor.undeliver(holder, sequences, this.nowMs);
     this.model.undeliver(holder, sequences, this.nowMs);
+  }
+
+  /** Nothing dies of it when the holder leaves in order, nor when it had several. */
+  release(holder: string, isLost: boolean, underway: readonly number[] = []): void {
+    const isBlameless = !isLost || this.cursor.inFlightOf(holder) !== 1;
+    const dead = this.cursor.release({ holder, isLost, underway: new Set(underway), nowMs: this.nowMs });
+    assert(!isBlameless || dead.length === 0, "a message dies of what may have been another one's fault");
+    this.bury(dead);
+    this.model.release(holder, isLost, this.nowMs, underway);
   }
 
   /** What was perhaps never sent: nothing dies of it, and the last delivery is still to come. */
   doubt(holder: string, sequences: readonly number[]): void {
     const doubted = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
-    for (const { sequence } of doubted) {
-      const counted = Math.min(this.#delivered.get(sequence) ?? 0, this.config.maxDeliver - 1);
-      this.#delivered.set(sequence, counted);
-    }
     this.cursor.doubt(holder, sequences, this.nowMs);
     this.model.doubt(holder, sequences, this.nowMs);
     const isWaiting = doubted.every(({ state, dueAt }) => state === "waiting" && dueAt >= this.nowMs + UNSURE_WAIT_MS);
@@ -132,6 +149,16 @@ export class ConsumerWorld {
     this.cursor.seek(nextSequence);
     this.model.seek(nextSequence);
     this.#forgetFrom(nextSequence);
+  }
+
+  /** Another config for the same cursor; `maxUnsettled` is no part of what may change. */
+  configure(config: CursorConfig): void {
+    const { maxUnsettled } = this.config;
+    this.config = maxUnsettled === undefined ? config : { ...config, maxUnsettled };
+    const dead = this.cursor.configure(this.config, this.nowMs);
+    assertSame(dead, this.model.configure(this.config, this.nowMs), "dead of another config");
+    this.bury(dead);
+    this.#mostInFlight = Math.max(this.config.maxInFlight, this.model.in("inFlight").length);
   }
 
   recreate(nextSequence: number): void {
@@ -177,14 +204,20 @@ export class ConsumerWorld {
     assertSame(cursor.roomForNew, model.roomForNew(), "roomForNew");
     const deadLetters = [...this.#deadLetters.values()].toSorted((a, b) => a.sequence - b.sequence);
     assertSame(deadLetters, model.deadLetters, "dead letters");
-    assert(inFlight <= config.maxInFlight, "more than maxInFlight in flight");
+    assert(inFlight <= this.#mostInFlight, "more than maxInFlight in flight");
+    this.#mostInFlight = Math.max(config.maxInFlight, inFlight);
     assert(inFlight + waiting <= (config.maxUnsettled ?? Infinity), "more than maxUnsettled");
     assert(
       model.in("new").every(({ sequence }) => sequence >= cursor.nextSequence),
       "a new message is passed over",
     );
+    assertSame(cursor.dueSuspect(nowMs), model.dueSuspect(nowMs)?.sequence, "dueSuspect");
     for (const holder of HOLDERS) {
-      assertSame(cursor.inFlightOf(holder), model.inFlightOf(holder).length, `in flight of ${holder}`);
+      const count = cursor.inFlightOf(holder);
+      assertSame(count, model.inFlightOf(holder).length, `in flight of ${holder}`);
+      assertSame(cursor.hasSuspect(holder), model.hasSuspect(holder), `whether ${holder} has a suspect`);
+      assert(!cursor.hasSuspect(holder) || count === 1, "a suspect is in flight beside others");
+      assertSame(cursor.roomOf(holder, 8), cursor.hasSuspect(holder) ? 0 : 8 - count, `room of ${holder}`);
     }
   }
 
@@ -197,6 +230,7 @@ export class ConsumerWorld {
       assert(round < 1_000, `left after draining: ${JSON.stringify(left())}`);
       this.bury(this.cursor.expire(this.nowMs));
       this.model.expire(this.nowMs);
+      this.deliverSuspect("drain");
       this.deliver("drain", { page: this.model.page(this.cursor.nextSequence, this.model.lastSequence) });
       this.settle(this.model.inFlightOf("drain").map(({ sequence }) => sequence));
       this.check();
@@ -206,6 +240,15 @@ export class ConsumerWorld {
     for (const { sequence, state } of this.model.in("settled")) {
       assert(this.#delivered.has(sequence), `${sequence} is ${state} and was never delivered`);
     }
+  }
+
+  #note({ sequence, deliveryCount }: Delivery): void {
+    const count = (this.#delivered.get(sequence) ?? 0) + 1;
+    this.#delivered.set(sequence, count);
+    assertSame(deliveryCount, count, `deliveryCount of ${sequence}`);
+    const counted = this.model.messages[sequence - 1]?.counted ?? Infinity;
+    assert(counted <= this.config.maxDeliver, `${sequence} is delivered more than maxDeliver times that count`);
+    assert(!this.#settled.has(sequence), `${sequence} is delivered again after it was settled`);
   }
 
   #forgetFrom(nextSequence: number): void {
@@ -224,8 +267,8 @@ export class ConsumerWorld {
 
 export const HOLDERS = ["a", "b", "c"] as const;
 
-function asUnsettled({ sequence, state, dueAt, deliveries, holders }: ModelMessage): object {
-  return { sequence, state, dueAt, deliveries, holders };
+function asUnsettled({ sequence, state, dueAt, deliveries, counted, suspicion, holders }: ModelMessage): object {
+  return { sequence, state, dueAt, deliveries, uncounted: deliveries - counted, suspicion, holders };
 }
 
 function rangeOf(messages: readonly ModelMessage[]): LostMessages | undefined {

@@ -92,7 +92,7 @@ describe("messageText", () => {
 });
 
 describe("splitMessages", () => {
-  it("takes apart what was joined, each with its sequence and subject", () => {
+  it("takes apart what was joined, each with its sequence, time and subject", () => {
     fc.assert(
       fc.property(fc.array(message), (published) => {
         const texts = published.map((each, index) => messageText(index + 1, 7, messageBody(each)));
@@ -100,7 +100,12 @@ describe("splitMessages", () => {
         const split = splitMessages(texts.join(MESSAGE_SEPARATOR));
 
         expect(split).toEqual(
-          texts.map((each, index) => ({ sequence: index + 1, subject: published[index]?.subject, text: each })),
+          texts.map((each, index) => ({
+            sequence: index + 1,
+            publishedAt: 7,
+            subject: published[index]?.subject,
+            text: each,
+          })),
         );
         expect(joinMessages(split)).toBe(texts.join(MESSAGE_SEPARATOR));
         expect(JSON.parse(`[${joinMessages(split)}]`)).toHaveLength(published.length);
