@@ -192,7 +192,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    *   repeats; 1,000, 5,000, 30,000 and 120,000 unless given.
    * - `epoch`: the life of the stream that is meant; any unless given.
    *
-   * @throws Conflict (`what`) when it was made with other options; EpochChanged or NotFound when `epoch` is over;
+   * @throws Conflict when it was made with other options (`what`), or the stream does not have the position
+   * (`lastSequence`, `previousPublishedAt`); EpochChanged or NotFound when `epoch` is over;
    * LimitReached beyond 100 consumers of a stream; OutcomeUnknown.
    * @example
    * ```ts
@@ -267,7 +268,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `from`: `"first"`, `"new"`, `{ sequence }`, `{ time }` or `{ last: n }`.
    * - `epoch`: the life of the stream that `from` is of; any unless given.
    *
-   * @throws NotFound; EpochChanged when `epoch` is over; OutcomeUnknown.
+   * @throws NotFound; Conflict (`lastSequence`, `previousPublishedAt`) when the stream does not have the position;
+   * EpochChanged when `epoch` is over; OutcomeUnknown.
    */
   seekConsumer(params: Params<"seekConsumer">, ...rest: Rest): Result<"seekConsumer">;
 
