@@ -29,7 +29,9 @@ export default defineConfig(({ mode }) => ({
         plugins: [
           completeRun(),
           cloudflareTest({
-            verbose: false,
+            // At that level workerd tells every exception as uncaught, also those that a caller was given. It is the
+            // only word of one that an alarm, a timer or waitUntil ended with: set this to look for such.
+            verbose: process.env["WORKERD_VERBOSE"] !== undefined,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608" },
@@ -41,6 +43,7 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
           setupFiles: "test/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
+          isolate: true,
           maxWorkers: 2,
           testTimeout: 20_000,
           expect: { poll: { timeout: PATIENCE_MS } },
@@ -53,6 +56,7 @@ export default defineConfig(({ mode }) => ({
           name: "node",
           ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
           globalSetup: "test/e2e/global-setup.ts",
+          isolate: true,
           // A test here runs a whole server beside itself, so files take turns, after the others are done.
           maxWorkers: 1,
           testTimeout: 60_000,

@@ -1,20 +1,27 @@
-import * as v from "valibot";
-
 import type { ContractMethods } from "./contract-methods.ts";
-import { isMethodName } from "./method-traits.ts";
-import type { MethodName } from "./method-traits.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
-import { StreamName } from "./names.ts";
 import type { GapNotification, MessagesNotification } from "./notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
 
 /**
- * What another Worker sees of this one through a service binding. Only types and one schema: a caller imports
- * `type DurableStreamsBinding` and nothing that runs.
+ * What another Worker sees of this one through a service binding: types, and `bindingError` for what its calls are
+ * rejected with. Nothing here brings the contract's schemas along into the caller.
  */
 
-/** What `putObject` takes as `data` besides text: a stream whose length is known, of up to `objectBytes`. */
-export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & { data: ReadableStream };
+export type { BindingProps } from "./binding-contract.ts";
+export { bindingError } from "./binding-error.ts";
+export { DurableStreamError } from "./client/error.ts";
+
+/** What `putObject` takes besides text. */
+export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & {
+  /** Bytes. Between two Workers a stream loses what is known of its length. */
+  data: ReadableStream;
+  /**
+   * How many bytes `data` has: up to `objectBytes`, which go to R2 as they come. Without it they wait in parts, in a
+   * Durable Object, and may be `uploadParts` of `objectBodyBytes`.
+   */
+  size?: number;
+};
 
 /** Asks `getObject` for the body as a stream, however large it is. */
 export type StreamedGet = Omit<MethodParams<"getObject">, "encoding"> & { encoding: "stream" };
@@ -60,7 +67,8 @@ export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { s
 
 /**
  * The type of a service binding to the entrypoint `DurableStreams`: the methods of the contract that need no socket, and
- * `subscribe`. A call rejects with an Error that has the `code` of `ErrorCode`, and `data` if any.
+ * `subscribe`. A call rejects with an Error that has the `code` of `ErrorCode`, and `data` if any; what crosses from one
+ * process to another, as between two of `wrangler dev`, loses both: {@link bindingError} tells them in either case.
  *
  * @example
  * ```ts
@@ -77,7 +85,10 @@ export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { s
  * ```
  */
 export type DurableStreamsBinding = ContractMethods & {
-  /** Stores an object whose `data` is a stream of known length, up to 5,363,466,240 bytes, as it comes. */
+  /**
+   * Stores an object whose `data` is a stream: with its `size`, up to 5,363,466,240 bytes go to R2 as they come; without,
+   * up to 768,000,000 wait in parts.
+   */
   putObject(params: StreamedPut): Promise<MethodResult<"putObject">>;
   /** Reads an object of any size as a stream, with the encoding `"stream"`. */
   getObject(params: StreamedGet): Promise<StreamedObject>;
@@ -108,15 +119,3 @@ export type DurableStreamsBinding = ContractMethods & {
     onMessages: (delivery: BindingDelivery) => void | Promise<void>,
   ): Promise<BindingSubscribeResult>;
 };
-
-/**
- * What a binding may do, as its `props` say in the caller's configuration. Without props: everything. A list that is
- * given allows what it holds and nothing else.
- */
-export const BindingProps = v.strictObject({
-  /** Streams by name; of the others nothing is told, not even whether they exist. */
-  streams: v.optional(v.array(StreamName)),
-  /** Methods of the contract, by name. */
-  actions: v.optional(v.array(v.custom<MethodName>((name) => typeof name === "string" && isMethodName(name)))),
-});
-export type BindingProps = v.InferOutput<typeof BindingProps>;

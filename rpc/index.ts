@@ -1,4 +1,6 @@
 export * from "./binding.ts";
+export { BindingProps } from "./binding-contract.ts";
+export { bindingMessage } from "./binding-error.ts";
 export * from "./consumer.ts";
 export type * from "./contract-methods.ts";
 export * from "./errors.ts";

@@ -1,6 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
-import { CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../rpc/index.ts";
+import { bindingMessage, CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../rpc/index.ts";
 
 import { authorise } from "./authority.ts";
@@ -9,8 +9,10 @@ import { excessOf } from "./json-rpc/frame.ts";
 import { errorObject } from "./json-rpc/server.ts";
 import { JsonText } from "./json-text.ts";
 import { utf8Bytes } from "./message-text.ts";
-import { openBody, putBody } from "./methods/objects.ts";
+import { openBody } from "./methods/objects.ts";
+import { invalid } from "./objects/bytes.ts";
 import { callBucket } from "./objects/failures.ts";
+import { putStream } from "./objects/streamed-put.ts";
 import { ServiceSubscription } from "./service-subscription.ts";
 import { socketlessContext } from "./socketless.ts";
 
@@ -47,16 +49,26 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     });
   }
 
-  /** As in the contract; a body that is a stream goes to R2 as it comes. */
+  /** As in the contract; the body may be a stream, and then have a `size`. */
   async putObject(params: unknown): Promise<unknown> {
     const body: unknown = typeof params === "object" && params !== null && "data" in params ? params.data : undefined;
     if (!(body instanceof ReadableStream)) {
       return this.#answer("putObject", params);
     }
-    return this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
-      const valid = paramsOf("putObject", checked);
-      return callBucket("changes", () => putBody(this.env.BUCKET, valid, body));
-    });
+    try {
+      return await this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
+        const { size, ...rest }: { size?: unknown } = checked;
+        const { data: _data, ...put } = paramsOf("putObject", rest);
+        return putStream(this.env, put, { body, size: sizeOf(size) });
+      });
+    } finally {
+      if (!body.locked) {
+        // What was refused before any of it was read is not wanted.
+        body.cancel().catch(() => {
+          // Safe: a stream that fails as it is cancelled is done with all the same.
+        });
+      }
+    }
   }
 
   /** As in the contract; with the encoding `stream` the body comes as one. */
@@ -85,9 +97,23 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return await run(checked);
     } catch (error) {
       const { code, message, data } = errorObject(error);
-      throw new RpcError(errorNameOf(code) ?? "InternalError", message, data);
+      throw new RpcError(errorNameOf(code) ?? "InternalError", bindingMessage(message, code, data), data);
     }
   }
+}
+
+function sizeOf(size: unknown): number | undefined {
+  if (size === undefined) {
+    return undefined;
+  }
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw invalid("size", "must be a whole number of bytes");
+  }
+  if (size > LIMITS.objectBytes) {
+    const data = { what: "objectBytes", limit: LIMITS.objectBytes };
+    throw new RpcError("TooLarge", "the object is too large", data);
+  }
+  return size;
 }
 
 /** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */

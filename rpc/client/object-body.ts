@@ -1,11 +1,20 @@
+import { invalid } from "./object-errors.ts";
+
 /** What an object may be put from. A stream is read once, a part at a time. */
 export type ObjectBody = string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 
 /** Arguments of one call of String.fromCharCode; some ten thousand more overflow the stack. */
 const CHUNK = 0x2000;
 
-/** A body whose size is known, as one that may be read more than once; a stream stays one. */
+/**
+ * A body whose size is known, as one that may be read more than once; a stream stays one.
+ *
+ * @throws DurableStreamError InvalidParams for text that UTF-8 can not say: other characters would stand for it.
+ */
 export function sized(body: ObjectBody): Blob | ReadableStream<Uint8Array> {
+  if (typeof body === "string" && /\p{Cs}/u.test(body)) {
+    throw invalid("data", "must be well-formed Unicode");
+  }
   if (typeof body === "string" || body instanceof Uint8Array) {
     // Shared memory, the only thing that the types of a Blob exclude, is refused by the Blob itself.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -25,7 +34,7 @@ export class BodyReader {
   }
 
   /** The next bytes, fewer than so many at the end only, and none behind it. */
-  async read(bytes: number): Promise<Uint8Array> {
+  async read(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     const piece = new Uint8Array(bytes);
     let length = 0;
     while (length < bytes) {

@@ -17,6 +17,7 @@ export function objectClient(caller: Caller, works: Pick<OpenCalls, "begin" | "f
   return {
     getObject: method("getObject"),
     putObject: method("putObject"),
+    deleteObject: method("deleteObject"),
     publish: method("publish"),
     createUpload: method("createUpload"),
     uploadPart: method("uploadPart"),

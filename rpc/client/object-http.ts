@@ -74,8 +74,7 @@ export class HttpObjects {
   }
 
   /**
-   * Puts an object. Without conditions it is put once more when it is not known what became of the first request: the
-   * same object is there then as after one.
+   * Puts an object, again and again while that fails for now.
    *
    * @returns Undefined when something on the way, and not the server, does not let so large a request through, or no
    * header can say the token.
@@ -86,22 +85,9 @@ export class HttpObjects {
     { params, operation }: { params: PutParams; operation: Operation },
   ): Promise<ObjectInfo | undefined> {
     const kept = putHeaders(params);
-    try {
-      return await this.#putOnce(url, body, { kept, operation });
-    } catch (error) {
-      const isConditional = params.ifMatch !== undefined || params.ifNoneMatch !== undefined;
-      if (isConditional || !(error instanceof DurableStreamError) || error.name !== "OutcomeUnknown") {
-        throw error;
-      }
-      try {
-        await operation.pause(error, 1);
-        return await this.#putOnce(url, body, { kept, operation });
-      } catch {
-        operation.throwIfAbortedByCaller();
-        // That the second was not done, for whatever reason, says nothing of the first.
-        throw error;
-      }
-    }
+    return operation.persist(({ timeoutMs }) => this.#putOnce(url, body, { kept, operation, timeoutMs }), {
+      bytes: body.size,
+    });
   }
 
   /**
@@ -145,7 +131,11 @@ export class HttpObjects {
   async #putOnce(
     url: string,
     body: Blob,
-    { kept, operation }: { kept: Record<string, string>; operation: Operation },
+    {
+      kept,
+      operation,
+      timeoutMs,
+    }: { kept: Record<string, string>; operation: Operation; timeoutMs: number | undefined },
   ): Promise<ObjectInfo | undefined> {
     const headers = await this.#authorized(kept, operation);
     if (headers === undefined) {
@@ -158,7 +148,7 @@ export class HttpObjects {
         isSent = true;
         const response = await this.#access.fetch(url, { method: "PUT", headers, body, signal });
         return { status: response.status, text: await response.text() };
-      }, operation.sendingMs(body.size));
+      }, timeoutMs);
     } catch (cause) {
       operation.throwIfAbortedByCaller();
       throw isSent ? unknown(cause) : cause;

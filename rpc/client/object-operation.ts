@@ -9,6 +9,14 @@ import { monotonicMs, sleep, startTimer, stopTimer } from "./timer.ts";
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
 
+/** How a call or request is repeated. */
+type Repetition = {
+  /** Bytes of body that it takes along: without a deadline it has the time to send them. */
+  readonly bytes?: number;
+  /** Tells an error that no repetition changes, though others of its name pass. */
+  readonly isOver?: (error: DurableStreamError) => boolean;
+};
+
 /** What an operation knows of its client. */
 export type OperationHost = {
   /** How long one call may take for which nothing was said. */
@@ -26,6 +34,8 @@ export class Operation implements Work {
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;
   readonly #controller = new AbortController();
+  /** Of an attempt that may have done it, as long as none is known to have. */
+  #unknown: DurableStreamError | undefined;
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
   constructor({ signal, timeoutMs = Number.POSITIVE_INFINITY }: CallOptions, host: OperationHost) {
@@ -121,37 +131,83 @@ export class Operation implements Work {
     }
   }
 
-  /** Waits before the next attempt after so many failures. */
-  async pause(error: DurableStreamError, failures: number): Promise<void> {
-    await this.within((signal) => sleep(pauseMs(error, failures), signal));
+  /**
+   * Waits before the next attempt after so many failures, no longer than `mostMs`.
+   *
+   * @throws What `within` does.
+   */
+  async pause(error: DurableStreamError, failures: number, mostMs = Number.POSITIVE_INFINITY): Promise<void> {
+    await this.within((signal) => sleep(Math.min(pauseMs(error, failures), mostMs), signal));
   }
 
   /**
-   * Makes a call that does no harm when it is done twice, again and again while it fails for now, up to the deadline or
-   * for as long as one call may take.
+   * Makes a call or request that does no harm when it is done twice, again and again while it fails for now, up to the
+   * deadline or for as long as one may take. An attempt that gives undefined did nothing.
    *
-   * @throws DurableStreamError Unavailable where the last failure left open whether the call was done: what it is part
-   * of was not.
+   * @throws OutcomeUnknown when an attempt may have done it: what became of those after it says nothing of that one.
    */
-  async persist<T>(call: (options: CallOptions) => Promise<T>): Promise<T> {
-    const giveUpAt = Math.min(this.#deadlineAt, monotonicMs() + this.sendingMs(0));
+  async persist<T>(attempt: (options: CallOptions) => Promise<T>, repetition: Repetition = {}): Promise<T> {
+    const done = await this.#repeat(attempt, {
+      ...repetition,
+      failed: (error) => {
+        this.#unknown ??= error.name === "OutcomeUnknown" ? error : undefined;
+      },
+    });
+    if (done !== undefined) {
+      this.#unknown = undefined;
+    }
+    return done;
+  }
+
+  /**
+   * Makes a call as {@link persist} does that is a step of what is done by a later one.
+   *
+   * @throws Unavailable where it is unknown whether this step was done: what it is part of was not.
+   */
+  async persistStep<T>(step: (options: CallOptions) => Promise<T>): Promise<T> {
+    try {
+      return await this.#repeat(step, {});
+    } catch (error) {
+      throw this.#unknown === undefined ? notDone(error) : error;
+    }
+  }
+
+  async #repeat<T>(
+    attempt: (options: CallOptions) => Promise<T>,
+    { bytes = 0, isOver, failed }: Repetition & { failed?: (error: DurableStreamError) => void },
+  ): Promise<T> {
+    const giveUpAt = Math.min(this.#deadlineAt, monotonicMs() + this.sendingMs(bytes));
     this.#leftMs();
     for (let failures = 1; ; failures += 1) {
-      this.signal.throwIfAborted();
       try {
-        return await call({ signal: this.signal, timeoutMs: giveUpAt - monotonicMs() });
+        this.signal.throwIfAborted();
+        return await attempt({ signal: this.signal, timeoutMs: giveUpAt - monotonicMs() });
       } catch (error) {
-        if (!(error instanceof DurableStreamError) || !isPassing(error)) {
+        this.throwIfAbortedByCaller();
+        if (!(error instanceof DurableStreamError)) {
           throw error;
         }
-        if (monotonicMs() < giveUpAt) {
-          await this.pause(error, failures);
-        }
-        if (monotonicMs() >= giveUpAt) {
-          throw notDone(error);
+        failed?.(error);
+        const mayFollow = isPassing(error) && isOver?.(error) !== true;
+        if (!mayFollow || !(await this.#pausedInTime(error, failures, giveUpAt))) {
+          throw this.#unknown === undefined || this.#unknown === error ? error : stillUnknown(this.#unknown, error);
         }
       }
     }
+  }
+
+  /** Waits before the next attempt. @returns False when there is none: it is too late, or the client closes. */
+  async #pausedInTime(error: DurableStreamError, failures: number, giveUpAt: number): Promise<boolean> {
+    if (!this.signal.aborted && monotonicMs() < giveUpAt) {
+      try {
+        await this.pause(error, failures, giveUpAt - monotonicMs());
+        return monotonicMs() < giveUpAt;
+      } catch {
+        this.throwIfAbortedByCaller();
+        // Whatever else ends the pause, what became of the attempts says more.
+      }
+    }
+    return false;
   }
 
   #leftMs(): number {
@@ -167,8 +223,12 @@ function overdue(): DurableStreamError {
   return new DurableStreamError("Unavailable", "it took too long");
 }
 
-function notDone(error: DurableStreamError): DurableStreamError {
-  return error.name === "OutcomeUnknown"
+function stillUnknown(unknown: DurableStreamError, cause: DurableStreamError): DurableStreamError {
+  return new DurableStreamError("OutcomeUnknown", `${unknown.message}; then: ${cause.message}`, { cause });
+}
+
+function notDone(error: unknown): unknown {
+  return error instanceof DurableStreamError && error.name === "OutcomeUnknown"
     ? new DurableStreamError("Unavailable", `${error.message}; the object was not put`, { cause: error })
     : error;
 }

@@ -8,9 +8,7 @@ import type { HttpObjects } from "./object-http.ts";
 import type { Operation } from "./object-operation.ts";
 import type { CallOptions } from "./open-call.ts";
 import { isPassing } from "./retry.ts";
-
-/** So often is a body opened again of which nothing came. */
-const FRUITLESS_ATTEMPTS = 5;
+import { monotonicMs } from "./timer.ts";
 
 type GetObject = (
   params: { key: string; range?: { offset: number; length: number }; encoding: "base64" },
@@ -59,11 +57,11 @@ export function toStream(pieces: OpenedObject["pieces"], operation: Operation): 
 async function firstPage({ key, getObject }: ObjectSource, operation: Operation): Promise<GetObjectResult> {
   try {
     const range = { offset: 0, length: LIMITS.objectBodyBytes };
-    return await getObject({ key, range, encoding: "base64" }, operation.calling());
+    return await operation.persist((options) => getObject({ key, range, encoding: "base64" }, options));
   } catch (error) {
     if (error instanceof DurableStreamError && error.name === "InvalidParams") {
       // An empty object has no range to read.
-      return getObject({ key, encoding: "base64" }, operation.calling());
+      return operation.persist((options) => getObject({ key, encoding: "base64" }, options));
     }
     throw error;
   }
@@ -99,7 +97,10 @@ async function* piecesOf(
   }
 }
 
-/** The bytes from an offset on, resumed as often as it takes; none where they can not be had over HTTP. */
+/**
+ * The bytes from an offset on, resumed as often as it takes, until nothing has come for as long as a call may take; none
+ * where they can not be had over HTTP.
+ */
 async function* overHttp(
   http: HttpObjects,
   { url, info, offset: from }: { url: string; info: ObjectInfo; offset: number },
@@ -107,6 +108,7 @@ async function* overHttp(
 ): AsyncGenerator<Uint8Array, void, void> {
   let offset = from;
   let failures = 0;
+  let failingSince: number | undefined;
   while (offset < info.size) {
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     try {
@@ -121,13 +123,15 @@ async function* overHttp(
           throw new DurableStreamError("InternalError", "more came than there is of the object");
         }
         failures = 0;
+        failingSince = undefined;
         yield piece;
       }
     } catch (error) {
       operation.signal.throwIfAborted();
       const failure = asFailure(error);
       failures += 1;
-      if (!isPassing(failure) || failures > FRUITLESS_ATTEMPTS) {
+      failingSince ??= monotonicMs();
+      if (!isPassing(failure) || monotonicMs() - failingSince >= operation.patienceMs) {
         throw failure;
       }
       await operation.pause(failure, failures);

@@ -16,7 +16,8 @@ export type UploadCalls = {
 };
 
 /**
- * Puts an object in parts. A part that failed for now is sent again: it takes the place of the one that has its number.
+ * Puts an object in parts. What failed for now is sent again: a part takes the place of the one that has its number, and
+ * the same completion has the same end.
  *
  * @throws DurableStreamError OutcomeUnknown only once the parts were to be made one object; until then Unavailable.
  */
@@ -28,9 +29,10 @@ export async function putParts(
   const { contentType, metadata, ...conditions } = params;
   // One that is made and not heard of is empty, and dropped in time.
   const creation = { key, ...withDefined({ contentType, metadata }) };
-  const { uploadId } = await operation.persist((options) => calls.createUpload(creation, options));
+  const { uploadId } = await operation.persistStep((options) => calls.createUpload(creation, options));
   try {
     const uploaded: MethodResult<"uploadPart">[] = [];
+    let bytes = 0;
     for await (const part of parts) {
       if (uploaded.length === LIMITS.uploadParts) {
         const data = { what: "uploadParts", limit: LIMITS.uploadParts };
@@ -38,15 +40,25 @@ export async function putParts(
       }
       const partNumber = uploaded.length + 1;
       const sent = { key, uploadId, partNumber, data: toBase64(part), encoding: "base64" as const };
-      uploaded.push(await operation.persist((options) => calls.uploadPart(sent, options)));
+      uploaded.push(await operation.persistStep((options) => calls.uploadPart(sent, options)));
+      bytes += part.length;
     }
-    return await calls.completeUpload({ key, uploadId, parts: uploaded, ...conditions }, operation.calling());
+    const completion = { key, uploadId, parts: uploaded, ...conditions };
+    return await operation.persist((options) => calls.completeUpload(completion, options), {
+      bytes,
+      isOver: isUnknowable,
+    });
   } catch (error) {
     calls.abortUpload({ key, uploadId }).catch(() => {
       // Safe: an upload that is not completed is dropped in time.
     });
     throw error;
   }
+}
+
+/** The server itself can not find out any more what became of the upload: another call would hear the same. */
+function isUnknowable({ name, data }: DurableStreamError): boolean {
+  return name === "OutcomeUnknown" && data?.["what"] === "upload";
 }
 
 /** The contract knows fields that are left out, and no undefined. */

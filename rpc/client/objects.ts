@@ -30,7 +30,7 @@ type ObjectInfo = MethodResult<"headObject">;
 
 /** What objects need of their client. */
 export type ObjectClient = UploadCalls & {
-  [M in "getObject" | "putObject" | "publish"]: (
+  [M in "getObject" | "putObject" | "deleteObject" | "publish"]: (
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
@@ -76,6 +76,10 @@ export class Objects {
    * Puts an object of any size; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is
    * of no use.
    *
+   * A put of which it is not known what became is made again, up to `timeoutMs`: the same object is there then as after
+   * one, in the place of one that another has put meanwhile, unless a condition is to prevent that. Under a condition an
+   * earlier attempt of this put may be why it does not hold: that is OutcomeUnknown, and not Conflict.
+   *
    * @param key 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is empty, `.` or
    * `..`.
    * @param body Text, bytes, a Blob or a stream: up to 5,363,466,240 bytes over HTTP, 768,000,000 where the length of a
@@ -115,6 +119,19 @@ export class Objects {
       operation.end();
       throw error;
     }
+  }
+
+  /**
+   * Deletes one object, or up to `pageObjects` at once. One that does not exist is no error, so a delete of which it is
+   * not known what became is made again, up to `timeoutMs`; then it deletes, too, what was put meanwhile.
+   *
+   * @throws DurableStreamError OutcomeUnknown when it may have been done.
+   */
+  async delete(keys: string | readonly string[], options: CallOptions = {}): Promise<void> {
+    const params = typeof keys === "string" ? { key: keys } : { keys: [...keys] };
+    await this.#operate(options, (operation) =>
+      operation.persist((calling) => this.#client.deleteObject(params, calling)),
+    );
   }
 
   /**
@@ -245,7 +262,9 @@ export class Objects {
     const second = first.length < ONE_CALL_BYTES ? new Uint8Array() : await read();
     if (second.length === 0) {
       const encoded = { data: toBase64(first), encoding: "base64" as const };
-      return this.#client.putObject({ key, ...params, ...encoded }, operation.calling());
+      return operation.persist((options) => this.#client.putObject({ key, ...params, ...encoded }, options), {
+        bytes: first.length,
+      });
     }
     return putParts(this.#client, { key, parts: joined([first, second], read), params }, operation);
   }

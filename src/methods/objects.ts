@@ -1,9 +1,8 @@
 import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { Encoding, GetObjectParams, GetObjectResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
+import type { Encoding, GetObjectParams, GetObjectResult } from "../../rpc/index.ts";
 import { withBodyInMemory } from "../objects/body-budget.ts";
-import { existing, listObjects, objectInfo, stored } from "../objects/bucket.ts";
+import { existing, listObjects, objectInfo, putBody } from "../objects/bucket.ts";
 import { decodeBody, encodeBody, invalid } from "../objects/bytes.ts";
-import { bucketConditions } from "../objects/conditions.ts";
 import { callBucket } from "../objects/failures.ts";
 import { resolveRange } from "../objects/range.ts";
 import { JsonText } from "../json-text.ts";
@@ -34,21 +33,6 @@ export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" |
 
   listObjects: async (params, { env }) => callBucket("reads", () => withDeadline(listObjects(env.BUCKET, params))),
 };
-
-/** Stores a body as an object; a stream must be of known length, as R2 has it. */
-export async function putBody(
-  bucket: R2Bucket,
-  { key, contentType, metadata = {}, ...conditions }: Omit<PutObjectParams, "data" | "encoding">,
-  body: Uint8Array | ReadableStream,
-): Promise<ObjectInfo> {
-  const object = await bucket.put(key, body, {
-    onlyIf: bucketConditions(conditions),
-    httpMetadata: contentType === undefined ? {} : { contentType },
-    customMetadata: metadata,
-    ...(conditions.sha256 === undefined ? {} : { sha256: conditions.sha256 }),
-  });
-  return objectInfo(await stored(bucket, key, object));
-}
 
 /**
  * Runs work with the bytes of a body in a call.

@@ -1,7 +1,8 @@
 import { PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
-import type { ListObjectsParams, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
+import { bucketConditions } from "./conditions.ts";
 import { toBucketCursor, toCallersCursor } from "./cursor.ts";
 import { callBucket, refusalOf } from "./failures.ts";
 
@@ -39,6 +40,21 @@ export function existing<T>(object: T | null): T {
   return object;
 }
 
+/** Stores a body as an object; a stream must be of known length, as R2 has it. */
+export async function putBody(
+  bucket: R2Bucket,
+  { key, contentType, metadata = {}, ...conditions }: Omit<PutObjectParams, "data" | "encoding">,
+  body: Uint8Array | ReadableStream,
+): Promise<ObjectInfo> {
+  const object = await bucket.put(key, body, {
+    onlyIf: bucketConditions(conditions),
+    httpMetadata: contentType === undefined ? {} : { contentType },
+    customMetadata: metadata,
+    ...(conditions.sha256 === undefined ? {} : { sha256: conditions.sha256 }),
+  });
+  return objectInfo(await stored(bucket, key, object));
+}
+
 /**
  * What a conditional put stored.
  *
@@ -48,9 +64,17 @@ export async function stored(bucket: R2Bucket, key: string, object: R2Object | n
   if (object !== null) {
     return object;
   }
-  const actual = await callBucket("reads", () => bucket.head(key));
-  const data = actual === null ? { exists: false } : { exists: true, etag: actual.etag };
-  throw new RpcError("Conflict", "the object is not as expected", data);
+  throw unexpected(await callBucket("reads", () => bucket.head(key)));
+}
+
+/** The error for an object, or none, that is not what a put expects. */
+export function unexpected(actual: R2Object | null): RpcError {
+  return new RpcError("Conflict", "the object is not as expected", stateOf(actual));
+}
+
+/** What an error says of what there is: `exists` and, if there is an object, its `etag`. */
+export function stateOf(actual: R2Object | null): { exists: false } | { exists: true; etag: string } {
+  return actual === null ? { exists: false } : { exists: true, etag: actual.etag };
 }
 
 /**

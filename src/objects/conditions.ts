@@ -15,6 +15,9 @@ export type Conditions = {
   ifUnmodifiedSince?: Date;
 };
 
+/** Conditions as the params of a method say them. */
+type TagParams = { ifMatch?: string | undefined; ifNoneMatch?: string | undefined };
+
 const SECOND_MS = 1_000;
 
 const ENTITY_TAG = /^(W\/)?"([\x21\x23-\x7e]*)"$/;
@@ -87,15 +90,18 @@ export function putHeaders(conditions: Conditions): Headers {
 }
 
 /** The conditions of a method's params as R2 takes them. */
-export function bucketConditions(params: { ifMatch?: string | undefined; ifNoneMatch?: string | undefined }): Headers {
-  const conditions: Conditions = {};
-  if (params.ifMatch !== undefined) {
-    conditions.ifMatch = oneTag(params.ifMatch);
-  }
-  if (params.ifNoneMatch !== undefined) {
-    conditions.ifNoneMatch = oneTag(params.ifNoneMatch);
-  }
-  return tagHeaders(conditions);
+export function bucketConditions(params: TagParams): Headers {
+  return tagHeaders(conditionsOf(params));
+}
+
+/** Tells whether the conditions of a method's params hold of what there is. */
+export function areMet(params: TagParams, object: R2Object | null): boolean {
+  return object === null ? params.ifMatch === undefined : testConditions(conditionsOf(params), object) === "met";
+}
+
+/** The condition that a key holds what it did, as far as R2 compares it: by the etag. */
+export function stillHolds(object: R2Object | null): Headers {
+  return bucketConditions(object === null ? { ifNoneMatch: "*" } : { ifMatch: object.etag });
 }
 
 /**
@@ -105,6 +111,17 @@ export function bucketConditions(params: { ifMatch?: string | undefined; ifNoneM
  */
 export function isSameVersion(ifRange: string | null, { etag }: R2Object): boolean {
   return ifRange === null || ifRange.trim() === `"${etag}"`;
+}
+
+function conditionsOf(params: TagParams): Conditions {
+  const conditions: Conditions = {};
+  if (params.ifMatch !== undefined) {
+    conditions.ifMatch = oneTag(params.ifMatch);
+  }
+  if (params.ifNoneMatch !== undefined) {
+    conditions.ifNoneMatch = oneTag(params.ifNoneMatch);
+  }
+  return conditions;
 }
 
 function oneTag(etag: string): EntityTags {

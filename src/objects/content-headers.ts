@@ -15,6 +15,9 @@ const MAX_HEADER_CHARACTERS = 1_024;
 
 const PRINTABLE = /^[\t\x20-\x7e]+$/;
 
+/** What joins the values of a header that is given twice, outside quotes, is in no single one. */
+const ONE_DISPOSITION = /^(?:[^",]|"(?:[^"\\]|\\.)*"|,(?! ))*$/;
+
 /** Types that no browser runs, whoever wrote the body. All others are offered for download. */
 const PASSIVE_TYPE =
   /^(?:text\/(?:plain|csv)|application\/(?:json|octet-stream)|image\/(?:avif|bmp|gif|jpeg|png|webp)|(?:audio|video|font)\/[\w.+-]+)$/;
@@ -39,6 +42,9 @@ export function readPutHeaders(headers: Headers): PutHeaders {
   }
   const contentLanguage = readText(headers, "Content-Language");
   const contentDisposition = readText(headers, "Content-Disposition");
+  if (contentDisposition !== undefined && !ONE_DISPOSITION.test(contentDisposition)) {
+    throw invalid("Content-Disposition", "must be given once");
+  }
   const contentEncoding = readText(headers, "Content-Encoding");
   const cacheControl = readText(headers, "Cache-Control");
   const expires = readText(headers, "Expires");
@@ -76,7 +82,11 @@ export function servedHeaders(object: R2Object): Headers {
   headers.set("Content-Type", type);
   setPrintable(headers, "Content-Language", contentLanguage);
   setPrintable(headers, "Content-Encoding", contentEncoding);
-  setPrintable(headers, "Cache-Control", cacheControl ?? "private, no-cache");
+  if (headers.has("Content-Encoding")) {
+    // Whether a range of it is answered with a part.
+    headers.set("Vary", "Accept-Encoding");
+  }
+  headers.set("Cache-Control", untransformed(cacheControl));
   if (cacheExpiry !== undefined) {
     headers.set("Expires", cacheExpiry.toUTCString());
   }
@@ -89,6 +99,15 @@ export function servedHeaders(object: R2Object): Headers {
     setMetadata(headers, name, value);
   }
   return headers;
+}
+
+/**
+ * Cache-Control as it was put, and that nobody on the way is to make another body of it (RFC 9111 section 5.2.2.6): what
+ * is compressed there has no strong tag any more, by which parts are joined and objects replaced.
+ */
+function untransformed(put: string | undefined): string {
+  const directives = isPrintable(put) ? put : "private, no-cache";
+  return /(?:^|[\s,])no-transform(?:[\s,]|$)/i.test(directives) ? directives : `${directives}, no-transform`;
 }
 
 /** Whatever disposition was put with it, what a browser may run is for download. */
@@ -133,6 +152,10 @@ function readMetadata(headers: Headers): Record<string, string> {
 }
 
 function percentDecoded(header: string, value: string): string {
+  if (value.includes(", ")) {
+    // So the values of a header that is given twice are joined; a space of one value is to be %20.
+    throw invalid(header, "must be given once, and a space after a comma be %20");
+  }
   try {
     if (value === "" || isPrintable(value)) {
       return decodeURIComponent(value);

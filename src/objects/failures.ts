@@ -18,7 +18,7 @@ const REFUSALS: Readonly<Record<number, () => RpcError>> = {
   10_029: () => invalid("", "R2 does not take this request"),
   10_031: () => new RpcError("Conflict", "the object is not as expected"),
   10_037: () => invalid("sha256", "not the SHA-256 of the body"),
-  10_058: () => new RpcError("RateLimited", "too many writes of this key", { retryAfterMs: WRITE_RATE_MS }),
+  10_058: tooManyWrites,
   100_100: () => tooLarge("objectBytes", "the object is too large"),
 };
 
@@ -50,6 +50,11 @@ export function bucketFailure(error: unknown, kind: CallKind): unknown {
   return kind === "reads"
     ? new RpcError("Unavailable", "the objects could not be reached; nothing was done")
     : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");
+}
+
+/** A key that others write so often that a write can not be made for now. */
+export function tooManyWrites(): RpcError {
+  return new RpcError("RateLimited", "too many writes of this key", { retryAfterMs: WRITE_RATE_MS });
 }
 
 /** What R2 has refused a call for, by its own number; to ask again at once would not help. */

@@ -7,14 +7,14 @@ import { existing, listObjects, objectInfo, stored } from "./bucket.ts";
 import { invalid } from "./bytes.ts";
 import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "./conditions.ts";
 import type { Conditions } from "./conditions.ts";
+import { passesInParts } from "./content-coding.ts";
 import { readPutHeaders, servedHeaders } from "./content-headers.ts";
 import { callBucket } from "./failures.ts";
 import { httpError } from "./http-error.ts";
-import { readRange, resolveRange, toBucketRange } from "./range.ts";
+import { isAllOfNothing, readRange, resolveRange, toBucketRange } from "./range.ts";
 import type { ByteRange, Span } from "./range.ts";
 
 const OK = 200;
-/** For a put that can not have replaced anything; of others R2 does not say. */
 const CREATED = 201;
 
 /**
@@ -112,7 +112,7 @@ async function getObject(request: Request, env: Env, key: string): Promise<Respo
   }
   // The range comes after all conditions, and is not looked at where If-Range says so (RFC 9110 section 13.2.2).
   const span = resolveRange(range, object.size);
-  const isForThis = isSameVersion(request.headers.get("If-Range"), object);
+  const isForThis = isSameVersion(request.headers.get("If-Range"), object) && mayBeCut(object, { range, request });
   if (isForThis && span !== undefined && "body" in object) {
     return partial(object, span);
   }
@@ -123,6 +123,12 @@ async function getObject(request: Request, env: Env, key: string): Promise<Respo
     return unsatisfiable(object.size);
   }
   return isForThis ? unmet(304, object) : whole(env, key, conditions);
+}
+
+/** Tells whether a range is answered with a part, where a server may always answer with the whole (section 14.2). */
+function mayBeCut(object: R2Object, { range, request }: { range: ByteRange; request: Request }): boolean {
+  const coding = object.httpMetadata?.contentEncoding;
+  return !isAllOfNothing(range, object.size) && (coding === undefined || passesInParts(coding, request));
 }
 
 async function whole(env: Env, key: string, conditions: Conditions): Promise<Response> {
@@ -210,6 +216,7 @@ async function putObject(request: Request, env: Env, key: string): Promise<Respo
   }
   const { sha256, ...metadata } = readPutHeaders(request.headers);
   const conditions = readConditions(request.headers);
+  const isCreation = await creates(env.BUCKET, key, conditions);
   const object = await callBucket("changes", () =>
     env.BUCKET.put(key, request.body ?? "", {
       onlyIf: putHeaders(conditions),
@@ -218,7 +225,15 @@ async function putObject(request: Request, env: Env, key: string): Promise<Respo
     }),
   );
   const info = await stored(env.BUCKET, key, object);
-  return json(objectInfo(info), { status: conditions.ifNoneMatch === "*" ? CREATED : OK, ETag: info.httpEtag });
+  return json(objectInfo(info), { status: isCreation ? CREATED : OK, ETag: info.httpEtag });
+}
+
+/** Tells whether a put creates an object. R2 does not say, so unless the conditions do, it is so when there is none yet. */
+async function creates(bucket: R2Bucket, key: string, { ifMatch, ifNoneMatch }: Conditions): Promise<boolean> {
+  if (ifMatch !== undefined || ifNoneMatch === "*") {
+    return ifMatch === undefined;
+  }
+  return (await callBucket("reads", () => bucket.head(key))) === null;
 }
 
 async function deleteObject(request: Request, env: Env, key: string): Promise<Response> {

@@ -37,6 +37,14 @@ export function resolveRange(range: ByteRange, size: number): Span | undefined {
   return { offset: range.first, length: last - range.first + 1 };
 }
 
+/**
+ * Tells whether a range means all of an empty object: its last so many bytes are satisfiable (RFC 9110 section 14.1.2),
+ * though no Content-Range can say them.
+ */
+export function isAllOfNothing(range: ByteRange, size: number): boolean {
+  return size === 0 && "suffix" in range && range.suffix > 0;
+}
+
 /** A range as R2 takes it. */
 export function toBucketRange(range: ByteRange): R2Range {
   if ("suffix" in range) {

@@ -5,10 +5,11 @@ import type { CompleteUploadParams, CreateUploadParams, Done, ObjectInfo, Upload
 import type { Refused } from "../calls.ts";
 import { logError } from "../log.ts";
 
-import { objectInfo, stored, UPLOAD_MARK } from "./bucket.ts";
+import { objectInfo, unexpected, UPLOAD_MARK } from "./bucket.ts";
 import { toHex } from "./bytes.ts";
-import { bucketConditions } from "./conditions.ts";
-import { callBucket } from "./failures.ts";
+import { areMet, stillHolds } from "./conditions.ts";
+import { callBucket, tooManyWrites } from "./failures.ts";
+import { UploadAttempts } from "./upload-attempts.ts";
 
 const SCHEMA = `
   CREATE TABLE upload (
@@ -21,13 +22,6 @@ const SCHEMA = `
     etag TEXT NOT NULL,
     size INTEGER NOT NULL, -- bytes of data
     data BLOB NOT NULL
-  );`;
-
-/** Puts that were begun and of which it is not known that they stored nothing. */
-const TRIES_SCHEMA = `
-  CREATE TABLE IF NOT EXISTS tries (
-    mark TEXT NOT NULL, -- in the object's metadata, if it was stored
-    completion TEXT NOT NULL -- SHA-256 of the call
   );`;
 
 /** What is left of an upload that is completed: there is the table `upload`, or this one, or neither. */
@@ -43,17 +37,15 @@ const STORED_NOTHING: ReadonlySet<number> = new Set([
   ErrorCode.InvalidParams,
   ErrorCode.RateLimited,
   ErrorCode.TooLarge,
-  // Of the look at what is there, which comes after a put that stored nothing.
-  ErrorCode.Unavailable,
 ]);
 
-/** Tries that are looked at; with each of them R2 would have failed without saying how. */
-const MAX_TRIES = 1_000;
+/** How often one call puts the object when another writes the key meanwhile: the whole of it each time. */
+const PUTS_PER_CALL = 5;
 
 type Completion = Omit<CompleteUploadParams, "uploadId">;
 
 type UploadRow = { key: string; content_type: string | null; metadata: string };
-type TryRow = { mark: string; completion: string };
+type PutUnderMark = { params: Completion; size: number; mark: string; held: R2Object | null };
 type CompletedRow = { completion: string; object: string };
 type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
 
@@ -65,6 +57,7 @@ type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuf
  */
 export class Upload extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
+  readonly #attempts = new UploadAttempts(this.#sql);
   /** While it is being completed or aborted, nothing else may change it. */
   #isEnding = false;
   /** What the same completion will be answered, while it runs. */
@@ -110,7 +103,8 @@ export class Upload extends DurableObject<Env> {
    * Puts the listed parts as one object and drops them. When it fails the upload stays, and can be completed again.
    *
    * The same call again gets the same answer, for as long as the upload would have been kept: also when nobody got the
-   * first, or this object was lost between the put and the note of it.
+   * first, or this object was lost between the put and the note of it. OutcomeUnknown when it was lost so, and the key
+   * holds something else since.
    */
   async complete(params: Completion): Promise<ObjectInfo | Refused> {
     return refusable(async () => {
@@ -124,14 +118,9 @@ export class Upload extends DurableObject<Env> {
       }
       const upload = this.#changeable(params.key);
       const size = this.#sizeOf(params.parts);
-      const info = this.#exclusively(async () => {
-        const earlier = await this.#findStored(params.key);
-        if (earlier !== undefined) {
-          return answerOf(earlier, completion);
-        }
-        const object = await this.#try(upload, { params, size, completion });
-        return answerOf(this.#complete(completion, object), completion);
-      });
+      const info = this.#exclusively(async () =>
+        answerOf(await this.#store(upload, { params, size, completion }), completion),
+      );
       this.#running = { completion, info };
       return info.finally(() => {
         this.#running = undefined;
@@ -139,15 +128,23 @@ export class Upload extends DurableObject<Env> {
     });
   }
 
-  /** Drops the upload and its parts. NotFound once it is completed. */
+  /**
+   * Drops the upload and its parts. NotFound once it is completed, OutcomeUnknown when an earlier attempt to complete it
+   * may have stored its object, or may yet.
+   */
   async abort(key: string): Promise<Done | Refused> {
     return refusable(async () => {
       this.#changeable(key);
       return this.#exclusively(async () => {
-        if ((await this.#findStored(key)) !== undefined) {
+        const isUnknown = this.#attempts.areOpen;
+        const object = isUnknown ? await this.#look(key) : null;
+        if (this.#findStored(object) !== undefined) {
           throw noSuchUpload();
         }
         await this.#drop();
+        if (isUnknown) {
+          throw this.#attempts.unknown(object);
+        }
         return {};
       });
     });
@@ -177,7 +174,7 @@ export class Upload extends DurableObject<Env> {
     }
   }
 
-  #hasTable(name: "upload" | "tries" | "completed"): boolean {
+  #hasTable(name: "upload" | "completed"): boolean {
     return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
   }
 
@@ -200,19 +197,14 @@ export class Upload extends DurableObject<Env> {
       : undefined;
   }
 
-  #tries(): TryRow[] {
-    return this.#hasTable("tries")
-      ? this.#sql.exec<TryRow>("SELECT mark, completion FROM tries ORDER BY rowid DESC LIMIT ?", MAX_TRIES).toArray()
-      : [];
+  async #look(key: string): Promise<R2Object | null> {
+    return callBucket("reads", () => this.env.BUCKET.head(key));
   }
 
-  /** Notes that an earlier try stored the object after all, if it did: its mark is on what the key has now. */
-  async #findStored(key: string): Promise<CompletedRow | undefined> {
-    const tries = this.#tries();
-    const object = tries.length === 0 ? null : await callBucket("reads", () => this.env.BUCKET.head(key));
-    const mark = object?.customMetadata?.[UPLOAD_MARK];
-    const found = tries.find((tried) => tried.mark === mark);
-    return object === null || found === undefined ? undefined : this.#complete(found.completion, object);
+  /** Notes that an earlier attempt stored the object after all, if it did. */
+  #findStored(object: R2Object | null): CompletedRow | undefined {
+    const completion = this.#attempts.completionOf(object);
+    return object === null || completion === undefined ? undefined : this.#complete(completion, object);
   }
 
   /** Keeps what to answer to the same call, and nothing else. */
@@ -221,9 +213,9 @@ export class Upload extends DurableObject<Env> {
     this.ctx.storage.transactionSync(() => {
       this.#sql.exec(COMPLETED_SCHEMA);
       this.#sql.exec("INSERT INTO completed (completion, object) VALUES (?, ?)", completion, completed.object);
-      for (const table of ["upload", "parts", "tries"]) {
-        this.#sql.exec(`DROP TABLE IF EXISTS ${table}`);
-      }
+      this.#sql.exec("DROP TABLE upload");
+      this.#sql.exec("DROP TABLE parts");
+      this.#attempts.drop();
     });
     return completed;
   }
@@ -251,34 +243,54 @@ export class Upload extends DurableObject<Env> {
     return size;
   }
 
-  /** Puts the object under a mark that is noted before, so that it can be told for ours if nobody hears how it went. */
-  async #try(
+  /**
+   * Puts the object in the place of what the key holds, and looks again when that is another by then.
+   *
+   * @throws Conflict when the call's conditions do not hold; RateLimited when others write the key all the time.
+   */
+  async #store(
     upload: UploadRow,
     { params, size, completion }: { params: Completion; size: number; completion: string },
-  ): Promise<R2Object> {
-    const before = this.#tries().length;
-    const mark = crypto.randomUUID();
-    this.#sql.exec(TRIES_SCHEMA);
-    this.#sql.exec("INSERT INTO tries (mark, completion) VALUES (?, ?)", mark, completion);
+  ): Promise<CompletedRow> {
+    for (let puts = 0; puts < PUTS_PER_CALL; puts += 1) {
+      const held = await this.#look(params.key);
+      const earlier = this.#findStored(held);
+      if (earlier !== undefined) {
+        return earlier;
+      }
+      this.#attempts.assertNoneStored(held);
+      if (!areMet(params, held)) {
+        throw unexpected(held);
+      }
+      const mark = this.#attempts.begin(completion, held);
+      const object = await this.#attempt(upload, { params, size, mark, held });
+      if (object !== null) {
+        return this.#complete(completion, object);
+      }
+    }
+    throw tooManyWrites();
+  }
+
+  /** One put, noted before under its mark. Null when the key holds something else by then; then nothing was stored. */
+  async #attempt(upload: UploadRow, put: PutUnderMark): Promise<R2Object | null> {
     try {
-      return await this.#put(upload, { params, size, mark });
+      const object = await this.#put(upload, put);
+      if (object === null) {
+        this.#attempts.storedNothing(put.mark);
+      }
+      return object;
     } catch (error) {
       if (isRpcError(error) && STORED_NOTHING.has(error.code)) {
-        this.#sql.exec("DELETE FROM tries WHERE mark = ?", mark);
-        if (error.code === ErrorCode.Conflict && before > 0) {
-          // What an earlier try stored may have been replaced or deleted since.
-          const message = "an earlier try may have stored the object; see with headObject what there is now";
-          throw new RpcError("OutcomeUnknown", message, { ...error.data, what: "upload" });
+        this.#attempts.storedNothing(put.mark);
+        if (error.code === ErrorCode.Conflict) {
+          return null;
         }
       }
       throw error;
     }
   }
 
-  async #put(
-    upload: UploadRow,
-    { params, size, mark }: { params: Completion; size: number; mark: string },
-  ): Promise<R2Object> {
+  async #put(upload: UploadRow, { params, size, mark, held }: PutUnderMark): Promise<R2Object | null> {
     const { key, parts, sha256 } = params;
     const { readable, writable } = new FixedLengthStream(size);
     const writer = writable.getWriter();
@@ -289,15 +301,14 @@ export class Upload extends DurableObject<Env> {
     // Written by create() from checked metadata.
     const customMetadata: Record<string, string> = JSON.parse(upload.metadata);
     try {
-      const object = await callBucket("changes", () =>
+      return await callBucket("changes", () =>
         this.env.BUCKET.put(key, readable, {
-          onlyIf: bucketConditions(params),
+          onlyIf: stillHolds(held),
           httpMetadata: upload.content_type === null ? {} : { contentType: upload.content_type },
           customMetadata: { ...customMetadata, [UPLOAD_MARK]: mark },
           ...(sha256 === undefined ? {} : { sha256 }),
         }),
       );
-      return await stored(this.env.BUCKET, key, object);
     } finally {
       await writer.abort().catch(() => {
         // Safe: it is closed, or broken off already.

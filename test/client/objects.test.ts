@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import type { DurableStream, Fetch } from "../../rpc/client.ts";
+import type { DurableStream, DurableStreamOptions, Fetch } from "../../rpc/client.ts";
 import { LIMITS } from "../../rpc/index.ts";
 
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
@@ -541,6 +541,117 @@ describe("close()", () => {
   });
 });
 
+/** What becomes of one attempt after the other; the last of them is again and again. */
+function fates(...given: ((call: SentCall) => { result?: object; error?: object } | undefined)[]) {
+  let attempts = 0;
+  return (call: SentCall) => {
+    attempts += 1;
+    return given[Math.min(attempts, given.length) - 1]?.(call);
+  };
+}
+
+const connectionEnds = () => {
+  server.socket.end();
+  return undefined;
+};
+
+function withTime(timeoutMs: number | undefined) {
+  return timeoutMs === undefined ? {} : { timeoutMs };
+}
+
+describe("what may be lost", () => {
+  const operations: [string, string, (client: DurableStream, timeoutMs?: number) => Promise<unknown>][] = [
+    ["a put in one call", "putObject", (client, timeoutMs) => client.objects.put("k", "small", withTime(timeoutMs))],
+    ["a put in parts", "completeUpload", (client, timeoutMs) => client.objects.put("k", LARGE, withTime(timeoutMs))],
+    ["a delete", "deleteObject", (client, timeoutMs) => client.objects.delete("k", withTime(timeoutMs))],
+    ["a get", "getObject", (client, timeoutMs) => client.objects.get("k", withTime(timeoutMs))],
+  ];
+
+  it.each(operations)("is done again: %s", async (_name, method, start) => {
+    const done = answers[method] ?? (() => ({ result: {} }));
+    answers[method] = fates(
+      connectionEnds,
+      () => failure(-32_008),
+      () => failure(-32_009),
+      () => failure(-32_012),
+      () => failure(-32_005, { retryAfterMs: 5 }),
+      done,
+    );
+    const outcome = watch(start(server.client({ fetch: false })));
+    await until("the call", () => calls(method).length > 0);
+    await passSteps(10_000, 40);
+
+    expect(await settled(outcome)).toHaveProperty("value");
+    expect(calls(method)).toHaveLength(6);
+    expect(new Set(calls(method).map(({ params }) => JSON.stringify(params))).size).toBe(1);
+  });
+
+  it.each(operations)("is not refused after it may have been done: %s", async (_name, method, start) => {
+    answers[method] = fates(connectionEnds, () => failure(-32_004, { etag: "other" }));
+    const outcome = watch(start(server.client({ fetch: false })));
+    await until("the call", () => calls(method).length > 0);
+    await passSteps(1_000);
+
+    // Of a read nothing was done in any case.
+    expect(await settled(outcome)).toMatchObject({
+      error: method === "getObject" ? { name: "Conflict" } : { name: "OutcomeUnknown", cause: { name: "Conflict" } },
+    });
+    expect(calls(method)).toHaveLength(2);
+  });
+
+  it.each(operations)("has all the time that is given, and no more: %s", async (_name, method, start) => {
+    answers[method] = fates(
+      () => failure(method === "getObject" ? -32_009 : -32_008),
+      () => failure(-32_009),
+    );
+    const outcome = watch(start(server.client({ fetch: false }), 20_000));
+    await until("the call", () => calls(method).length > 0);
+    await passSteps(19_900, 40);
+    expect(outcome.outcome).toBe("pending");
+    await passSteps(100);
+
+    expect(await settled(outcome)).toMatchObject({
+      error: { name: method === "getObject" ? "Unavailable" : "OutcomeUnknown" },
+    });
+    expect(calls(method).length).toBeGreaterThan(3);
+  });
+
+  it("is over where the server can not find out what became of an upload", async () => {
+    answers["completeUpload"] = () => failure(-32_008, { what: "upload", exists: true, etag: "other" });
+    const outcome = watch(server.client({ fetch: false }).objects.put("k", LARGE));
+
+    expect(await settled(outcome)).toMatchObject({ error: { name: "OutcomeUnknown", data: { etag: "other" } } });
+    expect(calls("completeUpload")).toHaveLength(1);
+  });
+
+  it("leaves an answer of the other way open, when one way may have put it and the other did not", async () => {
+    answers["createUpload"] = () => failure(-32_602);
+    const client = server.client({ fetch: scripted(networkFails, () => new Response("", { status: 413 })) });
+    const outcome = watch(client.objects.put("k", LARGE));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toMatchObject({
+      error: { name: "OutcomeUnknown", cause: { name: "InvalidParams" } },
+    });
+  });
+
+  it("is given up at once while it waits to be done again", async () => {
+    const abort = new AbortController();
+    answers["putObject"] = () => failure(-32_005, { retryAfterMs: 5_000 });
+    const client = server.client();
+    await client.objects.get("k").then(({ body }) => body.cancel());
+    const timers = vi.getTimerCount();
+    const outcome = watch(client.objects.put("k", "small", { signal: abort.signal }));
+    await until("the call", () => calls("putObject").length === 1);
+    await pass();
+    abort.abort("no more");
+
+    expect(await standing(outcome)).toEqual({ error: "no more" });
+    // Nothing is left that keeps the process alive.
+    expect(vi.getTimerCount()).toBe(timers);
+  });
+});
+
 describe("a put over HTTP", () => {
   it("says everything in headers, to the same server", async () => {
     const client = server.client({
@@ -574,69 +685,66 @@ describe("a put over HTTP", () => {
   });
 
   it.each([
-    ["is put once more without conditions when the request was lost", {}, [networkFails, stored], { value: INFO }, 2],
-    ["is unknown when that was lost too", {}, [networkFails], { error: { name: "OutcomeUnknown" } }, 2],
+    ["is put again when the request was lost", {}, [networkFails, networkFails, networkFails, stored], { value: INFO }],
     [
-      "is unknown when only the second was refused for now",
+      "is put again behind a gateway that fails, and when the answer is not understood",
       {},
-      [networkFails, refused(429, -32_005, { retryAfterMs: 1 })],
-      { error: { name: "OutcomeUnknown" } },
-      2,
+      [() => new Response("", { status: 502 }), () => new Response("<html>"), stored],
+      { value: INFO },
     ],
     [
-      "is unknown when only the second was refused for good",
+      "is put again when it was refused for now",
+      {},
+      [refused(503, -32_009), refused(429, -32_005, { retryAfterMs: 1 }), stored],
+      { value: INFO },
+    ],
+    ["is put again under its conditions", { ifNoneMatch: "*" }, [networkFails, stored], { value: INFO }],
+    [
+      "is unknown when its condition does not hold after a request that was lost",
+      { ifNoneMatch: "*" },
+      [networkFails, refused(412, -32_004, { etag: "other" })],
+      { error: { name: "OutcomeUnknown", code: -32_008, cause: { name: "Conflict", data: { etag: "other" } } } },
+    ],
+    [
+      "is unknown when it is refused after a request that was lost",
       {},
       [networkFails, refused(401, -32_001)],
-      { error: { name: "OutcomeUnknown" } },
-      2,
-    ],
-    [
-      "is unknown under conditions at the first loss",
-      { ifNoneMatch: "*" },
-      [networkFails, stored],
-      { error: { name: "OutcomeUnknown", code: -32_008 } },
-      1,
+      { error: { name: "OutcomeUnknown", cause: { name: "Unauthenticated" } } },
     ],
     [
       "is what the server answers",
       {},
       [refused(412, -32_004, { etag: "other" })],
       { error: { name: "Conflict", code: -32_004, data: { etag: "other" } } },
-      1,
     ],
-    [
-      "is unknown behind a gateway that fails",
-      {},
-      [() => new Response("", { status: 502 })],
-      { error: { name: "OutcomeUnknown" } },
-      2,
-    ],
-    [
-      "is unknown when the answer is not understood",
-      {},
-      [() => new Response("<html>")],
-      { error: { name: "OutcomeUnknown" } },
-      2,
-    ],
-  ] as const)("%s", async (_name, options, script, expected, count) => {
+  ] as const)("%s", async (_name, options, script, expected) => {
     const client = server.client({ fetch: scripted(...script) });
     const outcome = watch(client.objects.put("k", LARGE, options));
-    await passSteps(1_000);
+    await passSteps(10_000);
 
     expect(await settled(outcome)).toMatchObject(expected);
-    expect(requests).toHaveLength(count);
+    expect(requests).toHaveLength(script.length);
+  });
+
+  it.each<[string, string, DurableStreamOptions["token"], (() => Response | Error)[]]>([
+    ["OutcomeUnknown", "all requests are lost", "key", [networkFails]],
+    ["OutcomeUnknown", "only those after the first are refused", "key", [networkFails, refused(503, -32_009)]],
+    ["Unavailable", "all are refused for now", "key", [refused(503, -32_009)]],
+    ["Unavailable", "there is no token", () => Promise.reject(new Error("no token")), [stored]],
+  ])("is %s when %s, as long as there is time", async (name, _case, token, script) => {
+    const client = server.client({ fetch: scripted(...script), token });
+    const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 10_000 }));
+    await passSteps(9_900);
+    expect(outcome.outcome).toBe("pending");
+    await passSteps(100);
+
+    expect(await settled(outcome)).toMatchObject({ error: { name } });
+    expect(requests.length > 3).toBe(typeof token === "string");
   });
 
   it("is Unavailable when the client was closed: nothing is sent", async () => {
     const client = server.client({ fetch: scripted(stored) });
     await client.close();
-
-    expect(await settled(watch(client.objects.put("k", LARGE)))).toMatchObject({ error: { name: "Unavailable" } });
-    expect(requests).toEqual([]);
-  });
-
-  it("is Unavailable without a token: nothing was sent", async () => {
-    const client = server.client({ fetch: scripted(stored), token: () => Promise.reject(new Error("no token")) });
 
     expect(await settled(watch(client.objects.put("k", LARGE)))).toMatchObject({ error: { name: "Unavailable" } });
     expect(requests).toEqual([]);
@@ -701,12 +809,12 @@ describe("a body", () => {
     ["Unauthenticated", refused(401, -32_001)],
     ["InternalError", some(rest + 1, "ends")],
     ["Unavailable", networkFails],
-  ] as const)("is %s to its reader when that is answered", async (name, says) => {
+  ] as const)("is %s to its reader when that is answered as long as it waits", async (name, says) => {
     vi.spyOn(LARGE, "subarray").mockImplementation((start, end) => new Uint8Array((end ?? 0) - (start ?? 0)));
     const client = server.client({ fetch: scripted(says) });
     const { body } = await client.objects.get("k");
     const outcome = watch(readAll(body));
-    await passSteps(20_000);
+    await passSteps(40_000, 40);
     vi.restoreAllMocks();
 
     expect(await settled(outcome)).toMatchObject({ error: { name } });
@@ -735,6 +843,24 @@ describe("a body", () => {
     expect(cancelled).toBe(1);
   });
 });
+
+it.each(["half a pair \ud83d", `${"x".repeat(PART)}\udc00`])(
+  "text that is not well-formed is no body, however large it is",
+  async (body) => {
+    const client = server.client({ fetch: scripted(stored) });
+
+    for (const start of [
+      () => client.objects.put("k", body),
+      () => client.objects.publish({ stream: "s" }, "k", body),
+    ]) {
+      expect(await settled(watch(start()))).toMatchObject({
+        error: { name: "InvalidParams", data: { issues: [{ path: "data" }] } },
+      });
+    }
+    expect(requests).toEqual([]);
+    expect(server.sockets).toHaveLength(0);
+  },
+);
 
 describe("data of any size", () => {
   it("is put where the server finds a message too large that is within the limits known here", async () => {

@@ -184,6 +184,169 @@ describe("an answer that nobody got", () => {
     expect(error.data).toEqual({ what: "upload", exists: true, etag });
     expect(await client.call("getObject", { key: "replaced" })).toMatchObject({ data: "by another" });
   });
+
+  it("is unknown to abortUpload too while an earlier put may have stored the object", async () => {
+    const { client, stub, complete } = await begun("unknown-aborted");
+    const first = await interrupted(stub, complete, "after the repetition");
+
+    const aborted = await client.callError("abortUpload", { key: complete.key, uploadId: complete.uploadId });
+    await first.land();
+    const again = await client.callError("completeUpload", complete);
+
+    expect(aborted.code).toBe(ErrorCode.OutcomeUnknown);
+    expect(aborted.data).toEqual({ what: "upload", exists: false });
+    expect(again.data).toEqual({ what: "upload" });
+  });
+});
+
+const LANDINGS = ["never", "before the repetition", "during the repetition", "after the repetition"] as const;
+
+/** A put of an upload that was begun, whose object was then lost: whether and when R2 carries it out. */
+type Interrupted = { land: () => Promise<void>; hasLanded: () => boolean };
+
+/** The put that an Upload would do, in the hands of a test. */
+type PutFault = (put: () => Promise<R2Object | null>) => Promise<R2Object | null>;
+
+/** Runs completeUpload in an object of which every put goes through `fault`. */
+async function completeWith(stub: UploadStub, { uploadId: _id, ...complete }: Completion, fault: PutFault) {
+  return runInDurableObject(stub, async (upload) => {
+    const holder = upload as unknown as { env: { BUCKET: Pick<R2Bucket, "head" | "put"> } };
+    const { BUCKET } = holder.env;
+    holder.env = {
+      BUCKET: {
+        head: (key: string) => BUCKET.head(key),
+        put: (async (key: string, body: ReadableStream, options: R2PutOptions) => {
+          const bytes = await new Response(body).bytes();
+          return fault(() => env.BUCKET.put(key, bytes, options));
+        }) as R2Bucket["put"],
+      },
+    };
+    try {
+      return await upload.complete(complete);
+    } finally {
+      holder.env = { BUCKET };
+    }
+  });
+}
+
+/** Completes an upload as far as the put, of which nothing is heard, and then loses the object. */
+async function interrupted(
+  stub: UploadStub,
+  complete: Completion,
+  landing: (typeof LANDINGS)[number],
+): Promise<Interrupted> {
+  let put: (() => Promise<R2Object | null>) | undefined;
+  let stored: R2Object | null = null;
+  const land = async () => {
+    stored = (await put?.()) ?? null;
+  };
+  const answer = await completeWith(stub, complete, async (given) => {
+    put = given;
+    if (landing === "before the repetition") {
+      await land();
+    }
+    throw new Error("Network connection lost.");
+  });
+  expect(answer).toMatchObject({ refused: { code: ErrorCode.OutcomeUnknown } });
+  await evictDurableObject(stub);
+  return { land, hasLanded: () => stored !== null };
+}
+
+describe.each([
+  ["nothing", undefined],
+  ["an object", "old"],
+] as const)("a completeUpload of a key with %s that is repeated", (_what, old) => {
+  describe.each(LANDINGS)("and whose first put lands %s", (landing) => {
+    it.each([
+      ["nobody else does anything", undefined],
+      ["another puts a newer object", "newer"],
+      ["another puts again what there was", "old"],
+    ] as const)("stores its object once, and in the place of nothing newer, where %s", async (_case, another) => {
+      const { stub, complete } = await begun(`${old} ${landing} ${another}`);
+      const { key } = complete;
+      await (old === undefined ? env.BUCKET.delete(key) : env.BUCKET.put(key, old));
+      const first = await interrupted(stub, complete, landing);
+      const newer = another === undefined ? null : await env.BUCKET.put(key, another);
+
+      let hasSecondLanded = false;
+      const answer = await completeWith(stub, complete, async (put) => {
+        if (landing === "during the repetition") {
+          await first.land();
+        }
+        const object = await put();
+        hasSecondLanded = object !== null;
+        return object;
+      });
+      if (landing === "after the repetition") {
+        await first.land();
+      }
+
+      const there = await env.BUCKET.head(key);
+      if (newer === null) {
+        expect([first.hasLanded(), hasSecondLanded].filter(Boolean)).toHaveLength(1);
+        expect(answer).toMatchObject({ key, size: 4, etag: there?.etag, metadata: { kind: "lost" } });
+        expect(await (await env.BUCKET.get(key))?.text()).toBe("body");
+      } else {
+        expect(hasSecondLanded).toBe(false);
+        expect(answer).toEqual({
+          refused: {
+            code: ErrorCode.OutcomeUnknown,
+            message: expect.any(String),
+            data: { what: "upload", exists: true, etag: newer.etag },
+          },
+        });
+        // The first may still replace what no condition tells from what it was begun upon: nobody was told that it is done.
+        const isTold = another !== old || landing !== "after the repetition";
+        expect(there?.version === newer.version || !isTold).toBe(true);
+      }
+    });
+  });
+});
+
+it("replaces what another puts meanwhile, when it has no condition, and does not when it has", async () => {
+  const { client, stub, complete } = await begun("contended");
+  const other = await client.call("createUpload", { key: "contended" });
+  const part = await client.call("uploadPart", {
+    key: "contended",
+    uploadId: other.uploadId,
+    partNumber: 1,
+    data: "2",
+  });
+  await env.BUCKET.delete("contended");
+  const conditional = { key: "contended", uploadId: other.uploadId, parts: [part], ifNoneMatch: "*" };
+  let others = 0;
+  const overtaken: PutFault = async (put) => {
+    if (others < 2) {
+      others += 1;
+      await env.BUCKET.put("contended", `by another ${others}`);
+    }
+    return put();
+  };
+
+  const refused = await completeWith(env.UPLOAD.getByName(other.uploadId), conditional, overtaken);
+  const completed = await completeWith(stub, complete, overtaken);
+
+  expect(refused).toMatchObject({ refused: { code: ErrorCode.Conflict, data: { exists: true } } });
+  expect(others).toBe(2);
+  expect(completed).toMatchObject({ size: 4 });
+  expect(await client.call("getObject", { key: "contended" })).toMatchObject({ data: "body" });
+});
+
+it("is RateLimited, with nothing done, while another puts the key again and again", async () => {
+  const { client, stub, complete } = await begun("hot");
+  let others = 0;
+
+  const refused = await completeWith(stub, complete, async (put) => {
+    others += 1;
+    await env.BUCKET.put("hot", `by another ${others}`);
+    return put();
+  });
+  const { data } = await client.call("getObject", { key: "hot" });
+  const later = await client.call("completeUpload", complete);
+
+  expect(refused).toMatchObject({ refused: { code: ErrorCode.RateLimited, data: { retryAfterMs: 1_000 } } });
+  expect(data).toBe(`by another ${others}`);
+  expect(later).toMatchObject({ size: 4 });
 });
 
 it("changes no part while the parts are being put as one object", async () => {

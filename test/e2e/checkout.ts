@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile, fork, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cp, readdir, readFile, symlink } from "node:fs/promises";
@@ -44,9 +44,12 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** An `npm run` in a process group of its own, as a terminal would start it. */
+const KEEPER = join(import.meta.dirname, "group-keeper.ts");
+
+/** An `npm run` in a process group of its own, as a terminal would start it. It does not outlive who made it. */
 export class NpmScript {
   readonly #process: ChildProcess;
+  readonly #keeper: ChildProcess;
   readonly #wakers = new Set<() => void>();
   readonly #exited: Promise<void>;
   /** All it wrote. */
@@ -59,6 +62,8 @@ export class NpmScript {
       env: { ...environment(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    // In a group of its own too: Ctrl-C ends who made it, and it has to outlast that.
+    this.#keeper = fork(KEEPER, [String(this.processGroup)], { detached: true, execArgv: [], stdio: "ignore" });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.on("data", (text: Buffer) => {
         this.output += text.toString();
@@ -107,29 +112,20 @@ export class NpmScript {
     }
   }
 
-  /** Waits until no process of the group runs; those that ended and were not waited for do not count. */
-  async untilGroupIsGone(): Promise<void> {
-    const deadline = Date.now() + PATIENCE_MS;
-    for (;;) {
-      const running = await runningInGroup(this.#pid);
-      if (running.length === 0) {
-        return;
-      }
-      if (Date.now() > deadline) {
-        throw new Error(`still running: ${running.join("; ")}`);
-      }
-      // Orphans have no parent here to be told by.
-      await delay(50);
-    }
+  /** Waits until no process of the group runs. */
+  untilGroupIsGone(): Promise<void> {
+    return untilGroupIsGone(this.processGroup);
   }
 
   /** Ends the group for good, whatever state it is in. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal("SIGKILL");
     await this.#exited;
+    this.#keeper.kill("SIGKILL");
   }
 
-  get #pid(): number {
+  /** The number of the group. */
+  get processGroup(): number {
     const { pid } = this.#process;
     if (pid === undefined) {
       throw new Error("npm could not be started");
@@ -139,7 +135,7 @@ export class NpmScript {
 
   #signal(signal: NodeJS.Signals): void {
     try {
-      process.kill(-this.#pid, signal);
+      process.kill(-this.processGroup, signal);
     } catch {
       // Safe: there is no such group any more.
     }
@@ -150,6 +146,22 @@ export class NpmScript {
       wake();
     }
     this.#wakers.clear();
+  }
+}
+
+/** Waits until no process of a group runs; those that ended and were not waited for do not count. */
+export async function untilGroupIsGone(group: number): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const running = await runningInGroup(group);
+    if (running.length === 0) {
+      return;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`still running: ${running.join("; ")}`);
+    }
+    // Orphans have no parent here to be told by.
+    await delay(50);
   }
 }
 

@@ -197,17 +197,20 @@ test("large objects are one request each way, small ones and streams none", asyn
   expect(counts).toEqual({ PUT: 1, GET: 1 });
 });
 
-test("an object that rests encoded is read as it rests", async ({ server, client }) => {
-  const encoded = gzipSync(randomBytes(LIMITS.objectBodyBytes * 2));
-  const put = await fetch(`${server.url}/r2/encoded`, {
-    method: "PUT",
-    headers: { Authorization: `Bearer ${server.apiKey}`, "Content-Encoding": "gzip" },
-    body: new Uint8Array(encoded),
-  });
-  expect(put.status).toBe(200);
+test.for(["application/octet-stream", "text/plain"])(
+  "an object of %s that rests encoded is read as it rests",
+  async (type, { server, client }) => {
+    const encoded = gzipSync(randomBytes(LIMITS.objectBodyBytes * 2));
+    const put = await fetch(`${server.url}/r2/encoded`, {
+      method: "PUT",
+      headers: { Authorization: `Bearer ${server.apiKey}`, "Content-Encoding": "gzip", "Content-Type": type },
+      body: new Uint8Array(encoded),
+    });
+    expect(put.status).toBe(201);
 
-  expect(Buffer.from(await bytesOf(await client.objects.get("encoded"))).equals(encoded)).toBe(true);
-});
+    expect(Buffer.from(await bytesOf(await client.objects.get("encoded"))).equals(encoded)).toBe(true);
+  },
+);
 
 test("a body that is cut off again and again is resumed, and complete", async ({ server, client }) => {
   await using proxy = await Proxy.to(server.url);
@@ -234,6 +237,43 @@ test("a body that is cut off again and again is resumed, and complete", async ({
 
   expect(cuts).toBeGreaterThan(1);
   expect(Buffer.concat(pieces).equals(large)).toBe(true);
+});
+
+const MB = 1_000_000;
+
+test.for<[string, (client: DurableStream) => Promise<unknown>]>([
+  ["a put of 700 KB", (client) => client.objects.put("key", bytes(0.7 * MB))],
+  ["a put of 30 MB", (client) => client.objects.put("key", bytes(30 * MB))],
+  ["a put of a stream", (client) => client.objects.put("key", new Blob([bytes(3 * MB)]).stream())],
+  ["a delete", (client) => client.objects.delete("there")],
+  ["a get", async (client) => bytesOf(await client.objects.get("there"))],
+])("%s survives a crash of the server while it is made", async ([name, start], { server, client }) => {
+  const there = bytes(20 * MB);
+  await client.objects.put("there", there);
+
+  const done = start(client);
+  await server.kill9();
+  await server.start();
+  const result = await done;
+
+  if (name === "a get") {
+    expect(there.every((byte, index) => byte === (result as Uint8Array)[index])).toBe(true);
+  } else if (name === "a delete") {
+    await expect(client.objects.get("there")).rejects.toMatchObject({ name: "NotFound" });
+  } else {
+    const { etag, size } = await client.headObject({ key: "key" });
+    expect(result).toMatchObject({ etag, size });
+  }
+});
+
+test("a put under a condition waits for a server that is down", async ({ server, client }) => {
+  await client.getServerInfo();
+  await server.kill9();
+  const done = client.objects.put("key", bytes(30 * MB), { ifNoneMatch: "*" });
+  await server.start();
+
+  expect(await done).toMatchObject({ size: 30 * MB });
+  await expect(client.objects.put("key", LARGE, { ifNoneMatch: "*" })).rejects.toMatchObject({ name: "Conflict" });
 });
 
 test("a large put is Unauthenticated with a wrong token", async ({ server, client }) => {

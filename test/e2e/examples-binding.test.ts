@@ -1,20 +1,16 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { build } from "esbuild";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import type { V4WorkerOptions } from "miniflare";
-import { describe, expect, inject } from "vitest";
+import { describe, expect } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
+import { startInOneRuntime } from "./bound-workers.ts";
 import { test } from "./fixtures.ts";
-import { OFFLINE } from "./miniflare-options.ts";
 
 const example = join(import.meta.dirname, "../examples/orders-worker.ts");
 
 describe("a Worker that calls this one by service binding", () => {
   test("publishes, reads and follows, within what its props allow", async ({ data }) => {
-    await using orders = await startOrders(data);
+    await using orders = await startInOneRuntime({ entry: example, props: { streams: ["orders"] } }, data);
     const post = (item: string, key: string, path = ""): Promise<Response> =>
       orders.fetch(path, { method: "POST", headers: { "Idempotency-Key": key }, body: JSON.stringify({ item }) });
 
@@ -41,40 +37,3 @@ describe("a Worker that calls this one by service binding", () => {
     expect([forbidden.status, await forbidden.json()]).toEqual([422, { code: ErrorCode.Forbidden }]);
   });
 });
-
-/** Two Workers in one workerd: the example, which is asked, and this one, which is bound to it. */
-async function startOrders(data: string) {
-  const worker = inject("worker");
-  const options: Omit<V4WorkerOptions, "scriptPath"> = JSON.parse(await readFile(join(worker, "options.json"), "utf8"));
-  const { outputFiles } = await build({
-    entryPoints: [example],
-    bundle: true,
-    format: "esm",
-    write: false,
-  });
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      workers: [
-        {
-          name: "orders",
-          modules: true,
-          script: outputFiles[0]?.text ?? "",
-          compatibilityDate: "2026-10-23",
-          serviceBindings: {
-            STREAMS: { name: "durable-stream", entrypoint: "DurableStreams", props: { streams: ["orders"] } },
-          },
-        },
-        { ...options, name: "durable-stream", modules: true, rootPath: worker, scriptPath: "worker.js" },
-      ],
-      host: "127.0.0.1",
-      port: 0,
-      resourcePersistencePath: data,
-      ...OFFLINE,
-    }),
-  );
-  const url = await miniflare.ready;
-  return {
-    fetch: (path: string, init?: RequestInit): Promise<Response> => fetch(new URL(path, url), init),
-    [Symbol.asyncDispose]: () => miniflare.dispose(),
-  };
-}

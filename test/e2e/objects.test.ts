@@ -8,8 +8,9 @@ import { connect as openTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { promisify } from "node:util";
+import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 
 import { describe, expect } from "vitest";
 
@@ -116,7 +117,7 @@ async function upload(server: Server, path: string, parts: number, watch?: Memor
     }
   }, sent);
   const response = await answered;
-  expect(response.statusCode).toBe(200);
+  expect(response.statusCode).toBe(201);
   return JSON.parse(await text(response)) as ObjectInfo;
 }
 
@@ -319,7 +320,7 @@ describe("curl", () => {
     const gone = await curl(server, url);
     const headOfGone = await curl(server, "-I", url);
 
-    expect(put.status).toBe(200);
+    expect(put.status).toBe(201);
     expect(head.status).toBe(200);
     expect(head.headers).toContain("content-length: 10\r\n");
     expect(head.headers).toContain(`etag: "${etag}"\r\n`);
@@ -338,7 +339,7 @@ describe("curl", () => {
     expect(notSince.status).toBe(304);
     expect([stale.status, created.status]).toEqual([412, 412]);
     expect(stream.status).toBe(411);
-    expect(posted.status).toBe(200);
+    expect(posted.status).toBe(201);
     expect((JSON.parse(listed.body) as ListObjectsResult).objects.map(({ key }) => key)).toEqual([
       "curl/file.txt",
       "curl/posted",
@@ -361,6 +362,51 @@ describe("curl", () => {
     expect(unpacked.body).toBe("squeeze me");
   });
 });
+
+/** What a client makes of an answer that may be encoded. */
+function decoded(body: Buffer, coding: string | undefined): Buffer {
+  return coding === "gzip" ? gunzipSync(body) : coding === "br" ? brotliDecompressSync(body) : body;
+}
+
+test.for([
+  undefined,
+  "",
+  "gzip",
+  "gzip, deflate, br",
+  "deflate, gzip;q=0.5",
+  "identity",
+  "identity;q=1, *;q=0",
+  "br, gzip",
+  "br",
+  "*",
+])(
+  "a range of what rests encoded is a part as it rests, or all of it, to who takes %j",
+  async (accepted, { server }) => {
+    const plain = Buffer.from("text that something on the way may well want to compress. ".repeat(50));
+    const encoded = gzipSync(plain);
+    const headers = { "Content-Length": encoded.byteLength, "Content-Encoding": "gzip", "Content-Type": "text/plain" };
+    const put = send(server, "PUT", "/r2/encoded", headers);
+    put.end(encoded);
+    expect((await responseTo(put)).statusCode).toBe(201);
+
+    const get = send(server, "GET", "/r2/encoded", {
+      Range: "bytes=10-",
+      ...(accepted === undefined ? {} : { "Accept-Encoding": accepted }),
+    });
+    get.end();
+    const response = await responseTo(get);
+    const body = await buffer(response);
+
+    if (response.statusCode === 206) {
+      expect(body).toEqual(encoded.subarray(10));
+      expect(response.headers["content-encoding"]).toBe("gzip");
+    } else {
+      expect(response.statusCode).toBe(200);
+      expect(decoded(body, response.headers["content-encoding"])).toEqual(plain);
+    }
+    expect(response.headers["vary"]).toBe("Accept-Encoding");
+  },
+);
 
 /** Sends a head as it is, with a body of one byte, and returns the status of the answer. */
 async function exchange(server: Server, head: string): Promise<number> {

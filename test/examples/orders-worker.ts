@@ -8,8 +8,9 @@
  *     entrypoint = "DurableStreams"
  *     props = { streams = ["orders"] }
  *
- * In a project of its own, the import is "durable-stream/binding", of which nothing but types is used.
+ * In a project of its own, the import is "durable-stream/binding".
  */
+import { bindingError } from "../../rpc/binding.ts";
 import type { DurableStreamsBinding } from "../../rpc/binding.ts";
 
 type Bindings = { STREAMS: DurableStreamsBinding };
@@ -38,8 +39,12 @@ async function order(request: Request, streams: DurableStreamsBinding): Promise<
     const { sequence, duplicate } = await streams.publish({ stream: name, data: await request.json(), id });
     return Response.json({ sequence, duplicate });
   } catch (error) {
-    // The class of an error does not cross, its own properties do.
-    return Response.json({ code: (error as { code?: number }).code }, { status: 422 });
+    const refused = bindingError(error);
+    if (refused === undefined) {
+      // It did not come from the other Worker: whether the order was stored is not known.
+      throw error;
+    }
+    return Response.json({ code: refused.code }, { status: 422 });
   }
 }
 

@@ -478,6 +478,9 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     ["data", { encoding: "base64", data: "not base64!" }],
     ["data", { encoding: "base64", data: "YQ" }],
     ["data", { data: "\ud800" }],
+    ["metadata.a", { metadata: { a: "half a pair \ud83d" } }],
+    ["metadata.\udc00", { metadata: { "\udc00": "x" } }],
+    ["contentType", { contentType: 'text/plain; a="\ud83d"' }],
     ["colour", { colour: "blue" }],
   ])("refuses a put with a bad %s", async (path, params) => {
     const caller = await open();

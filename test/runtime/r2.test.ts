@@ -98,6 +98,16 @@ describe("a conditional put", () => {
     expect(await bucket.put("dated", "2", unmodifiedSince(later))).not.toBeNull();
   });
 
+  it("compares bytes and not versions, of which each put makes another", async () => {
+    const first = await stored("versions", "same");
+    const second = await stored("versions", "same");
+
+    expect(second.etag).toBe(first.etag);
+    expect(second.version).not.toBe(first.version);
+    expect((await bucket.head("versions"))?.version).toBe(second.version);
+    expect(await bucket.put("versions", "other", { onlyIf: tags("If-Match", first.httpEtag) })).not.toBeNull();
+  });
+
   it("is decided when the body is there: one of many at once wins", async () => {
     const { etag } = await stored("race", "start");
 

@@ -1,6 +1,7 @@
 // Compiled, not run, against the installed package; package.test.ts does, with the package's own types checked.
 import { LIMITS, METHODS } from "durable-stream";
 import type { DurableStreamsBinding, Message, PublishResult } from "durable-stream";
+import { bindingError } from "durable-stream/binding";
 import type { BindingProps } from "durable-stream/binding";
 import { DurableStream, DurableStreamError } from "durable-stream/client";
 
@@ -60,6 +61,14 @@ export async function bound(streams: DurableStreamsBinding): Promise<number> {
   const { messages } = await streams.getMessages({ stream: "orders", epoch });
   await streams.getServerInfo();
   return messages.length;
+}
+
+export async function putSized(streams: DurableStreamsBinding, data: ReadableStream, size: number): Promise<string> {
+  try {
+    return (await streams.putObject({ key: "large", data, size, ifNoneMatch: "*" })).etag;
+  } catch (error) {
+    return `${bindingError(error)?.name}`;
+  }
 }
 
 export async function mistakes(streams: DurableStreamsBinding): Promise<void> {

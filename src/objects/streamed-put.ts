@@ -1,0 +1,145 @@
+import { BodyReader } from "../../rpc/client/object-body.ts";
+import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../rpc/index.ts";
+import { withDeadline } from "../stream-calls.ts";
+
+import { withBodyInMemory } from "./body-budget.ts";
+import { putBody } from "./bucket.ts";
+import { invalid, toHex } from "./bytes.ts";
+import { callBucket } from "./failures.ts";
+import { callUpload } from "./upload-calls.ts";
+
+type PutParams = Omit<PutObjectParams, "data" | "encoding">;
+
+const PART_BYTES = LIMITS.objectBodyBytes;
+/** What is handed on to R2 at once. */
+const PIECE_BYTES = 65_536;
+
+/**
+ * Stores a stream as an object, as a whole or not at all. R2 takes a body whose length is known before it comes, and the
+ * runtime hands a stream on without that: with a `size` it goes to R2 as it comes; without one it waits in an upload, of
+ * up to `uploadParts` parts, unless it fits one.
+ *
+ * @throws InvalidParams when `size` is not the stream's; Unavailable when the stream fails. Nothing is stored then.
+ */
+export async function putStream(
+  env: Env,
+  params: PutParams,
+  { body, size }: { body: ReadableStream<Uint8Array>; size: number | undefined },
+): Promise<ObjectInfo> {
+  const reader = new BodyReader(body);
+  try {
+    return await (size === undefined
+      ? withBodyInMemory(PART_BYTES, () => putOfUnknownSize(env, params, reader))
+      : putOfSize(env.BUCKET, params, { reader, size }));
+  } finally {
+    reader.release();
+  }
+}
+
+async function putOfSize(
+  bucket: R2Bucket,
+  params: PutParams,
+  { reader, size }: { reader: BodyReader; size: number },
+): Promise<ObjectInfo> {
+  const first = await read(reader, PIECE_BYTES);
+  if (Math.min(first.byteLength, size) < PIECE_BYTES) {
+    // All of it, or too much. R2 takes an empty body for complete before the stream says that it is.
+    assertSize(first.byteLength, size);
+    return callBucket("changes", () => withDeadline(putBody(bucket, params, first)));
+  }
+  const { readable, writable } = new FixedLengthStream(size);
+  const writer = writable.getWriter();
+  let fault: unknown;
+  pour(reader, writer, { first, size })
+    .catch((error: unknown) => {
+      fault = error;
+      return writer.abort(error);
+    })
+    .catch(() => {
+      // Safe: it is broken off already.
+    });
+  try {
+    return await callBucket("changes", () => putBody(bucket, params, readable));
+  } catch (error) {
+    // A put whose body breaks off stores nothing, and does not say why it did.
+    throw fault instanceof RpcError ? fault : error;
+  } finally {
+    await writer.abort().catch(() => {
+      // Safe: it is closed, or broken off already.
+    });
+  }
+}
+
+/** Hands on what comes, and the last of it only once it is known to be the last: what is too long is not cut. */
+async function pour(
+  reader: BodyReader,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  { first, size }: { first: Uint8Array; size: number },
+): Promise<void> {
+  let held = first;
+  let length = held.byteLength;
+  for (;;) {
+    const next = await read(reader, PIECE_BYTES);
+    length += next.byteLength;
+    if (next.byteLength === 0 || length > size) {
+      break;
+    }
+    await writer.write(held);
+    held = next;
+  }
+  assertSize(length, size);
+  await writer.write(held);
+  await writer.close();
+}
+
+function assertSize(length: number, size: number): void {
+  if (length !== size) {
+    throw invalid("size", "must be how many bytes the stream has");
+  }
+}
+
+async function putOfUnknownSize(env: Env, params: PutParams, reader: BodyReader): Promise<ObjectInfo> {
+  const first = await read(reader, PART_BYTES);
+  const second = first.byteLength < PART_BYTES ? undefined : await read(reader, PART_BYTES);
+  if (second === undefined || second.byteLength === 0) {
+    return callBucket("changes", () => withDeadline(putBody(env.BUCKET, params, first)));
+  }
+  const { key, contentType, metadata, ...conditions } = params;
+  const uploadId = crypto.randomUUID();
+  await callUpload(env, uploadId, (stub) => withDeadline(stub.create({ key, contentType, metadata }, Date.now())));
+  try {
+    const parts: UploadedPart[] = [];
+    for (let part = first; part.byteLength > 0; part = parts.length === 1 ? second : await read(reader, PART_BYTES)) {
+      parts.push(await putPart(env, { key, uploadId, partNumber: parts.length + 1 }, part));
+    }
+    return await callUpload(env, uploadId, (stub) => stub.complete({ key, parts, ...conditions }));
+  } catch (error) {
+    await callUpload(env, uploadId, (stub) => stub.abort(key)).catch(() => {
+      // Safe: an upload that is not completed is dropped in time.
+    });
+    throw error;
+  }
+}
+
+async function putPart(
+  env: Env,
+  { key, uploadId, partNumber }: { key: string; uploadId: string; partNumber: number },
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<UploadedPart> {
+  if (partNumber > LIMITS.uploadParts) {
+    const data = { what: "uploadParts", limit: LIMITS.uploadParts, use: INSTEAD.putStream };
+    throw new RpcError("TooLarge", "the stream is too large without its size", data);
+  }
+  const etag = toHex(await crypto.subtle.digest("SHA-256", bytes));
+  return callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, { partNumber, etag }, bytes)));
+}
+
+/** The next bytes. @throws Unavailable when the stream fails, of which nothing is stored then. */
+async function read(reader: BodyReader, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await reader.read(bytes);
+  } catch (cause) {
+    throw new RpcError("Unavailable", `the stream failed, and nothing was stored: ${String(cause)}`);
+  }
+}
