@@ -1,4 +1,4 @@
-import type { BindingMethodName } from "./binding-contract.ts";
+import type { ContractMethods } from "./contract-methods.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
 import type { GapNotification, MessagesNotification } from "./notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
@@ -8,20 +8,9 @@ import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
  * rejected with. Nothing here brings the contract's schemas along into the caller.
  */
 
-export type { BindingMethodName, BindingProps } from "./binding-contract.ts";
+export type { BindingProps } from "./binding-contract.ts";
 export { bindingError } from "./binding-error.ts";
 export { DurableStreamError } from "./client/error.ts";
-
-/**
- * Params and results are those of the contract. A call rejects with an Error that has `code`, and `data` if any; what
- * crosses from one process to another, as between two of `wrangler dev`, loses both: {@link bindingError} tells them
- * in either case.
- */
-export type BindingMethods = {
-  [M in BindingMethodName]: Record<never, never> extends MethodParams<M>
-    ? (params?: MethodParams<M>) => Promise<MethodResult<M>>
-    : (params: MethodParams<M>) => Promise<MethodResult<M>>;
-};
 
 /** What `putObject` takes besides text. */
 export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & {
@@ -45,6 +34,7 @@ export type BindingMessage = MessagesNotification["messages"][number];
 
 /** What a follower is called with: messages in the stream's order, or in their place what is to be known of it. */
 export type BindingDelivery = {
+  /** In the stream's order, or in that of a consumer's deliveries; empty beside `gap` and `epochChanged`. */
   messages: BindingMessage[];
   /** Sequences that will not come: as the notification of that name, or skipped before they were asked for. */
   gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
@@ -76,16 +66,31 @@ export type BindingSubscription = {
 export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { subscription: BindingSubscription };
 
 /**
- * The type of a service binding to the entrypoint `DurableStreams`:
+ * The type of a service binding to the entrypoint `DurableStreams`: the methods of the contract that need no socket, and
+ * `subscribe`. A call rejects with an Error that has the `code` of `ErrorCode`, and `data` if any; what crosses from one
+ * process to another, as between two of `wrangler dev`, loses both: {@link bindingError} tells them in either case.
  *
+ * @example
  * ```ts
  * import type { DurableStreamsBinding } from "durable-stream";
  *
  * interface Env { STREAMS: DurableStreamsBinding }
+ *
+ * export default {
+ *   async fetch(request: Request, env: Env): Promise<Response> {
+ *     const { sequence } = await env.STREAMS.publish({ stream: "orders", data: await request.json() });
+ *     return new Response(String(sequence));
+ *   },
+ * };
  * ```
  */
-export type DurableStreamsBinding = BindingMethods & {
+export type DurableStreamsBinding = ContractMethods & {
+  /**
+   * Stores an object whose `data` is a stream: with its `size`, up to 5,363,466,240 bytes go to R2 as they come; without,
+   * up to 768,000,000 wait in parts.
+   */
   putObject(params: StreamedPut): Promise<MethodResult<"putObject">>;
+  /** Reads an object of any size as a stream, with the encoding `"stream"`. */
   getObject(params: StreamedGet): Promise<StreamedObject>;
   /**
    * Follows a stream live: `onMessages` is called with what comes, once at a time, and what it has returned from is
@@ -97,6 +102,17 @@ export type DurableStreamsBinding = BindingMethods & {
    * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
    * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`
    * from an alarm or a cron trigger: nothing is awake in between.
+   *
+   * @throws What `subscribe` of the contract answers: NotFound, EpochChanged, LimitReached, InvalidParams.
+   * @example
+   * ```ts
+   * const { subscription } = await env.STREAMS.subscribe({ stream: "orders", from: "new" }, async ({ messages }) => {
+   *   for (const { sequence, data } of messages) {
+   *     await store(sequence, data);
+   *   }
+   * });
+   * const { reason } = await subscription.whenClosed();
+   * ```
    */
   subscribe(
     params: SubscribeParams,

@@ -8,8 +8,6 @@ import { ConsumerFollower } from "./client/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
 import type { Follower } from "./client/follower.ts";
 import { readIncoming } from "./client/frame.ts";
-import { METHOD_KINDS } from "./client/method-kinds.ts";
-import type { CallableMethod } from "./client/method-kinds.ts";
 import { handOn } from "./client/notifications.ts";
 import { objectClient } from "./client/object-client.ts";
 import { Objects } from "./client/objects.ts";
@@ -24,13 +22,15 @@ import { Subscription } from "./client/subscription.ts";
 import type { HandlerOptions, Reading, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
 import { Wire } from "./client/wire.ts";
-import type { MethodParams, MethodResult } from "./methods.ts";
+import type { ContractMethods } from "./contract-methods.ts";
+import { CALLABLE_METHODS } from "./method-traits.ts";
+import type { CallableMethod } from "./method-traits.ts";
+import type { MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
 
 export type { ConnectionChange, ConnectionState } from "./client/connection.ts";
 export { DurableStreamError } from "./client/error.ts";
 export type { ConsumerDelivery, Delivery, EpochChange, Gap, Handler, StreamEvent } from "./client/events.ts";
-export type { CallableMethod } from "./client/method-kinds.ts";
 export type { ObjectBody } from "./client/object-body.ts";
 export type { Objects, PutOptions, ReadObject } from "./client/objects.ts";
 export type { Fetch } from "./client/object-http.ts";
@@ -39,19 +39,13 @@ export type { DurableStreamOptions } from "./client/options.ts";
 export { Subscription } from "./client/subscription.ts";
 export type { HandlerOptions, SubscriptionOptions } from "./client/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
+export type { CallableMethod } from "./method-traits.ts";
 
-/** What is passed to a method: nothing at all where it has no params that must be there. */
-type Arguments<M extends CallableMethod> =
-  Partial<MethodParams<M>> extends MethodParams<M>
-    ? [params?: MethodParams<M>, options?: CallOptions]
-    : [params: MethodParams<M>, options?: CallOptions];
-
-/** One typed method for each method of the contract that may be called at any time. */
-type ContractMethods = { [M in CallableMethod]: (...args: Arguments<M>) => Promise<MethodResult<M>> };
+type ClientMethods = ContractMethods<[options?: CallOptions]>;
 
 // The methods below that the class does not write out are put on its prototype from the table.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
-export interface DurableStream extends ContractMethods {}
+export interface DurableStream extends ClientMethods {}
 
 /**
  * A client of one server, over one WebSocket at a time. It connects when it is first needed, and again whenever the
@@ -60,6 +54,21 @@ export interface DurableStream extends ContractMethods {}
  * What is published to one stream, by `objects.publishOrPut` too, is stored in the order of the calls. One that is
  * refused, aborted or not done in its time is passed over: those behind it are stored all the same, and one of which the
  * outcome is unknown may be stored, then or later.
+ *
+ * It has a method for each of the contract that needs no socket of its own. What fails rejects with a
+ * {@link DurableStreamError}, whose `name` says what is in its `data`.
+ *
+ * @example
+ * ```ts
+ * const client = new DurableStream({ url: "https://streams.example.com", token: apiKey });
+ * client.subscribe({ stream: "orders" }, async (event) => {
+ *   if (event.type === "message") {
+ *     await ship(event.data);
+ *   }
+ * });
+ * await client.publish({ stream: "orders", data: { item: "tea" } });
+ * await client.close();
+ * ```
  */
 export class DurableStream {
   readonly #options: ResolvedOptions;
@@ -69,7 +78,7 @@ export class DurableStream {
   readonly #calls: Calls;
   readonly #publisher: Publisher;
   readonly #caller: Caller;
-  /** Objects of any size, as bodies and not as JSON. */
+  /** Objects of any size, as bodies and not as JSON: `put`, `get`, and messages too large for one. */
   readonly objects: Objects;
   readonly #followers = new Set<Follower>();
   /** By the number of the server's subscription on this socket. */
@@ -78,7 +87,7 @@ export class DurableStream {
   #closing: Promise<void> | undefined;
 
   static {
-    for (const method of Object.keys(METHOD_KINDS)) {
+    for (const method of CALLABLE_METHODS) {
       Object.defineProperty(DurableStream.prototype, method, {
         value(this: DurableStream, params?: object, options?: CallOptions) {
           return this.#caller.call(method, { params, options });
@@ -108,39 +117,118 @@ export class DurableStream {
     this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);
   }
 
-  /** The state of the connection now; `onState` of the options hears of changes. */
+  /**
+   * The state of the connection now: `idle` until it is first needed, `connecting`, `open`, `waiting` for the next attempt
+   * to connect, or `closed` for good. `onState` of the options hears of changes.
+   */
   get state(): ConnectionState {
     return this.#connection.state;
   }
 
   /**
-   * Calls a method. What only reads is repeated when its connection is lost.
+   * Calls a method by its name, as the method of that name does. What only reads is repeated when its connection is lost;
+   * so is a publish, by its id.
    *
    * @throws DurableStreamError What the server answered; Unavailable when it was not done, OutcomeUnknown when it may
    * have been. The signal's reason when it was aborted.
    */
-  call<M extends CallableMethod>(method: M, ...args: Arguments<M>): Promise<MethodResult<M>>;
+  call<M extends CallableMethod>(method: M, ...args: Parameters<ClientMethods[M]>): Promise<MethodResult<M>>;
   call(method: string, params?: object, options?: CallOptions): Promise<object> {
     return this.#caller.call(method, { params, options });
   }
 
   /**
-   * Follows a stream, each event once and in order, or takes a share of a consumer: read by `handler`, or else by
-   * `for await` over what is returned. After a lost connection it goes on behind the last event that was done. Of a
-   * stream that is deleted and made again, or restored to an earlier state, it goes on with the event `epochChanged`; a
-   * consumer ends with its stream, and a subscription of it with NotFound or EpochChanged.
+   * Takes a share of a consumer: each of its messages goes to one of those who share it, to `handler` here, which acks it
+   * by being done. One that throws gives it back. After a lost connection it goes on. A consumer ends with its stream, and
+   * then the subscription with NotFound or EpochChanged.
+   *
+   * - `stream`, `consumer`: their names; `createConsumer` makes one.
+   * - `maxInFlight`: most messages that wait here, 1 to 10,000; 256 unless given.
+   *
+   * @param handler Called with one message at a time.
+   * @param options `ack`, `onError`, `signal` and `timeoutMs`.
+   * @returns The subscription; its `ended` rejects with what ends it.
    */
   subscribe(
     params: SubscribeConsumerParams,
     handler: Handler<ConsumerDelivery>,
     options?: HandlerOptions<ConsumerDelivery>,
   ): Subscription<ConsumerDelivery>;
+  /**
+   * Follows a stream: `handler` gets each event once and in order, `message`, `gap` or `epochChanged`, and acks it by
+   * being done. One that throws gets it again after a pause. After a lost connection it goes on behind the last event that
+   * was done. Of a stream that is deleted and made again, or restored to an earlier state, it goes on with the event
+   * `epochChanged`.
+   *
+   * - `stream`: the stream's name; it is made if there is none.
+   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
+   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
+   * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
+   * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
+   * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.
+   * - `maxDeliver`: how often a message is sent before the server ends the subscription, 1 to 100; 5 unless given.
+   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   *
+   * @param handler Called with one event at a time.
+   * @param options `ack`, `onError`, `signal` and `timeoutMs`.
+   * @returns The subscription; its `ended` rejects with what ends it.
+   * @example
+   * ```ts
+   * const orders = client.subscribe({ stream: "orders", from: "first" }, async (event) => {
+   *   if (event.type === "message") {
+   *     await store(event.sequence, event.data);
+   *   }
+   * });
+   * await orders.ended;
+   * ```
+   */
   subscribe(
     params: SubscribeStreamParams,
     handler: Handler<StreamEvent>,
     options?: HandlerOptions<StreamEvent>,
   ): Subscription;
+  /**
+   * Takes a share of a consumer: each of its messages goes to one of those who share it, here to the `for await` over what
+   * is returned. Asking for the next one acks the one before. After a lost connection it goes on. A consumer ends with its
+   * stream, and then the loop with NotFound or EpochChanged.
+   *
+   * - `stream`, `consumer`: their names; `createConsumer` makes one.
+   * - `maxInFlight`: most messages that wait here, 1 to 10,000; 256 unless given.
+   *
+   * @param options `ack`, `signal` and `timeoutMs`.
+   * @example
+   * ```ts
+   * for await (const job of client.subscribe({ stream: "orders", consumer: "packers" })) {
+   *   await pack(job.data);
+   * }
+   * ```
+   */
   subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
+  /**
+   * Follows a stream: the `for await` over what is returned gets each event once and in order, `message`, `gap` or
+   * `epochChanged`. Asking for the next one acks the one before. After a lost connection it goes on behind the last event
+   * that was done. Of a stream that is deleted and made again, or restored to an earlier state, it goes on with the event
+   * `epochChanged`.
+   *
+   * - `stream`: the stream's name; it is made if there is none.
+   * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
+   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
+   * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
+   * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
+   * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.
+   * - `maxDeliver`: how often a message is sent before the server ends the subscription, 1 to 100; 5 unless given.
+   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   *
+   * @param options `ack`, `signal` and `timeoutMs`.
+   * @example
+   * ```ts
+   * for await (const event of client.subscribe({ stream: "orders", from: { last: 10 } })) {
+   *   if (event.type === "message") {
+   *     console.log(event.sequence, event.data);
+   *   }
+   * }
+   * ```
+   */
   subscribe(params: SubscribeStreamParams, options?: SubscriptionOptions): Subscription;
   subscribe(
     params: SubscribeStreamParams | SubscribeConsumerParams,
@@ -173,6 +261,7 @@ export class DurableStream {
     return this.#closing;
   }
 
+  /** Closes the client as `close` does: `await using client = new DurableStream(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -44,15 +44,6 @@ const BackoffMs = v.pipe(
   v.description("Wait before the second delivery, the third, …; the last one repeats, an empty list waits not at all."),
 );
 
-/** What a consumer has when its `createConsumer` does not say. */
-export const CONSUMER_DEFAULTS = {
-  from: "first",
-  ackWaitMs: 30_000,
-  maxDeliver: 5,
-  maxInFlight: 1_000,
-  backoffMs: [1_000, 5_000, 30_000, 120_000],
-} as const;
-
 /** What a consumer is: as it was made, but for what `updateConsumer` changed. `from` is where it was made to start. */
 export const ConsumerConfig = v.strictObject({
   from: From,

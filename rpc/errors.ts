@@ -26,8 +26,124 @@ export type ErrorCode = (typeof ErrorCode)[ErrorName];
 /** One fault of a params object: where it is (`messages.3.subject`, empty for the whole) and what was wrong. */
 export type ParamsIssue = { path: string; reason: string };
 
-/** The facts of an error; which of them are there depends on its code (the table `ERRORS`). */
+/** The facts of any error; which of them are there depends on its name: {@link ErrorDataOf}. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | readonly ParamsIssue[]>>;
+
+/** No facts: the name says all. */
+export type NoData = Readonly<Record<string, never>>;
+
+/** The facts of each error, by its name. Those that are not always known are optional. */
+export type ErrorDataOf = {
+  ParseError: NoData;
+  InvalidRequest: NoData;
+  MethodNotFound: NoData;
+  InvalidParams: {
+    /** Each fault: where it is (`messages.3.subject`, empty for the whole) and what is wrong. At most 16. */
+    readonly issues: readonly ParamsIssue[];
+  };
+  InternalError: {
+    /** Finds the fault in the server's log. */
+    readonly requestId?: string;
+  };
+  Unauthenticated: NoData;
+  Forbidden: {
+    /** The method that these credentials may not call. */
+    readonly method?: string;
+  };
+  NotFound: {
+    /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part` or `path`. */
+    readonly what?: string;
+    /** Of `part`: its number. */
+    readonly partNumber?: number;
+    /** Of a subscription that has ended: why, as `subscriptionClosed` says it. */
+    readonly reason?: string;
+  };
+  Conflict: {
+    /** The last sequence of the stream now; of an ack, the last one that was sent on the subscription. */
+    readonly lastSequence?: number;
+    /** The revision of the state now: 0 before the first put. */
+    readonly revision?: number;
+    /** The first message of the stream now: a checkpoint has to cover everything before it. */
+    readonly firstSequence?: number;
+    /** The life that the sequence or revision is of; left out for a stream that was never used. */
+    readonly epoch?: string;
+    /** When the message before a position was stored, in milliseconds since the epoch: it is another than the caller's. */
+    readonly previousPublishedAt?: number;
+    /** Whether there is an object of the key. */
+    readonly exists?: boolean;
+    /** The tag of the object, or of the part, that is there now. */
+    readonly etag?: string;
+    /** What is in the way: `upload`, `part`, or the option of a consumer that it was made with another value of. */
+    readonly what?: string;
+    /** Of `part`: its number. */
+    readonly partNumber?: number;
+    /** Of a consumer that was made with another one: its `from`; JSON text where it is an object. */
+    readonly from?: string;
+    /** Of a consumer that was made with another one: its `filter`. */
+    readonly filter?: string;
+    /** Of a consumer that was made with another one: its `ackWaitMs`. */
+    readonly ackWaitMs?: number;
+    /** Of a consumer that was made with another one: its `maxDeliver`. */
+    readonly maxDeliver?: number;
+    /** Of a consumer that was made with another one: its `maxInFlight`. */
+    readonly maxInFlight?: number;
+    /** Of a consumer that was made with another one: its `backoffMs`, as JSON text. */
+    readonly backoffMs?: string;
+  };
+  RateLimited: {
+    /** Milliseconds to wait before another try. */
+    readonly retryAfterMs?: number;
+    /** The bound that was reached. */
+    readonly limit?: number;
+  };
+  TooLarge: {
+    /** What is too large: the name of a limit of `getServerInfo`. */
+    readonly what: string;
+    /** The most that there may be: bytes where `what` ends in Bytes. */
+    readonly limit: number;
+    /** How large it is, in bytes, where that is known. */
+    readonly size?: number;
+    /** Another way to do it. */
+    readonly use?: string;
+  };
+  StorageFull: NoData;
+  OutcomeUnknown: {
+    /** Finds the fault in the server's log, where it is one. */
+    readonly requestId?: string;
+    /** `upload` where an earlier try to complete one may have stored the object. */
+    readonly what?: string;
+    /** Of `upload`: whether there is an object of the key now. */
+    readonly exists?: boolean;
+    /** Of `upload`: the tag of the object that is there now. */
+    readonly etag?: string;
+  };
+  Unavailable: {
+    /** Finds the fault in the server's log, where it is one. */
+    readonly requestId?: string;
+  };
+  EpochChanged: {
+    /** The life of the stream now. */
+    readonly epoch?: string;
+    /** What became of the life that was meant: `deleted`, or `restored` where it was put back to an earlier state. */
+    readonly reason?: string;
+  };
+  LimitReached: {
+    /** What there is as much of as there may be: the name of a limit, or `maxMessages` or `maxBytes` of the stream. */
+    readonly what: string;
+    /** The most that there may be. */
+    readonly limit: number;
+  };
+  Busy: {
+    /** The most that may be in flight or wait. */
+    readonly limit: number;
+    /** What there is too much of, where it is not the requests of the socket. */
+    readonly what?: string;
+  };
+  NeedsSocket: NoData;
+};
+
+/** What an error of a name may be made with; where the name is known only as it runs, any facts. */
+export type ErrorFacts<Name extends ErrorName> = ErrorName extends Name ? ErrorData : ErrorDataOf[Name];
 
 /** What each code means to a caller and what its `data` holds; the README's table is made from it. */
 export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string }>> = {
@@ -84,11 +200,11 @@ export function errorNameOf(code: number): ErrorName | undefined {
  * An error a caller can act on. Its own properties survive native RPC, its class does not: on the far side
  * recognise it by {@link isRpcError}.
  */
-export class RpcError extends Error {
+export class RpcError<Name extends ErrorName = ErrorName> extends Error {
   readonly code: ErrorCode;
   readonly data?: ErrorData;
 
-  constructor(name: ErrorName, message: string, data?: ErrorData) {
+  constructor(name: Name, message: string, data?: ErrorFacts<Name>) {
     super(message);
     this.code = ErrorCode[name];
     if (data !== undefined) {

@@ -1,6 +1,7 @@
-import { CONSUMER_DEFAULTS } from "./consumer.ts";
 import { LIMITS } from "./limits.ts";
-import type { MethodName, MethodParams, MethodResult } from "./methods.ts";
+import type { MethodName } from "./method-traits.ts";
+import type { MethodParams, MethodResult } from "./methods.ts";
+import { CONSUMER_DEFAULTS, STREAM_DEFAULTS } from "./protocol.ts";
 
 /** A call of a method and what it may be answered with. */
 export type Example<M extends MethodName> = {
@@ -73,7 +74,7 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
       stream,
       epoch,
       createdAt: publishedAt,
-      config: { discard: "old", duplicateWindowMs: 120_000 },
+      config: STREAM_DEFAULTS,
       firstSequence: 2,
       lastSequence: 3,
       messages: 2,
@@ -85,7 +86,7 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
   },
   configureStream: {
     params: { stream, maxAgeMs: 86_400_000, maxMessages: null },
-    result: { maxAgeMs: 86_400_000, discard: "old", duplicateWindowMs: 120_000 },
+    result: { maxAgeMs: 86_400_000, ...STREAM_DEFAULTS },
   },
   deleteStream: { params: { stream: "orders-2019" }, result: { deleted: true } },
   getState: { params: { stream }, result: { epoch, state: { snapshot: { key }, through: 2 }, revision: 2 } },

@@ -3,6 +3,8 @@ import type * as v from "valibot";
 import * as consumer from "./consumer.ts";
 import type { ErrorName } from "./errors.ts";
 import * as message from "./message.ts";
+import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
+import type { MethodName, MethodTraits } from "./method-traits.ts";
 import * as object from "./object.ts";
 import * as server from "./server.ts";
 import * as state from "./state.ts";
@@ -11,17 +13,16 @@ import * as subscription from "./subscription.ts";
 
 type Schema = v.GenericSchema;
 
-/** One method of the contract. */
-export type MethodSpec = {
+/** One method of the contract: its traits and what it takes and gives. */
+export type MethodSpec = MethodTraits & MethodContract;
+
+/** What a method takes, gives and answers. */
+type MethodContract = {
   readonly params: Schema;
   readonly result: Schema;
   readonly description: string;
   /** Errors beside those any method may answer (see `COMMON_ERRORS`). */
   readonly errors: readonly ErrorName[];
-  /** Works on a WebSocket only: elsewhere it is NeedsSocket. */
-  readonly needsSocket?: true;
-  /** Changes nothing: a failure half way is Unavailable, never OutcomeUnknown. */
-  readonly reads?: true;
 };
 
 /** Errors that any method may answer. */
@@ -38,21 +39,19 @@ const PUBLISH_ERRORS = [
   "OutcomeUnknown",
 ] as const;
 
-/** Every method: what the handlers, the client's types, the OpenRPC document and the README's table are made from. */
-export const METHODS = {
+/** What each method takes and gives; what it may do stands in its traits. */
+const CONTRACTS = {
   getServerInfo: {
     params: server.NoParams,
     result: server.ServerInfo,
     description: "Name, version, time and limits of this server.",
     errors: [],
-    reads: true,
   },
   "rpc.discover": {
     params: server.NoParams,
     result: server.OpenRpcDocument,
     description: "This contract as an OpenRPC document.",
     errors: [],
-    reads: true,
   },
   publish: {
     params: message.PublishParams,
@@ -71,7 +70,6 @@ export const METHODS = {
     result: message.GetMessagesResult,
     description: "Reads a page of a stream.",
     errors: ["NotFound", "Conflict", "EpochChanged"],
-    reads: true,
   },
   deleteMessages: {
     params: message.DeleteMessagesParams,
@@ -84,7 +82,6 @@ export const METHODS = {
     result: stream.StreamInfo,
     description: "What is known of a stream. Looking creates nothing.",
     errors: ["NotFound"],
-    reads: true,
   },
   configureStream: {
     params: stream.ConfigureStreamParams,
@@ -104,7 +101,6 @@ export const METHODS = {
     description:
       "The state document of a stream: null at revision 0 before the first put, without an epoch before the first use.",
     errors: [],
-    reads: true,
   },
   putState: {
     params: state.PutStateParams,
@@ -125,14 +121,12 @@ export const METHODS = {
     description:
       "Follows a stream, which is made if there is none, or takes a share of a consumer: `messages` notifications come until `unsubscribe`.",
     errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
-    needsSocket: true,
   },
   unsubscribe: {
     params: subscription.UnsubscribeParams,
     result: subscription.Done,
     description: "Ends a subscription. Nothing comes on it after the answer.",
     errors: ["NotFound", "NeedsSocket"],
-    needsSocket: true,
   },
   ack: {
     params: subscription.AckParams,
@@ -140,28 +134,24 @@ export const METHODS = {
     description:
       "Tells that messages are done, which makes room for more. Best sent as a notification; on a consumer the answer to a request says that it is stored.",
     errors: ["NotFound", "Conflict", "OutcomeUnknown", "NeedsSocket"],
-    needsSocket: true,
   },
   nak: {
     params: subscription.NakParams,
     result: subscription.Done,
     description: "Gives back messages of a consumer, to be delivered again after its backoff or `delayMs`.",
     errors: ["NotFound", "OutcomeUnknown", "NeedsSocket"],
-    needsSocket: true,
   },
   term: {
     params: subscription.TermParams,
     result: subscription.Done,
     description: "Moves messages of a consumer to its dead letters: they are never delivered again.",
     errors: ["NotFound", "OutcomeUnknown", "NeedsSocket"],
-    needsSocket: true,
   },
   working: {
     params: subscription.WorkingParams,
     result: subscription.Done,
     description: "Restarts the ack deadline of messages that this subscription of a consumer holds.",
     errors: ["NotFound", "OutcomeUnknown", "NeedsSocket"],
-    needsSocket: true,
   },
   createConsumer: {
     params: consumer.CreateConsumerParams,
@@ -181,14 +171,12 @@ export const METHODS = {
     result: consumer.ConsumerInfo,
     description: "How a consumer stands.",
     errors: ["NotFound"],
-    reads: true,
   },
   listConsumers: {
     params: stream.StreamParams,
     result: consumer.ListConsumersResult,
     description: "How every consumer of a stream stands.",
     errors: ["NotFound"],
-    reads: true,
   },
   deleteConsumer: {
     params: consumer.ConsumerParams,
@@ -229,7 +217,6 @@ export const METHODS = {
     description:
       "Messages that a consumer does not deliver any more; they are still in the stream, until it drops them.",
     errors: ["NotFound", "EpochChanged"],
-    reads: true,
   },
   retryDeadLetters: {
     params: consumer.ChangeDeadLettersParams,
@@ -248,14 +235,12 @@ export const METHODS = {
     result: object.ObjectInfo,
     description: "What is known of an object, without its body.",
     errors: ["NotFound"],
-    reads: true,
   },
   getObject: {
     params: object.GetObjectParams,
     result: object.GetObjectResult,
     description: "Reads an object or a range of it; a body too large for one call is TooLarge.",
     errors: ["NotFound", "TooLarge"],
-    reads: true,
   },
   putObject: {
     params: object.PutObjectParams,
@@ -274,7 +259,6 @@ export const METHODS = {
     result: object.ListObjectsResult,
     description: "A page of the objects, in the order of their keys.",
     errors: [],
-    reads: true,
   },
   createUpload: {
     params: object.CreateUploadParams,
@@ -300,15 +284,25 @@ export const METHODS = {
     description: "Drops an upload and its parts.",
     errors: ["NotFound", "Conflict", "OutcomeUnknown"],
   },
-} as const satisfies Record<string, MethodSpec>;
+} as const satisfies Record<MethodName, MethodContract>;
 
-export type MethodName = keyof typeof METHODS;
+/** A row of each table, as one. */
+type Methods = { readonly [M in MethodName]: (typeof METHOD_TRAITS)[M] & (typeof CONTRACTS)[M] };
+
+/** Every method: what the handlers, the client's types, the OpenRPC document and the README's table are made from. */
+export const METHODS: Methods = withTraits();
+
 /** What a caller passes. */
 export type MethodParams<M extends MethodName> = v.InferInput<(typeof METHODS)[M]["params"]>;
+/** What a handler takes: params that are checked, with nothing that a schema would still change. */
+export type CheckedParams<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["params"]>;
 /** What a caller gets. */
 export type MethodResult<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["result"]>;
 
-/** Tells whether a name is a method of the contract. */
-export function isMethodName(name: string): name is MethodName {
-  return Object.hasOwn(METHODS, name);
+function withTraits(): Methods {
+  const names = Object.keys(METHOD_TRAITS).filter(isMethodName);
+  const rows = names.map((name): [MethodName, MethodSpec] => [name, { ...METHOD_TRAITS[name], ...CONTRACTS[name] }]);
+  // Row for row of the two tables, which have the same names.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return Object.fromEntries(rows) as Methods;
 }

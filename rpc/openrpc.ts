@@ -1,28 +1,28 @@
 import type * as v from "valibot";
 
-import { CONSUMER_DEFAULTS } from "./consumer.ts";
 import { ErrorCode, ERRORS } from "./errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import type { ListedMethod } from "./examples.ts";
 import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
 import type { JsonSchema } from "./json-schemas.ts";
 import { LIMITS } from "./limits.ts";
+import type { MethodName } from "./method-traits.ts";
 import { COMMON_ERRORS, METHODS } from "./methods.ts";
-import type { MethodName, MethodParams, MethodSpec } from "./methods.ts";
+import type { MethodParams, MethodSpec } from "./methods.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
-import { SUBSCRIPTION_DEFAULTS } from "./subscription.ts";
+import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "./protocol.ts";
 
 /** What a param is taken for that is left out, where that is a value; a union's is of the first of its sets. */
 const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
   getMessages: { limit: LIMITS.pageMessages },
   subscribe: SUBSCRIPTION_DEFAULTS,
   createConsumer: { ...CONSUMER_DEFAULTS, backoffMs: [...CONSUMER_DEFAULTS.backoffMs] },
-  fetchMessages: { limit: 100 },
+  fetchMessages: { limit: PAGE_DEFAULTS.fetchMessages },
   ackMessages: { outcome: "ack" },
   getDeadLetters: { from: 1, limit: LIMITS.pageMessages },
   putObject: { encoding: "utf8" },
   uploadPart: { encoding: "utf8" },
-  listObjects: { limit: 100 },
+  listObjects: { limit: PAGE_DEFAULTS.listObjects },
 };
 
 const ELSEWHERE = "This is where `npm run dev` serves; a deployed one has a host of its own, and wss or https.";
@@ -100,7 +100,7 @@ function methodObject(name: ListedMethod) {
       },
     ],
     ...(sets.length === 1 ? {} : { "x-param-sets": sets }),
-    ...(method.needsSocket === undefined ? {} : { "x-needs-socket": true }),
+    ...(method.needsSocket === true ? { "x-needs-socket": true } : {}),
   };
 }
 

@@ -33,9 +33,6 @@ export const StreamConfig = v.strictObject({
 });
 export type StreamConfig = v.InferOutput<typeof StreamConfig>;
 
-/** The config of a stream that was never configured. */
-export const DEFAULT_STREAM_CONFIG: StreamConfig = { discard: "old", duplicateWindowMs: 120_000 };
-
 /** Fields left out stay as they are, `null` puts one back to its default. */
 export const ConfigureStreamParams = v.strictObject({
   stream: StreamName,

@@ -13,13 +13,10 @@ import {
   SubjectFilter,
   Time,
 } from "./names.ts";
-import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./settle-bounds.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./protocol.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-
-/** What a subscription has when its `subscribe` does not say. */
-export const SUBSCRIPTION_DEFAULTS = { maxInFlight: 256, ackWaitMs: 30_000, maxDeliver: 5 } as const;
 
 const MaxInFlight = v.pipe(
   v.number(),

@@ -1,8 +1,4 @@
-/** The WebSocket subprotocol of this service. */
-export const SUBPROTOCOL = "durable-stream.v1";
-
-/** A browser can set no header on a WebSocket: it offers its key as a second subprotocol, which is never echoed. */
-const BEARER_SUBPROTOCOL = "bearer.";
+import { BEARER_SUBPROTOCOL } from "../rpc/index.ts";
 
 /** What a caller's key is. `missing`: none was offered; `unconfigured`: the server has none, so nobody can have it. */
 export type Credentials = "valid" | "missing" | "invalid" | "unconfigured";

@@ -3,11 +3,6 @@ import * as v from "valibot";
 import { BindingProps, METHODS, RpcError } from "../rpc/index.ts";
 import type { MethodName } from "../rpc/index.ts";
 
-import { takesStream } from "./json-rpc/dispatch.ts";
-
-/** Methods that tell nothing of any stream or object. */
-const ABOUT_THE_SERVER: ReadonlySet<MethodName> = new Set<MethodName>(["getServerInfo", "rpc.discover"]);
-
 /**
  * Checks what a caller by service binding may do: the one place that does.
  *
@@ -31,8 +26,9 @@ export function authorise(props: unknown, method: MethodName, params: object): v
 
 /** Objects are not of a stream: a binding to some streams does not reach them. */
 function isWithin(streams: readonly string[], method: MethodName, params: object): boolean {
-  if (!takesStream(METHODS[method])) {
-    return ABOUT_THE_SERVER.has(method);
+  const { on } = METHODS[method];
+  if (on !== "stream") {
+    return on === "server";
   }
   return !("stream" in params) || typeof params.stream !== "string" || streams.includes(params.stream);
 }

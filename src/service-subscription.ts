@@ -147,6 +147,9 @@ function reasonOf(error: unknown): BindingClosed["reason"] {
   if (!(error instanceof DurableStreamError)) {
     return "refused";
   }
-  const reason = error.name === "EpochChanged" ? "epochChanged" : error.data?.["reason"];
-  return reason === "consumerDeleted" || reason === "streamDeleted" || reason === "epochChanged" ? reason : "refused";
+  if (error.name === "EpochChanged") {
+    return "epochChanged";
+  }
+  const reason = error.name === "NotFound" ? error.data.reason : undefined;
+  return reason === "consumerDeleted" || reason === "streamDeleted" ? reason : "refused";
 }

@@ -1,16 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
-import * as v from "valibot";
 
-import {
-  BINDING_METHODS,
-  bindingMessage,
-  errorNameOf,
-  GetObjectParams,
-  LIMITS,
-  PutObjectParams,
-  RpcError,
-  SubscribeParams,
-} from "../rpc/index.ts";
+import { bindingMessage, CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../rpc/index.ts";
 
 import { authorise } from "./authority.ts";
@@ -37,7 +27,7 @@ type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable
  */
 export class DurableStreams extends WorkerEntrypoint<Env> {
   static {
-    for (const method of BINDING_METHODS.filter((name) => !Object.hasOwn(DurableStreams.prototype, name))) {
+    for (const method of CALLABLE_METHODS.filter((name) => !Object.hasOwn(DurableStreams.prototype, name))) {
       // RPC calls what is on the prototype, and nothing else.
       Object.defineProperty(DurableStreams.prototype, method, {
         value(this: DurableStreams, params?: unknown) {
@@ -53,7 +43,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
-      const valid = v.parse(SubscribeParams, paramsOf("subscribe", checked));
+      const valid = paramsOf("subscribe", checked);
       // The stub of an argument ends with the call.
       return ServiceSubscription.begin(this.env, valid, onMessages.dup());
     });
@@ -68,7 +58,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     try {
       return await this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
         const { size, ...rest }: { size?: unknown } = checked;
-        const { data: _data, ...put } = v.parse(PutObjectParams, paramsOf("putObject", rest));
+        const { data: _data, ...put } = paramsOf("putObject", rest);
         return putStream(this.env, put, { body, size: sizeOf(size) });
       });
     } finally {
@@ -87,7 +77,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return this.#answer("getObject", params);
     }
     return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked) => {
-      const valid = v.parse(GetObjectParams, paramsOf("getObject", checked));
+      const valid = paramsOf("getObject", checked);
       return callBucket("reads", () => openBody(this.env.BUCKET, valid));
     });
   }

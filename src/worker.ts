@@ -1,8 +1,7 @@
-import { LIMITS, RpcError } from "../rpc/index.ts";
+import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
-import { authenticate, offeredProtocols, SUBPROTOCOL } from "./auth.ts";
+import { authenticate, offeredProtocols } from "./auth.ts";
 import type { Credentials } from "./auth.ts";
-import { CloseCode } from "./gateway/closing.ts";
 import { gatewayAt } from "./gateway-at.ts";
 import { answerHttp, rpcError } from "./http-rpc.ts";
 import { answerObjects } from "./objects/object-http.ts";

@@ -1,6 +1,8 @@
+import { traitsOf } from "../method-traits.ts";
+import type { MethodTraits } from "../method-traits.ts";
+
 import type { Calls } from "./calls.ts";
 import type { Connection } from "./connection.ts";
-import { kindOf } from "./method-kinds.ts";
 import type { CallOptions } from "./open-call.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -40,12 +42,14 @@ export class Caller {
     { params = {}, options = {} }: { params?: object | undefined; options?: CallOptions | undefined },
     part?: Part,
   ): Promise<object> {
-    const isPublish = method === "publish" || method === "publishBatch";
+    // A method that is not known here may change something.
+    const { gathered, reads }: Partial<MethodTraits> = traitsOf(method) ?? {};
+    const isPublish = gathered === "publish";
     const timeoutMs = options.timeoutMs ?? (isPublish ? this.#options.publishTimeoutMs : this.#options.timeoutMs);
     const request = {
       method,
       params: isPublish ? this.#ids.fill(params) : params,
-      kind: kindOf(method),
+      kind: reads === true ? ("reads" as const) : ("changes" as const),
       isPart: part !== undefined,
     };
     const call = this.#queues.open.add(request, { ...options, timeoutMs });

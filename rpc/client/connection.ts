@@ -1,3 +1,5 @@
+import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../protocol.ts";
+
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "./error.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -12,10 +14,11 @@ export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "clos
 
 /** A change of the connection, as `onState` hears it. */
 export type ConnectionChange = {
+  /** What it is now. `waiting`: the next attempt comes by itself; `closed`: there is none. */
   readonly state: ConnectionState;
-  /** Why the last socket ended, or could not be opened. */
+  /** In `waiting` and `closed`: why the last socket ended, or could not be opened. Text for people. */
   readonly reason?: string;
-  /** In `waiting`: when the next attempt is made. */
+  /** In `waiting`: in how many milliseconds the next attempt is made. */
   readonly retryInMs?: number;
 };
 
@@ -30,16 +33,6 @@ export type ConnectionListener = {
   /** There will be no other socket. */
   failed(error: DurableStreamError): void;
 };
-
-/** The WebSocket subprotocol of this service; a second one carries the key, as a browser can set no header. */
-const SUBPROTOCOL = "durable-stream.v1";
-
-/**
- * How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
- * a socket on which nothing was heard before they say that nothing of it was read.
- */
-const CLOSE_UNAUTHENTICATED = 4401;
-const CLOSE_UNCONFIGURED = 4503;
 
 /** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
 export class Connection {
@@ -120,7 +113,7 @@ export class Connection {
       return;
     }
     try {
-      const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, `bearer.${toBase64Url(token)}`]);
+      const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, BEARER_SUBPROTOCOL + toBase64Url(token)]);
       const socket: ClientSocket = new ClientSocket(ws, this.#options.times, {
         opened: () => {
           this.#change({ state: "open" });
@@ -168,8 +161,10 @@ export class Connection {
     }
     this.#socket = undefined;
     const wasOpen = this.#state === "open";
-    const isRefused = !socket.hasHeard && (code === CLOSE_UNAUTHENTICATED || code === CLOSE_UNCONFIGURED);
-    if (code === CLOSE_UNAUTHENTICATED && typeof this.#options.token === "string") {
+    // How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
+    // a socket on which nothing was heard before, that says that nothing of it was read.
+    const isRefused = !socket.hasHeard && (code === CloseCode.Unauthenticated || code === CloseCode.Unconfigured);
+    if (code === CloseCode.Unauthenticated && typeof this.#options.token === "string") {
       this.#lastError = unauthenticated();
       this.#change({ state: "closed", reason });
       this.#listener.lost(!isRefused);
@@ -177,12 +172,12 @@ export class Connection {
       return;
     }
     const why = reason === "" ? `closed with ${code}` : reason;
-    const error = code === CLOSE_UNAUTHENTICATED ? unauthenticated() : failure(why, cause);
+    const error = code === CloseCode.Unauthenticated ? unauthenticated() : failure(why, cause);
     this.#retry(error, why);
     if (wasOpen) {
       this.#listener.lost(!isRefused);
     }
-    if (code === CLOSE_UNCONFIGURED) {
+    if (code === CloseCode.Unconfigured) {
       this.#listener.refused(error);
     }
   }

@@ -1,25 +1,62 @@
 import { ErrorCode, errorNameOf } from "../errors.ts";
-import type { ErrorData, ErrorName } from "../errors.ts";
+import type { ErrorData, ErrorDataOf, ErrorFacts, ErrorName } from "../errors.ts";
 
+/** What an error is made with beside its name. */
+type Details<Name extends ErrorName> = {
+  readonly code?: number;
+  readonly data?: ErrorFacts<Name>;
+  readonly cause?: unknown;
+};
+
+/** An error of one name. */
+interface ErrorOf<Name extends ErrorName> extends Error {
+  /** What went wrong: the name of `code` in the contract's table; InternalError for a code that is not in it. */
+  readonly name: Name;
+  /** The code of the JSON-RPC error, as `ErrorCode` lists it. */
+  readonly code: number;
+  /** The facts, by the error's name; without any it is an empty object. */
+  readonly data: ErrorDataOf[Name];
+}
+
+/** An error of the client: once its `name` is looked at, the compiler knows its `data`. */
+export type DurableStreamError<Name extends ErrorName = ErrorName> = { [N in Name]: ErrorOf<N> }[Name];
+
+/** A class cannot be a union, by which the compiler knows `data` from `name`: so its type is said apart from it. */
+type DurableStreamErrorClass = {
+  new <Name extends ErrorName>(name: Name, message: string, details?: Details<Name>): DurableStreamError<Name>;
+  readonly prototype: DurableStreamError;
+};
+
+// oxlint-disable typescript/no-unsafe-type-assertion -- the type says more of the same fields than the class can
 /**
- * Every error of the client: what the server answered, or what became of a call that it did not answer. `Unavailable`,
- * `Busy` and every refusal say that nothing was done, `OutcomeUnknown` that it may have been.
+ * Every error of the client: what the server answered, or what became of a call that it did not answer. `name` says
+ * which, and then what is in `data`. `Unavailable`, `Busy` and every refusal say that nothing was done,
+ * `OutcomeUnknown` that it may have been.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await client.putState({ stream, state, expectedRevision: revision });
+ * } catch (error) {
+ *   if (error instanceof DurableStreamError && error.name === "Conflict") {
+ *     ({ revision } = error.data);
+ *   }
+ * }
+ * ```
  */
-export class DurableStreamError extends Error {
-  /** The name of `code` in the contract's table; InternalError for a code that is not in it. */
+export const DurableStreamError = class extends Error {
   override readonly name: ErrorName;
   readonly code: number;
-  readonly data?: ErrorData;
+  readonly data: ErrorData;
 
-  constructor(name: ErrorName, message: string, details: { code?: number; data?: ErrorData; cause?: unknown } = {}) {
-    super(message, details.cause === undefined ? {} : { cause: details.cause });
+  constructor(name: ErrorName, message: string, { code, data, cause }: Details<ErrorName> = {}) {
+    super(message, cause === undefined ? {} : { cause });
     this.name = name;
-    this.code = details.code ?? ErrorCode[name];
-    if (details.data !== undefined) {
-      this.data = details.data;
-    }
+    this.code = code ?? ErrorCode[name];
+    this.data = data ?? {};
   }
-}
+} as DurableStreamErrorClass;
+// oxlint-enable typescript/no-unsafe-type-assertion
 
 /** The error that a response carries; undefined for what is not an error of JSON-RPC 2.0 (section 5.1). */
 export function errorOfResponse(error: unknown): DurableStreamError | undefined {

@@ -1,7 +1,7 @@
+import type { CallableMethod } from "../method-traits.ts";
 import type { MethodParams, MethodResult } from "../methods.ts";
 
 import type { Caller } from "./caller.ts";
-import type { CallableMethod } from "./method-kinds.ts";
 import type { ObjectClient } from "./objects.ts";
 import type { CallOptions } from "./open-call.ts";
 import type { OpenCalls } from "./open-calls.ts";

@@ -1,13 +1,15 @@
-import type { ErrorData } from "../errors.ts";
-
 import { DurableStreamError } from "./error.ts";
 
-/** What is read is not that version of the object any more. */
-export function changed(data: ErrorData | undefined): DurableStreamError {
+/**
+ * What is read is not that version of the object any more.
+ *
+ * @param data Of the error that says so: its `etag`, if it has one, is that of the object now.
+ */
+export function changed(data: object): DurableStreamError {
   return new DurableStreamError(
     "Conflict",
     "the object is another by now",
-    data?.["etag"] === undefined ? {} : { data: { etag: data["etag"] } },
+    "etag" in data && typeof data.etag === "string" ? { data: { etag: data.etag } } : {},
   );
 }
 

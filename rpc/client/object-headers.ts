@@ -1,12 +1,22 @@
-import type { MethodParams } from "../methods.ts";
-
 import { invalid } from "./object-errors.ts";
 
 /** What is said of an object that is put, beside its key and body. */
-export type PutParams = Pick<
-  MethodParams<"putObject">,
-  "contentType" | "metadata" | "ifMatch" | "ifNoneMatch" | "sha256"
->;
+export type PutParams = {
+  /**
+   * The media type, as in HTTP's Content-Type.
+   *
+   * @defaultValue `application/octet-stream`
+   */
+  contentType?: string | undefined;
+  /** Custom metadata: strings by names of `[a-z0-9_-]`, 4,096 bytes in all. */
+  metadata?: Record<string, string> | undefined;
+  /** Only if the object has this etag; `*`: only if there is one. Conflict otherwise. */
+  ifMatch?: string | undefined;
+  /** Only if the object has another etag; `*`: only if there is none yet. Conflict otherwise. */
+  ifNoneMatch?: string | undefined;
+  /** 64 lower-case hexadecimal digits: nothing is stored unless it is the SHA-256 of the body. */
+  sha256?: string | undefined;
+};
 
 /**
  * The headers that say of a put what the params of `putObject` do.

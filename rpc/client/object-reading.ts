@@ -167,7 +167,7 @@ async function page(
     return fromBase64(data);
   } catch (error) {
     // An offset that there was is behind the end of what is there now.
-    throw error instanceof DurableStreamError && error.name === "InvalidParams" ? changed(undefined) : error;
+    throw error instanceof DurableStreamError && error.name === "InvalidParams" ? changed({}) : error;
   }
 }
 

@@ -21,7 +21,10 @@ import type { CallOptions } from "./open-call.ts";
 export type PutOptions = CallOptions & PutParams;
 
 /** An object as it is read: `body` in pieces, whatever its size. */
-export type ReadObject = MethodResult<"headObject"> & { readonly body: ReadableStream<Uint8Array> };
+export type ReadObject = MethodResult<"headObject"> & {
+  /** The bytes, of one version; cancel it if it is not read to its end. */
+  readonly body: ReadableStream<Uint8Array>;
+};
 
 type ObjectInfo = MethodResult<"headObject">;
 
@@ -70,15 +73,24 @@ export class Objects {
   }
 
   /**
-   * Puts an object; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is of no
-   * use.
+   * Puts an object of any size; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is
+   * of no use.
    *
    * A put of which it is not known what became is made again, up to `timeoutMs`: the same object is there then as after
    * one, in the place of one that another has put meanwhile, unless a condition is to prevent that. Under a condition an
    * earlier attempt of this put may be why it does not hold: that is OutcomeUnknown, and not Conflict.
    *
+   * @param key 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is empty, `.` or
+   * `..`.
+   * @param body Text, bytes, a Blob or a stream: up to 5,363,466,240 bytes over HTTP, 768,000,000 where the length of a
+   * stream is not known.
+   * @param options `contentType`, `metadata`, `ifMatch`, `ifNoneMatch`, `sha256`; `signal` and a `timeoutMs` for all of it.
    * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`), TooLarge beyond `objectBytes`, for a stream beyond
    * `uploadParts` parts; OutcomeUnknown when it may have been put. The signal's reason when it was aborted.
+   * @example
+   * ```ts
+   * const { etag } = await client.objects.put("scans/17.tiff", file, { contentType: "image/tiff", ifNoneMatch: "*" });
+   * ```
    */
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<ObjectInfo> {
     return this.#operate(options, (operation, params) => this.#put(key, body, { params, operation }));
@@ -89,7 +101,14 @@ export class Objects {
    * its last: it fails with Conflict when the object changed and the rest of that version can not be had any more. A
    * connection that breaks is replaced by another.
    *
+   * @param options `signal` and a `timeoutMs` for all of it.
+   * @returns Size in bytes, etag, media type, metadata, and the `body`. A body that is not wanted must be cancelled.
    * @throws DurableStreamError NotFound.
+   * @example
+   * ```ts
+   * const { body, contentType } = await client.objects.get("scans/17.tiff");
+   * return new Response(body, { headers: { "Content-Type": contentType } });
+   * ```
    */
   async get(key: string, options: CallOptions = {}): Promise<ReadObject> {
     const operation = this.#begin(options);
@@ -121,6 +140,10 @@ export class Objects {
    * the publishes of the stream once the object is there: what is published meanwhile goes before it.
    *
    * @throws DurableStreamError What `put` and `publish` do; when it was the put that failed, nothing is published.
+   * @example
+   * ```ts
+   * await client.objects.publish({ stream: "scans" }, "scans/17.tiff", file, { contentType: "image/tiff" });
+   * ```
    */
   async publish(
     message: Omit<MethodParams<"publish">, "data">,
@@ -143,6 +166,10 @@ export class Objects {
    *
    * @param key Of the object, should there be one; of its own for each message, like `orders/<id>.json`.
    * @throws DurableStreamError What `put` and `publish` do.
+   * @example
+   * ```ts
+   * await client.objects.publishOrPut({ stream: "orders", data: order }, `orders/${order.id}.json`);
+   * ```
    */
   async publishOrPut(
     message: MethodParams<"publish">,
@@ -175,6 +202,10 @@ export class Objects {
    * JSON, and the bytes, as a Uint8Array, of any other type.
    *
    * @throws DurableStreamError NotFound when the object was deleted, Conflict when it is another by now.
+   * @example
+   * ```ts
+   * const order = await client.objects.resolve(event);
+   * ```
    */
   async resolve({ data }: { readonly data: unknown }, options: CallOptions = {}): Promise<unknown> {
     if (!isClaimCheck(data)) {

@@ -3,9 +3,17 @@ import { DurableStreamError } from "./error.ts";
 
 /** What may be said of one call beside its params. */
 export type CallOptions = {
-  /** Gives the call up: it rejects with the signal's reason, and is not sent if it was not yet. */
+  /**
+   * Gives the call up: it rejects with the signal's reason, and is not sent if it was not yet. What was sent may be done
+   * all the same.
+   */
   signal?: AbortSignal;
-  /** How long it may take in all, in milliseconds, waiting for a connection included. */
+  /**
+   * How long the call may take in all, in milliseconds, waiting for a connection included. Then it rejects with
+   * Unavailable (it was not done) or OutcomeUnknown (it may have been).
+   *
+   * @defaultValue `timeoutMs` of the client, 30,000; of a publish `publishTimeoutMs`, 60,000
+   */
   timeoutMs?: number;
 };
 

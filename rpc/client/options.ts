@@ -6,40 +6,110 @@ import type { Fetch, HttpAccess } from "./object-http.ts";
 import { must, numbersOf } from "./option.ts";
 import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
 
-/** What a client is made with. Durations are milliseconds. */
+/** What a client is made with. Durations are milliseconds, sizes bytes of UTF-8. */
 export type DurableStreamOptions = {
-  /** The server: `https://host`, or with a path, `wss://host/rpc` or `wss://host/stream/<name>`. */
+  /**
+   * The server: `https://host`, or with a path, `wss://host/rpc` or `wss://host/stream/<name>`. The latter names the
+   * stream of calls that name none.
+   */
   url: string | URL;
   /**
    * The API key, or a function that is asked for it at each attempt to connect. A key that the server does not take ends
-   * the client, and every call is Unauthenticated; a function is asked for a better one.
+   * the client, and every call is Unauthenticated; a function is asked again.
+   *
+   * @example
+   * ```ts
+   * token: async () => (await fetch("/my-token")).text()
+   * ```
    */
   token: string | (() => string | Promise<string>);
-  /** In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`. */
+  /**
+   * In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`.
+   *
+   * @defaultValue the global `WebSocket`
+   */
   WebSocket?: WebSocketConstructor;
   /**
-   * How large objects go over HTTP, to `/r2/` of the same server: by the global `fetch` unless given. With `false`, or
-   * in a page of another origin, for which the server says nothing of CORS, they go over the socket in parts.
+   * How objects of more than 768,000 bytes go over HTTP, to `/r2/` of the same server. With `false`, or in a page of
+   * another origin, for which the server says nothing of CORS, they go over the socket in parts, up to 1,000 of them.
+   *
+   * @defaultValue the global `fetch`
    */
   fetch?: Fetch | false;
-  /** Called with each change of the connection. */
+  /** Called with each change of the connection, in order. What it throws is reported by `console.error`. */
   onState?: (change: ConnectionChange) => void;
-  /** How long a call may take in all, 30,000 unless given; each call may say otherwise. */
+  /**
+   * How long a call may take in all, in milliseconds, waiting for a connection included; each call may say otherwise. Then
+   * it is Unavailable, or OutcomeUnknown when it may have been done.
+   *
+   * @defaultValue 30,000
+   */
   timeoutMs?: number;
   /**
-   * How long a publish is tried and waits for a connection, 60,000 unless given; less than `duplicateWindowMs`. One that
-   * is not done by then is passed over: those to its stream that were called after it are stored all the same.
+   * How long a publish is tried and waits for a connection, in milliseconds; less than the stream's `duplicateWindowMs`,
+   * within which its id is remembered. One that is not done by then is passed over: those to its stream that were called
+   * after it are stored all the same.
+   *
+   * @defaultValue 60,000
    */
   publishTimeoutMs?: number;
-  /** What may wait to be published: at most 10,000 publishes of 16 MiB in all unless given. Beyond it they are Busy. */
-  queue?: { publishes?: number; bytes?: number };
-  /** Waits between attempts to connect: up to 500 after the first failure, then doubling, up to 30,000. */
-  reconnect?: { leastMs?: number; mostMs?: number };
-  /** How often the server is pinged, and after how long a silence the socket is given up: 25,000 and 75,000. */
-  ping?: { everyMs?: number; deadAfterMs?: number };
-  /** How long a handshake may take, and the token that is asked for before it: 10,000 each. */
+  /** What may wait to be done: a call beyond it is Busy at once. */
+  queue?: {
+    /**
+     * At most so many calls, publishes included.
+     *
+     * @defaultValue 10,000
+     */
+    publishes?: number;
+    /**
+     * At most so many bytes of their params.
+     *
+     * @defaultValue 16,777,216 (16 MiB)
+     */
+    bytes?: number;
+  };
+  /** Waits between attempts to connect: random, up to a bound that doubles with each failure in a row. */
+  reconnect?: {
+    /**
+     * The bound after the first failure, in milliseconds.
+     *
+     * @defaultValue 500
+     */
+    leastMs?: number;
+    /**
+     * The largest bound, in milliseconds.
+     *
+     * @defaultValue 30,000
+     */
+    mostMs?: number;
+  };
+  /** How it is found out that nobody is there any more: a socket on which nothing is heard is replaced. */
+  ping?: {
+    /**
+     * How often the server is pinged, in milliseconds, 1 or more.
+     *
+     * @defaultValue 25,000
+     */
+    everyMs?: number;
+    /**
+     * After how long a silence the socket is given up, in milliseconds, 1 or more.
+     *
+     * @defaultValue 75,000
+     */
+    deadAfterMs?: number;
+  };
+  /**
+   * How long a handshake may take, and as long again the token that is asked for before it, in milliseconds.
+   *
+   * @defaultValue 10,000
+   */
   connectTimeoutMs?: number;
-  /** How long a server may leave a call without any answer before its socket is given up: 25,000. */
+  /**
+   * How long a server may leave a call without any answer before its socket is given up, in milliseconds. It answers within
+   * 15,000, with an error where it has to.
+   *
+   * @defaultValue 25,000
+   */
   answerTimeoutMs?: number;
 };
 

@@ -13,7 +13,7 @@ export function isPassing(error: DurableStreamError): boolean {
 
 /** How long to wait before a repetition: what the server asks for, or full jitter up to a bound that doubles. */
 export function pauseMs(error: DurableStreamError, failures: number): number {
-  const asked = error.data?.["retryAfterMs"];
+  const asked: unknown = Reflect.get(error.data, "retryAfterMs");
   return typeof asked === "number" ? asked : backoffMs(failures);
 }
 

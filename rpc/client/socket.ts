@@ -1,3 +1,5 @@
+import { CloseCode } from "../protocol.ts";
+
 import { LONGEST_MS, monotonicMs, startTimer, stopTimer } from "./timer.ts";
 import type { Timer } from "./timer.ts";
 
@@ -50,7 +52,6 @@ export type SocketEnd = {
   readonly cause?: unknown;
 };
 
-const NORMAL = 1000;
 /** Says how a socket ended that was never closed in order (RFC 6455 section 7.4.1). */
 const ABNORMAL = 1006;
 
@@ -101,7 +102,7 @@ export class ClientSocket {
 
   /** Ends the socket in order: what was sent goes before. */
   close(): void {
-    this.#over({ code: NORMAL, reason: "done" });
+    this.#over({ code: CloseCode.Normal, reason: "done" });
   }
 
   #opened(): void {
@@ -156,7 +157,7 @@ export class ClientSocket {
 
   #closeQuietly(): void {
     try {
-      this.#ws.close(NORMAL, "done");
+      this.#ws.close(CloseCode.Normal, "done");
     } catch {
       // Safe: it is not open yet, or closed already; one that opens later is closed then.
     }

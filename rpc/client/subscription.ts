@@ -16,9 +16,19 @@ import type { Timer } from "./timer.ts";
 export type SubscriptionOptions = {
   /** Ends the subscription, as `close` does. */
   signal?: AbortSignal;
-  /** How long the server may take to answer `subscribe`, in milliseconds, waiting for a connection included; unless given, as long as it takes. */
+  /**
+   * How long the server may take to answer the first `subscribe`, in milliseconds, waiting for a connection included. Then
+   * it ends with Unavailable.
+   *
+   * @defaultValue as long as it takes
+   */
   timeoutMs?: number;
-  /** `auto`: an event is acked when its handler is done, or the next one is asked for. `manual`: by its `ack()`. */
+  /**
+   * `"auto"`: an event is acked when its handler is done, or the next one is asked for. `"manual"`: by its `ack()`, at
+   * any time. At most `maxInFlight` messages come without an ack.
+   *
+   * @defaultValue `"auto"`
+   */
   ack?: "auto" | "manual";
 };
 
@@ -29,6 +39,11 @@ export type HandlerOptions<Event> = SubscriptionOptions & {
    * or otherwise settled by then, which `onError` may do too: a consumer's message after the consumer's backoff, or it
    * goes to the dead letters; any other event here and before all others, after a random pause of up to 200 ms that
    * doubles up to 5 s. An error that `onError` throws ends the subscription.
+   *
+   * @example
+   * ```ts
+   * client.subscribe({ stream, consumer }, work, { onError: (error, job) => job.term(String(error)) });
+   * ```
    */
   onError?: (error: unknown, event: Event) => void | Promise<void>;
 };
@@ -164,6 +179,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     this.#follower.end();
   }
 
+  /** Ends the subscription as `close` does: `await using orders = client.subscribe(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();

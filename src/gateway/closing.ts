@@ -1,18 +1,4 @@
-/** Codes this service closes sockets with, beside those of RFC 6455 section 7.4.1. */
-export const CloseCode = {
-  Normal: 1000,
-  ProtocolError: 1002,
-  UnsupportedData: 1003,
-  TooBig: 1009,
-  InternalError: 1011,
-  Unauthenticated: 4401,
-  Idle: 4408,
-  SlowReader: 4413,
-  /** No key is configured: 503 in HTTP. */
-  Unconfigured: 4503,
-} as const;
-
-export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
+import { CloseCode } from "../../rpc/index.ts";
 
 /** What the runtime reports for a Close without a code (RFC 6455 section 7.1.5); it may not be sent. */
 const NO_CODE = 1005;

@@ -1,15 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { LIMITS } from "../../rpc/index.ts";
+import { CloseCode, LIMITS, SUBPROTOCOL } from "../../rpc/index.ts";
 import { AlarmClock } from "../alarm-clock.ts";
-import { SUBPROTOCOL } from "../auth.ts";
 import type { Push } from "../calls.ts";
 import type { ConsumerPush } from "../consumer-calls.ts";
 import type { StreamEnd } from "../epoch.ts";
 import { logError } from "../log.ts";
 import { streamOfPath } from "../routes.ts";
 
-import { answerClose, CloseCode, isLeaving } from "./closing.ts";
+import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerFeeds } from "./consumer-feeds.ts";
 import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
 import { Feeds, RENEW_MS } from "./feeds.ts";

@@ -1,4 +1,4 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
 import { answer } from "../json-rpc/answer.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
@@ -7,7 +7,7 @@ import { utf8Bytes } from "../message-text.ts";
 import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
 import { PublishOrder } from "../publish-order.ts";
 
-import { CloseCode, closeQuietly } from "./closing.ts";
+import { closeQuietly } from "./closing.ts";
 import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
 import { SessionConsumers } from "./session-consumers.ts";
 import type { SessionConsumersHost } from "./session-consumers.ts";

@@ -1,4 +1,4 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { LIMITS, RpcError, traitsOf } from "../../rpc/index.ts";
 import { utf8Bytes } from "../message-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import type { PublishPlace } from "../publish-order.ts";
@@ -6,12 +6,6 @@ import type { PublishPlace } from "../publish-order.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Frame, Malformed } from "./frame.ts";
 import { errorObject, errorResponse, run } from "./server.ts";
-
-/** Neighbours of these do not wait for each other: what they do keeps its order, and goes in one commit. */
-const PIPELINED = new Set(["publish", "publishBatch", "ack", "nak", "term", "working"]);
-
-/** What says something of messages that were received: it makes room, and costs little. */
-const SETTLING = new Set(["ack", "nak", "term", "working"]);
 
 /** A call that was refused before it began; nothing is answered where there is no id. */
 type Refused = ReturnType<typeof errorObject> & { id: Call["id"] };
@@ -53,7 +47,7 @@ async function runEntries(
   let isPipelining = true;
   for (const entry of entries) {
     const { element } = entry;
-    const isPipelined = isCall(element) && PIPELINED.has(element.method);
+    const isPipelined = isCall(element) && traitsOf(element.method)?.gathered !== undefined;
     if (answers.length > 0 && !(isPipelined && isPipelining)) {
       await Promise.all(answers);
     }
@@ -124,7 +118,7 @@ function leave(element: Element, context: CallContext): void {
 
 /** An ack refused as a notification would be lost in silence, and its messages sent again. */
 function isCounted(call: Call): boolean {
-  return !SETTLING.has(call.method);
+  return traitsOf(call.method)?.gathered !== "ack";
 }
 
 /** The stream that a publish names, before its params are checked. */
@@ -133,5 +127,5 @@ function streamOf({ params = {} }: Call, { defaultStream }: CallContext): string
 }
 
 function isPublish(element: Element): element is Call {
-  return isCall(element) && (element.method === "publish" || element.method === "publishBatch");
+  return isCall(element) && traitsOf(element.method)?.gathered === "publish";
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { METHODS, RpcError } from "../../rpc/index.ts";
-import type { MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
+import type { CheckedParams, MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
@@ -18,8 +18,8 @@ const MAX_ISSUE_TEXT = 200;
  * @throws RpcError what a caller can act on; anything else is a fault of the server.
  */
 export async function dispatch(method: MethodName, params: unknown, context: CallContext): Promise<unknown> {
-  const spec: MethodSpec = METHODS[method];
-  if (spec.needsSocket === true && context.connection === undefined) {
+  const { needsSocket }: MethodSpec = METHODS[method];
+  if (needsSocket === true && context.connection === undefined) {
     throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
   }
   const checked = paramsOf(method, params, context.defaultStream);
@@ -36,6 +36,7 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
  * @param defaultStream The stream of `/stream/<name>`.
  * @throws InvalidParams.
  */
+export function paramsOf<M extends MethodName>(method: M, params: unknown, defaultStream?: string): CheckedParams<M>;
 export function paramsOf(method: MethodName, params: unknown, defaultStream?: string): unknown {
   const spec: MethodSpec = METHODS[method];
   // Some libraries send an empty list where params are left out.
@@ -60,16 +61,7 @@ function withDefaultStream(spec: MethodSpec, params: unknown, stream: string | u
   if (stream === undefined || typeof params !== "object" || params === null || Array.isArray(params)) {
     return params;
   }
-  return takesStream(spec) && !Object.hasOwn(params, "stream") ? { ...params, stream } : params;
-}
-
-/** Tells whether params of a method name a stream. */
-export function takesStream({ params }: MethodSpec): boolean {
-  const objects = "options" in params && Array.isArray(params.options) ? params.options : [params];
-  return objects.some((object: unknown) => {
-    const isObject = typeof object === "object" && object !== null && "entries" in object;
-    return isObject && typeof object.entries === "object" && object.entries !== null && "stream" in object.entries;
-  });
+  return spec.on === "stream" && !Object.hasOwn(params, "stream") ? { ...params, stream } : params;
 }
 
 function invalidParams(method: MethodName, issues: ParamsIssue[]): RpcError {

@@ -1,11 +1,8 @@
-import { LIMITS } from "../../rpc/index.ts";
+import { LIMITS, PAGE_DEFAULTS } from "../../rpc/index.ts";
 import { JsonText } from "../json-text.ts";
 import { callStream } from "../stream-calls.ts";
 
 import type { Handlers } from "./context.ts";
-
-/** Messages of a fetch that does not say how many. */
-const FETCH_MESSAGES = 100;
 
 export const consumerHandlers: Handlers<
   | "createConsumer"
@@ -43,7 +40,7 @@ export const consumerHandlers: Handlers<
   seekConsumer: async (params, { env }) =>
     callStream(env, params.stream, "changes", (stub) => stub.seekConsumer(params)),
 
-  fetchMessages: async ({ stream, consumer, limit = FETCH_MESSAGES }, { env }) => {
+  fetchMessages: async ({ stream, consumer, limit = PAGE_DEFAULTS.fetchMessages }, { env }) => {
     const { text, ...fetched } = await callStream(env, stream, "changes", (stub) =>
       stub.fetchMessages(consumer, limit),
     );

@@ -1,13 +1,12 @@
 import type {
   AckParams,
+  CheckedParams,
   MethodName,
   MethodResult,
   ServerInfo,
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
-import type * as v from "valibot";
-import type { METHODS } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../calls.ts";
 import type { Settlement } from "../consumer-calls.ts";
 import type { CallFlow } from "../json-rpc/call-flow.ts";
@@ -62,9 +61,7 @@ export type Connection = {
   settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void>;
 };
 
-type Params<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["params"]>;
-
 /** The handlers of some methods: their params are checked, their results are of the contract, or its JSON text. */
 export type Handlers<M extends MethodName> = {
-  readonly [Name in M]: (params: Params<Name>, context: CallContext) => Promise<MethodResult<Name> | JsonText>;
+  readonly [Name in M]: (params: CheckedParams<Name>, context: CallContext) => Promise<MethodResult<Name> | JsonText>;
 };

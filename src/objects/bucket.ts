@@ -1,4 +1,4 @@
-import { RpcError } from "../../rpc/index.ts";
+import { PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
 import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
@@ -14,8 +14,6 @@ const UNKNOWN_TYPE = "application/octet-stream";
  * that it has stored its object. No caller's metadata has such a name, for the dot, and no caller is shown it.
  */
 export const UPLOAD_MARK = "durable-stream.upload";
-
-const PAGE_OBJECTS = 100;
 
 const SHORT_PAGE_OBJECTS = 10;
 
@@ -84,7 +82,10 @@ export function stateOf(actual: R2Object | null): { exists: false } | { exists: 
  * is left of that here is less.
  */
 export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): Promise<ListObjectsResult> {
-  const options: R2ListOptions = { limit: params.limit ?? PAGE_OBJECTS, include: ["httpMetadata", "customMetadata"] };
+  const options: R2ListOptions = {
+    limit: params.limit ?? PAGE_DEFAULTS.listObjects,
+    include: ["httpMetadata", "customMetadata"],
+  };
   for (const name of ["prefix", "delimiter"] as const) {
     if (params[name] !== undefined) {
       options[name] = params[name];

@@ -1,4 +1,4 @@
-import { DEFAULT_STREAM_CONFIG, LIMITS } from "../../rpc/index.ts";
+import { LIMITS, STREAM_DEFAULTS } from "../../rpc/index.ts";
 
 import type { StreamState } from "./admission.ts";
 import type { Life } from "./life.ts";
@@ -14,7 +14,7 @@ export function admissionState(
   life: Life | undefined,
   { nowMs, streamBytes, usedBytes }: { nowMs: number; streamBytes: number; usedBytes: number },
 ): StreamState {
-  const config = life?.record.config ?? DEFAULT_STREAM_CONFIG;
+  const config = life?.record.config ?? STREAM_DEFAULTS;
   const windowMs = config.duplicateWindowMs;
   const capBytes = config.maxBytes === undefined ? streamBytes : LIMITS.streamMaxBytes;
   return {

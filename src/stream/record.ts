@@ -1,4 +1,4 @@
-import { DEFAULT_STREAM_CONFIG } from "../../rpc/index.ts";
+import { STREAM_DEFAULTS } from "../../rpc/index.ts";
 import type { ConfigureStreamParams, PutStateResult, StreamConfig } from "../../rpc/index.ts";
 import { branchedEpoch, newEpoch } from "../epoch.ts";
 
@@ -22,7 +22,7 @@ export class StreamRecord {
     this.createdAt = row.created_at;
     // Written by configure() from a validated config.
     const config: Partial<StreamConfig> = JSON.parse(row.config);
-    this.#config = { ...DEFAULT_STREAM_CONFIG, ...config };
+    this.#config = { ...STREAM_DEFAULTS, ...config };
     this.#revision = row.revision;
   }
 
@@ -83,7 +83,7 @@ export class StreamRecord {
         fields[field] = value;
       }
     }
-    this.#config = { ...DEFAULT_STREAM_CONFIG, ...fields };
+    this.#config = { ...STREAM_DEFAULTS, ...fields };
     this.#sql.exec("UPDATE stream SET config = ?", JSON.stringify(fields));
   }
 }

@@ -1,12 +1,12 @@
 import { ErrorCode } from "../../rpc/index.ts";
-import type { ErrorName, PutStateParams } from "../../rpc/index.ts";
+import type { ErrorDataOf, ErrorName, PutStateParams } from "../../rpc/index.ts";
 import type { Refused } from "../calls.ts";
 import { endOf } from "../epoch.ts";
 
 import type { Log } from "./log.ts";
 
 /** What a stream returns instead of a result that it refuses. */
-export function refuse(name: ErrorName, message: string, data: Record<string, string | number>): Refused {
+export function refuse<Name extends ErrorName>(name: Name, message: string, data: ErrorDataOf[Name]): Refused {
   return { refused: { code: ErrorCode[name], message, data } };
 }
 
@@ -75,10 +75,10 @@ export function refuseThrough(
 }
 
 /** Thrown by what refuses, before anything is changed; it never leaves the stream (see {@link orRefused}). */
-export class RefusedError extends Error {
+export class RefusedError<Name extends ErrorName = ErrorName> extends Error {
   readonly refused: Refused;
 
-  constructor(name: ErrorName, message: string, data: Record<string, string | number>) {
+  constructor(name: Name, message: string, data: ErrorDataOf[Name]) {
     super(message);
     this.refused = refuse(name, message, data);
   }

@@ -1,8 +1,26 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { WebSocket as WsWebSocket } from "ws";
 
-import type { DurableStream, DurableStreamError, StreamEvent, WebSocketConstructor } from "../../rpc/client.ts";
-import type { ErrorName, MethodParams, MethodResult, PublishResult } from "../../rpc/index.ts";
+import { DurableStreamError } from "../../rpc/client.ts";
+import type {
+  CallOptions,
+  ConsumerDelivery,
+  Delivery,
+  DurableStream,
+  PutOptions,
+  StreamEvent,
+  WebSocketConstructor,
+} from "../../rpc/client.ts";
+import type {
+  CallableMethod,
+  ConsumerMessage,
+  ContractMethods,
+  ErrorName,
+  Message,
+  MethodParams,
+  MethodResult,
+  PublishResult,
+} from "../../rpc/index.ts";
 
 // Compiled by `npm run typecheck`, where each expected error must be one; nothing here runs.
 declare const client: DurableStream;
@@ -10,7 +28,7 @@ declare const client: DurableStream;
 declare const nothing: () => void;
 
 /** Takes lines to be compiled, and runs none of them. */
-function compile(_lines: () => unknown): void {
+function compile(_lines: (error?: DurableStreamError) => unknown): void {
   // The compiler has done its work.
 }
 
@@ -65,6 +83,34 @@ describe("what the compiler refuses", () => {
   });
 });
 
+describe("what is written out for editors", () => {
+  it("has the methods of the contract that need no socket, with their params and results", () => {
+    expectTypeOf<keyof ContractMethods>().toEqualTypeOf<CallableMethod>();
+    expectTypeOf<ContractMethods<[options?: CallOptions]>>().toEqualTypeOf<{
+      [M in CallableMethod]: (...args: [...Of<M>, options?: CallOptions]) => Promise<MethodResult<M>>;
+    }>();
+    expectTypeOf<ContractMethods>().toEqualTypeOf<{
+      [M in CallableMethod]: (...args: Of<M>) => Promise<MethodResult<M>>;
+    }>();
+  });
+
+  it("has the fields of a message and of an object's params", () => {
+    expectTypeOf<Omit<Delivery, "type" | "epoch" | "ack">>().toExtend<Message>();
+    expectTypeOf<Readonly<Message>>().toExtend<Omit<Delivery, "type" | "epoch" | "ack">>();
+    expectTypeOf<ConsumerDelivery>().toExtend<ConsumerMessage>();
+    expectTypeOf<keyof ConsumerDelivery>().toEqualTypeOf<
+      keyof ConsumerMessage | "type" | "epoch" | "ack" | "nak" | "term" | "working"
+    >();
+    expectTypeOf<Omit<PutOptions, keyof CallOptions>>().toEqualTypeOf<
+      Pick<MethodParams<"putObject">, "contentType" | "metadata" | "ifMatch" | "ifNoneMatch" | "sha256">
+    >();
+  });
+});
+
+/** What a method takes: nothing at all where it has no params that must be there. */
+type Of<M extends CallableMethod> =
+  Partial<MethodParams<M>> extends MethodParams<M> ? [params?: MethodParams<M>] : [params: MethodParams<M>];
+
 describe("what the compiler knows", () => {
   it("is the result of each method", () => {
     expectTypeOf<ReturnType<DurableStream["publish"]>>().toEqualTypeOf<Promise<PublishResult>>();
@@ -93,8 +139,21 @@ describe("what the compiler knows", () => {
     ]);
   });
 
-  it("is the name of an error", () => {
+  it("is the name of an error, and by it what its data holds", () => {
     expectTypeOf<DurableStreamError["name"]>().toEqualTypeOf<ErrorName>();
+    compile((error?: DurableStreamError) => [
+      error?.name === "Conflict" && error.data.lastSequence?.toFixed(),
+      error?.name === "InvalidParams" && error.data.issues.map(({ path }) => path),
+      error?.name === "NotFound" && error.data.what?.toUpperCase(),
+      // @ts-expect-error whose data it is is not known
+      error?.data.lastSequence,
+      // @ts-expect-error of another error
+      error?.name === "Busy" && error.data.lastSequence,
+      // @ts-expect-error of another error
+      new DurableStreamError("Busy", "busy", { data: { revision: 1 } }),
+      // @ts-expect-error a fact that is always there
+      new DurableStreamError("TooLarge", "large", { data: { limit: 1 } }),
+    ]);
   });
 
   it("is that the WebSocket of Node.js and that of the package ws will do", () => {

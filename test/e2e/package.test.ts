@@ -13,6 +13,8 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { beforeAll, describe, expect } from "vitest";
 
 import { test } from "./fixtures.ts";
+import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
+import { LanguageServer } from "./language-server.ts";
 import { OFFLINE } from "./miniflare-options.ts";
 import { Proxy } from "./proxy.ts";
 
@@ -137,6 +139,31 @@ describe("the package", () => {
     );
 
     expect(checked.stdout).toBe("");
+  });
+
+  test("shows in an editor what each method, option, event and error does", async () => {
+    const questions = [...POINTED_AT, ...METHOD_QUESTIONS, ...FIELD_QUESTIONS];
+    const compilerOptions = {
+      module: "esnext",
+      moduleResolution: "bundler",
+      target: "es2022",
+      types: [],
+      strict: true,
+    };
+    await writeFile(join(project, "use/tsconfig.json"), JSON.stringify({ compilerOptions, files: ["hovers.ts"] }));
+    await using editor = await LanguageServer.start(
+      join(root, "node_modules/typescript/bin/tsc"),
+      join(project, "use"),
+    );
+
+    const hovers = await editor.hovers("hovers.ts", [HEAD, ...questions.map(({ line }) => line)].join("\n"));
+
+    const silent = questions.flatMap(({ line, words }, index) => {
+      const about = hovers[index]?.about ?? "";
+      const missing = words.filter((word) => !about.includes(word));
+      return about.trim() === "" || missing.length > 0 ? [{ line, missing, about }] : [];
+    });
+    expect(silent).toEqual([]);
   });
 
   test(`has a client of at most ${MAX_CLIENT_BYTES} bytes, minified and compressed`, async ({ annotate }) => {

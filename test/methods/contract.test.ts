@@ -1,3 +1,4 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 
@@ -12,6 +13,8 @@ import {
   METHODS,
   NOTIFICATIONS,
   openRpcDocument,
+  STREAM_DEFAULTS,
+  StreamConfig,
 } from "../../rpc/index.ts";
 import type { MethodName, MethodParams, MethodSpec } from "../../rpc/index.ts";
 import { HANDLERS } from "../../src/methods/index.ts";
@@ -140,6 +143,20 @@ it("sends notifications of the contract", async () => {
   }
 });
 
+/** Reads that belong to who uses or manages a consumer, not to whoever may read its stream; and those of the server. */
+const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover"];
+
+/** What params of these names are of. */
+function actsOn(names: string[]): MethodSpec["on"] {
+  if (names.includes("stream")) {
+    return "stream";
+  }
+  if (names.includes("subscription")) {
+    return "subscription";
+  }
+  return names.some((each) => ["key", "keys", "prefix"].includes(each)) ? "object" : "server";
+}
+
 describe.each(SPECS)("%s", (name, spec) => {
   it("has a handler", () => {
     expect(HANDLERS[name]).toBeTypeOf("function");
@@ -157,6 +174,25 @@ describe.each(SPECS)("%s", (name, spec) => {
     // A subscription is made anew by who does not know whether it was.
     const isChange = spec.reads !== true && name !== "subscribe" && name !== "unsubscribe";
     expect(spec.errors.includes("OutcomeUnknown")).toBe(isChange);
+  });
+
+  it("acts on what all of its params name", () => {
+    const { anyOf, ...whole } = toJsonSchema(spec.params, { errorMode: "ignore" });
+    const named = (anyOf ?? [whole]).map((each) => actsOn(Object.keys(Object(each).properties)));
+
+    expect(new Set(named)).toEqual(new Set([spec.on]));
+  });
+
+  it("needs a right that goes with what it acts on and whether it only reads", () => {
+    const { stream: right, consumer } =
+      typeof spec.right === "object" ? spec.right : { stream: spec.right, consumer: spec.right };
+
+    expect(right === undefined).toBe(spec.on === "server");
+    expect(right?.startsWith("objects.") === true).toBe(spec.on === "object");
+    expect(right !== consumer).toBe(["subscribe", "unsubscribe", "ack"].includes(name));
+    if (spec.needsSocket !== true) {
+      expect(["read", "objects.read"].includes(right ?? "")).toBe(spec.reads === true && !OF_CONSUMERS.includes(name));
+    }
   });
 });
 
@@ -177,6 +213,22 @@ describe("errors", () => {
 
 it("says of every limit what it bounds", () => {
   expect(Object.keys(LIMIT_MEANINGS)).toEqual(Object.keys(LIMITS));
+});
+
+it("says in words the default that it says as a value", () => {
+  const schemas = openRpcDocument("0.0.0").methods.flatMap(({ name, params }) =>
+    params.map((param) => ({ param: `${name}.${param.name}`, ...Object(param.schema) })),
+  );
+  const said = schemas.flatMap(({ param, description = "", default: value }) => {
+    const words = /([\d,]+|`\w+`) unless given/.exec(description)?.[1]?.replaceAll(/[,`]/g, "");
+    return words === undefined ? [] : [{ param, words, value: String(value) }];
+  });
+
+  expect(said.length).toBeGreaterThan(9);
+  expect(said.filter(({ words, value }) => words !== value)).toEqual([]);
+  expect(StreamConfig.entries.duplicateWindowMs.pipe.at(-1)).toMatchObject({
+    description: expect.stringContaining(`${STREAM_DEFAULTS.duplicateWindowMs.toLocaleString("en-US")} unless`),
+  });
 });
 
 it("describes every notification", () => {

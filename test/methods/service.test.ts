@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { BINDING_METHODS, ErrorCode, LIMITS, METHODS } from "../../rpc/index.ts";
+import { CALLABLE_METHODS, ErrorCode, LIMITS, METHODS } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
 import { connect } from "../client.ts";
 import { binding, failure } from "../service.ts";
@@ -12,8 +12,8 @@ const SOCKET_METHODS = Object.entries(METHODS)
 it("has every method of the contract that needs no socket, and no other", async () => {
   const streams = binding() as unknown as Record<string, (params: unknown) => Promise<unknown>>;
 
-  expect([...BINDING_METHODS, ...SOCKET_METHODS].toSorted()).toEqual(Object.keys(METHODS).toSorted());
-  for (const method of BINDING_METHODS) {
+  expect([...CALLABLE_METHODS, ...SOCKET_METHODS].toSorted()).toEqual(Object.keys(METHODS).toSorted());
+  for (const method of CALLABLE_METHODS) {
     // Whatever the method makes of it, it is there: one that is not has no code to answer with.
     const answer = await failure(Promise.resolve(streams[method]?.({ misspelt: 1 })));
     expect([method, answer]).toMatchObject([method, { code: ErrorCode.InvalidParams }]);

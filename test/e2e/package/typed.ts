@@ -3,7 +3,7 @@ import { LIMITS, METHODS } from "durable-stream";
 import type { DurableStreamsBinding, Message, PublishResult } from "durable-stream";
 import { bindingError } from "durable-stream/binding";
 import type { BindingProps } from "durable-stream/binding";
-import { DurableStream } from "durable-stream/client";
+import { DurableStream, DurableStreamError } from "durable-stream/client";
 
 export const client = new DurableStream({ url: "https://example.com", token: "key" });
 export const stored: Promise<PublishResult> = client.publish({ stream: "orders", data: { any: ["json"] } });
@@ -18,6 +18,37 @@ export async function follow(): Promise<Message[]> {
     }
   }
   return messages;
+}
+
+/** An error's data follows from its name. */
+export function told(error: unknown): number | string | undefined {
+  if (!(error instanceof DurableStreamError)) {
+    return undefined;
+  }
+  switch (error.name) {
+    case "Conflict":
+      return error.data.lastSequence ?? error.data.revision ?? error.data.etag;
+    case "RateLimited":
+      return error.data.retryAfterMs;
+    case "TooLarge":
+      return error.data.what + String(error.data.limit) + (error.data.use ?? "");
+    case "InvalidParams":
+      return error.data.issues.map(({ path, reason }) => path + reason).join();
+    default:
+      // @ts-expect-error no other error has it
+      return error.data.lastSequence;
+  }
+}
+
+export function misread(error: DurableStreamError): unknown {
+  // @ts-expect-error which data it has is not known before its name is
+  const early: unknown = error.data.lastSequence;
+  // @ts-expect-error no such error
+  const other = error.name === "Conflicted";
+  // @ts-expect-error a conflict has no such fact
+  const sequence: unknown = error.name === "Conflict" && error.data.sequence;
+  // @ts-expect-error not the data of this error
+  return [early, other, sequence, new DurableStreamError("TooLarge", "made up", { data: { revision: 1 } })];
 }
 
 export const props: BindingProps = { streams: ["orders"], actions: ["publish"] };
