@@ -479,7 +479,7 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     ["data", { encoding: "base64", data: "YQ" }],
     ["data", { data: "\ud800" }],
     ["metadata.a", { metadata: { a: "half a pair \ud83d" } }],
-    ["metadata.\udc00", { metadata: { "\udc00": "x" } }],
+    ["metadata.\\udc00", { metadata: { "\udc00": "x" } }],
     ["contentType", { contentType: 'text/plain; a="\ud83d"' }],
     ["colour", { colour: "blue" }],
   ])("refuses a put with a bad %s", async (path, params) => {
@@ -489,7 +489,9 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     const error = await caller.callError("putObject", { key, data: "x", ...params });
 
     expect(error.code).toBe(ErrorCode.InvalidParams);
-    expect(issuePaths(error).map((at) => at.split(" ")[0])).toContain(path);
+    // A half pair is written out: no name of a test can hold one on its way to who tells it.
+    const paths = issuePaths(error).map((at) => at.split(" ")[0]?.replaceAll("\udc00", "\\udc00"));
+    expect(paths).toContain(path);
     expect(await keysOf(key)).toEqual([]);
   });
 });
