@@ -182,18 +182,15 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   NeedsSocket: { meaning: "the method works on a WebSocket only" },
 };
 
-const nameOfCode = new Map<number, ErrorName>();
-for (const name of Object.keys(ErrorCode).filter(isErrorName)) {
-  nameOfCode.set(ErrorCode[name], name);
-}
-
 function isErrorName(name: string): name is ErrorName {
   return Object.hasOwn(ErrorCode, name);
 }
 
 /** Tells the name of a code of the table, or undefined for a code that is not ours. */
 export function errorNameOf(code: number): ErrorName | undefined {
-  return nameOfCode.get(code);
+  return Object.keys(ErrorCode)
+    .filter(isErrorName)
+    .find((name) => ErrorCode[name] === code);
 }
 
 /**
@@ -215,5 +212,10 @@ export class RpcError<Name extends ErrorName = ErrorName> extends Error {
 
 /** Tells whether a thrown value is an {@link RpcError}, also after it has crossed an RPC boundary. */
 export function isRpcError(thrown: unknown): thrown is RpcError {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "number" && nameOfCode.has(thrown.code);
+  return (
+    thrown instanceof Error &&
+    "code" in thrown &&
+    typeof thrown.code === "number" &&
+    errorNameOf(thrown.code) !== undefined
+  );
 }
