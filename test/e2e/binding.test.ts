@@ -45,7 +45,7 @@ describe.each([
       name: "Conflict",
       code: ErrorCode.Conflict,
       message: "the last sequence is another",
-      data: { lastSequence: 1 },
+      data: { lastSequence: 1, epoch: (published.result as { epoch: string }).epoch },
     });
     expect(missing.error).toMatchObject({ name: "NotFound", data: { what: "object" } });
     expect(misfit.error).toMatchObject({
