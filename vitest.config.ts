@@ -1,7 +1,7 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-import { completeRun } from "./test/e2e/complete-run.ts";
+import { completeRun } from "./test/e2e/suite/complete-run.ts";
 import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
 
 // The key of the tests is the one given below, whatever a local .env holds.
@@ -40,8 +40,14 @@ export default defineConfig(({ mode }) => ({
         ],
         test: {
           name: "workerd",
-          ...filesOf(mode, ["test/{unit,methods,delivery,durability,runtime}/**/*.test.ts"], (file) => !isInNode(file)),
-          setupFiles: "test/well-formed-failures.ts",
+          ...filesOf(
+            mode,
+            [
+              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,publishing,runtime,stream}/**/*.test.ts",
+            ],
+            (file) => !isInNode(file),
+          ),
+          setupFiles: "test/harness/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
           isolate: true,
           maxWorkers: 2,
@@ -55,7 +61,7 @@ export default defineConfig(({ mode }) => ({
         test: {
           name: "node",
           ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
-          globalSetup: "test/e2e/global-setup.ts",
+          globalSetup: "test/e2e/server/global-setup.ts",
           isolate: true,
           // A test here runs a whole server beside itself, so files take turns, after the others are done.
           maxWorkers: 1,

@@ -1,44 +1,56 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Caller } from "./client/caller.ts";
-import { Calls } from "./client/calls.ts";
-import { Connection } from "./client/connection.ts";
-import type { ConnectionState } from "./client/connection.ts";
+import { Caller } from "./client/calls/caller.ts";
+import { Calls } from "./client/calls/call-queue.ts";
+import { Connection } from "./client/connection/connection.ts";
+import type { ConnectionState } from "./client/connection/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
-import { ConsumerFollower } from "./client/consumer-follower.ts";
-import type { ConsumerDelivery, Handler, StreamEvent } from "./client/events.ts";
-import type { Follower } from "./client/follower.ts";
-import { readIncoming } from "./client/frame.ts";
-import { handOn } from "./client/notifications.ts";
-import { objectClient } from "./client/object-client.ts";
-import { Objects } from "./client/objects.ts";
-import type { CallOptions } from "./client/open-call.ts";
-import { OpenCalls } from "./client/open-calls.ts";
+import { ConsumerFollower } from "./client/subscriptions/consumer-follower.ts";
+import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscriptions/events.ts";
+import type { Follower } from "./client/subscriptions/follower.ts";
+import { readIncoming } from "./client/connection/frame.ts";
+import { handOn } from "./client/subscriptions/notifications.ts";
+import { objectClient } from "./client/objects/object-client.ts";
+import { Objects } from "./client/objects/objects.ts";
+import type { CallOptions } from "./client/calls/pending-call.ts";
+import { OpenCalls } from "./client/calls/pending-calls.ts";
 import { resolveOptions } from "./client/options.ts";
 import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
-import { Publisher } from "./client/publisher.ts";
-import type { FollowerHost } from "./client/server-subscription.ts";
-import { StreamFollower } from "./client/stream-follower.ts";
-import { Subscription } from "./client/subscription.ts";
-import type { HandlerOptions, Reading, SubscriptionOptions, SubscriptionSink } from "./client/subscription.ts";
-import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/timer.ts";
-import { Wire } from "./client/wire.ts";
+import { Publisher } from "./client/calls/publisher.ts";
+import type { FollowerHost } from "./client/subscriptions/server-subscription.ts";
+import { StreamFollower } from "./client/subscriptions/stream-follower.ts";
+import { Subscription } from "./client/subscriptions/subscription.ts";
+import type {
+  HandlerOptions,
+  Reading,
+  SubscriptionOptions,
+  SubscriptionSink,
+} from "./client/subscriptions/subscription.ts";
+import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/time.ts";
+import { Wire } from "./client/calls/request-channel.ts";
 import type { ContractMethods } from "./contract-methods.ts";
 import { CALLABLE_METHODS } from "./method-traits.ts";
 import type { CallableMethod } from "./method-traits.ts";
 import type { MethodResult } from "./methods.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
 
-export type { ConnectionChange, ConnectionState } from "./client/connection.ts";
+export type { ConnectionChange, ConnectionState } from "./client/connection/connection.ts";
 export { DurableStreamError } from "./client/error.ts";
-export type { ConsumerDelivery, Delivery, EpochChange, Gap, Handler, StreamEvent } from "./client/events.ts";
-export type { ObjectBody } from "./client/object-body.ts";
-export type { Objects, PutOptions, ReadObject } from "./client/objects.ts";
-export type { Fetch } from "./client/object-http.ts";
-export type { CallOptions } from "./client/open-call.ts";
+export type {
+  ConsumerDelivery,
+  Delivery,
+  EpochChange,
+  Gap,
+  Handler,
+  StreamEvent,
+} from "./client/subscriptions/events.ts";
+export type { ObjectBody } from "./client/objects/body.ts";
+export type { Objects, PutOptions, ReadObject } from "./client/objects/objects.ts";
+export type { Fetch } from "./client/objects/http.ts";
+export type { CallOptions } from "./client/calls/pending-call.ts";
 export type { DurableStreamOptions } from "./client/options.ts";
-export { Subscription } from "./client/subscription.ts";
-export type { HandlerOptions, SubscriptionOptions } from "./client/subscription.ts";
-export type { WebSocketConstructor, WebSocketLike } from "./client/socket.ts";
+export { Subscription } from "./client/subscriptions/subscription.ts";
+export type { HandlerOptions, SubscriptionOptions } from "./client/subscriptions/subscription.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./client/connection/socket.ts";
 export type { CallableMethod } from "./method-traits.ts";
 
 type ClientMethods = ContractMethods<[options?: CallOptions]>;

@@ -4,7 +4,7 @@ export { bindingMessage } from "./binding-error.ts";
 export * from "./consumer.ts";
 export type * from "./contract-methods.ts";
 export * from "./errors.ts";
-export * from "./instead.ts";
+export * from "./alternatives.ts";
 export * from "./limits.ts";
 export * from "./message.ts";
 export * from "./method-traits.ts";

@@ -1,15 +1,15 @@
 import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
-import { authenticate, offeredProtocols } from "./auth.ts";
-import type { Credentials } from "./auth.ts";
-import { gatewayAt } from "./gateway-at.ts";
-import { answerHttp, rpcError } from "./http-rpc.ts";
-import { answerObjects } from "./objects/object-http.ts";
-import { objectTarget, streamOfPath } from "./routes.ts";
+import { authenticate, offeredProtocols } from "./http/auth.ts";
+import type { Credentials } from "./http/auth.ts";
+import { gatewayAt } from "./gateway/pick-gateway.ts";
+import { answerHttp, rpcError } from "./http/rpc.ts";
+import { answerObjects } from "./objects/http/object-http.ts";
+import { objectTarget, streamOfPath } from "./internal/routes.ts";
 
 export { Gateway } from "./gateway/gateway.ts";
-export { Upload } from "./objects/upload.ts";
-export { DurableStreams } from "./service.ts";
+export { Upload } from "./objects/upload/upload.ts";
+export { DurableStreams } from "./binding/durable-streams.ts";
 export { Stream } from "./stream/stream.ts";
 
 /** What was wrong with the credentials (RFC 6750 section 3): without any there is no error to tell. */

@@ -36,13 +36,13 @@ export const LONG: Lengths = {
 
 /** The tests that have a length: what `npm run test:long` runs. */
 export const LONG_RUNS = [
-  "test/unit/consumer-model.test.ts",
-  "test/delivery/races.test.ts",
+  "test/consumers/model.test.ts",
+  "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
-  "test/e2e/client-disconnects.test.ts",
-  "test/e2e/consumers.test.ts",
+  "test/e2e/faults/client-disconnects.test.ts",
+  "test/e2e/faults/consumers.test.ts",
   "test/e2e/idle.test.ts",
-  "test/e2e/kill.test.ts",
+  "test/e2e/faults/kill.test.ts",
 ];
 
 /** Those that have no short form: they wait for the runtime to let idle objects sleep. */

@@ -1,10 +1,10 @@
 import { LIMITS } from "../limits.ts";
 
-import type { ConnectionChange } from "./connection.ts";
-import { httpAccess } from "./object-http.ts";
-import type { Fetch, HttpAccess } from "./object-http.ts";
+import type { ConnectionChange } from "./connection/connection.ts";
+import { httpAccess } from "./objects/http.ts";
+import type { Fetch, HttpAccess } from "./objects/http.ts";
 import { must, numbersOf } from "./option.ts";
-import type { SocketTimes, WebSocketConstructor } from "./socket.ts";
+import type { SocketTimes, WebSocketConstructor } from "./connection/socket.ts";
 
 /** What a client is made with. Durations are milliseconds, sizes bytes of UTF-8. */
 export type DurableStreamOptions = {

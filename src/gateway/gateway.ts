@@ -1,21 +1,21 @@
 import { DurableObject } from "cloudflare:workers";
 
 import { CloseCode, LIMITS, SUBPROTOCOL } from "../../rpc/index.ts";
-import { AlarmClock } from "../alarm-clock.ts";
-import type { Push } from "../calls.ts";
-import type { ConsumerPush } from "../consumer-calls.ts";
-import type { StreamEnd } from "../epoch.ts";
-import { logError } from "../log.ts";
-import { streamOfPath } from "../routes.ts";
+import { AlarmClock } from "../platform/alarm-clock.ts";
+import type { Push } from "../internal/calls.ts";
+import type { ConsumerPush } from "../internal/consumer-calls.ts";
+import type { StreamEnd } from "../internal/epoch.ts";
+import { logError } from "../platform/log.ts";
+import { streamOfPath } from "../internal/routes.ts";
 
 import { answerClose, isLeaving } from "./closing.ts";
-import { ConsumerFeeds } from "./consumer-feeds.ts";
-import { ConsumerSubscriptionStore } from "./consumer-subscription-store.ts";
-import { Feeds, RENEW_MS } from "./feeds.ts";
-import { Publishers } from "./publishers.ts";
+import { ConsumerFeeds } from "./consumers/router.ts";
+import { ConsumerSubscriptionStore } from "./consumers/store.ts";
+import { Feeds, RENEW_MS } from "./streams/feeds.ts";
+import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
 import type { Attachment, SessionHost } from "./session.ts";
-import { SessionStore } from "./session-store.ts";
+import { SessionStore } from "./streams/store.ts";
 
 /** The key of the time at which leases are to be renewed: it must outlast sleep. */
 const RENEW_AT = "renewAt";

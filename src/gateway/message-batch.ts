@@ -1,6 +1,6 @@
-import type { MessageRange } from "../calls.ts";
-import { splitMessages, utf8Bytes } from "../message-text.ts";
-import type { MessageText } from "../message-text.ts";
+import type { MessageRange } from "../internal/calls.ts";
+import { splitMessages, utf8Bytes } from "../internal/message-text.ts";
+import type { MessageText } from "../internal/message-text.ts";
 
 /** The head of a frame up to its messages. Stream names need no escaping. */
 function frameHead(subscription: number, stream: string, previous: number): string {

@@ -1,19 +1,19 @@
 import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
-import { answer } from "../json-rpc/answer.ts";
+import { answer } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { oversizedResponse } from "../json-rpc/server.ts";
-import { utf8Bytes } from "../message-text.ts";
+import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
-import { PublishOrder } from "../publish-order.ts";
+import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { closeQuietly } from "./closing.ts";
-import type { StoredConsumerSubscription } from "./consumer-subscription.ts";
-import { SessionConsumers } from "./session-consumers.ts";
-import type { SessionConsumersHost } from "./session-consumers.ts";
-import { SessionFollowers } from "./session-followers.ts";
-import type { SessionFollowersHost } from "./session-followers.ts";
-import type { StoredSubscription } from "./subscription.ts";
+import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
+import { SessionConsumers } from "./consumers/subscriptions.ts";
+import type { SessionConsumersHost } from "./consumers/subscriptions.ts";
+import { SessionFollowers } from "./streams/subscriptions.ts";
+import type { SessionFollowersHost } from "./streams/subscriptions.ts";
+import type { StoredSubscription } from "./streams/subscription.ts";
 
 /** What a session needs of its gateway. */
 export type SessionHost = SessionFollowersHost &

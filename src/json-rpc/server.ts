@@ -2,8 +2,8 @@ import { JSONRPCServer } from "json-rpc-2.0";
 
 import { ErrorCode, INSTEAD, isMethodName, isRpcError, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import type { ErrorData } from "../../rpc/index.ts";
-import { toJson } from "../json-text.ts";
-import { logError } from "../log.ts";
+import { toJson } from "../internal/json-text.ts";
+import { logError } from "../platform/log.ts";
 import type { CallContext } from "../methods/context.ts";
 
 import { dispatch } from "./dispatch.ts";

@@ -1,6 +1,6 @@
 import { LIMITS, PAGE_DEFAULTS } from "../../rpc/index.ts";
-import { JsonText } from "../json-text.ts";
-import { callStream } from "../stream-calls.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { callStream } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 

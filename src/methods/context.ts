@@ -7,11 +7,11 @@ import type {
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
-import type { Published, PublishRequest } from "../calls.ts";
-import type { Settlement } from "../consumer-calls.ts";
+import type { Published, PublishRequest } from "../internal/calls.ts";
+import type { Settlement } from "../internal/consumer-calls.ts";
 import type { CallFlow } from "../json-rpc/call-flow.ts";
-import type { JsonText } from "../json-text.ts";
-import type { PublishOrder, PublishPlace } from "../publish-order.ts";
+import type { JsonText } from "../internal/json-text.ts";
+import type { PublishOrder, PublishPlace } from "../publishing/publish-order.ts";
 
 /** What a handler knows of who called and how. */
 export type CallContext = {

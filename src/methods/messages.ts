@@ -1,11 +1,11 @@
 import { ErrorCode, INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Expect, GetMessagesParams } from "../../rpc/index.ts";
-import type { Page, PublishRequest } from "../calls.ts";
-import { JsonText } from "../json-text.ts";
-import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../message-text.ts";
-import type { MessageText } from "../message-text.ts";
-import { callStream, refusalError } from "../stream-calls.ts";
-import { subjectMatcher } from "../subject.ts";
+import type { Page, PublishRequest } from "../internal/calls.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../internal/message-text.ts";
+import type { MessageText } from "../internal/message-text.ts";
+import { callStream, refusalError } from "../platform/call-object.ts";
+import { subjectMatcher } from "../internal/subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
 

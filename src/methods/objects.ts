@@ -4,10 +4,10 @@ import { withBodyInMemory } from "../objects/body-budget.ts";
 import { existing, listObjects, objectInfo, putBody } from "../objects/bucket.ts";
 import { decodeBody, encodeBody, invalid } from "../objects/bytes.ts";
 import { callBucket } from "../objects/failures.ts";
-import { resolveRange } from "../objects/range.ts";
-import { JsonText } from "../json-text.ts";
-import { utf8Bytes } from "../message-text.ts";
-import { withDeadline } from "../stream-calls.ts";
+import { resolveRange } from "../objects/http/range.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { utf8Bytes } from "../internal/message-text.ts";
+import { withDeadline } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 

@@ -1,7 +1,7 @@
 import { LIMITS, openRpcDocument } from "../../rpc/index.ts";
-import { JsonText } from "../json-text.ts";
-import { streamBytesOf } from "../stream-bytes.ts";
-import { SERVER } from "../version.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { streamBytesOf } from "../platform/settings.ts";
+import { SERVER } from "../platform/version.ts";
 
 import type { Handlers } from "./context.ts";
 

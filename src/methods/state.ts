@@ -1,7 +1,7 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
-import { JsonText } from "../json-text.ts";
-import { utf8Bytes } from "../message-text.ts";
-import { callStream } from "../stream-calls.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { utf8Bytes } from "../internal/message-text.ts";
+import { callStream } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 

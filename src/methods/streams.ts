@@ -1,4 +1,4 @@
-import { callStream } from "../stream-calls.ts";
+import { callStream } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 import { found } from "./messages.ts";

@@ -1,6 +1,6 @@
 import { invalid, toHex } from "../objects/bytes.ts";
-import { callUpload } from "../objects/upload-calls.ts";
-import { withDeadline } from "../stream-calls.ts";
+import { callUpload } from "../objects/upload/upload-calls.ts";
+import { withDeadline } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 import { withBody } from "./objects.ts";

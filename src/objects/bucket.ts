@@ -2,8 +2,8 @@ import { PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
 import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
-import { bucketConditions } from "./conditions.ts";
-import { toBucketCursor, toCallersCursor } from "./cursor.ts";
+import { bucketConditions } from "./http/conditions.ts";
+import { toBucketCursor, toCallersCursor } from "./list-cursor.ts";
 import { callBucket, refusalOf } from "./failures.ts";
 
 /** What an object is served as when nobody said what it is. */

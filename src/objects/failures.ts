@@ -1,6 +1,6 @@
 import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
-import { logError } from "../log.ts";
-import type { CallKind } from "../stream-calls.ts";
+import { logError } from "../platform/log.ts";
+import type { CallKind } from "../platform/call-object.ts";
 
 import { invalid } from "./bytes.ts";
 

@@ -1,6 +1,6 @@
-import type { MessageRange, Push } from "../calls.ts";
-import type { StreamEnd } from "../epoch.ts";
-import { MESSAGE_SEPARATOR } from "../message-text.ts";
+import type { MessageRange, Push } from "../internal/calls.ts";
+import type { StreamEnd } from "../internal/epoch.ts";
+import { MESSAGE_SEPARATOR } from "../internal/message-text.ts";
 
 import type { GatewayRow } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 import { STREAM_DEFAULTS } from "../../rpc/index.ts";
 import type { ConfigureStreamParams, PutStateResult, StreamConfig } from "../../rpc/index.ts";
-import { branchedEpoch, newEpoch } from "../epoch.ts";
+import { branchedEpoch, newEpoch } from "../internal/epoch.ts";
 
 import type { StreamRow } from "./schema.ts";
 

@@ -1,9 +1,9 @@
 import { ErrorCode } from "../../rpc/index.ts";
 import type { ErrorDataOf, ErrorName, PutStateParams } from "../../rpc/index.ts";
-import type { Refused } from "../calls.ts";
-import { endOf } from "../epoch.ts";
+import type { Refused } from "../internal/calls.ts";
+import { endOf } from "../internal/epoch.ts";
 
-import type { Log } from "./log.ts";
+import type { Log } from "./log/log.ts";
 
 /** What a stream returns instead of a result that it refuses. */
 export function refuse<Name extends ErrorName>(name: Name, message: string, data: ErrorDataOf[Name]): Refused {

@@ -1,8 +1,8 @@
 import type { From } from "../../rpc/index.ts";
-import type { Page, Refused, Start } from "../calls.ts";
-import type { Seen } from "../epoch.ts";
+import type { Page, Refused, Start } from "../internal/calls.ts";
+import type { Seen } from "../internal/epoch.ts";
 
-import type { Log } from "./log.ts";
+import type { Log } from "./log/log.ts";
 import type { StreamRecord } from "./record.ts";
 import { refuse, refuseEpoch, withEpoch } from "./refuse.ts";
 

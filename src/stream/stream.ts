@@ -18,23 +18,31 @@ import type {
   StreamConfig,
   StreamInfo,
 } from "../../rpc/index.ts";
-import { AlarmClock } from "../alarm-clock.ts";
-import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Refused, Start } from "../calls.ts";
-import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../consumer-calls.ts";
-import { endOf } from "../epoch.ts";
-import type { Seen, StreamEnd } from "../epoch.ts";
-import { logError } from "../log.ts";
-import { streamBytesOf } from "../stream-bytes.ts";
+import { AlarmClock } from "../platform/alarm-clock.ts";
+import type {
+  CheckpointCall,
+  Page,
+  PublishCall,
+  PublishReply,
+  PutStateCall,
+  Refused,
+  Start,
+} from "../internal/calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../internal/consumer-calls.ts";
+import { endOf } from "../internal/epoch.ts";
+import type { Seen, StreamEnd } from "../internal/epoch.ts";
+import { logError } from "../platform/log.ts";
+import { streamBytesOf } from "../platform/settings.ts";
 
-import { admit, publishReply } from "./admission.ts";
-import { admissionState } from "./admission-state.ts";
-import type { ConsumerChanges } from "./consumer-config.ts";
-import type { ConsumerDesk } from "./consumer-desk.ts";
-import { branchLife, loadLife, nextDropAt, streamInfo } from "./life.ts";
-import type { Life } from "./life.ts";
+import { admit, publishReply } from "./admission/admission.ts";
+import { admissionState } from "./admission/admission-state.ts";
+import type { ConsumerChanges } from "./consumers/config.ts";
+import type { ConsumerDesk } from "./consumers/coordinator.ts";
+import { branchLife, loadLife, nextDropAt, streamInfo } from "./loaded-stream.ts";
+import type { Life } from "./loaded-stream.ts";
 import { StreamRecord } from "./record.ts";
 import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
-import { retentionFloor, rowBytes } from "./retention.ts";
+import { retentionFloor, rowBytes } from "./log/retention.ts";
 import { hasSchema, migrate } from "./schema.ts";
 import { followFrom, holds, readFrom, refuseStart, startOf } from "./start.ts";
 

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { untilGroupIsGone } from "./checkout.ts";
-import { test } from "./fixtures.ts";
+import { untilGroupIsGone } from "./server/checkout.ts";
+import { test } from "./server/fixtures.ts";
 
 /** Starts a script that does not end by itself, and tells its process group. */
 const MAKER = `
-  import { NpmScript } from ${JSON.stringify(join(import.meta.dirname, "checkout.ts"))};
+  import { NpmScript } from ${JSON.stringify(join(import.meta.dirname, "server/checkout.ts"))};
   const script = new NpmScript(process.cwd(), "wait", []);
   await script.untilOutput(/waiting/);
   process.send(script.processGroup);

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { DurableStream } from "../../rpc/client.ts";
 import type { StreamEvent } from "../../rpc/client.ts";
 
-import { test as base } from "./fixtures.ts";
+import { test as base } from "./server/fixtures.ts";
 
 const test = base.extend<{ client: DurableStream }>({
   client: async ({ server }, use) => {

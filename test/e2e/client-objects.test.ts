@@ -7,8 +7,8 @@ import { DurableStream } from "../../rpc/client.ts";
 import type { Fetch, ObjectBody, ReadObject } from "../../rpc/client.ts";
 import { LIMITS } from "../../rpc/index.ts";
 
-import { test as base } from "./fixtures.ts";
-import { Proxy } from "./proxy.ts";
+import { test as base } from "./server/fixtures.ts";
+import { Proxy } from "./server/proxy.ts";
 
 function withClient(fetchOption: false | undefined) {
   return base.extend<{ client: DurableStream }>({

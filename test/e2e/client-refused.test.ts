@@ -4,8 +4,8 @@ import { WebSocket as WsPackage } from "ws";
 import { DurableStream } from "../../rpc/client.ts";
 import type { WebSocketConstructor } from "../../rpc/client.ts";
 
-import { test } from "./fixtures.ts";
-import { Server } from "./server.ts";
+import { test } from "./server/fixtures.ts";
+import { Server } from "./server/server.ts";
 
 const READ = { stream: "s" };
 

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 
-import { test as base } from "./fixtures.ts";
-import { RawSocket } from "./raw-socket.ts";
+import { test as base } from "./server/fixtures.ts";
+import { RawSocket } from "./server/raw-socket.ts";
 
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002;

@@ -3,9 +3,9 @@ import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
-import { freePort, makeCheckout, NpmScript } from "./checkout.ts";
-import { Client } from "./client.ts";
-import { test } from "./fixtures.ts";
+import { freePort, makeCheckout, NpmScript } from "./server/checkout.ts";
+import { Client } from "./server/client.ts";
+import { test } from "./server/fixtures.ts";
 
 const PUBLISH = { jsonrpc: "2.0", id: 1, method: "publish", params: { stream: "orders", data: "hello" } };
 

@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { describe, expect } from "vitest";
 
-import type { Client } from "./client.ts";
-import { test as base } from "./fixtures.ts";
+import type { Client } from "./server/client.ts";
+import { test as base } from "./server/fixtures.ts";
 
 const STREAM = "quiet";
 const SUBSCRIBERS = 100;

@@ -17,8 +17,8 @@ import { describe, expect } from "vitest";
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
 
-import { test } from "./fixtures.ts";
-import type { Server } from "./server.ts";
+import { test } from "./server/fixtures.ts";
+import type { Server } from "./server/server.ts";
 
 const run = promisify(execFile);
 

@@ -6,9 +6,9 @@ import { deflateRawSync } from "node:zlib";
 
 import { describe, expect } from "vitest";
 
-import { test } from "./fixtures.ts";
-import { RawSocket } from "./raw-socket.ts";
-import type { Server } from "./server.ts";
+import { test } from "./server/fixtures.ts";
+import { RawSocket } from "./server/raw-socket.ts";
+import type { Server } from "./server/server.ts";
 
 const INFO = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
 const CLOSE = 0x8;

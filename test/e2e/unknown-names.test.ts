@@ -5,8 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { expect } from "vitest";
 
-import { test } from "./fixtures.ts";
-import { OFFLINE } from "./miniflare-options.ts";
+import { test } from "./server/fixtures.ts";
+import { OFFLINE } from "./server/miniflare-options.ts";
 
 /** The page of an SQLite database in which nothing was ever written. */
 const EMPTY_BYTES = 4_096;

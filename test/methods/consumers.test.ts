@@ -4,10 +4,10 @@ import { expect, it } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { MethodParams, MethodResult } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
-import { range } from "../objects.ts";
-import { postCall } from "./http.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { range } from "../harness/objects.ts";
+import { postCall } from "../harness/http.ts";
 
 async function publish(client: TestClient, stream: string, subjects: (string | undefined)[]): Promise<void> {
   const messages = subjects.map((subject, index) => ({

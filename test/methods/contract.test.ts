@@ -18,7 +18,7 @@ import {
 } from "../../rpc/index.ts";
 import type { MethodName, MethodParams, MethodSpec } from "../../rpc/index.ts";
 import { HANDLERS } from "../../src/methods/index.ts";
-import { connect } from "../client.ts";
+import { connect } from "../harness/client.ts";
 
 const SPECS: [MethodName, MethodSpec][] = Object.entries(METHODS)
   .map(([name, spec]): [string, MethodSpec] => [name, spec])

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 
 import { ErrorCode, isMethodName, METHODS } from "../../rpc/index.ts";
 import type { DurableStreamsBinding, MethodName, MethodParams, MethodSpec } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
-import { binding, failure } from "../service.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { binding, failure } from "../harness/service.ts";
 
-import { postCall } from "./http.ts";
+import { postCall } from "../harness/http.ts";
 
 /** Params that compare with a stream or point into it. */
 const POSITIONS = ["from", "through", "sequences", "expect", "expectedRevision"];

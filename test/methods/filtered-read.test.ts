@@ -1,8 +1,8 @@
 import { afterEach, expect, it, vi } from "vitest";
 
 import { LIMITS } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import { faultStream } from "../faults.ts";
+import { connect } from "../harness/client.ts";
+import { faultStream } from "../harness/faults.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -2,8 +2,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
 
 afterEach(() => {
   vi.useRealTimers();

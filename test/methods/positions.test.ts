@@ -4,11 +4,11 @@ import { describe, expect, it } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { Message } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
-import { evict, range } from "../objects.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { evict, range } from "../harness/objects.ts";
 
-import { postCall } from "./http.ts";
+import { postCall } from "../harness/http.ts";
 
 /** Every method that starts at a position; the first three may be called over HTTP too. */
 const METHODS = ["getMessages", "createConsumer", "seekConsumer", "subscribe"] as const;

@@ -3,9 +3,9 @@ import { afterEach, expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
-import { postCall } from "./http.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { postCall } from "../harness/http.ts";
 
 afterEach(() => {
   vi.useRealTimers();

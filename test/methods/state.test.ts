@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
 
 it.each([null, 0, "text", [1, [2]], { a: { b: null }, "": "\uffff" }])(
   "keeps a state of any kind: %j",

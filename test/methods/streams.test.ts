@@ -3,10 +3,10 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
-import { streamBytesOf } from "../../src/stream-bytes.ts";
-import { CallError, connect } from "../client.ts";
-import type { TestClient } from "../client.ts";
-import { evict } from "../objects.ts";
+import { streamBytesOf } from "../../src/platform/settings.ts";
+import { CallError, connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { evict } from "../harness/objects.ts";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -2,8 +2,8 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import { postCall } from "./http.ts";
+import { connect } from "../harness/client.ts";
+import { postCall } from "../harness/http.ts";
 
 it("follows a stream from its first message on and tells where it is", async () => {
   const client = await connect();

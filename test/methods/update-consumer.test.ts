@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
-import { connect } from "../client.ts";
-import { deliveries, publishMany, publishSubjects, streamWithConsumer, untilDelivery } from "../consumers.ts";
-import { evict } from "../objects.ts";
-import { binding } from "../service.ts";
+import { connect } from "../harness/client.ts";
+import { deliveries, publishMany, publishSubjects, streamWithConsumer, untilDelivery } from "../harness/consumers.ts";
+import { evict } from "../harness/objects.ts";
+import { binding } from "../harness/service.ts";
 
-import { postCall } from "./http.ts";
+import { postCall } from "../harness/http.ts";
 
 const HOUR_MS = 3_600_000;
 

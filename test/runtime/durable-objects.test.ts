@@ -2,8 +2,8 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
 
-import { connect } from "../client.ts";
-import { gatewayOf } from "../objects.ts";
+import { connect } from "../harness/client.ts";
+import { gatewayOf } from "../harness/objects.ts";
 
 /** What this project relies on from the runtime; each fact is used where the comment says. */
 

@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { connect } from "../client.ts";
+import { connect } from "../harness/client.ts";
 
 /**
  * The runtime evicts an object 10 s after its last event; before, the gateway's timer for its last check may run for

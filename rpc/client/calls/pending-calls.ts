@@ -1,0 +1,205 @@
+import { INSTEAD } from "../../alternatives.ts";
+import { LIMITS } from "../../limits.ts";
+
+import { deferred } from "./deferred.ts";
+import { DurableStreamError } from "../error.ts";
+import { must } from "../option.ts";
+import { OpenCall } from "./pending-call.ts";
+import type { CallKind, CallOptions, OpenCallHost } from "./pending-call.ts";
+import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
+import type { Timer } from "../time.ts";
+
+/** What a frame holds beside the params of a call. */
+const ENVELOPE_BYTES = 256;
+
+const UTF8 = new TextEncoder();
+
+/** What takes more than one call: the put of an object, or a body that is read. It takes what time it takes. */
+export type Work = {
+  /** Ends it now, as far as it depends on the client. */
+  giveUp(reason: DurableStreamError): void;
+};
+
+/**
+ * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
+ * and the works that such calls are part of.
+ */
+export class OpenCalls {
+  readonly #bounds: { readonly calls: number; readonly bytes: number };
+  readonly #whyOffline: OpenCallHost["whyOffline"];
+  readonly #open = new Set<OpenCall>();
+  readonly #works = new Set<Work>();
+  #bytes = 0;
+  #sweepTimer: Timer | undefined;
+  #sweepAt = Number.POSITIVE_INFINITY;
+  #whenEmpty: (() => void) | undefined;
+  /** Why nothing new is begun. */
+  #endingBy: DurableStreamError | undefined;
+  /** Why nothing is taken any more, of works that were begun before neither. */
+  #closedBy: DurableStreamError | undefined;
+
+  constructor(bounds: { calls: number; bytes: number }, whyOffline: OpenCallHost["whyOffline"]) {
+    this.#bounds = bounds;
+    this.#whyOffline = whyOffline;
+  }
+
+  /**
+   * Opens a call; `isPart` when it is part of a work.
+   *
+   * @throws TypeError For a `timeoutMs` that is none.
+   * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
+   * the bounds, and after the end the error it was closed with.
+   */
+  add(
+    { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
+    { signal, timeoutMs }: CallOptions & { timeoutMs: number },
+  ): OpenCall {
+    must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
+    signal?.throwIfAborted();
+    const closedBy = isPart ? this.#closedBy : this.#endingBy;
+    if (closedBy !== undefined) {
+      throw closedBy;
+    }
+    const text = toJson(params);
+    const size = UTF8.encode(text).byteLength;
+    this.#admit(size);
+    const host: OpenCallHost = {
+      settled: (settledCall) => {
+        signal?.removeEventListener("abort", abort);
+        this.#remove(settledCall);
+      },
+      whyOffline: this.#whyOffline,
+    };
+    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
+    const abort = () => call.reject(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    this.#open.add(call);
+    this.#bytes += size;
+    this.#sweepBy(call.deadlineAt);
+    return call;
+  }
+
+  /** A work begins; after the end it is given up at once. */
+  begin(work: Work): void {
+    if (this.#endingBy === undefined) {
+      this.#works.add(work);
+    } else {
+      work.giveUp(this.#endingBy);
+    }
+  }
+
+  /** A work is over, or needs nothing of the client any more. */
+  finish(work: Work): void {
+    this.#works.delete(work);
+    this.#tellEmpty();
+  }
+
+  /** Why nothing new is taken; undefined while anything is. */
+  get endingBy(): DurableStreamError | undefined {
+    return this.#endingBy;
+  }
+
+  /** Begins nothing new, and waits until all that is under way is done, at most so long; then ends what is left. */
+  async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
+    this.#endingBy ??= reason;
+    if (this.#open.size > 0 || this.#works.size > 0) {
+      const empty = deferred<void>();
+      this.#whenEmpty = empty.resolve;
+      await waitAtMost(patienceMs, empty.promise);
+    }
+    this.#closedBy ??= reason;
+    for (const call of this.#open) {
+      call.giveUp(reason.message);
+    }
+    this.#giveUpWorks(reason);
+  }
+
+  /** Settles every call with one error, unless more is known of it. */
+  refuse(error: DurableStreamError): void {
+    for (const call of this.#open) {
+      call.refuse(error);
+    }
+  }
+
+  /** Does so, ends the works, and takes nothing more. */
+  fail(error: DurableStreamError): void {
+    this.#endingBy = error;
+    this.#closedBy = error;
+    this.refuse(error);
+    this.#giveUpWorks(error);
+  }
+
+  /** After the calls: what became of the last of a work, it has to know first. */
+  #giveUpWorks(reason: DurableStreamError): void {
+    for (const work of this.#works) {
+      work.giveUp(reason);
+    }
+  }
+
+  #admit(size: number): void {
+    if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
+      // Sent, it would cost the socket, and every other call on it.
+      const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
+      throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
+    }
+    const { calls, bytes } = this.#bounds;
+    if (this.#open.size >= calls) {
+      throw new DurableStreamError("Busy", "too many calls are waiting", { data: { what: "calls", limit: calls } });
+    }
+    if (this.#bytes + size > bytes && this.#open.size > 0) {
+      throw new DurableStreamError("Busy", "too much is waiting", { data: { what: "bytes", limit: bytes } });
+    }
+  }
+
+  #remove(call: OpenCall): void {
+    this.#open.delete(call);
+    this.#bytes -= call.size;
+    if (this.#open.size === 0) {
+      stopTimer(this.#sweepTimer);
+      this.#sweepAt = Number.POSITIVE_INFINITY;
+      this.#tellEmpty();
+    }
+  }
+
+  #tellEmpty(): void {
+    if (this.#open.size === 0 && this.#works.size === 0) {
+      this.#whenEmpty?.();
+    }
+  }
+
+  /** One timer for all, set to the earliest deadline. */
+  #sweepBy(deadlineAt: number): void {
+    if (deadlineAt < this.#sweepAt) {
+      stopTimer(this.#sweepTimer);
+      this.#sweepAt = deadlineAt;
+      this.#sweepTimer = startTimer(deadlineAt - monotonicMs(), () => this.#sweep());
+    }
+  }
+
+  #sweep(): void {
+    this.#sweepAt = Number.POSITIVE_INFINITY;
+    const nowMs = monotonicMs();
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const call of this.#open) {
+      if (call.deadlineAt <= nowMs) {
+        call.giveUp("it took too long");
+      } else {
+        earliest = Math.min(earliest, call.deadlineAt);
+      }
+    }
+    if (earliest !== Number.POSITIVE_INFINITY) {
+      this.#sweepBy(earliest);
+    }
+  }
+}
+
+function toJson(params: unknown): string {
+  try {
+    return JSON.stringify(params);
+  } catch (cause) {
+    throw new DurableStreamError("InvalidParams", "the params can not be written as JSON", {
+      data: { issues: [{ path: "", reason: String(cause) }] },
+      cause,
+    });
+  }
+}

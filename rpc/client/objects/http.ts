@@ -1,0 +1,229 @@
+import type { ObjectInfo } from "../../object.ts";
+
+import { DurableStreamError, errorOfResponse } from "../error.ts";
+import { changed, invalid } from "./errors.ts";
+import { putHeaders } from "./headers.ts";
+import type { PutParams } from "./headers.ts";
+import type { Operation } from "./operation.ts";
+
+/** What this client uses of a `fetch`: the global one has it. */
+export type Fetch = (
+  url: string,
+  init: { method: "GET" | "PUT"; headers: Headers; body?: Blob; signal: AbortSignal },
+) => Promise<Response>;
+
+/** Where objects are over HTTP, and how to get there. */
+export type HttpAccess = {
+  readonly fetch: Fetch;
+  /** The URL that a key is put behind. */
+  readonly objectsUrl: string;
+  readonly token: string | (() => string | Promise<string>);
+};
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** What a URL would make disappear, or take for a step elsewhere. */
+const VANISHING_SEGMENT = /^\.{0,2}$/;
+
+/** What a status says that came from something on the way, without an error of the contract. */
+const FOREIGN: Readonly<Record<number, "Unauthenticated" | "Forbidden" | "NotFound" | "RateLimited">> = {
+  401: "Unauthenticated",
+  403: "Forbidden",
+  404: "NotFound",
+  429: "RateLimited",
+};
+
+/** Finds out whether objects can be had over HTTP here, and where. */
+export function httpAccess(options: {
+  url: string | URL;
+  token: HttpAccess["token"];
+  fetch?: Fetch | false;
+}): HttpAccess | undefined {
+  const url = new URL(options.url);
+  url.protocol = url.protocol.replace(/^ws/, "http");
+  const found: Fetch | undefined = Reflect.get(globalThis, "fetch");
+  const page: { origin?: string } | undefined = Reflect.get(globalThis, "location");
+  const isElsewhere = page?.origin !== undefined && page.origin !== url.origin;
+  const chosen = options.fetch ?? (isElsewhere ? false : found);
+  if (chosen === undefined || chosen === false) {
+    return undefined;
+  }
+  const root = url.pathname.replace(/\/(?:rpc|stream\/[^/]*)?$/, "");
+  return {
+    // Called without `this`: browsers' own want none but the window.
+    fetch: (input, init) => chosen(input, init),
+    objectsUrl: `${url.origin}${root}/r2/`,
+    token: options.token,
+  };
+}
+
+/** Objects as bodies of HTTP, one request each. */
+export class HttpObjects {
+  readonly #access: HttpAccess;
+
+  constructor(access: HttpAccess) {
+    this.#access = access;
+  }
+
+  /** Where an object is; undefined for a key that no URL can carry, as it is none. */
+  urlOf(key: string): string | undefined {
+    const segments = key.split("/");
+    return !/\p{Cs}/u.test(key) && !segments.some((segment) => VANISHING_SEGMENT.test(segment))
+      ? this.#access.objectsUrl + segments.map(encodeURIComponent).join("/")
+      : undefined;
+  }
+
+  /**
+   * Puts an object, again and again while that fails for now.
+   *
+   * @returns Undefined when something on the way, and not the server, does not let so large a request through, or no
+   * header can say the token.
+   */
+  async put(
+    url: string,
+    body: Blob,
+    { params, operation }: { params: PutParams; operation: Operation },
+  ): Promise<ObjectInfo | undefined> {
+    const kept = putHeaders(params);
+    return operation.persist(({ timeoutMs }) => this.#putOnce(url, body, { kept, operation, timeoutMs }), {
+      bytes: body.size,
+    });
+  }
+
+  /**
+   * Opens the bytes of one version of an object, from an offset within it to its end.
+   *
+   * @returns Undefined when they do not come as they rest: encoded, or not from the offset.
+   * @throws DurableStreamError Conflict when the object is another by now. What `fetch` throws.
+   */
+  async open(
+    url: string,
+    { offset, etag }: { offset: number; etag: string },
+    operation: Operation,
+  ): Promise<Reader | undefined> {
+    const headers = await this.#authorized({ Range: `bytes=${offset}-`, "If-Match": `"${etag}"` }, operation);
+    if (headers === undefined) {
+      return undefined;
+    }
+    const response = await operation.within(
+      (signal) => this.#access.fetch(url, { method: "GET", headers, signal }),
+      operation.patienceMs,
+    );
+    const isAsItRests =
+      response.status === 206 &&
+      !response.headers.has("Content-Encoding") &&
+      response.headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) === true;
+    if (isAsItRests && response.body !== null) {
+      return response.body.getReader();
+    }
+    if (response.ok) {
+      response.body?.cancel().catch(() => {
+        // Safe: nobody reads it.
+      });
+      return undefined;
+    }
+    const text = await operation.within(() => response.text(), operation.patienceMs);
+    const error = errorOf(text) ?? foreign(response.status, "reads");
+    // Of a range behind the end of what is there now HTTP says that first.
+    throw response.status === 412 || response.status === 416 ? changed(error.data) : error;
+  }
+
+  async #putOnce(
+    url: string,
+    body: Blob,
+    {
+      kept,
+      operation,
+      timeoutMs,
+    }: { kept: Record<string, string>; operation: Operation; timeoutMs: number | undefined },
+  ): Promise<ObjectInfo | undefined> {
+    const headers = await this.#authorized(kept, operation);
+    if (headers === undefined) {
+      return undefined;
+    }
+    let isSent = false;
+    let answer: { status: number; text: string };
+    try {
+      answer = await operation.within(async (signal) => {
+        isSent = true;
+        const response = await this.#access.fetch(url, { method: "PUT", headers, body, signal });
+        return { status: response.status, text: await response.text() };
+      }, timeoutMs);
+    } catch (cause) {
+      operation.throwIfAbortedByCaller();
+      throw isSent ? unknown(cause) : cause;
+    }
+    const { status, text } = answer;
+    if (status >= 200 && status < 300) {
+      return infoOf(text);
+    }
+    const error = errorOf(text);
+    if (error === undefined && status === 413) {
+      return undefined;
+    }
+    throw error ?? foreign(status, "changes");
+  }
+
+  /**
+   * Undefined for a token that no header can say as it is, while a subprotocol can.
+   *
+   * @throws DurableStreamError Unavailable without a token, InvalidParams for what no header can say.
+   */
+  async #authorized(kept: Record<string, string>, operation: Operation): Promise<Headers | undefined> {
+    const { token } = this.#access;
+    let bearer: string;
+    try {
+      bearer = typeof token === "string" ? token : await operation.within(async () => token(), operation.patienceMs);
+    } catch (cause) {
+      operation.signal.throwIfAborted();
+      throw new DurableStreamError("Unavailable", "the token could not be had; nothing was done", { cause });
+    }
+    if (!/^[\x21-\x7e]+$/.test(bearer)) {
+      return undefined;
+    }
+    try {
+      return new Headers({ ...kept, Authorization: `Bearer ${bearer}` });
+    } catch (cause) {
+      throw invalid("", "contentType or a condition can not stand in a header", cause);
+    }
+  }
+}
+
+/** The error in a body of the server, which says it as JSON-RPC does. */
+function errorOf(text: string): DurableStreamError | undefined {
+  const body = parsed(text);
+  return typeof body === "object" && body !== null && "error" in body ? errorOfResponse(body.error) : undefined;
+}
+
+function foreign(status: number, kind: "reads" | "changes"): DurableStreamError {
+  const failed = kind === "reads" ? "Unavailable" : "OutcomeUnknown";
+  const name = FOREIGN[status] ?? (status >= 500 ? failed : "InvalidRequest");
+  return new DurableStreamError(name, `HTTP answered ${status}`);
+}
+
+function infoOf(text: string): ObjectInfo {
+  const info = parsed(text);
+  if (!isObjectInfo(info)) {
+    throw unknown(new TypeError("the answer is not of this protocol"));
+  }
+  return info;
+}
+
+function isObjectInfo(value: unknown): value is ObjectInfo {
+  return typeof value === "object" && value !== null && "etag" in value && "size" in value;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Safe: the caller learns that it says nothing.
+    return undefined;
+  }
+}
+
+function unknown(cause: unknown): DurableStreamError {
+  return new DurableStreamError("OutcomeUnknown", "the request was lost; the put may or may not have been done", {
+    cause,
+  });
+}

@@ -1,0 +1,68 @@
+import type { Message } from "../../message.ts";
+import type { NotificationParams } from "../../notifications.ts";
+
+import type { Follower } from "./follower.ts";
+
+/**
+ * Hands a notification to the follower it is for. Of a subscription that nobody follows any more, and of a kind that is
+ * not known here, it is dropped.
+ *
+ * @param characters Length of the frame it came in.
+ * @returns False when it is not what the contract says: then nothing this server says can be relied on.
+ */
+export function handOn(
+  followers: ReadonlyMap<number, Follower>,
+  { method, params }: { method: string; params: object },
+  characters: number,
+): boolean {
+  switch (method) {
+    case "messages":
+      if (!isMessages(params)) {
+        return false;
+      }
+      followers.get(params.subscription)?.receive(params, characters);
+      return true;
+    case "gap":
+      if (!isGap(params)) {
+        return false;
+      }
+      followers.get(params.subscription)?.receiveGap(params);
+      return true;
+    case "subscriptionClosed":
+      if (!isClosed(params)) {
+        return false;
+      }
+      followers.get(params.subscription)?.receiveClosed(params);
+      return true;
+    default:
+      return true;
+  }
+}
+
+// Only what the client itself relies on is checked: the rest is the handler's.
+
+function isMessages(params: object): params is NotificationParams<"messages"> {
+  return (
+    hasNumbers(params, "subscription", "previous") &&
+    "messages" in params &&
+    Array.isArray(params.messages) &&
+    params.messages.length > 0 &&
+    params.messages.every(isMessage)
+  );
+}
+
+function isMessage(message: unknown): message is Message {
+  return typeof message === "object" && message !== null && hasNumbers(message, "sequence", "publishedAt");
+}
+
+function isGap(params: object): params is NotificationParams<"gap"> {
+  return hasNumbers(params, "subscription", "from", "to");
+}
+
+function isClosed(params: object): params is NotificationParams<"subscriptionClosed"> {
+  return hasNumbers(params, "subscription") && "reason" in params && typeof params.reason === "string";
+}
+
+function hasNumbers(value: object, ...names: readonly string[]): boolean {
+  return names.every((name) => Number.isSafeInteger(Reflect.get(value, name)));
+}

@@ -1,0 +1,147 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+
+import { bindingMessage, CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../../rpc/index.ts";
+import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../rpc/index.ts";
+
+import { authorise } from "./permissions.ts";
+import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
+import { excessOf } from "../json-rpc/frame.ts";
+import { errorObject } from "../json-rpc/server.ts";
+import { JsonText } from "../internal/json-text.ts";
+import { utf8Bytes } from "../internal/message-text.ts";
+import { openBody } from "../methods/objects.ts";
+import { invalid } from "../objects/bytes.ts";
+import { callBucket } from "../objects/failures.ts";
+import { putStream } from "../objects/streamed-put.ts";
+import { ServiceSubscription } from "./live-subscription.ts";
+import { socketlessContext } from "../methods/stateless-context.ts";
+
+/** A function of the caller, as it arrives: it is called over RPC, and kept by `dup()`. */
+type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable & { dup(): RemoteHandler };
+
+/**
+ * The service binding: what other Workers call, typed for them as `DurableStreamsBinding`. It has a method for each of
+ * the contract that needs no socket, with the same params, results and error codes, and `subscribe` for who follows
+ * live. `ctx.props` say what a binding may do
+ * (`BindingProps`), and that it exists is its credential: there is no key.
+ */
+export class DurableStreams extends WorkerEntrypoint<Env> {
+  static {
+    for (const method of CALLABLE_METHODS.filter((name) => !Object.hasOwn(DurableStreams.prototype, name))) {
+      // RPC calls what is on the prototype, and nothing else.
+      Object.defineProperty(DurableStreams.prototype, method, {
+        value(this: DurableStreams, params?: unknown) {
+          return this.#answer(method, params);
+        },
+      });
+    }
+  }
+
+  /** Follows a stream; see `DurableStreamsBinding` for what is promised and what it costs. */
+  async subscribe(params: unknown, onMessages: RemoteHandler): Promise<BindingSubscribeResult> {
+    return this.#guarded("subscribe", params, async (checked) => {
+      if (typeof onMessages !== "function") {
+        throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
+      }
+      const valid = paramsOf("subscribe", checked);
+      // The stub of an argument ends with the call.
+      return ServiceSubscription.begin(this.env, valid, onMessages.dup());
+    });
+  }
+
+  /** As in the contract; the body may be a stream, and then have a `size`. */
+  async putObject(params: unknown): Promise<unknown> {
+    const body: unknown = typeof params === "object" && params !== null && "data" in params ? params.data : undefined;
+    if (!(body instanceof ReadableStream)) {
+      return this.#answer("putObject", params);
+    }
+    try {
+      return await this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
+        const { size, ...rest }: { size?: unknown } = checked;
+        const { data: _data, ...put } = paramsOf("putObject", rest);
+        return putStream(this.env, put, { body, size: sizeOf(size) });
+      });
+    } finally {
+      if (!body.locked) {
+        // What was refused before any of it was read is not wanted.
+        body.cancel().catch(() => {
+          // Safe: a stream that fails as it is cancelled is done with all the same.
+        });
+      }
+    }
+  }
+
+  /** As in the contract; with the encoding `stream` the body comes as one. */
+  async getObject(params: unknown): Promise<unknown> {
+    if (typeof params !== "object" || params === null || !("encoding" in params) || params.encoding !== "stream") {
+      return this.#answer("getObject", params);
+    }
+    return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked) => {
+      const valid = paramsOf("getObject", checked);
+      return callBucket("reads", () => openBody(this.env.BUCKET, valid));
+    });
+  }
+
+  #answer(method: MethodName, params: unknown): Promise<unknown> {
+    return this.#guarded(method, params, async (checked) => {
+      const result = await dispatch(method, checked, socketlessContext(this.env));
+      return result instanceof JsonText ? JSON.parse(result.text) : result;
+    });
+  }
+
+  /** Checks what a call brings and may do, and turns whatever goes wrong into an error of the contract. */
+  async #guarded<T>(method: MethodName, params: unknown, run: (params: object) => Promise<T>): Promise<T> {
+    try {
+      const checked = asJson(params);
+      authorise(this.ctx.props, method, checked);
+      return await run(checked);
+    } catch (error) {
+      const { code, message, data } = errorObject(error);
+      throw new RpcError(errorNameOf(code) ?? "InternalError", bindingMessage(message, code, data), data);
+    }
+  }
+}
+
+function sizeOf(size: unknown): number | undefined {
+  if (size === undefined) {
+    return undefined;
+  }
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw invalid("size", "must be a whole number of bytes");
+  }
+  if (size > LIMITS.objectBytes) {
+    const data = { what: "objectBytes", limit: LIMITS.objectBytes };
+    throw new RpcError("TooLarge", "the object is too large", data);
+  }
+  return size;
+}
+
+/** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */
+function asJson(params: unknown): object {
+  const text = jsonText(params ?? {});
+  const excess = excessOf(params, LIMITS.nesting);
+  if (excess !== undefined) {
+    throw new RpcError(errorNameOf(excess.code) ?? "InvalidParams", excess.message, excess.data);
+  }
+  if (text.length * 3 > LIMITS.frameBytes && utf8Bytes(text) > LIMITS.frameBytes) {
+    throw new RpcError("TooLarge", "the params are too large", { what: "frameBytes", limit: LIMITS.frameBytes });
+  }
+  const parsed: unknown = JSON.parse(text);
+  if (typeof parsed !== "object" || parsed === null) {
+    throw notJson("params are an object");
+  }
+  return parsed;
+}
+
+function jsonText(params: unknown): string {
+  try {
+    return JSON.stringify(params) ?? "null";
+  } catch {
+    // A cycle or a bigint, which JSON has not.
+    throw notJson("params must be JSON");
+  }
+}
+
+function notJson(reason: string): RpcError {
+  return new RpcError("InvalidParams", reason, { issues: [{ path: "", reason }] });
+}

@@ -1,0 +1,135 @@
+import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import type { ConsumerPush, Settlement } from "../../internal/consumer-calls.ts";
+import type { StreamEnd } from "../../internal/epoch.ts";
+
+import type { ConsumerSubscription } from "./subscription.ts";
+import { Settler } from "./ack-batcher.ts";
+import type { StreamLife } from "./ack-batcher.ts";
+
+/** A subscription with what may be done to its socket. */
+export type Sharer = {
+  readonly subscription: ConsumerSubscription;
+  /** Its position moved: it is to be kept. */
+  moved(): void;
+  /** The subscription is over. */
+  close(reason: SubscriptionClosedNotification["reason"]): void;
+};
+
+/**
+ * The subscriptions of this gateway that share consumers, by their names there: streams push to them, and what their
+ * clients say goes back.
+ */
+export class ConsumerFeeds {
+  readonly #env: Env;
+  readonly #sharers = new Map<string, Sharer>();
+  readonly #settlers = new Map<string, Settler>();
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** Whether any consumer is shared here. */
+  get areShared(): boolean {
+    return this.#sharers.size > 0;
+  }
+
+  add(sharer: Sharer): void {
+    this.#sharers.set(sharer.subscription.spec.holder, sharer);
+  }
+
+  /**
+   * Forgets a subscription; its stream gives what it holds to others.
+   *
+   * @param isLost Whether its client failed, perhaps of what it holds, and did not leave in order.
+   */
+  remove({ spec: { stream, holder }, epoch }: ConsumerSubscription, { isLost }: { isLost: boolean }): void {
+    this.#sharers.delete(holder);
+    if (epoch !== undefined) {
+      this.release({ stream, epoch }, { holder, isLost });
+    }
+  }
+
+  /** Tells a stream that a subscription is over. */
+  release(life: StreamLife, over: { holder: string; isLost: boolean }): void {
+    this.settle(life, { kind: "release", ...over }).catch(() => {
+      // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
+    });
+  }
+
+  /** Tells a stream what became of messages; done when it is stored. */
+  settle(life: StreamLife, settlement: Settlement): Promise<void> {
+    const key = `${life.stream}/${life.epoch}`;
+    let settler = this.#settlers.get(key);
+    if (settler === undefined) {
+      settler = new Settler(this.#env, life, {
+        onUnknown: (holders) => this.end(holders, "consumerDeleted"),
+        onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
+        onIdle: () => this.#settlers.delete(key),
+      });
+      this.#settlers.set(key, settler);
+    }
+    return settler.settle(settlement);
+  }
+
+  /**
+   * Takes messages.
+   *
+   * @returns The holders that are no subscription here.
+   */
+  deliver({ parcels }: ConsumerPush): string[] {
+    const unknown = new Set<string>();
+    for (const parcel of parcels) {
+      const sharer = this.#sharers.get(parcel.holder);
+      if (sharer === undefined) {
+        unknown.add(parcel.holder);
+      } else {
+        sharer.subscription.deliver(parcel);
+        sharer.moved();
+      }
+    }
+    return [...unknown];
+  }
+
+  /** Which of these holders are no subscription here. */
+  unknown(holders: readonly string[]): string[] {
+    return holders.filter((holder) => !this.#sharers.has(holder));
+  }
+
+  /** These subscriptions share no consumer any more. */
+  end(holders: readonly string[], reason: SubscriptionClosedNotification["reason"]): void {
+    for (const holder of holders) {
+      const sharer = this.#sharers.get(holder);
+      this.#sharers.delete(holder);
+      sharer?.close(reason);
+    }
+  }
+
+  /**
+   * Asks every stream whether it knows its subscriptions here. The call that said that they are over may have been
+   * lost, and who waits for messages says nothing by which it would show.
+   */
+  async check(): Promise<void> {
+    const asked: Promise<void>[] = [];
+    for (const { subscription } of this.#sharers.values()) {
+      const { epoch, spec } = subscription;
+      if (epoch !== undefined) {
+        // It settles nothing; whoever is unknown is ended on the way.
+        const question: Settlement = { kind: "working", holder: spec.holder, sequences: [] };
+        asked.push(this.settle({ stream: spec.stream, epoch }, question));
+      }
+    }
+    // A stream that does not answer is asked at the next check.
+    await Promise.allSettled(asked);
+  }
+
+  /** An epoch of a stream is over. */
+  streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
+    const over = [...this.#sharers.values()]
+      .map(({ subscription }) => subscription)
+      .filter((subscription) => subscription.spec.stream === stream && subscription.epochEnded(epoch, reason));
+    this.end(
+      over.map(({ spec }) => spec.holder),
+      reason,
+    );
+  }
+}

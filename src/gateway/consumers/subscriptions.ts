@@ -1,0 +1,162 @@
+import { SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
+import type { SubscribeConsumerParams, SubscribeResult, SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import type { JoinReply } from "../../internal/consumer-calls.ts";
+import type { CallContext, ConsumerWord } from "../../methods/context.ts";
+import { callStream } from "../../platform/call-object.ts";
+
+import type { ConsumerFeeds } from "./router.ts";
+import { ConsumerSubscription } from "./subscription.ts";
+import type { StoredConsumerSubscription } from "./subscription.ts";
+import type { ConsumerSubscriptionStore } from "./store.ts";
+import { RENEW_MS } from "../streams/feeds.ts";
+import type { SessionSocket } from "../session.ts";
+import type { SendFrame } from "../streams/subscription.ts";
+
+/** What the subscriptions of a socket that share consumers need of its gateway. */
+export type SessionConsumersHost = {
+  readonly env: Env;
+  readonly gateway: string;
+  readonly consumerFeeds: ConsumerFeeds;
+  readonly consumerStore: ConsumerSubscriptionStore;
+  /** Wakes the gateway at a time, to check its subscriptions of consumers. */
+  readonly wakeBy: (atMs: number) => void;
+};
+
+const HOLDER_CHARACTERS = 12;
+
+/** The subscriptions of one socket that share consumers. */
+export class SessionConsumers {
+  readonly #host: SessionConsumersHost;
+  readonly #socket: SessionSocket;
+  readonly #send: SendFrame;
+  readonly #subscriptions = new Map<number, ConsumerSubscription>();
+  #isClosed = false;
+
+  constructor(host: SessionConsumersHost, socket: SessionSocket) {
+    this.#host = host;
+    this.#socket = socket;
+    this.#send = (frame) => socket.send(frame);
+  }
+
+  get count(): number {
+    return this.#subscriptions.size;
+  }
+
+  get(id: number): ConsumerSubscription | undefined {
+    return this.#subscriptions.get(id);
+  }
+
+  toStored(): StoredConsumerSubscription[] {
+    return Array.from(this.#subscriptions.values(), (subscription) => subscription.toStored());
+  }
+
+  /** Takes up again, after an eviction, what the attachment and the store say of the socket. */
+  restore(stored: readonly StoredConsumerSubscription[]): void {
+    const previous = new Map(stored);
+    for (const spec of previous.size === 0 ? [] : this.#host.consumerStore.of(this.#socket.key)) {
+      const subscription = ConsumerSubscription.restore(spec, previous.get(spec.id) ?? 0, this.#send);
+      this.#subscriptions.set(spec.id, subscription);
+      this.#feed(subscription);
+    }
+  }
+
+  /** Shares a consumer; messages flow once the answer is sent. */
+  async subscribe(params: SubscribeConsumerParams, context: CallContext): Promise<SubscribeResult> {
+    const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight } = params;
+    const { env, gateway } = this.#host;
+    // Random: no name is ever used again, whatever became of the socket it was of.
+    const holder = crypto.randomUUID().slice(-HOLDER_CHARACTERS);
+    const subscription = new ConsumerSubscription({ id: this.#socket.nextSubscription(), stream, holder }, this.#send);
+    this.#feed(subscription);
+    let joined: JoinReply;
+    try {
+      joined = await callStream(env, stream, "reads", (stub) =>
+        stub.joinConsumer({ consumer, gateway, holder, maxInFlight }),
+      );
+    } catch (error) {
+      // Should the stream know it after all, its first push finds nobody here.
+      this.#host.consumerFeeds.remove(subscription, { isLost: false });
+      throw error;
+    }
+    const over = subscription.joined(joined.epoch);
+    if (over !== undefined) {
+      this.#host.consumerFeeds.end([holder], over);
+    }
+    this.#begin(subscription, context);
+    return { subscription: subscription.spec.id, stream, ...joined };
+  }
+
+  /** Ends a subscription; what it holds goes to others. */
+  unsubscribe(subscription: ConsumerSubscription): void {
+    this.#forget(subscription);
+    this.#host.consumerFeeds.remove(subscription, { isLost: false });
+  }
+
+  /** Tells the stream what became of a subscription's messages; of a request the answer says that it is stored. */
+  async settle(subscription: ConsumerSubscription, word: ConsumerWord, context: CallContext): Promise<void> {
+    const { epoch, spec } = subscription;
+    if (epoch === undefined) {
+      throw new Error("a subscription was acked that is not answered");
+    }
+    const settled = this.#host.consumerFeeds.settle({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
+    if (context.isNotification === true) {
+      settled.catch(() => {
+        // Safe: nobody asked, and what is not settled comes again.
+      });
+      return;
+    }
+    await settled;
+  }
+
+  /**
+   * The socket is closed: what its subscriptions hold goes to others at once.
+   *
+   * @param isLost Whether its client failed, perhaps of what they hold, and did not leave in order.
+   */
+  closed(isLost: boolean): void {
+    this.#isClosed = true;
+    if (this.#subscriptions.size > 0) {
+      this.#host.consumerStore.removeSocket(this.#socket.key);
+    }
+    for (const subscription of this.#subscriptions.values()) {
+      this.#host.consumerFeeds.remove(subscription, { isLost });
+    }
+    this.#subscriptions.clear();
+  }
+
+  #begin(subscription: ConsumerSubscription, context: CallContext): void {
+    const { spec, epoch } = subscription;
+    if (this.#isClosed) {
+      // Nothing was sent on it.
+      this.#host.consumerFeeds.remove(subscription, { isLost: false });
+      return;
+    }
+    // One that its consumer's end has overtaken is only answered, and then told.
+    if (!subscription.isOver) {
+      this.#subscriptions.set(spec.id, subscription);
+      this.#host.consumerStore.add(this.#socket.key, { ...spec, epoch: epoch ?? "" });
+      this.#socket.keep(undefined);
+      this.#host.wakeBy(Date.now() + RENEW_MS);
+    }
+    context.afterAnswer.push(() => subscription.answered());
+  }
+
+  #feed(subscription: ConsumerSubscription): void {
+    this.#host.consumerFeeds.add({
+      subscription,
+      moved: () => this.#socket.pushed(),
+      close: (reason) => this.#end(subscription, reason),
+    });
+  }
+
+  #end(subscription: ConsumerSubscription, reason: SubscriptionClosedNotification["reason"]): void {
+    this.#forget(subscription);
+    subscription.end(reason);
+  }
+
+  #forget({ spec: { id } }: ConsumerSubscription): void {
+    this.#subscriptions.delete(id);
+    this.#host.consumerStore.remove(this.#socket.key, id);
+    this.#socket.keep(undefined);
+  }
+}

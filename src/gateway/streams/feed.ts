@@ -1,0 +1,298 @@
+import { ErrorCode, isRpcError } from "../../../rpc/index.ts";
+import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import type { Page, Push } from "../../internal/calls.ts";
+import type { Seen, StreamEnd } from "../../internal/epoch.ts";
+import { logError } from "../../platform/log.ts";
+import type { MessageText } from "../../internal/message-text.ts";
+import { callStream } from "../../platform/call-object.ts";
+
+import { MessageBatch } from "../message-batch.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** A page of a replay: enough to keep a socket busy, little enough to hold for every follower that reads. */
+const REPLAY_MESSAGES = 500;
+const REPLAY_BYTES = 131_072;
+
+/** How a stream refuses to read on in a log that is not there: it was deleted, made again, or put back. */
+const OTHER_LOG: ReadonlySet<number> = new Set([ErrorCode.NotFound, ErrorCode.EpochChanged, ErrorCode.Conflict]);
+
+/** A subscription with what its feed may do to its socket. */
+export type Follower = {
+  readonly subscription: Subscription;
+  /** Whether the socket has more to send than it should. */
+  isPaused(): boolean;
+  /** The position moved: it is to be kept, and its deadline watched. */
+  moved(): void;
+  /** The subscription is over. */
+  close(reason: SubscriptionClosedNotification["reason"]): void;
+};
+
+/**
+ * One stream as its followers on this gateway see it. A push is only the quick way: a follower that is where the push
+ * begins gets it at once, every other one reads the log from its own cursor until it has come up.
+ */
+export class Feed {
+  readonly #env: Env;
+  readonly #gateway: string;
+  readonly #onActive: () => void;
+  readonly #onDoubt: () => void;
+  readonly stream: string;
+  readonly epoch: string;
+  /** The last sequence known to be in the log; nothing is known after an eviction. */
+  #head: number | undefined;
+  readonly #followers = new Set<Follower>();
+  readonly #replaying = new Set<Follower>();
+  /** Page reads under way, shared by followers at the same place. */
+  readonly #reads = new Map<string, Promise<Page>>();
+  /**
+   * Since when it is to be checked; undefined when nothing came since the last check. A lost push, or a read that
+   * failed, would not show by itself.
+   */
+  #activeSinceMs: number | undefined;
+
+  constructor(
+    host: {
+      readonly env: Env;
+      readonly gateway: string;
+      /** It is to be checked later. */
+      readonly onActive: () => void;
+      /** It is to be checked at once. */
+      readonly onDoubt: () => void;
+    },
+    life: { stream: string; epoch: string },
+  ) {
+    this.#env = host.env;
+    this.#gateway = host.gateway;
+    this.#onActive = host.onActive;
+    this.#onDoubt = host.onDoubt;
+    this.stream = life.stream;
+    this.epoch = life.epoch;
+  }
+
+  get isFollowed(): boolean {
+    return this.#followers.size > 0;
+  }
+
+  /** When the last push came, or what else is to be checked, in milliseconds; undefined when nothing is. */
+  get activeSinceMs(): number | undefined {
+    return this.#activeSinceMs;
+  }
+
+  add(follower: Follower): void {
+    this.#followers.add(follower);
+  }
+
+  remove(follower: Follower): void {
+    this.#followers.delete(follower);
+  }
+
+  /** The log goes at least this far; whoever it is served to is up to the caller. */
+  advance(head: number): void {
+    this.#head = Math.max(this.#head ?? 0, head);
+  }
+
+  /** A publisher of this gateway was told that the log goes this far: unless a push says so too, that is checked. */
+  note(sequence: number): void {
+    if (sequence > (this.#head ?? 0)) {
+      this.#activate();
+    }
+  }
+
+  /** Whether a follower has not come up to what is known of the log. */
+  isBehind({ subscription }: Follower): boolean {
+    return subscription.cursor < (this.#head ?? 0);
+  }
+
+  /** Takes a push; what a follower already has is dropped, what it lacks is read. */
+  deliver(push: Push, nowMs: number): void {
+    this.advance(push.last);
+    if (push.count > 0) {
+      // A push shows what was lost before it: what may be lost now is the next one.
+      this.#activeSinceMs = nowMs;
+      this.#onActive();
+    }
+    const batch = push.count > 0 ? new MessageBatch(push) : undefined;
+    let isDoubted = false;
+    for (const follower of this.#followers) {
+      const { subscription } = follower;
+      if (subscription.isDoubted(push)) {
+        isDoubted = true;
+        continue;
+      }
+      const isLive = subscription.cursor === push.previous && !this.#replaying.has(follower) && !follower.isPaused();
+      if (batch !== undefined && isLive && subscription.room > 0) {
+        subscription.offer(batch, nowMs);
+        follower.moved();
+      }
+      this.serve(follower);
+    }
+    if (isDoubted) {
+      this.#onDoubt();
+    }
+  }
+
+  /** Reads the log for a follower that is behind and has room, until it has come up. */
+  serve(follower: Follower): void {
+    if (follower.isPaused() && this.isBehind(follower)) {
+      // Nothing tells when its socket has been read: the check looks again.
+      this.#activate();
+    }
+    const isWanted = this.#mayRead(follower) || !follower.subscription.isCounted;
+    if (isWanted && !this.#replaying.has(follower)) {
+      this.#replaying.add(follower);
+      void this.#replay(follower);
+    }
+  }
+
+  /**
+   * Asks the stream how far its log goes, and whether it is the one that was seen here; serves who is behind. Renews the
+   * stream's lease.
+   */
+  async check(): Promise<void> {
+    const last = await this.#position();
+    if (typeof last === "string") {
+      this.end(last);
+      return;
+    }
+    this.advance(last);
+    for (const follower of this.#followers) {
+      this.serve(follower);
+    }
+  }
+
+  /** This epoch of the stream is over, and every subscription with it. */
+  end(reason: StreamEnd): void {
+    for (const follower of this.#followers) {
+      follower.close(reason);
+    }
+  }
+
+  /** Has the check look at this feed, whatever else comes or does not. */
+  #activate(): void {
+    this.#activeSinceMs ??= Date.now();
+    this.#onActive();
+  }
+
+  /** How far this gateway knows the log to go, and the furthest message in it of which it knows the time. */
+  #seen(): Seen[] {
+    let end = this.#head ?? 0;
+    let furthest: Seen = { sequence: 0, publishedAt: 0 };
+    for (const { subscription } of this.#followers) {
+      const { seen } = subscription;
+      end = Math.max(end, seen.sequence);
+      furthest = seen.publishedAt > 0 && seen.sequence > furthest.sequence ? seen : furthest;
+    }
+    return [{ sequence: end, publishedAt: 0 }, furthest];
+  }
+
+  async #position(): Promise<number | StreamEnd> {
+    const sinceMs = this.#activeSinceMs;
+    const seen = this.#seen();
+    // What comes meanwhile may be later than the answer, and is checked in its turn.
+    this.#activeSinceMs = undefined;
+    try {
+      return await callStream(this.#env, this.stream, "reads", (stub) =>
+        stub.position(this.#gateway, this.epoch, seen),
+      );
+    } catch (error) {
+      this.#activeSinceMs ??= sinceMs;
+      // Whatever the question was for, nothing else may ask it again soon.
+      this.#activate();
+      throw error;
+    }
+  }
+
+  #mayRead(follower: Follower): boolean {
+    const { subscription } = follower;
+    return (
+      (this.#head === undefined || subscription.cursor < this.#head) &&
+      subscription.room > 0 &&
+      !subscription.isForked &&
+      this.#followers.has(follower) &&
+      !follower.isPaused()
+    );
+  }
+
+  async #replay(follower: Follower): Promise<void> {
+    const { subscription } = follower;
+    try {
+      await this.#recount(subscription);
+      while (this.#mayRead(follower)) {
+        const from = subscription.next;
+        const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
+        const page = await this.#read(from, subscription.isFiltered ? REPLAY_MESSAGES : subscription.room);
+        if (page.lastSequence < known) {
+          this.#onDoubt();
+          return;
+        }
+        this.advance(page.lastSequence);
+        // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one.
+        if (this.#followers.has(follower) && subscription.cursor + 1 === from.sequence) {
+          subscription.offer(new MessageBatch(page), Date.now());
+          follower.moved();
+        }
+      }
+    } catch (error) {
+      this.#interrupted(error);
+    } finally {
+      this.#replaying.delete(follower);
+    }
+    if (subscription.isForked) {
+      this.#onDoubt();
+    }
+  }
+
+  /** The check tries again: the follower keeps its cursor, so nothing is missed. */
+  #interrupted(error: unknown): void {
+    this.#activate();
+    if (isRpcError(error) && OTHER_LOG.has(error.code)) {
+      this.#onDoubt();
+    } else {
+      logError("a replay was interrupted", error, { stream: this.stream });
+    }
+  }
+
+  /** After an eviction, reads again which messages are unacked: what an ack makes room for depends on it. */
+  async #recount(subscription: Subscription): Promise<void> {
+    if (subscription.isCounted) {
+      return;
+    }
+    const unacked: MessageText[] = [];
+    const { first, last } = subscription.unackedRange;
+    let from = first;
+    while (from <= last) {
+      const page = await this.#read({ sequence: from }, REPLAY_MESSAGES);
+      if (page.last < from) {
+        break;
+      }
+      unacked.push(...new MessageBatch(page).messages);
+      from = page.last + 1;
+    }
+    subscription.recount(unacked);
+  }
+
+  /** Reads on in the log that is followed; refused, as one of {@link OTHER_LOG}, where that is not the stream's. */
+  async #read(from: Subscription["next"], room: number): Promise<Page> {
+    const maxMessages = Math.min(room, REPLAY_MESSAGES);
+    const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}`;
+    let read = this.#reads.get(key);
+    if (read === undefined) {
+      read = this.#page(from, maxMessages);
+      this.#reads.set(key, read);
+      // Only while it is under way: a page read later must show what was deleted meanwhile.
+      const forget = () => this.#reads.delete(key);
+      read.then(forget, forget);
+    }
+    return read;
+  }
+
+  async #page(from: Subscription["next"], maxMessages: number): Promise<Page> {
+    const page = await callStream(this.#env, this.stream, "reads", (stub) =>
+      stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch),
+    );
+    if (page === undefined) {
+      throw new Error("a stream that is in an epoch has no log");
+    }
+    return page;
+  }
+}

@@ -1,0 +1,327 @@
+import { LIMITS } from "../../../rpc/index.ts";
+import type { GapNotification } from "../../../rpc/index.ts";
+import type { Push } from "../../internal/calls.ts";
+import type { Seen } from "../../internal/epoch.ts";
+import { joinMessages, utf8Bytes } from "../../internal/message-text.ts";
+import type { MessageText } from "../../internal/message-text.ts";
+import { subjectMatcher } from "../../internal/subject.ts";
+import type { SubjectMatcher } from "../../internal/subject.ts";
+
+import { notification } from "../notification.ts";
+import { AckWindow } from "./ack-window.ts";
+import type { StoredWindow } from "./ack-window.ts";
+import type { MessageBatch } from "../message-batch.ts";
+import { messagesFrame } from "../message-batch.ts";
+
+/** What a subscription was asked to be; it does not change. */
+export type SubscriptionSpec = {
+  readonly id: number;
+  readonly stream: string;
+  readonly epoch: string;
+  readonly filter: string | undefined;
+  readonly maxInFlight: number;
+  readonly ackWaitMs: number;
+  readonly maxDeliver: number;
+};
+
+/** Sends a frame to the subscription's client. */
+export type SendFrame = (frame: string) => void;
+
+/** The message before the first that a subscription is to get, and a time that the log had not come to, if any. */
+export type StartPosition = Seen & { readonly notBefore: number | undefined };
+
+/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. */
+export type StoredSubscription = [
+  id: number,
+  cursor: number,
+  deadlineAt: number,
+  isBehind: 0 | 1,
+  /** When the message at the cursor was published; 0 when that is not known. */
+  cursorAt: number,
+  notBefore: number,
+  ...StoredWindow,
+];
+
+/** What an overdue ack leads to. */
+export type Overdue = "notYet" | "goBack" | "close";
+
+/**
+ * One socket following one stream, in order. It is a cursor and not a queue: messages are offered to it, it sends what
+ * its window has room for, and what does not fit it asks for again by its cursor.
+ */
+export class Subscription {
+  readonly spec: SubscriptionSpec;
+  readonly #send: SendFrame;
+  readonly #matches: SubjectMatcher | undefined;
+  #window: AckWindow;
+  /** The last sequence that was sent, did not match, or is gone. */
+  #cursor: number;
+  #deadlineAt: number | undefined;
+  /** How far it saw the log go, by which one that was put back to before that is told from it. */
+  #seen: Seen;
+  #isForked = false;
+  /** Nothing published before it is sent, in ms since the epoch; undefined once a later message was met. */
+  #notBefore: number | undefined;
+
+  constructor(spec: SubscriptionSpec, { notBefore, ...seen }: StartPosition, send: SendFrame) {
+    this.spec = spec;
+    this.#send = send;
+    this.#matches = spec.filter === undefined ? undefined : subjectMatcher(spec.filter);
+    this.#cursor = seen.sequence;
+    this.#seen = seen;
+    this.#notBefore = notBefore;
+    this.#window = new AckWindow(seen.sequence);
+  }
+
+  /** Restores a subscription after an eviction. */
+  static restore(
+    spec: SubscriptionSpec,
+    [, cursor, deadlineAt, , cursorAt, notBefore, ...window]: StoredSubscription,
+    rest: { rounds: readonly number[]; send: SendFrame },
+  ): Subscription {
+    const start = { sequence: cursor, publishedAt: cursorAt, notBefore: notBefore === 0 ? undefined : notBefore };
+    const subscription = new Subscription(spec, start, rest.send);
+    subscription.#window = AckWindow.restore(window, rest.rounds);
+    if (subscription.highest > cursor) {
+      subscription.#seen = { sequence: subscription.highest, publishedAt: 0 };
+    }
+    subscription.#deadlineAt = deadlineAt === 0 ? undefined : deadlineAt;
+    return subscription;
+  }
+
+  /** @param isBehind Whether a replay is to go on after an eviction. */
+  toStored(isBehind: boolean): StoredSubscription {
+    const [deadlineAt, notBefore] = [this.#deadlineAt ?? 0, this.#notBefore ?? 0];
+    const cursorAt = this.#seen.sequence === this.#cursor ? this.#seen.publishedAt : 0;
+    const place = [this.spec.id, this.#cursor, deadlineAt, isBehind ? 1 : 0, cursorAt, notBefore] as const;
+    return [...place, ...this.#window.toStored()];
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  get seen(): Seen {
+    return this.#seen;
+  }
+
+  /** Where it goes on in the log that it saw. */
+  get next(): { sequence: number; previousPublishedAt?: number } {
+    const next = { sequence: this.#cursor + 1 };
+    const { sequence, publishedAt } = this.#seen;
+    return sequence === this.#cursor && publishedAt > 0 ? { ...next, previousPublishedAt: publishedAt } : next;
+  }
+
+  /** Whether it was offered another message in the place of one that it saw: the log was put back since. */
+  get isForked(): boolean {
+    return this.#isForked;
+  }
+
+  /**
+   * Whether a push may come from a log that was put back to before what was seen. Publish times never go back in a log,
+   * so that most are certain; only an announcement may as well be one that was held up on its way.
+   */
+  isDoubted(push: Push): boolean {
+    const { sequence, publishedAt } = this.#seen;
+    if (push.count === 0 && push.last < sequence) {
+      return true;
+    }
+    const isOther = (at: number) => publishedAt > 0 && at > 0 && at !== publishedAt;
+    return (
+      (push.previous === sequence && isOther(push.previousPublishedAt)) ||
+      (push.last === sequence && isOther(push.publishedAt)) ||
+      (push.last < sequence && isOther(push.publishedAt) && push.publishedAt > publishedAt)
+    );
+  }
+
+  /** How far earlier rounds of sending got, to be stored when one ends. */
+  get rounds(): readonly number[] {
+    return this.#window.rounds;
+  }
+
+  /** Whether it is known which messages are unacked: after an eviction it may be read again from the log. */
+  get isCounted(): boolean {
+    return this.#window.isCounted;
+  }
+
+  /** Where all unacked messages of this round lie. */
+  get unackedRange(): { first: number; last: number } {
+    return { first: this.#window.floor + 1, last: this.#window.previous };
+  }
+
+  /** Says what the log holds in the {@link unackedRange}. */
+  recount(messages: readonly MessageText[]): void {
+    const matches = this.#matches;
+    const sent = matches === undefined ? messages : messages.filter((message) => matches(message.subject));
+    this.#window.recount(sent.map((message) => message.sequence));
+  }
+
+  /** When an ack is overdue; undefined while nothing is in flight. */
+  get deadlineAt(): number | undefined {
+    return this.#deadlineAt;
+  }
+
+  /** How many more messages may be sent now. */
+  get room(): number {
+    return this.#window.bytes >= LIMITS.outgoingPauseBytes ? 0 : this.spec.maxInFlight - this.#window.count;
+  }
+
+  /** Whether a page is looked through for what is sent, so that more of it is read than there is room for. */
+  get isFiltered(): boolean {
+    return this.#matches !== undefined || this.#notBefore !== undefined;
+  }
+
+  /**
+   * Takes what it has room for from a batch that holds, or begins after, the sequence next to the cursor. Sequences
+   * that are not there any more are told as a gap. Of another log than it saw it takes nothing.
+   */
+  offer(batch: MessageBatch, nowMs: number): void {
+    this.#isForked ||= this.#isOfAnotherLog(batch);
+    if (this.#isForked) {
+      return;
+    }
+    this.#passEarly(batch);
+    if (batch.first > this.#cursor + 1) {
+      this.#tellGap(this.#cursor + 1, batch.first - 1, "trimmed");
+    }
+    const isNext = batch.first === this.#cursor + 1 && batch.isWhole && batch.count > 0;
+    if (isNext && this.#matches === undefined && batch.count <= this.room) {
+      this.#send(batch.frame(this.spec.id, this.spec.stream, this.#window.previous));
+      this.#window.sent(batch.first, batch.last, batch.bytes);
+      this.#reach(batch.last, batch.publishedAt);
+    } else {
+      this.#offerEach(batch);
+    }
+    this.#window.settle(this.#cursor);
+    if (this.#window.count > 0) {
+      this.#deadlineAt ??= nowMs + this.spec.ackWaitMs;
+    }
+  }
+
+  /**
+   * Everything up to `through` is done, which makes room.
+   *
+   * @returns False when no message that far was ever sent; nothing is changed then.
+   */
+  ack(through: number, nowMs: number): boolean {
+    if (through > this.#window.highest) {
+      return false;
+    }
+    if (this.#window.ack(through)) {
+      // An ack of what an earlier round had sent spares sending it again.
+      this.#cursor = Math.max(this.#cursor, through);
+      this.#window.settle(this.#cursor);
+      this.#deadlineAt = this.#window.count > 0 ? nowMs + this.spec.ackWaitMs : undefined;
+    }
+    return true;
+  }
+
+  /** The highest sequence that was ever sent. */
+  get highest(): number {
+    return this.#window.highest;
+  }
+
+  /**
+   * Looks whether an ack is overdue. Then sending goes back to the ack floor, or is over when the first unacked
+   * message was sent `maxDeliver` times.
+   */
+  expire(nowMs: number): Overdue {
+    if (this.#deadlineAt === undefined || this.#deadlineAt > nowMs) {
+      return "notYet";
+    }
+    if (this.#window.timesSent >= this.spec.maxDeliver) {
+      return "close";
+    }
+    this.#window.goBack();
+    this.#cursor = this.#window.floor;
+    this.#deadlineAt = undefined;
+    return "goBack";
+  }
+
+  /** Passes over what was published before the time at which it starts. It is done, as if it had never been. */
+  #passEarly({ messages }: MessageBatch): void {
+    const notBefore = this.#notBefore;
+    if (notBefore === undefined) {
+      return;
+    }
+    // Publish times never go back.
+    const isMet = messages.some(({ publishedAt }) => publishedAt >= notBefore);
+    const early = messages.findLast(({ publishedAt }) => publishedAt < notBefore);
+    this.#notBefore = isMet ? undefined : notBefore;
+    if (early !== undefined && early.sequence > this.#cursor) {
+      this.#reach(early.sequence, early.publishedAt);
+    }
+    this.#window.settle(this.#cursor);
+  }
+
+  /** Sends one by one what matches and has room, and tells what is missing between. */
+  #offerEach(batch: MessageBatch): void {
+    let matching: MessageText[] = [];
+    for (const message of batch.messages) {
+      if (message.sequence <= this.#cursor) {
+        continue;
+      }
+      if (message.sequence > this.#cursor + 1) {
+        this.#sendEach(matching);
+        matching = [];
+        this.#tellGap(this.#cursor + 1, message.sequence - 1, "deleted");
+      }
+      if (this.#matches === undefined || this.#matches(message.subject)) {
+        if (matching.length >= this.room) {
+          this.#sendEach(matching);
+          return;
+        }
+        matching.push(message);
+      }
+      this.#reach(message.sequence, message.publishedAt);
+    }
+    this.#sendEach(matching);
+    if (batch.last > this.#cursor) {
+      this.#tellGap(this.#cursor + 1, batch.last, "deleted");
+      this.#reach(batch.last, batch.publishedAt);
+    }
+  }
+
+  /** It got as far as a message. */
+  #reach(sequence: number, publishedAt: number): void {
+    this.#cursor = sequence;
+    if (sequence > this.#seen.sequence) {
+      this.#seen = { sequence, publishedAt };
+    }
+  }
+
+  /** Whether a batch has another message in the place of the one that was seen; what is sent again goes over it. */
+  #isOfAnotherLog(batch: MessageBatch): boolean {
+    const { sequence, publishedAt } = this.#seen;
+    if (publishedAt === 0 || sequence < batch.first || sequence > batch.last) {
+      return false;
+    }
+    const message = batch.messages.find((one) => one.sequence === sequence);
+    return message !== undefined && message.publishedAt !== publishedAt;
+  }
+
+  #sendEach(messages: readonly MessageText[]): void {
+    const [first] = messages;
+    if (first === undefined) {
+      return;
+    }
+    this.#send(messagesFrame(this.spec.id, this.spec.stream, this.#window.previous, joinMessages(messages)));
+    let run = { first: first.sequence, last: first.sequence, bytes: 0 };
+    for (const { sequence, text } of messages) {
+      if (sequence > run.last + 1) {
+        this.#window.sent(run.first, run.last, run.bytes);
+        run = { first: sequence, last: sequence, bytes: 0 };
+      }
+      run.last = sequence;
+      run.bytes += utf8Bytes(text);
+    }
+    this.#window.sent(run.first, run.last, run.bytes);
+  }
+
+  #tellGap(from: number, to: number, reason: GapNotification["reason"]): void {
+    this.#send(notification("gap", { subscription: this.spec.id, from, to, reason }));
+    this.#reach(to, 0);
+    // Told once, also when sending goes back.
+    this.#window.settle(to);
+  }
+}

@@ -1,0 +1,234 @@
+import { LIMITS, RpcError, SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
+import type { SubscribeResult, SubscribeStreamParams, SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import type { Start } from "../../internal/calls.ts";
+import type { CallContext } from "../../methods/context.ts";
+
+import type { Follower } from "./feed.ts";
+import type { Feeds } from "./feeds.ts";
+import { notification } from "../notification.ts";
+import type { SubscriptionRow } from "../schema.ts";
+import type { SessionSocket } from "../session.ts";
+import type { SessionStore } from "./store.ts";
+import { Subscription } from "./subscription.ts";
+import type { StoredSubscription } from "./subscription.ts";
+
+/** What the subscriptions of a socket need of its gateway. */
+export type SessionFollowersHost = {
+  readonly feeds: Feeds;
+  readonly store: SessionStore;
+  /** Wakes the gateway at a time, to look at its sessions' deadlines. */
+  readonly wakeBy: (atMs: number) => void;
+};
+
+/** One subscription as its feed sees it. */
+class SessionFollower implements Follower {
+  readonly subscription: Subscription;
+  readonly #owner: SessionFollowers;
+  readonly #socket: SessionSocket;
+  /** Nothing is sent before the answer that tells the subscription's number. */
+  isAnswered: boolean;
+  /** Why the subscription ended before it was answered. */
+  closedBy: SubscriptionClosedNotification["reason"] | undefined;
+
+  constructor(owner: SessionFollowers, socket: SessionSocket, subscription: Subscription) {
+    this.#owner = owner;
+    this.#socket = socket;
+    this.subscription = subscription;
+    this.isAnswered = false;
+  }
+
+  isPaused(): boolean {
+    return !this.isAnswered || this.#socket.bufferedBytes() > LIMITS.outgoingPauseBytes;
+  }
+
+  moved(): void {
+    this.#socket.keep(this.subscription.deadlineAt);
+  }
+
+  close(reason: SubscriptionClosedNotification["reason"]): void {
+    this.#owner.close(this, reason);
+  }
+}
+
+/** The subscriptions of one socket that have a cursor of their own. */
+export class SessionFollowers {
+  readonly #host: SessionFollowersHost;
+  readonly #socket: SessionSocket;
+  readonly #followers = new Map<number, SessionFollower>();
+  #isClosed = false;
+
+  constructor(host: SessionFollowersHost, socket: SessionSocket) {
+    this.#host = host;
+    this.#socket = socket;
+  }
+
+  get count(): number {
+    return this.#followers.size;
+  }
+
+  toStored(): StoredSubscription[] {
+    return Array.from(this.#followers.values(), (follower) =>
+      follower.subscription.toStored(this.#host.feeds.isBehind(follower)),
+    );
+  }
+
+  /** Takes up again, after an eviction, what the attachment and the store say of the socket. */
+  restore(stored: readonly StoredSubscription[]): void {
+    const positions = new Map(stored.map((subscription) => [subscription[0], subscription]));
+    for (const row of positions.size === 0 ? [] : this.#host.store.of(this.#socket.key)) {
+      const position = positions.get(row.subscription);
+      if (position !== undefined) {
+        this.#restore(row, position);
+      }
+    }
+  }
+
+  /** Sends again, or closes, what was not acked in time. */
+  expire(nowMs: number): void {
+    for (const follower of this.#followers.values()) {
+      const { subscription } = follower;
+      const overdue = subscription.expire(nowMs);
+      if (overdue === "close") {
+        this.close(follower, "ackTimeout");
+      } else if (overdue === "goBack") {
+        this.#host.store.setRounds(this.#socket.key, subscription.spec.id, subscription.rounds);
+        this.#socket.keep(undefined);
+        this.#host.feeds.serve(follower);
+      } else if (subscription.deadlineAt !== undefined) {
+        this.#host.wakeBy(subscription.deadlineAt);
+      }
+    }
+  }
+
+  /** Follows a stream; messages flow once the answer is sent. */
+  async subscribe(params: SubscribeStreamParams, context: CallContext): Promise<SubscribeResult> {
+    const { stream, from = "first", epoch } = params;
+    let follower: SessionFollower | undefined;
+    const start = await this.#host.feeds.open(stream, { from, epoch }, (begin) => {
+      follower = this.#follow(params, begin);
+      return follower;
+    });
+    return this.#begin(follower, start, context);
+  }
+
+  /** NotFound when there is no such subscription. */
+  unsubscribe(subscription: number): void {
+    this.#remove(this.get(subscription));
+  }
+
+  /** NotFound when there is no such subscription, Conflict for messages that were never sent on it. */
+  ack(id: number, through: number): void {
+    const follower = this.get(id);
+    const { subscription } = follower;
+    if (!subscription.ack(through, Date.now())) {
+      const highest = subscription.highest;
+      throw new RpcError("Conflict", "that message was never sent on this subscription", { lastSequence: highest });
+    }
+    this.#socket.keep(subscription.deadlineAt);
+    this.#host.feeds.serve(follower);
+  }
+
+  /** Ends one subscription and tells the client why. */
+  close(follower: SessionFollower, reason: SubscriptionClosedNotification["reason"]): void {
+    const subscription = follower.subscription.spec.id;
+    this.#remove(follower);
+    if (follower.isAnswered) {
+      this.#socket.send(notification("subscriptionClosed", { subscription, reason }));
+    } else {
+      follower.closedBy = reason;
+    }
+  }
+
+  /** The socket is closed. */
+  closed(): void {
+    this.#isClosed = true;
+    for (const follower of this.#followers.values()) {
+      this.#host.feeds.remove(follower);
+    }
+    if (this.#followers.size > 0) {
+      this.#host.store.removeSocket(this.#socket.key);
+    }
+    this.#followers.clear();
+  }
+
+  /** NotFound when there is no such subscription. */
+  get(subscription: number): SessionFollower {
+    const follower = this.#followers.get(subscription);
+    if (follower === undefined) {
+      throw new RpcError("NotFound", "no such subscription on this socket", { what: "subscription" });
+    }
+    return follower;
+  }
+
+  /** Makes the subscription where its stream said that it starts. It is held until its answer is sent. */
+  #follow(params: SubscribeStreamParams, start: Start): SessionFollower {
+    const spec = {
+      id: this.#socket.nextSubscription(),
+      stream: params.stream,
+      epoch: start.epoch,
+      filter: params.filter,
+      maxInFlight: params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight,
+      ackWaitMs: params.ackWaitMs ?? SUBSCRIPTION_DEFAULTS.ackWaitMs,
+      maxDeliver: params.maxDeliver ?? SUBSCRIPTION_DEFAULTS.maxDeliver,
+    };
+    const before = { sequence: start.nextSequence - 1, publishedAt: start.previousPublishedAt ?? 0 };
+    const position = { ...before, notBefore: start.notBefore };
+    const subscription = new Subscription(spec, position, (frame) => this.#socket.send(frame));
+    return new SessionFollower(this, this.#socket, subscription);
+  }
+
+  #begin(follower: SessionFollower | undefined, start: Start, context: CallContext): SubscribeResult {
+    if (follower === undefined) {
+      throw new Error("a stream was opened without its follower");
+    }
+    const { spec } = follower.subscription;
+    if (this.#isClosed) {
+      this.#host.feeds.remove(follower);
+    } else {
+      this.#followers.set(spec.id, follower);
+      this.#host.store.add(this.#socket.key, spec);
+      this.#socket.keep(undefined);
+      context.afterAnswer.push(() => {
+        follower.isAnswered = true;
+        if (follower.closedBy === undefined) {
+          this.#host.feeds.serve(follower);
+        } else {
+          this.close(follower, follower.closedBy);
+        }
+      });
+    }
+    return { subscription: spec.id, stream: spec.stream, ...start };
+  }
+
+  #restore(row: SubscriptionRow, position: StoredSubscription): void {
+    const spec = {
+      id: row.subscription,
+      stream: row.stream,
+      epoch: row.epoch,
+      filter: row.filter ?? undefined,
+      maxInFlight: row.max_in_flight,
+      ackWaitMs: row.ack_wait_ms,
+      maxDeliver: row.max_deliver,
+    };
+    // Written by setRounds().
+    const rounds: number[] = JSON.parse(row.rounds);
+    const [, , , isBehind] = position;
+    const send = (frame: string) => this.#socket.send(frame);
+    const follower = new SessionFollower(this, this.#socket, Subscription.restore(spec, position, { rounds, send }));
+    follower.isAnswered = true;
+    this.#followers.set(spec.id, follower);
+    this.#host.feeds.add(follower);
+    if (isBehind === 1) {
+      // A replay was interrupted.
+      this.#host.feeds.serve(follower);
+    }
+  }
+
+  #remove(follower: SessionFollower): void {
+    const { id } = follower.subscription.spec;
+    this.#followers.delete(id);
+    this.#host.feeds.remove(follower);
+    this.#host.store.remove(this.#socket.key, id);
+    this.#socket.keep(undefined);
+  }
+}

@@ -1,0 +1,65 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+
+import { answer } from "../json-rpc/batch.ts";
+import { errorObject, errorResponse, oversizedResponse } from "../json-rpc/server.ts";
+import { socketlessContext } from "../methods/stateless-context.ts";
+
+/** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
+export async function answerHttp(request: Request, env: Env): Promise<Response> {
+  const coding = request.headers.get("Content-Encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    // RFC 9110 section 15.5.16. Inflated, a small body may be larger than any that is taken.
+    const error = new RpcError("InvalidRequest", "the body must not be compressed");
+    return rpcError(415, error, { "Accept-Encoding": "identity" });
+  }
+  const bytes = await readBody(request);
+  if (bytes === undefined) {
+    return jsonResponse(413, oversizedResponse());
+  }
+  const body = decode(bytes);
+  if (body === undefined) {
+    return rpcError(200, new RpcError("ParseError", "the body is not UTF-8"));
+  }
+  const response = await answer(body, socketlessContext(env));
+  return response === undefined ? new Response(null, { status: 204 }) : jsonResponse(200, response);
+}
+
+/** An HTTP response that says an error as JSON-RPC does; a fault of the server is logged, and only its id is told. */
+export function rpcError(status: number, error: unknown, headers: Record<string, string> = {}): Response {
+  return jsonResponse(status, errorResponse(null, errorObject(error)), headers);
+}
+
+function jsonResponse(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(text, {
+    status,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
+  });
+}
+
+/** The body; undefined when it is larger than a frame may be, of which no more is read. */
+async function readBody(request: Request): Promise<ArrayBuffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > LIMITS.frameBytes) {
+      return undefined;
+    }
+    chunks.push(chunk);
+  }
+  return new Blob(chunks).arrayBuffer();
+}
+
+/**
+ * The text of UTF-8, with a byte order mark where there is one: JSON has none (RFC 8259 section 8.1), and a frame that
+ * begins with it is refused as well. Undefined when it is none, rather than a text in which other characters stand for
+ * what was sent.
+ */
+function decode(bytes: ArrayBuffer): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    // Not UTF-8, which is all that this says.
+    return undefined;
+  }
+}

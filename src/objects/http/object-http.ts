@@ -1,0 +1,256 @@
+import * as v from "valibot";
+
+import { isRpcError, ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../../rpc/index.ts";
+import { rpcError } from "../../http/rpc.ts";
+
+import { existing, listObjects, objectInfo, stored } from "../bucket.ts";
+import { invalid } from "../bytes.ts";
+import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "./conditions.ts";
+import type { Conditions } from "./conditions.ts";
+import { passesInParts } from "./content-coding.ts";
+import { readPutHeaders, servedHeaders } from "./content-headers.ts";
+import { callBucket } from "../failures.ts";
+import { httpError } from "./http-error.ts";
+import { isAllOfNothing, readRange, resolveRange, toBucketRange } from "./range.ts";
+import type { ByteRange, Span } from "./range.ts";
+
+const OK = 200;
+const CREATED = 201;
+
+/**
+ * Answers `/r2/<key>`, bodies streamed both ways, and the listing at `/r2`.
+ *
+ * Dot segments of a URL, `%2e%2e` too, are mostly undone on the way here, by URL parsers and proxies: `/r2/../x` is
+ * `/x`, and no object. The ones that get here make no key; nor do those behind an escaped slash, `..%2Fx`.
+ *
+ * @param target The path as it came, without `/r2`, and the query.
+ */
+export async function answerObjects(request: Request, env: Env, target: { path: string; query: string }) {
+  try {
+    if (target.path === "") {
+      return await answerListing(request, env, target.query);
+    }
+    const key = readKey(target.path, target.query);
+    switch (request.method) {
+      case "GET":
+        return await getObject(request, env, key);
+      case "HEAD":
+        return await headObject(request, env, key);
+      case "PUT":
+      case "POST":
+        return await putObject(request, env, key);
+      case "DELETE":
+        return await deleteObject(request, env, key);
+      default:
+        return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
+    }
+  } catch (error) {
+    return httpError(error);
+  }
+}
+
+/** The key in a path, percent-decoded once. */
+function readKey(path: string, query: string): string {
+  if (query !== "") {
+    throw invalid("query", "there is none here; a ? in a key is %3F");
+  }
+  const key = v.safeParse(ObjectKey, percentDecoded(path.slice(1)));
+  if (!key.success) {
+    throw invalid("key", key.issues[0].message);
+  }
+  return key.output;
+}
+
+function percentDecoded(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    throw invalid("key", "must be percent-encoded UTF-8");
+  }
+}
+
+async function answerListing(request: Request, env: Env, query: string): Promise<Response> {
+  if (request.method !== "GET") {
+    return methodNotAllowed("GET");
+  }
+  const pairs = [...new URLSearchParams(query)].map(([name, value]): [string, unknown] =>
+    name === "limit" && /^\d{1,9}$/.test(value) ? [name, Number(value)] : [name, value],
+  );
+  const params = v.safeParse(ListObjectsParams, Object.fromEntries(pairs));
+  if (!params.success) {
+    const issues = params.issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", reason: issue.message }));
+    throw new RpcError("InvalidParams", "the query does not fit a listing", { issues });
+  }
+  if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
+    throw invalid("", "a parameter is given twice");
+  }
+  return json(await listObjects(env.BUCKET, params.output));
+}
+
+async function headObject(request: Request, env: Env, key: string): Promise<Response> {
+  const conditions = readConditions(request.headers);
+  const object = existing(await callBucket("reads", () => env.BUCKET.head(key)));
+  const tested = testConditions(conditions, object);
+  if (tested !== "met") {
+    return unmet(tested, object);
+  }
+  const headers = servedHeaders(object);
+  headers.set("Content-Length", String(object.size));
+  return new Response(null, { headers, encodeBody: "manual" });
+}
+
+async function getObject(request: Request, env: Env, key: string): Promise<Response> {
+  const conditions = readConditions(request.headers);
+  const range = readRange(request.headers.get("Range"));
+  if (range === undefined) {
+    return whole(env, key, conditions);
+  }
+  const object = await openRange(env, key, { conditions, range });
+  const refused = await refusal(conditions, object);
+  if (refused !== undefined) {
+    return refused;
+  }
+  // The range comes after all conditions, and is not looked at where If-Range says so (RFC 9110 section 13.2.2).
+  const span = resolveRange(range, object.size);
+  const isForThis = isSameVersion(request.headers.get("If-Range"), object) && mayBeCut(object, { range, request });
+  if (isForThis && span !== undefined && "body" in object) {
+    return partial(object, span);
+  }
+  if ("body" in object) {
+    await object.body.cancel();
+  }
+  if (isForThis && span === undefined) {
+    return unsatisfiable(object.size);
+  }
+  return isForThis ? unmet(304, object) : whole(env, key, conditions);
+}
+
+/** Tells whether a range is answered with a part, where a server may always answer with the whole (section 14.2). */
+function mayBeCut(object: R2Object, { range, request }: { range: ByteRange; request: Request }): boolean {
+  const coding = object.httpMetadata?.contentEncoding;
+  return !isAllOfNothing(range, object.size) && (coding === undefined || passesInParts(coding, request));
+}
+
+async function whole(env: Env, key: string, conditions: Conditions): Promise<Response> {
+  const onlyIf = tagHeaders(conditions);
+  const object = existing(await callBucket("reads", () => env.BUCKET.get(key, { onlyIf })));
+  const refused = await refusal(conditions, object);
+  if (refused !== undefined || !("body" in object)) {
+    return refused ?? unmet(304, object);
+  }
+  const headers = servedHeaders(object);
+  headers.set("Content-Length", String(object.size));
+  // The body rests in the encoding its header names: the runtime is not to encode it once more.
+  return new Response(object.body, { headers, encodeBody: "manual" });
+}
+
+/** A range of an object, or the object without a body when it lacks the range or a condition on its tag is unmet. */
+async function openRange(
+  env: Env,
+  key: string,
+  { conditions, range }: { conditions: Conditions; range: ByteRange },
+): Promise<R2Object | R2ObjectBody> {
+  try {
+    return existing(await env.BUCKET.get(key, { onlyIf: tagHeaders(conditions), range: toBucketRange(range) }));
+  } catch (error) {
+    if (isRpcError(error)) {
+      throw error;
+    }
+    // R2 does not say how large the object is that lacks the range.
+    const head = existing(await callBucket("reads", () => env.BUCKET.head(key)));
+    if (resolveRange(range, head.size) === undefined) {
+      return head;
+    }
+    return callBucket("reads", () => Promise.reject(error));
+  }
+}
+
+/** The answer when conditions are not met, dates too, of which R2 was not told: it reads them by rules of its own. */
+async function refusal(conditions: Conditions, object: R2Object | R2ObjectBody): Promise<Response | undefined> {
+  const tested = testConditions(conditions, object);
+  if (tested === "met") {
+    return undefined;
+  }
+  if ("body" in object) {
+    await object.body.cancel();
+  }
+  return unmet(tested, object);
+}
+
+function partial(object: R2ObjectBody, { offset, length }: Span): Response {
+  const headers = servedHeaders(object);
+  headers.set("Content-Length", String(length));
+  headers.set("Content-Range", `bytes ${offset}-${offset + length - 1}/${object.size}`);
+  return new Response(object.body, { status: 206, headers, encodeBody: "manual" });
+}
+
+function unsatisfiable(size: number): Response {
+  const error = invalid("Range", `must begin within the object's ${size} bytes`);
+  return rpcError(416, error, { "Content-Range": `bytes */${size}` });
+}
+
+function unmet(status: 304 | 412, object: R2Object): Response {
+  if (status === 412) {
+    const error = new RpcError("Conflict", "the object is not as expected", { exists: true, etag: object.etag });
+    return rpcError(412, error, { ETag: object.httpEtag });
+  }
+  const headers = servedHeaders(object);
+  // These describe a body, and there is none.
+  for (const name of ["Content-Type", "Content-Language", "Content-Encoding", "Content-Disposition", "Accept-Ranges"]) {
+    headers.delete(name);
+  }
+  return new Response(null, { status: 304, headers });
+}
+
+async function putObject(request: Request, env: Env, key: string): Promise<Response> {
+  const length = request.headers.get("Content-Length");
+  if (length === null) {
+    return rpcError(411, new RpcError("InvalidRequest", "Content-Length is needed"));
+  }
+  if (Number(length) > LIMITS.objectBytes) {
+    const data = { what: "objectBytes", limit: LIMITS.objectBytes };
+    throw new RpcError("TooLarge", "the object is too large", data);
+  }
+  if (request.headers.has("Content-Range")) {
+    throw invalid("Content-Range", "an object is put as a whole");
+  }
+  const { sha256, ...metadata } = readPutHeaders(request.headers);
+  const conditions = readConditions(request.headers);
+  const isCreation = await creates(env.BUCKET, key, conditions);
+  const object = await callBucket("changes", () =>
+    env.BUCKET.put(key, request.body ?? "", {
+      onlyIf: putHeaders(conditions),
+      ...metadata,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    }),
+  );
+  const info = await stored(env.BUCKET, key, object);
+  return json(objectInfo(info), { status: isCreation ? CREATED : OK, ETag: info.httpEtag });
+}
+
+/** Tells whether a put creates an object. R2 does not say, so unless the conditions do, it is so when there is none yet. */
+async function creates(bucket: R2Bucket, key: string, { ifMatch, ifNoneMatch }: Conditions): Promise<boolean> {
+  if (ifMatch !== undefined || ifNoneMatch === "*") {
+    return ifMatch === undefined;
+  }
+  return (await callBucket("reads", () => bucket.head(key))) === null;
+}
+
+async function deleteObject(request: Request, env: Env, key: string): Promise<Response> {
+  for (const name of ["If-Match", "If-None-Match", "If-Unmodified-Since"]) {
+    if (request.headers.has(name)) {
+      // R2 has no conditional delete, and to look first would only seem to be one.
+      throw invalid(name, "a delete can not be conditional");
+    }
+  }
+  await callBucket("changes", () => env.BUCKET.delete(key));
+  return new Response(null, { status: 204 });
+}
+
+function json(value: unknown, { status = OK, ...headers }: { status?: number; ETag?: string } = {}): Response {
+  return Response.json(value, { status, headers: { "Cache-Control": "no-store", ...headers } });
+}
+
+function methodNotAllowed(allow: string): Response {
+  return rpcError(405, new RpcError("InvalidRequest", "no such method here"), { Allow: allow });
+}

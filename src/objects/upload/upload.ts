@@ -1,0 +1,367 @@
+import { DurableObject } from "cloudflare:workers";
+
+import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../../rpc/index.ts";
+import type { CompleteUploadParams, CreateUploadParams, Done, ObjectInfo, UploadedPart } from "../../../rpc/index.ts";
+import type { Refused } from "../../internal/calls.ts";
+import { logError } from "../../platform/log.ts";
+
+import { objectInfo, unexpected, UPLOAD_MARK } from "../bucket.ts";
+import { toHex } from "../bytes.ts";
+import { areMet, stillHolds } from "../http/conditions.ts";
+import { callBucket, tooManyWrites } from "../failures.ts";
+import { UploadAttempts } from "./upload-attempts.ts";
+
+const SCHEMA = `
+  CREATE TABLE upload (
+    key TEXT NOT NULL,
+    content_type TEXT,
+    metadata TEXT NOT NULL -- JSON
+  );
+  CREATE TABLE parts (
+    part_number INTEGER PRIMARY KEY,
+    etag TEXT NOT NULL,
+    size INTEGER NOT NULL, -- bytes of data
+    data BLOB NOT NULL
+  );`;
+
+/** What is left of an upload that is completed: there is the table `upload`, or this one, or neither. */
+const COMPLETED_SCHEMA = `
+  CREATE TABLE completed (
+    completion TEXT NOT NULL, -- SHA-256 of the call
+    object TEXT NOT NULL -- JSON of its ObjectInfo
+  );`;
+
+/** Errors of a put that certainly stored nothing. */
+const STORED_NOTHING: ReadonlySet<number> = new Set([
+  ErrorCode.Conflict,
+  ErrorCode.InvalidParams,
+  ErrorCode.RateLimited,
+  ErrorCode.TooLarge,
+]);
+
+/** How often one call puts the object when another writes the key meanwhile: the whole of it each time. */
+const PUTS_PER_CALL = 5;
+
+type Completion = Omit<CompleteUploadParams, "uploadId">;
+
+type UploadRow = { key: string; content_type: string | null; metadata: string };
+type PutUnderMark = { params: Completion; size: number; mark: string; held: R2Object | null };
+type CompletedRow = { completion: string; object: string };
+type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
+
+/**
+ * One upload in parts, from createUpload to completeUpload, when it becomes one object by one put.
+ *
+ * R2's own multipart upload wants parts of 5 MiB or more, and a frame is 1 MiB: no client could send one. So the parts
+ * wait here. That also makes the whole conditional and checked, which R2's multipart upload is not.
+ */
+export class Upload extends DurableObject<Env> {
+  readonly #sql = this.ctx.storage.sql;
+  readonly #attempts = new UploadAttempts(this.#sql);
+  /** While it is being completed or aborted, nothing else may change it. */
+  #isEnding = false;
+  /** What the same completion will be answered, while it runs. */
+  #running: { completion: string; info: Promise<ObjectInfo> } | undefined;
+
+  /** Begins the upload. It is dropped after `LIMITS.uploadKeptMs`. */
+  async create({ key, contentType, metadata }: CreateUploadParams, nowMs: number): Promise<number> {
+    const expiresAt = nowMs + LIMITS.uploadKeptMs;
+    await this.ctx.storage.setAlarm(expiresAt);
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec(SCHEMA);
+      this.#sql.exec(
+        "INSERT INTO upload (key, content_type, metadata) VALUES (?, ?, ?)",
+        key,
+        contentType ?? null,
+        JSON.stringify(metadata ?? {}),
+      );
+    });
+    return expiresAt;
+  }
+
+  /**
+   * Stores a part, in place of one that has its number.
+   *
+   * @param data 0 to `LIMITS.objectBodyBytes` bytes.
+   * @returns NotFound when there is no such upload, Conflict while it is being completed.
+   */
+  async putPart(key: string, part: UploadedPart, data: Uint8Array): Promise<UploadedPart | Refused> {
+    return refusable(async () => {
+      this.#changeable(key);
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO parts (part_number, etag, size, data) VALUES (?, ?, ?, ?)",
+        part.partNumber,
+        part.etag,
+        data.byteLength,
+        data,
+      );
+      return part;
+    });
+  }
+
+  /**
+   * Puts the listed parts as one object and drops them. When it fails the upload stays, and can be completed again.
+   *
+   * The same call again gets the same answer, for as long as the upload would have been kept: also when nobody got the
+   * first, or this object was lost between the put and the note of it. OutcomeUnknown when it was lost so, and the key
+   * holds something else since.
+   */
+  async complete(params: Completion): Promise<ObjectInfo | Refused> {
+    return refusable(async () => {
+      const completion = await digestOf(params);
+      const completed = this.#completed();
+      if (completed !== undefined) {
+        return answerOf(completed, completion);
+      }
+      if (this.#running?.completion === completion) {
+        return this.#running.info;
+      }
+      const upload = this.#changeable(params.key);
+      const size = this.#sizeOf(params.parts);
+      const info = this.#exclusively(async () =>
+        answerOf(await this.#store(upload, { params, size, completion }), completion),
+      );
+      this.#running = { completion, info };
+      return info.finally(() => {
+        this.#running = undefined;
+      });
+    });
+  }
+
+  /**
+   * Drops the upload and its parts. NotFound once it is completed, OutcomeUnknown when an earlier attempt to complete it
+   * may have stored its object, or may yet.
+   */
+  async abort(key: string): Promise<Done | Refused> {
+    return refusable(async () => {
+      this.#changeable(key);
+      return this.#exclusively(async () => {
+        const isUnknown = this.#attempts.areOpen;
+        const object = isUnknown ? await this.#look(key) : null;
+        if (this.#findStored(object) !== undefined) {
+          throw noSuchUpload();
+        }
+        await this.#drop();
+        if (isUnknown) {
+          throw this.#attempts.unknown(object);
+        }
+        return {};
+      });
+    });
+  }
+
+  /** Drops an upload that was never completed, or what is left of one that was. */
+  override async alarm(): Promise<void> {
+    if (this.#isEnding) {
+      await this.ctx.storage.setAlarm(Date.now() + LIMITS.uploadKeptMs);
+      return;
+    }
+    try {
+      await this.#drop();
+    } catch (error) {
+      // An alarm that throws is given up in the end.
+      logError("the alarm of an upload failed", error);
+      await this.ctx.storage.setAlarm(Date.now() + LIMITS.pingMs);
+    }
+  }
+
+  async #exclusively<T>(end: () => Promise<T>): Promise<T> {
+    this.#isEnding = true;
+    try {
+      return await end();
+    } finally {
+      this.#isEnding = false;
+    }
+  }
+
+  #hasTable(name: "upload" | "completed"): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
+  }
+
+  #changeable(key: string): UploadRow {
+    const row = this.#hasTable("upload")
+      ? this.#sql.exec<UploadRow>("SELECT key, content_type, metadata FROM upload WHERE key = ?", key).toArray()[0]
+      : undefined;
+    if (row === undefined) {
+      throw noSuchUpload();
+    }
+    if (this.#isEnding) {
+      throw new RpcError("Conflict", "the upload is being completed", { what: "upload" });
+    }
+    return row;
+  }
+
+  #completed(): CompletedRow | undefined {
+    return this.#hasTable("completed")
+      ? this.#sql.exec<CompletedRow>("SELECT completion, object FROM completed").one()
+      : undefined;
+  }
+
+  async #look(key: string): Promise<R2Object | null> {
+    return callBucket("reads", () => this.env.BUCKET.head(key));
+  }
+
+  /** Notes that an earlier attempt stored the object after all, if it did. */
+  #findStored(object: R2Object | null): CompletedRow | undefined {
+    const completion = this.#attempts.completionOf(object);
+    return object === null || completion === undefined ? undefined : this.#complete(completion, object);
+  }
+
+  /** Keeps what to answer to the same call, and nothing else. */
+  #complete(completion: string, object: R2Object): CompletedRow {
+    const completed = { completion, object: JSON.stringify(objectInfo(object)) };
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec(COMPLETED_SCHEMA);
+      this.#sql.exec("INSERT INTO completed (completion, object) VALUES (?, ?)", completion, completed.object);
+      this.#sql.exec("DROP TABLE upload");
+      this.#sql.exec("DROP TABLE parts");
+      this.#attempts.drop();
+    });
+    return completed;
+  }
+
+  /** Bytes of the listed parts. NotFound for a part that is not there, Conflict (`etag`) for one that is another. */
+  #sizeOf(parts: readonly UploadedPart[]): number {
+    const rows = this.#sql
+      .exec<Omit<PartRow, "data">>(
+        "SELECT part_number, etag, size FROM parts ORDER BY part_number LIMIT ?",
+        LIMITS.uploadParts,
+      )
+      .toArray();
+    const present = new Map(rows.map((row) => [row.part_number, row]));
+    let size = 0;
+    for (const { partNumber, etag } of parts) {
+      const row = present.get(partNumber);
+      if (row === undefined) {
+        throw new RpcError("NotFound", "no such part", { what: "part", partNumber });
+      }
+      if (row.etag !== etag) {
+        throw new RpcError("Conflict", "the part is another by now", { what: "part", partNumber, etag: row.etag });
+      }
+      size += row.size;
+    }
+    return size;
+  }
+
+  /**
+   * Puts the object in the place of what the key holds, and looks again when that is another by then.
+   *
+   * @throws Conflict when the call's conditions do not hold; RateLimited when others write the key all the time.
+   */
+  async #store(
+    upload: UploadRow,
+    { params, size, completion }: { params: Completion; size: number; completion: string },
+  ): Promise<CompletedRow> {
+    for (let puts = 0; puts < PUTS_PER_CALL; puts += 1) {
+      const held = await this.#look(params.key);
+      const earlier = this.#findStored(held);
+      if (earlier !== undefined) {
+        return earlier;
+      }
+      this.#attempts.assertNoneStored(held);
+      if (!areMet(params, held)) {
+        throw unexpected(held);
+      }
+      const mark = this.#attempts.begin(completion, held);
+      const object = await this.#attempt(upload, { params, size, mark, held });
+      if (object !== null) {
+        return this.#complete(completion, object);
+      }
+    }
+    throw tooManyWrites();
+  }
+
+  /** One put, noted before under its mark. Null when the key holds something else by then; then nothing was stored. */
+  async #attempt(upload: UploadRow, put: PutUnderMark): Promise<R2Object | null> {
+    try {
+      const object = await this.#put(upload, put);
+      if (object === null) {
+        this.#attempts.storedNothing(put.mark);
+      }
+      return object;
+    } catch (error) {
+      if (isRpcError(error) && STORED_NOTHING.has(error.code)) {
+        this.#attempts.storedNothing(put.mark);
+        if (error.code === ErrorCode.Conflict) {
+          return null;
+        }
+      }
+      throw error;
+    }
+  }
+
+  async #put(upload: UploadRow, { params, size, mark, held }: PutUnderMark): Promise<R2Object | null> {
+    const { key, parts, sha256 } = params;
+    const { readable, writable } = new FixedLengthStream(size);
+    const writer = writable.getWriter();
+    const written = this.#write(parts, writer);
+    written.catch(() => {
+      // Safe: a body that breaks off fails the put that reads it.
+    });
+    // Written by create() from checked metadata.
+    const customMetadata: Record<string, string> = JSON.parse(upload.metadata);
+    try {
+      return await callBucket("changes", () =>
+        this.env.BUCKET.put(key, readable, {
+          onlyIf: stillHolds(held),
+          httpMetadata: upload.content_type === null ? {} : { contentType: upload.content_type },
+          customMetadata: { ...customMetadata, [UPLOAD_MARK]: mark },
+          ...(sha256 === undefined ? {} : { sha256 }),
+        }),
+      );
+    } finally {
+      await writer.abort().catch(() => {
+        // Safe: it is closed, or broken off already.
+      });
+    }
+  }
+
+  /** Writes the parts one after the other, each when R2 has taken the one before: one is in memory at a time. */
+  async #write(parts: readonly UploadedPart[], writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    for (const { partNumber } of parts) {
+      const { data } = this.#sql
+        .exec<Pick<PartRow, "data">>("SELECT data FROM parts WHERE part_number = ?", partNumber)
+        .one();
+      await writer.write(new Uint8Array(data));
+    }
+    await writer.close();
+  }
+
+  /** The alarm goes with the data: deleted before, it would not come back for data that a crash left. */
+  async #drop(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+  }
+}
+
+/** Tells one completion from another, whatever the order of its fields. */
+async function digestOf({ key, parts, sha256, ifMatch, ifNoneMatch }: Completion): Promise<string> {
+  const list = parts.map(({ partNumber, etag }) => [partNumber, etag]);
+  const text = JSON.stringify([key, list, sha256 ?? null, ifMatch ?? null, ifNoneMatch ?? null]);
+  return toHex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+}
+
+/** What a completed upload answers. NotFound to a call that is not the one that completed it. */
+function answerOf(completed: CompletedRow, completion: string): ObjectInfo {
+  if (completed.completion !== completion) {
+    throw noSuchUpload();
+  }
+  // Written by #complete().
+  const info: ObjectInfo = JSON.parse(completed.object);
+  return info;
+}
+
+function noSuchUpload(): RpcError {
+  return new RpcError("NotFound", "no such upload of this key", { what: "upload" });
+}
+
+/** Says by value what a caller can act on: thrown across an RPC boundary it would count as a failure of this object. */
+async function refusable<T>(work: () => Promise<T>): Promise<T | Refused> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isRpcError(error)) {
+      throw error;
+    }
+    return { refused: { code: error.code, message: error.message, data: error.data ?? {} } };
+  }
+}

@@ -1,0 +1,57 @@
+import type { RpcError } from "../../rpc/index.ts";
+
+import type { Published, PublishCall, PublishReply, PublishRequest } from "../internal/calls.ts";
+import { refusalError } from "../platform/call-object.ts";
+
+/**
+ * The requests as one call to the stream.
+ *
+ * @param lanes Of each request, when any may be refused for a time (see {@link PublishCall}).
+ */
+export function publishCall(
+  stream: string,
+  requests: readonly PublishRequest[],
+  lanes: number[] | undefined,
+): PublishCall {
+  const call: PublishCall = { stream, bodies: [], bytes: [], counts: [] };
+  if (lanes !== undefined) {
+    call.lanes = lanes;
+  }
+  for (const [index, request] of requests.entries()) {
+    call.bodies.push(...request.bodies);
+    call.bytes.push(...request.bytes);
+    call.counts.push(request.bodies.length);
+    if (request.id !== undefined) {
+      call.ids ??= Array.from({ length: requests.length }, () => null);
+      call.ids[index] = request.id;
+    }
+    if (request.expected !== undefined) {
+      call.expectations ??= [];
+      call.expectations.push({ request: index, ...request.expected });
+    }
+    if (request.refusal !== undefined) {
+      call.refusals ??= [];
+      call.refusals.push({ request: index, ...request.refusal });
+    }
+  }
+  return call;
+}
+
+/** What became of each request of a call, in its order. */
+export function outcomes(requests: readonly PublishRequest[], reply: PublishReply): (Published | RpcError)[] {
+  const { epoch, publishedAt, firstSequences } = reply;
+  const settled: (Published | RpcError)[] = requests.map((request, index) => {
+    const firstSequence = firstSequences[index] ?? 0;
+    const lastSequence = firstSequence + request.bodies.length - 1;
+    return { epoch, firstSequence, lastSequence, publishedAt, duplicate: false };
+  });
+  for (const { request, publishedAt: storedAt, count } of reply.duplicates) {
+    const firstSequence = firstSequences[request] ?? 0;
+    const lastSequence = firstSequence + count - 1;
+    settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
+  }
+  for (const { request, ...refusal } of reply.refusals) {
+    settled[request] = refusalError(refusal);
+  }
+  return settled;
+}

@@ -1,0 +1,53 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { Published, PublishRequest } from "../internal/calls.ts";
+import { heldError } from "./publish-order.ts";
+import type { PublishPlace } from "./publish-order.ts";
+
+import { Publisher } from "./publisher.ts";
+
+/** The publishers of a gateway, one for each stream that is being published to, and what they hold together. */
+export class Publishers {
+  readonly #env: Env;
+  readonly #publishers = new Map<string, Publisher>();
+  #waitingBytes = 0;
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /**
+   * Stores a request's messages in the order of the calls.
+   *
+   * @throws RpcError Busy when this gateway holds too much already; what the stream refused; OutcomeUnknown or
+   *   Unavailable when it could not be asked, or one before this place has to be sent again.
+   */
+  async publish(stream: string, request: PublishRequest, place: PublishPlace | undefined): Promise<Published> {
+    if (place?.isHeld === true) {
+      throw heldError();
+    }
+    const size = request.bytes.reduce((sum, bytes) => sum + bytes, 0);
+    if (this.#waitingBytes + size > LIMITS.publishQueueBytes) {
+      // At once: the next one may come in the same frame.
+      place?.hold();
+      throw new RpcError("Busy", "this gateway has too much to publish", { limit: LIMITS.publishQueueBytes });
+    }
+    this.#waitingBytes += size;
+    try {
+      return await this.#of(stream).publish(request, size, place);
+    } catch (error) {
+      place?.failed(error);
+      throw error;
+    } finally {
+      this.#waitingBytes -= size;
+    }
+  }
+
+  #of(stream: string): Publisher {
+    let publisher = this.#publishers.get(stream);
+    if (publisher === undefined) {
+      publisher = new Publisher(this.#env, stream, () => this.#publishers.delete(stream));
+      this.#publishers.set(stream, publisher);
+    }
+    return publisher;
+  }
+}

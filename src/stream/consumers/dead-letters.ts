@@ -1,0 +1,96 @@
+import type { DeadLetter } from "./cursor/types.ts";
+import type { DeadLetterRow } from "../schema.ts";
+
+/** The table `dead_letters`. A letter outlives its message, and goes with its consumer. */
+export class DeadLetters {
+  readonly #sql: SqlStorage;
+  /** Letters of each consumer that was asked for: without any, an ack need not look. */
+  readonly #counts = new Map<number, number>();
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  add(consumer: number, letters: readonly DeadLetter[]): void {
+    if (letters.length > 0) {
+      this.#counts.set(consumer, this.count(consumer) + letters.length);
+    }
+    for (const { sequence, deliveries, reason, deadAt } of letters) {
+      this.#sql.exec(
+        "INSERT INTO dead_letters (consumer, sequence, deliveries, reason, dead_at) VALUES (?, ?, ?, ?, ?)",
+        consumer,
+        sequence,
+        deliveries,
+        reason,
+        deadAt,
+      );
+    }
+  }
+
+  count(consumer: number): number {
+    let count = this.#counts.get(consumer);
+    if (count === undefined) {
+      const query = "SELECT COUNT(*) AS count FROM dead_letters WHERE consumer = ?";
+      count = this.#sql.exec<{ count: number }>(query, consumer).one().count;
+      this.#counts.set(consumer, count);
+    }
+    return count;
+  }
+
+  /** Letters in the order of their sequences. */
+  read(consumer: number, from: number, limit: number): DeadLetter[] {
+    return this.#sql
+      .exec<DeadLetterRow>(
+        `SELECT sequence, deliveries, reason, dead_at FROM dead_letters
+         WHERE consumer = ? AND sequence >= ? ORDER BY sequence LIMIT ?`,
+        consumer,
+        from,
+        limit,
+      )
+      .toArray()
+      .map(({ dead_at: deadAt, ...letter }) => ({ ...letter, deadAt }));
+  }
+
+  /** Those of the sequences that have a letter, in order. */
+  among(consumer: number, sequences: readonly number[]): number[] {
+    return this.#sql
+      .exec<{ sequence: number }>(
+        `SELECT sequence FROM dead_letters
+         WHERE consumer = ? AND sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence`,
+        consumer,
+        JSON.stringify(sequences),
+      )
+      .toArray()
+      .map(({ sequence }) => sequence);
+  }
+
+  /** Deletes the letters of some sequences, or all, and returns how many there were. */
+  delete(consumer: number, sequences: readonly number[] | undefined): number {
+    if (sequences === undefined) {
+      return this.deleteFrom(consumer, 0);
+    }
+    const count = this.count(consumer);
+    if (count === 0 || sequences.length === 0) {
+      return 0;
+    }
+    const deleted = this.#sql
+      .exec(
+        "DELETE FROM dead_letters WHERE consumer = ? AND sequence IN (SELECT value FROM json_each(?)) RETURNING 1",
+        consumer,
+        JSON.stringify(sequences),
+      )
+      .toArray().length;
+    this.#counts.set(consumer, count - deleted);
+    return deleted;
+  }
+
+  /** Deletes the letters from a sequence on and returns how many there were. */
+  deleteFrom(consumer: number, sequence: number): number {
+    const count = this.count(consumer);
+    const deleted = this.#sql
+      .exec("DELETE FROM dead_letters WHERE consumer = ? AND sequence >= ? RETURNING 1", consumer, sequence)
+      .toArray().length;
+    this.#counts.set(consumer, count - deleted);
+    return deleted;
+  }
+}

@@ -1,0 +1,244 @@
+import { LIMITS } from "../../../rpc/index.ts";
+import type { Parcel } from "../../internal/consumer-calls.ts";
+import { MESSAGE_SEPARATOR, utf8Bytes } from "../../internal/message-text.ts";
+
+import type { Consumer } from "./consumer.ts";
+import type { ConsumerCursor } from "./cursor/cursor.ts";
+import type { Delivery } from "./cursor/types.ts";
+import type { Log } from "../log/log.ts";
+import { nextMessages, nextSuspect } from "./next-messages.ts";
+import type { Offer } from "./next-messages.ts";
+import type { Subscriber } from "./subscriber.ts";
+
+/** Pages of the log that one event looks through for its consumers, and text that it hands out, before others get a turn. */
+const MAX_PAGES = 64;
+const MAX_BYTES = 4_194_304;
+
+/** A fetch takes no further page from here on: one more may be half of what an HTTP answer should hold. */
+const FETCH_BYTES = LIMITS.pageBytes / 2;
+
+/** A parcel with the gateway it goes to, the name of the consumer it is of, and what is in it. */
+export type AddressedParcel = { gateway: string; consumer: string; sequences: number[]; parcel: Parcel };
+
+/** A subscription with room, and how many messages it is to get. */
+type Share = { readonly taker: Subscriber; readonly count: number };
+
+/** What one holder was handed out, of what was offered. */
+type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer };
+
+/** Hands out what consumers may deliver at one moment. */
+export class HandOut {
+  readonly parcels: AddressedParcel[] = [];
+  readonly #log: Log;
+  readonly #nowMs: number;
+  #pages = 0;
+  #bytes = 0;
+
+  constructor(log: Log, nowMs: number) {
+    this.#log = log;
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * Gives a consumer's messages to its subscriptions with room: each message goes to whoever has least in flight. So
+   * one that settles nothing keeps at most its equal share of the consumer's `maxInFlight`, unless the others had no
+   * room for theirs, and whatever a quick one settles comes back to the quick one; a lone one may have it all.
+   *
+   * Suspects, one for each subscription with nothing in flight, come before all others, for which one subscription is kept
+   * if there are several: so neither waits for the other for ever.
+   *
+   * @returns False when there may be more to hand out, and it is somebody else's turn.
+   */
+  serve(consumer: Consumer): boolean {
+    const { size } = consumer.subscribers;
+    return (
+      this.#serveSuspects(consumer, Math.max(1, size - 1)) &&
+      this.#serveOthers(consumer) &&
+      this.#serveSuspects(consumer, size)
+    );
+  }
+
+  /** Gives suspects to subscriptions with nothing in flight, while fewer than `most` have one. */
+  #serveSuspects(consumer: Consumer, most: number): boolean {
+    const { cursor, subscribers } = consumer;
+    while (cursor.dueSuspect(this.#nowMs) !== undefined) {
+      const all = [...subscribers.values()];
+      const taker = all.find(({ holder }) => cursor.inFlightOf(holder) === 0);
+      if (taker === undefined || all.filter(({ holder }) => cursor.hasSuspect(holder)).length >= most) {
+        return true;
+      }
+      const given = this.#suspectFor(consumer, taker.holder);
+      if (given === "later") {
+        return false;
+      }
+      if (given !== undefined) {
+        this.#give(consumer, taker, given);
+      }
+    }
+    return true;
+  }
+
+  #serveOthers(consumer: Consumer): boolean {
+    const emptied = emptiedFor(consumer, this.#nowMs);
+    for (;;) {
+      const takers = takersOf(consumer).filter((taker) => taker !== emptied);
+      const rooms = takers.reduce((sum, taker) => sum + taker.room(consumer.cursor), 0);
+      const limit = Math.min(rooms, consumer.cursor.room);
+      const offer = limit === 0 ? undefined : this.#nextOthers(consumer, limit);
+      if (offer === undefined) {
+        return true;
+      }
+      if (offer === "later") {
+        return false;
+      }
+      this.#share(consumer, offer, takers);
+    }
+  }
+
+  /**
+   * Gives at most `limit` messages to a new lease; a suspect alone.
+   *
+   * @returns Their text; undefined when none was found yet, and it is somebody else's turn.
+   */
+  fetch(consumer: Consumer, holder: string, limit: number): string | undefined {
+    const suspect = this.#suspectFor(consumer, holder);
+    if (suspect !== undefined) {
+      return suspect === "later" ? undefined : this.#texts(suspect.deliveries, suspect.offer).join(MESSAGE_SEPARATOR);
+    }
+    const texts: string[] = [];
+    while (texts.length < limit && this.#bytes < FETCH_BYTES) {
+      const offer = this.#nextOthers(consumer, limit - texts.length);
+      if (offer === "later" && texts.length === 0) {
+        return undefined;
+      }
+      if (offer === undefined || offer === "later") {
+        break;
+      }
+      const { page } = offer;
+      const request = { holder, maxInFlight: Infinity, limit: offer.texts.size, page, nowMs: this.#nowMs };
+      texts.push(...this.#texts(consumer.deliver(request), offer));
+    }
+    return texts.join(MESSAGE_SEPARATOR);
+  }
+
+  /** The suspect whose turn it is, handed out to a holder with nothing in flight; undefined when none is due. */
+  #suspectFor({ cursor }: Consumer, holder: string): Given | "later" | undefined {
+    if (cursor.dueSuspect(this.#nowMs) === undefined) {
+      return undefined;
+    }
+    const offer = this.#next(() => nextSuspect(cursor, this.#log, this.#nowMs));
+    if (offer === "later") {
+      return offer;
+    }
+    const delivery = offer && cursor.deliverSuspect(holder, this.#nowMs);
+    return delivery && { deliveries: [delivery], offer };
+  }
+
+  #nextOthers(consumer: Consumer, limit: number): Offer | "later" | undefined {
+    return this.#next(() => nextMessages(consumer, this.#log, { limit, nowMs: this.#nowMs }));
+  }
+
+  #next(read: () => Offer | undefined): Offer | "later" | undefined {
+    if (this.#pages >= MAX_PAGES || this.#bytes >= MAX_BYTES) {
+      return "later";
+    }
+    this.#pages += 1;
+    return read();
+  }
+
+  #share(consumer: Consumer, offer: Offer, takers: readonly Subscriber[]): void {
+    const { page, texts } = offer;
+    const { cursor } = consumer;
+    const count = Math.min(texts.size, page === undefined ? cursor.room : cursor.roomForNew);
+    for (const { taker, count: limit } of sharesOf(count, takers, cursor)) {
+      const { holder, maxInFlight } = taker;
+      const deliveries = consumer.deliver({ holder, maxInFlight, limit, page, nowMs: this.#nowMs });
+      this.#give(consumer, taker, { deliveries, offer });
+    }
+  }
+
+  #give(consumer: Consumer, taker: Subscriber, { deliveries, offer }: Given): void {
+    const { holder, gateway } = taker;
+    const last = deliveries.at(-1);
+    if (last === undefined) {
+      return;
+    }
+    const parcelTexts = this.#texts(deliveries, offer, taker);
+    this.parcels.push({
+      gateway,
+      consumer: consumer.name,
+      sequences: deliveries.map(({ sequence }) => sequence),
+      parcel: { holder, last: last.sequence, text: parcelTexts.join(MESSAGE_SEPARATOR) },
+    });
+    // To the end of the row.
+    consumer.subscribers.delete(holder);
+    consumer.subscribers.set(holder, taker);
+  }
+
+  #texts(deliveries: readonly Delivery[], { texts }: Offer, taker?: Subscriber): string[] {
+    return deliveries.map(({ sequence, deliveryCount }) => {
+      const text = texts.get(sequence);
+      if (text === undefined) {
+        throw new Error("a message was handed out that was not offered");
+      }
+      const size = utf8Bytes(text);
+      this.#bytes += size;
+      taker?.gave(sequence, size);
+      // A message's text is an object with its sequence first: the count goes before that.
+      return `{"deliveryCount":${deliveryCount},${text.slice(1)}`;
+    });
+  }
+}
+
+/** Whoever has room, in the order of whose turn it is. */
+function takersOf({ subscribers, cursor }: Consumer): Subscriber[] {
+  return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
+}
+
+/**
+ * Whoever gets nothing until it has nothing in flight, since a suspect waits for that: the one that is nearest to it. It
+ * may be another one next time, but what it has in flight is never more.
+ */
+function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscriber | undefined {
+  const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));
+  const isKept = others.length === 1 && subscribers.size > 1;
+  if (isKept || cursor.dueSuspect(nowMs) === undefined) {
+    return undefined;
+  }
+  return others.toSorted((a, b) => cursor.inFlightOf(a.holder) - cursor.inFlightOf(b.holder))[0];
+}
+
+/**
+ * Shares out `count` messages as if one by one, each to whoever has least in flight then: everybody is filled up to
+ * the same level, as far as there is room, and what is left over goes one each by turn.
+ *
+ * In whole shares, so that neighbours stay together: the cursor is stored by runs of them. Whoever gets nothing is
+ * left out, but one is there even so: a page in which nothing matches has to be passed over.
+ */
+function sharesOf(count: number, takers: readonly Subscriber[], cursor: ConsumerCursor): Share[] {
+  const vessels = takers.map((taker) => ({ taker, held: cursor.inFlightOf(taker.holder), room: taker.room(cursor) }));
+  const filledTo = (level: number) => vessels.map(({ held, room }) => Math.min(room, Math.max(0, level - held)));
+  let [level, tooHigh] = [0, LIMITS.maxInFlight + 1];
+  while (tooHigh - level > 1) {
+    const middle = Math.floor((level + tooHigh) / 2);
+    if (sumOf(filledTo(middle)) <= count) {
+      level = middle;
+    } else {
+      tooHigh = middle;
+    }
+  }
+
+  const [counts, above] = [filledTo(level), filledTo(level + 1)];
+  let left = count - sumOf(counts);
+  const shares = vessels.map(({ taker }, index) => {
+    const extra = left > 0 && (above[index] ?? 0) > (counts[index] ?? 0) ? 1 : 0;
+    left -= extra;
+    return { taker, count: (counts[index] ?? 0) + extra };
+  });
+  const served = shares.filter((share) => share.count > 0);
+  return served.length > 0 ? served : shares.slice(0, 1);
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0);
+}

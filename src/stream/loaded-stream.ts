@@ -1,0 +1,81 @@
+import type { StreamInfo } from "../../rpc/index.ts";
+
+import { ConsumerCourier } from "./consumers/pusher.ts";
+import type { Landing } from "./consumers/pusher.ts";
+import { ConsumerDesk } from "./consumers/coordinator.ts";
+import { FanOut } from "./fan-out.ts";
+import { Log } from "./log/log.ts";
+import { PublishIds } from "./admission/publish-ids.ts";
+import { StreamRecord } from "./record.ts";
+import { keptMessages, retentionDueAt } from "./log/retention.ts";
+
+/** A stream in use, as read from SQLite. */
+export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
+
+/** What a life needs of its stream. */
+export type LifeHost = {
+  /** Runs a change of the stream of that name in one transaction. */
+  change<T>(stream: string, act: () => T): T;
+  wakeBy(atMs: number, nowMs: number): void;
+  onLanded(landing: Landing): void;
+};
+
+/** Reads a stream that is in use. */
+export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LifeHost): Life {
+  const { sql } = ctx.storage;
+  const record = StreamRecord.load(sql);
+  const log = new Log(sql, keptMessages(record.config));
+  const courier = new ConsumerCourier({ ctx, namespace, onLanded: (landing) => host.onLanded(landing) }, record);
+  const desk = new ConsumerDesk(sql, {
+    epoch: record.epoch,
+    log,
+    courier,
+    change: (act) => host.change(record.name, act),
+    wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
+  });
+  return { record, log, desk, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+}
+
+/**
+ * When a stream next has something to drop by itself: messages by age, or ids after their window. Undefined when it has
+ * nothing that will be.
+ */
+export function nextDropAt({ log, record: { config } }: Life, nowMs: number, hasIds: boolean): number | undefined {
+  const messagesAt = retentionDueAt(log, config) ?? Infinity;
+  // One alarm a window: what was stored just after the last one waits for the next.
+  const dueAt = Math.min(messagesAt, hasIds ? nowMs + config.duplicateWindowMs : Infinity);
+  return dueAt === Infinity ? undefined : dueAt;
+}
+
+/** What `getStreamInfo` tells. */
+export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
+  return {
+    stream: record.name,
+    epoch: record.epoch,
+    createdAt: record.createdAt,
+    config: record.config,
+    firstSequence: log.firstSequence(),
+    lastSequence: log.last,
+    messages: log.messages,
+    bytes: log.bytes,
+    stateRevision: record.revision,
+    consumers: desk.count,
+    gateways: fanOut.gateways,
+  };
+}
+
+/**
+ * Begins another epoch of a stream that was found put back to an earlier state, which is to be loaded again then, and
+ * ends all subscriptions of the one before.
+ *
+ * @param change Runs a change in one transaction.
+ */
+export function branchLife({ record, fanOut, desk }: Life, change: (act: () => void) => void): void {
+  const { gateways } = desk;
+  desk.releaseAll();
+  change(() => {
+    record.branch();
+    fanOut.forget();
+  });
+  fanOut.end("streamRestored", gateways);
+}

@@ -1,0 +1,142 @@
+import type { MessageRange } from "../../internal/calls.ts";
+import { joinMessages, MESSAGE_SEPARATOR, splitMessages } from "../../internal/message-text.ts";
+
+import type { BatchRow } from "../schema.ts";
+
+/** A row without its messages. */
+export type BatchHead = Omit<BatchRow, "messages">;
+
+/** What a page is made of. */
+export type BatchText = Pick<BatchRow, "first_sequence" | "last_sequence" | "published_at" | "count" | "messages">;
+
+const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
+
+/** Every statement on the table `batches`. Each reads or writes as few rows as it returns. */
+export class Batches {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  oldest(): BatchHead | undefined {
+    return this.#head(`SELECT ${HEAD} FROM batches ORDER BY first_sequence LIMIT 1`);
+  }
+
+  newest(): BatchHead | undefined {
+    return this.#head(`SELECT ${HEAD} FROM batches ORDER BY first_sequence DESC LIMIT 1`);
+  }
+
+  /** The row that holds a sequence, or the last one before it. */
+  at(sequence: number): BatchHead | undefined {
+    return this.#head(
+      `SELECT ${HEAD} FROM batches WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1`,
+      sequence,
+    );
+  }
+
+  /** When the row that holds a sequence was published; 0 when there is none. */
+  publishedAt(sequence: number): number {
+    const row = this.at(sequence);
+    return row !== undefined && row.last_sequence >= sequence ? row.published_at : 0;
+  }
+
+  /** The first row published after `timeMs`; it reads all rows before that one. */
+  firstAfter(timeMs: number): BatchHead | undefined {
+    return this.#head(`SELECT ${HEAD} FROM batches WHERE published_at > ? ORDER BY first_sequence LIMIT 1`, timeMs);
+  }
+
+  /**
+   * The rows from the one that holds `first` to the one that holds `end`, as long as their text together is at most
+   * `maxBytes`; the first row comes whatever its size.
+   */
+  texts(first: number, end: number, maxBytes: number): BatchText[] {
+    // end_bytes is a running sum, so where a page ends is a condition on each row alone, and the messages of a row that
+    // does not fit are never read.
+    return this.#sql
+      .exec<BatchText>(
+        `WITH start AS (
+           SELECT first_sequence AS sequence, end_bytes - bytes AS bytes FROM batches
+           WHERE first_sequence <= ?1 ORDER BY first_sequence DESC LIMIT 1
+         )
+         SELECT first_sequence, last_sequence, published_at, count, messages FROM start, batches
+         WHERE first_sequence BETWEEN start.sequence AND ?2
+           AND (first_sequence = start.sequence OR end_bytes - start.bytes <= ?3)
+         ORDER BY first_sequence`,
+        first,
+        end,
+        maxBytes,
+      )
+      .toArray();
+  }
+
+  /** The messages of the row that begins with a sequence. */
+  messages(firstSequence: number): string {
+    return this.#sql
+      .exec<Pick<BatchRow, "messages">>("SELECT messages FROM batches WHERE first_sequence = ?", firstSequence)
+      .one().messages;
+  }
+
+  insert(row: BatchRow): void {
+    this.#sql.exec(
+      `INSERT INTO batches (${HEAD}, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      row.first_sequence,
+      row.last_sequence,
+      row.published_at,
+      row.count,
+      row.bytes,
+      row.end_bytes,
+      row.hole_bytes,
+      row.messages,
+    );
+  }
+
+  /** Puts fewer messages in a row. */
+  replaceMessages(row: BatchHead, messages: { text: string; count: number; freedBytes: number }): void {
+    this.#sql.exec(
+      "UPDATE batches SET messages = ?, count = ?, hole_bytes = hole_bytes + ? WHERE first_sequence = ?",
+      messages.text,
+      messages.count,
+      messages.freedBytes,
+      row.first_sequence,
+    );
+  }
+
+  /** Bytes that were deleted one by one from the rows that end at `floor` or before. */
+  holeBytesThrough(floor: number): number {
+    return this.#sql
+      .exec<{ bytes: number }>(
+        "SELECT COALESCE(SUM(hole_bytes), 0) AS bytes FROM batches WHERE first_sequence <= ?1 AND last_sequence <= ?1",
+        floor,
+      )
+      .one().bytes;
+  }
+
+  /** Deletes the rows that end at `floor` or before. */
+  deleteThrough(floor: number): void {
+    this.#sql.exec("DELETE FROM batches WHERE first_sequence <= ?1 AND last_sequence <= ?1", floor);
+  }
+
+  #head(query: string, ...bindings: number[]): BatchHead | undefined {
+    return this.#sql.exec<BatchHead>(query, ...bindings).toArray()[0];
+  }
+}
+
+/** Cuts the rows' messages to the sequences from `first` to `end`. */
+export function cut(rows: readonly BatchText[], first: number, end: number): MessageRange {
+  const last = Math.min(end, rows.at(-1)?.last_sequence ?? first - 1);
+  const texts: string[] = [];
+  let count = 0;
+  for (const row of rows) {
+    const isWhole = row.first_sequence >= first && row.last_sequence <= last;
+    const within = isWhole
+      ? undefined
+      : splitMessages(row.messages).filter(({ sequence }) => sequence >= first && sequence <= last);
+    const rowCount = within?.length ?? row.count;
+    if (rowCount > 0) {
+      texts.push(within === undefined ? row.messages : joinMessages(within));
+      count += rowCount;
+    }
+  }
+  return { first, last, publishedAt: rows.at(-1)?.published_at ?? 0, count, text: texts.join(MESSAGE_SEPARATOR) };
+}

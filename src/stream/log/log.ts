@@ -1,0 +1,381 @@
+import type { MessageRange } from "../../internal/calls.ts";
+import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
+
+import { Batches, cut } from "./batches.ts";
+import type { BatchHead } from "./batches.ts";
+import type { StreamRow } from "../schema.ts";
+
+/** Text of one row, at most: production refuses a value of 2 MB, local workerd does not. */
+export const ROW_BYTES = 1_048_576;
+
+type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
+/** Is told, within the transaction and before it happens, what is going to be deleted. */
+export type DeletionWatcher = {
+  /** Everything up to a sequence. */
+  beforeTrim(through: number): void;
+  /** Single messages; not all of the sequences need exist. */
+  beforeDelete(sequences: readonly number[]): void;
+};
+
+type PendingRow = { range: MessageRange; bytes: number };
+
+/**
+ * The messages of a stream: the tables `batches` and `holes`, and the floor in `stream`.
+ *
+ * Sequences run from 1. Those up to `floor` are deleted, those up to `last` were given out. Rows cover every sequence
+ * from the floor (or below: the row it cuts through stays) to `last`, each once; only when nothing is left there may
+ * be no row, and then the floor is `last`. A hole is a sequence above the floor whose message was deleted by itself.
+ * Mutators run within the caller's transaction.
+ */
+export class Log {
+  readonly #sql: SqlStorage;
+  readonly #batches: Batches;
+  #floor: number;
+  #last: number;
+  #lastPublishedAt: number;
+  #endBytes: number;
+  #holeBytes: number;
+  #holes = 0;
+  #oldest: BatchHead | undefined;
+  #watcher: DeletionWatcher | undefined;
+
+  /** Reads where the log stands. `maxMessages` raises the floor without a write, so it is worked out again here. */
+  constructor(sql: SqlStorage, maxMessages: number | undefined) {
+    this.#sql = sql;
+    this.#batches = new Batches(sql);
+    const stream = sql.exec<FloorRow>("SELECT deleted_through, clock_at, hole_bytes FROM stream").one();
+    const newest = this.#batches.newest();
+    this.#oldest = this.#batches.oldest();
+    this.#last = newest?.last_sequence ?? stream.deleted_through;
+    this.#lastPublishedAt = newest?.published_at ?? stream.clock_at;
+    this.#endBytes = newest?.end_bytes ?? 0;
+    this.#holeBytes = stream.hole_bytes;
+    this.#floor = Math.max(stream.deleted_through, (this.#oldest?.first_sequence ?? 1) - 1);
+    this.#holes = this.#countHolesAbove(this.#floor);
+    this.#raiseFloor(this.floorForCount(maxMessages));
+  }
+
+  /** Who is to be told of deletions. */
+  watchDeletions(watcher: DeletionWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  /** The sequence up to which everything is deleted. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /** The last sequence given out; 0 before the first. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Milliseconds since the epoch. */
+  get lastPublishedAt(): number {
+    return this.#lastPublishedAt;
+  }
+
+  /** When a message was published; 0 for one that was never given out, or of which nothing is known any more. */
+  publishedAt(sequence: number): number {
+    return sequence === this.#last ? this.#lastPublishedAt : this.#batches.publishedAt(sequence);
+  }
+
+  /** How many messages there are. */
+  get messages(): number {
+    return this.#last - this.#floor - this.#holes;
+  }
+
+  /** UTF-8 bytes stored; the row that the floor cuts through counts whole. */
+  get bytes(): number {
+    return this.#oldest === undefined ? 0 : this.#endBytes - startBytes(this.#oldest) - this.#holeBytes;
+  }
+
+  /** When the oldest stored row was published; undefined when there is none. */
+  get oldestPublishedAt(): number | undefined {
+    return this.#oldest?.published_at;
+  }
+
+  /** The first message there is; one past the last when there is none. */
+  firstSequence(): number {
+    let from = this.#floor + 1;
+    while (this.#holes > 0 && from <= this.#last) {
+      const page = this.read(from, 500, ROW_BYTES);
+      const [message] = splitMessages(page.text);
+      if (message !== undefined) {
+        return message.sequence;
+      }
+      from = page.last + 1;
+    }
+    return from;
+  }
+
+  /**
+   * Appends messages with the next sequences, in as few rows as their size allows.
+   *
+   * @param bytes UTF-8 bytes of each body.
+   * @param at.rowBytes Text of one row, at most; a larger message has a row of its own.
+   * @returns What each row holds.
+   */
+  append(
+    bodies: readonly string[],
+    bytes: readonly number[],
+    { publishedAt, rowBytes }: { publishedAt: number; rowBytes: number },
+  ): MessageRange[] {
+    const rows: PendingRow[] = [];
+    let row = emptyRow(this.#last + 1, publishedAt);
+    for (const [index, body] of bodies.entries()) {
+      const sequence = row.range.last + 1;
+      const text = messageText(sequence, publishedAt, body);
+      // Heads are ASCII: what the text is longer than the body, it is also in bytes.
+      const size = (bytes[index] ?? 0) + text.length - body.length;
+      if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
+        rows.push(row);
+        row = emptyRow(sequence, publishedAt);
+      }
+      const { range } = row;
+      range.text = range.count === 0 ? text : range.text + MESSAGE_SEPARATOR + text;
+      row.bytes += range.count === 0 ? size : size + MESSAGE_SEPARATOR.length;
+      range.count += 1;
+      range.last = sequence;
+    }
+    rows.push(row);
+
+    for (const written of rows) {
+      this.#insert(written, publishedAt);
+    }
+    return rows.map((written) => written.range);
+  }
+
+  /**
+   * Reads a page from `from` on, or from above the floor if that is later.
+   *
+   * @param maxMessages Most sequences the page covers.
+   * @param maxBytes Text at which the page takes no further row.
+   */
+  read(from: number, maxMessages: number, maxBytes: number): MessageRange {
+    const first = Math.max(from, this.#floor + 1);
+    const end = Math.min(first + maxMessages - 1, this.#last);
+    if (end < first) {
+      return { first, last: first - 1, publishedAt: 0, count: 0, text: "" };
+    }
+    return cut(this.#batches.texts(first, end, maxBytes), first, end);
+  }
+
+  /** How many messages there are above a sequence. */
+  countAbove(sequence: number): number {
+    const above = Math.max(sequence, this.#floor);
+    const holes = this.#holes === 0 ? 0 : this.#countHolesAbove(above);
+    return Math.max(0, this.#last - above - holes);
+  }
+
+  /** Those of the sequences that have a message. */
+  existing(sequences: readonly number[]): number[] {
+    const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    return this.#sql
+      .exec<{ value: number }>(
+        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT sequence FROM holes)",
+        JSON.stringify(within),
+      )
+      .toArray()
+      .map(({ value }) => value);
+  }
+
+  /** The first sequence published at `timeMs` or later; one past the last when there is none. */
+  sequenceAt(timeMs: number): number {
+    if (timeMs > this.#lastPublishedAt) {
+      return this.#last + 1;
+    }
+    // Times never go back, so the rows are in their order too: halve the range of sequences until one row is left.
+    let low = this.#floor + 1;
+    let high = this.#last + 1;
+    while (low < high) {
+      const row = this.#rowAt(Math.floor((low + high) / 2));
+      if (row.published_at < timeMs) {
+        low = row.last_sequence + 1;
+      } else {
+        high = Math.max(row.first_sequence, low);
+      }
+    }
+    return low;
+  }
+
+  /** The floor that leaves the last `messages`, or all when there are fewer. */
+  floorForCount(messages: number | undefined): number {
+    if (messages === undefined) {
+      return this.#floor;
+    }
+    let floor = this.#last - messages;
+    if (this.#holes > 0) {
+      // Each hole above leaves room for one message more below; that may uncover further holes.
+      let next = floor - this.#countHolesAbove(floor);
+      while (next !== floor) {
+        floor = next;
+        next = this.#last - messages - this.#countHolesAbove(floor);
+      }
+    }
+    return Math.max(floor, this.#floor);
+  }
+
+  /** The floor that drops every row published at `timeMs` or before. */
+  floorForAge(timeMs: number): number {
+    if (this.#oldest === undefined || this.#oldest.published_at > timeMs) {
+      return this.#floor;
+    }
+    const kept = this.#batches.firstAfter(timeMs);
+    return kept === undefined ? this.#last : Math.max(this.#floor, kept.first_sequence - 1);
+  }
+
+  /** The floor that drops oldest rows until at most `maxBytes` are left. */
+  floorForBytes(maxBytes: number): number {
+    let excess = this.bytes - maxBytes;
+    let floor = this.#floor;
+    while (excess > 0 && floor < this.#last) {
+      const row = this.#rowAt(floor + 1);
+      floor = row.last_sequence;
+      excess -= row.bytes - row.hole_bytes;
+    }
+    return floor;
+  }
+
+  /**
+   * Raises the floor for good: a caller asked for the deletion.
+   *
+   * @returns How many messages that deleted.
+   */
+  deleteThrough(sequence: number): number {
+    const before = this.messages;
+    const floor = Math.min(sequence, this.#last);
+    if (floor > this.#floor) {
+      this.#watcher?.beforeTrim(floor);
+      this.#raiseFloor(floor);
+      this.#dropRowsBelowFloor();
+      this.keepFloor();
+    }
+    return before - this.messages;
+  }
+
+  /**
+   * Raises the floor by what the config keeps. That is worked out again from the rows and the config at the next
+   * start, so the floor itself is written only when no row is left to tell it.
+   */
+  dropThrough(floor: number): void {
+    if (floor > this.#floor) {
+      this.#watcher?.beforeTrim(floor);
+      this.#raiseFloor(floor);
+      this.#dropRowsBelowFloor();
+      if (this.#oldest === undefined) {
+        this.keepFloor();
+      }
+    }
+  }
+
+  /** Writes the floor as it stands. */
+  keepFloor(): void {
+    this.#sql.exec(
+      "UPDATE stream SET deleted_through = ?, clock_at = ?, hole_bytes = ?",
+      this.#floor,
+      this.#lastPublishedAt,
+      this.#holeBytes,
+    );
+  }
+
+  /**
+   * Deletes single messages; sequences that do not exist are passed over.
+   *
+   * @returns How many messages that deleted.
+   */
+  deleteSequences(sequences: readonly number[]): number {
+    const before = this.messages;
+    const wanted = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    this.#watcher?.beforeDelete(wanted);
+    const deleted: number[] = [];
+    let rowEnd = 0;
+    for (const sequence of wanted.toSorted((a, b) => a - b)) {
+      if (sequence > rowEnd) {
+        const row = this.#rowAt(sequence);
+        rowEnd = row.last_sequence;
+        deleted.push(...this.#deleteWithinRow(row, new Set(wanted)));
+      }
+    }
+    if (deleted.length > 0) {
+      this.#sql.exec("INSERT INTO holes (sequence) SELECT value FROM json_each(?)", JSON.stringify(deleted));
+      this.#holes += deleted.length;
+      this.keepFloor();
+      this.deleteThrough(this.firstSequence() - 1);
+    }
+    return before - this.messages;
+  }
+
+  /** Takes the wanted messages out of a row and returns their sequences. */
+  #deleteWithinRow(row: BatchHead, wanted: ReadonlySet<number>): number[] {
+    const stored = this.#batches.messages(row.first_sequence);
+    const messages = splitMessages(stored);
+    const kept = messages.filter((message) => !wanted.has(message.sequence));
+    if (kept.length < messages.length) {
+      const text = joinMessages(kept);
+      const freedBytes = utf8Bytes(stored) - utf8Bytes(text);
+      this.#batches.replaceMessages(row, { text, count: kept.length, freedBytes });
+      this.#holeBytes += freedBytes;
+    }
+    return messages.map((message) => message.sequence).filter((sequence) => wanted.has(sequence));
+  }
+
+  #insert({ range, bytes }: PendingRow, publishedAt: number): void {
+    this.#endBytes += bytes;
+    const head: BatchHead = {
+      first_sequence: range.first,
+      last_sequence: range.last,
+      published_at: publishedAt,
+      count: range.count,
+      bytes,
+      end_bytes: this.#endBytes,
+      hole_bytes: 0,
+    };
+    this.#batches.insert({ ...head, messages: range.text });
+    this.#last = range.last;
+    this.#lastPublishedAt = publishedAt;
+    this.#oldest ??= head;
+  }
+
+  /** The row of a sequence that was given out and is above the floor. */
+  #rowAt(sequence: number): BatchHead {
+    const row = this.#batches.at(sequence);
+    if (row === undefined || row.last_sequence < sequence) {
+      throw new Error("a sequence above the floor has no row");
+    }
+    return row;
+  }
+
+  #raiseFloor(floor: number): void {
+    this.#floor = Math.max(this.#floor, floor);
+    if (this.#holes > 0) {
+      this.#holes = this.#countHolesAbove(this.#floor);
+    }
+  }
+
+  #dropRowsBelowFloor(): void {
+    if (this.#oldest === undefined || this.#oldest.last_sequence > this.#floor) {
+      return;
+    }
+    if (this.#holeBytes > 0) {
+      this.#holeBytes -= this.#batches.holeBytesThrough(this.#floor);
+      this.#sql.exec("UPDATE stream SET hole_bytes = ?", this.#holeBytes);
+      this.#sql.exec("DELETE FROM holes WHERE sequence <= ?", this.#floor);
+    }
+    this.#batches.deleteThrough(this.#floor);
+    this.#oldest = this.#batches.oldest();
+  }
+
+  #countHolesAbove(floor: number): number {
+    return this.#sql.exec<{ count: number }>("SELECT COUNT(*) AS count FROM holes WHERE sequence > ?", floor).one()
+      .count;
+  }
+}
+
+function emptyRow(first: number, publishedAt: number): PendingRow {
+  return { range: { first, last: first - 1, publishedAt, count: 0, text: "" }, bytes: 0 };
+}
+
+function startBytes(row: BatchHead): number {
+  return row.end_bytes - row.bytes;
+}

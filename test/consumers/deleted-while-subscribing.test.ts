@@ -1,0 +1,40 @@
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { afterEach, expect, it, vi } from "vitest";
+
+import { LIMITS } from "../../rpc/index.ts";
+import { connect } from "../harness/client.ts";
+import { streamWithConsumer } from "../harness/consumers.ts";
+import { faultStream } from "../harness/faults.ts";
+import { gatewayOf } from "../harness/objects.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+it("tells of a consumer that was deleted before its subscribe was answered, and keeps nothing of the subscription", async () => {
+  const stream = "overtaken";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 0);
+  await faultStream("joinConsumer", async (join, call) => {
+    const joined = join(call);
+    await env.GATEWAY.getByName(call.gateway).consumerDeleted([call.holder]);
+    return joined;
+  });
+
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
+  vi.restoreAllMocks();
+  const acked = await client.callError("ack", { subscription, sequences: [1] });
+  const kept = await runInDurableObject(await gatewayOf(client), (_gateway, { storage }) =>
+    storage.sql.exec("SELECT holder FROM consumer_subscriptions").toArray(),
+  );
+  const others = Array.from({ length: LIMITS.subscriptions }, () => client.request("subscribe", { stream }));
+  const refused = (await Promise.all(others)).filter(({ error }) => error !== undefined);
+
+  expect(closed).toEqual({ subscription, reason: "consumerDeleted" });
+  expect(acked.data).toEqual({ what: "subscription" });
+  expect(kept).toEqual([]);
+  // At most so many requests are in flight: those beyond are Busy, and none is over the limit of subscriptions.
+  expect(refused.filter(({ error }) => error?.code !== -32_012)).toEqual([]);
+});

@@ -1,0 +1,222 @@
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { promisify } from "node:util";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+
+import { build } from "esbuild";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { beforeAll, describe, expect } from "vitest";
+
+import { test } from "../server/fixtures.ts";
+import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
+import { LanguageServer } from "./language-server.ts";
+import { OFFLINE } from "../server/miniflare-options.ts";
+import { Proxy } from "../server/proxy.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const run = promisify(execFile);
+
+/**
+ * The most that the client may be, minified and compressed by gzip. It grows with what it does, and by this it is seen to:
+ * a server's first flight (ten segments of 1,460 bytes, RFC 6928) holds it with brotli, and no longer with gzip.
+ */
+const MAX_CLIENT_BYTES = 16_384;
+
+/** What a tour through the package tells, but for its last line. */
+const TOUR = [
+  "cut",
+  "200 messages, in order: true, connections: 2",
+  "acked through 200",
+  "object from bytes, equal: true",
+  "object from blob, equal: true",
+  "object from stream, equal: true",
+  "Conflict -32004",
+];
+
+/** A folder that has the package, and nothing of this repository. */
+let project = "";
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), "durable-stream-package-"));
+  await run("npm", ["pack", "--pack-destination", project], { cwd: root });
+  const tarball = (await readdir(project)).find((name) => name.endsWith(".tgz")) ?? "";
+  await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  const packages = [join(project, tarball), `ws@${await versionOf("ws")}`, `@types/ws@${await versionOf("@types/ws")}`];
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], { cwd: project });
+  await mkdir(join(project, "use"));
+  const uses = join(import.meta.dirname, ".");
+  for (const name of await readdir(uses)) {
+    await copyFile(join(uses, name), join(project, "use", name));
+  }
+  return () => rm(project, { recursive: true });
+}, 120_000);
+
+describe("the package", () => {
+  test("holds compiled files, their types and what a reader needs, and brings no dependency of the server", async () => {
+    const installed = join(project, "node_modules/durable-stream");
+    const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
+
+    expect((await readdir(installed)).toSorted()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "package.json",
+    ]);
+    expect(Object.keys(manifest.dependencies)).toEqual(["@valibot/to-json-schema", "valibot"]);
+    for (const target of Object.values(manifest.exports).flatMap((paths) =>
+      typeof paths === "string" ? paths : Object.values(paths as object),
+    )) {
+      await access(join(installed, target as string));
+    }
+  });
+
+  test.for([
+    ["Node.js 20", nodeOf(20), []],
+    ["Node.js 24", nodeOf(24), []],
+    ["Bun", binary("bun"), []],
+    ["Deno", binary("deno"), ["run", "--allow-net", "--allow-read", "--allow-env"]],
+  ] as const)(
+    "publishes, follows and stores objects from plain JavaScript on %s",
+    async ([name, program, flags], { server, skip }) => {
+      skip(program === undefined, `NOT RUN: no ${name} on the path`);
+      await using proxy = await Proxy.to(server.url);
+      const child = spawn(program ?? "", [...flags, join(project, "use/plain.mjs"), proxy.url, server.apiKey], {
+        env: { ...process.env, DENO_NO_UPDATE_CHECK: "1", DO_NOT_TRACK: "1" },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+
+      const lines = await watchTour(child.stdout, proxy);
+
+      expect(lines).toEqual([...TOUR, expect.stringMatching(`^closed on ${name}`)]);
+    },
+  );
+
+  test("publishes, follows and stores objects from plain JavaScript in a Worker", async ({ server }) => {
+    await using proxy = await Proxy.to(server.url);
+    const entry = join(project, "use/worker.mjs");
+    const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false });
+    const worker = new Miniflare(
+      convertV4MiniflareOptions({
+        modules: true,
+        script: outputFiles[0]?.text ?? "",
+        compatibilityDate: "2026-10-23",
+        bindings: { URL: proxy.url, TOKEN: server.apiKey },
+        ...OFFLINE,
+      }),
+    );
+    try {
+      const { body } = await fetch(await worker.ready);
+      const lines = await watchTour(Readable.fromWeb(body as NodeReadableStream), proxy);
+
+      expect(lines).toEqual([...TOUR, "closed on Workers"]);
+    } finally {
+      await worker.dispose();
+    }
+  });
+
+  test.for(["bundler", "nodenext"])("is used from TypeScript, its types checked too, with %s", async (resolution) => {
+    const config = join(project, "use", `tsconfig.${resolution}.json`);
+    const compilerOptions = {
+      module: resolution === "nodenext" ? "nodenext" : "esnext",
+      moduleResolution: resolution,
+      target: "es2022",
+      lib: ["es2022", "dom"],
+      types: [],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+    };
+    await writeFile(config, JSON.stringify({ compilerOptions, files: ["typed.ts"] }));
+
+    const checked = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config]).catch(
+      (error: { stdout: string }) => error,
+    );
+
+    expect(checked.stdout).toBe("");
+  });
+
+  test("shows in an editor what each method, option, event and error does", async () => {
+    const questions = [...POINTED_AT, ...METHOD_QUESTIONS, ...FIELD_QUESTIONS];
+    const compilerOptions = {
+      module: "esnext",
+      moduleResolution: "bundler",
+      target: "es2022",
+      types: [],
+      strict: true,
+    };
+    await writeFile(join(project, "use/tsconfig.json"), JSON.stringify({ compilerOptions, files: ["hovers.ts"] }));
+    await using editor = await LanguageServer.start(
+      join(root, "node_modules/typescript/bin/tsc"),
+      join(project, "use"),
+    );
+
+    const hovers = await editor.hovers("hovers.ts", [HEAD, ...questions.map(({ line }) => line)].join("\n"));
+
+    const silent = questions.flatMap(({ line, words }, index) => {
+      const about = hovers[index]?.about ?? "";
+      const missing = words.filter((word) => !about.includes(word));
+      return about.trim() === "" || missing.length > 0 ? [{ line, missing, about }] : [];
+    });
+    expect(silent).toEqual([]);
+  });
+
+  test(`has a client of at most ${MAX_CLIENT_BYTES} bytes, minified and compressed`, async ({ annotate }) => {
+    const { outputFiles } = await build({
+      stdin: { contents: 'export { DurableStream } from "durable-stream/client";', resolveDir: project },
+      bundle: true,
+      minify: true,
+      format: "esm",
+      platform: "browser",
+      target: "es2022",
+      write: false,
+    });
+    const bytes = outputFiles[0]?.contents ?? new Uint8Array();
+    const [gzip, brotli] = [gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
+
+    await annotate(`the client: ${bytes.length} bytes minified, ${gzip} with gzip, ${brotli} with brotli`);
+    process.stdout.write(`the client: ${bytes.length} bytes minified, ${gzip} with gzip, ${brotli} with brotli\n`);
+    expect(bytes.length).toBeGreaterThan(0);
+    expect(gzip).toBeLessThanOrEqual(MAX_CLIENT_BYTES);
+  });
+});
+
+/** Reads what a tour tells, and cuts its connections when it says so. */
+async function watchTour(input: Readable, proxy: Proxy): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input })) {
+    lines.push(line);
+    if (line === "cut") {
+      proxy.connections.forEach((connection) => connection.cut());
+    }
+  }
+  return lines;
+}
+
+async function versionOf(name: string): Promise<string> {
+  const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  return devDependencies[name];
+}
+
+/** The first Node.js of a major version: this one, or on the path. */
+function nodeOf(major: number): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return [process.execPath, ...folders.map((folder) => join(folder, "node"))].find((node) => {
+    try {
+      return execFileSync(node, ["-p", "process.versions.node"], { encoding: "utf8" }).startsWith(`${major}.`);
+    } catch {
+      // No such program.
+      return false;
+    }
+  });
+}
+
+/** A program that a dev dependency brings. */
+function binary(name: string): string {
+  return join(root, "node_modules/.bin", name);
+}

@@ -1,0 +1,308 @@
+/**
+ * A real server in processes of its own: the built Worker in workerd, under Miniflare, with its storage on disk.
+ *
+ * ```ts
+ * const server = new Server({ worker: inject("worker"), data });
+ * await server.start();
+ * await server.kill9();
+ * await server.start(); // the same data, the same URL
+ * await server.stop();
+ * ```
+ *
+ * Tests take one from `fixtures.ts`, which also ends it and shows its log when a test fails.
+ */
+import { execFile, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { on, once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
+
+const root = join(import.meta.dirname, "../../..");
+
+const START_MS = 30_000;
+const STOP_MS = 10_000;
+/** The runtime evicts an object as soon as no request to it is open; under load that may not be soon, or ever. */
+const EVICT_MS = 1_000;
+/** Enough to see what a server said last. */
+const LOG_CHARACTERS = 100_000;
+
+/** The key of a server that is started without saying which. */
+export const API_KEY = "e2e-key";
+
+export type ServerOptions = {
+  /** The folder that {@link buildWorker} wrote. */
+  worker: string;
+  /** The folder that holds all the server stores; empty or of an earlier run. */
+  data: string;
+  /** {@link API_KEY} unless given; empty for a server without one. */
+  apiKey?: string;
+  /** Vars in place of those of wrangler.toml. */
+  vars?: Record<string, string>;
+};
+
+/** What the child process is told, as JSON in its only argument. */
+export type ServerProcessOptions = { worker: string; data: string; port: number; vars: Record<string, string> };
+
+/** What the child process says first: where it listens, or why it could not. */
+export type ServerProcessMessage = { url: string; directUrl: string } | { error: string };
+
+/** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
+export type Eviction = { className: "Gateway" | "Stream"; name: string; webSockets: "close" | "hibernate" };
+
+/** What the child process is asked while it runs; it says {@link EvictionMessage} when that is done. */
+export type EvictionRequest = Eviction & { eviction: number };
+
+/** The eviction of that number is over; `isEvicted` is false when there was nothing to evict, or it was never idle. */
+export type EvictionMessage = { eviction: number } & ({ isEvicted: boolean } | { error: string });
+
+/** `GATEWAY_SHARDS` of wrangler.toml. */
+export const GATEWAY_SHARDS = 4;
+/** Where Miniflare says that every request comes from, so what the gateways' names begin with. */
+const LOCATION = "DFW";
+
+/** Builds the Worker as a deploy would, without the network, to be served by any number of servers. */
+export async function buildWorker(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
+  const flags = [`--env-file=${join(root, "scripts/wrangler.env")}`, wrangler];
+  await promisify(execFile)(process.execPath, [...flags, "deploy", "--dry-run", "--outdir", folder], { cwd: root });
+  // Read here and not by each server: loading wrangler takes longer than a server takes to start.
+  const { workerOptions } = readWranglerConfig(join(root, "wrangler.toml"));
+  // The built Worker is one module, so there are no rules for others.
+  const { modulesRules: _rules, ...options } = workerOptions;
+  await writeFile(join(folder, "options.json"), JSON.stringify(options));
+}
+
+/** One server that can be ended and started again on the same data. It does not outlive the process that made it. */
+export class Server {
+  readonly #options: ServerOptions;
+  #process: ChildProcess | undefined;
+  #url: URL | undefined;
+  #directUrl: URL | undefined;
+  #log = "";
+  #evictions = 0;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  /** `http://127.0.0.1:<port>`; a free port, kept through restarts. */
+  get url(): string {
+    if (this.#url === undefined) {
+      throw new Error("the server was never started");
+    }
+    return this.#url.origin;
+  }
+
+  /** Where the Worker listens in this life with no Worker of Miniflare's before it, as it does when deployed. */
+  get directUrl(): string {
+    if (this.#directUrl === undefined) {
+      throw new Error("the server was never started");
+    }
+    return this.#directUrl.origin;
+  }
+
+  get apiKey(): string {
+    return this.#options.apiKey ?? API_KEY;
+  }
+
+  /** The last of what the server's processes wrote, over all its lives. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** The process group that holds the server and its workerd. */
+  get processGroup(): number {
+    if (this.#process?.pid === undefined) {
+      throw new Error("the server does not run");
+    }
+    return this.#process.pid;
+  }
+
+  /** Starts the server and waits until it is healthy. */
+  async start(): Promise<void> {
+    if (this.#process !== undefined) {
+      throw new Error("the server runs already");
+    }
+    const { worker, data, vars } = this.#options;
+    const options: ServerProcessOptions = {
+      worker,
+      data,
+      port: Number(this.#url?.port ?? 0),
+      vars: { ...vars, API_KEY: this.apiKey },
+    };
+    // A group of its own, so that one signal reaches workerd too.
+    const child = fork(join(import.meta.dirname, "server-process.ts"), [JSON.stringify(options)], {
+      cwd: root,
+      detached: true,
+      execArgv: [],
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    });
+    this.#process = child;
+    child.stdout?.on("data", (text: Buffer) => this.#keepLog(text));
+    child.stderr?.on("data", (text: Buffer) => this.#keepLog(text));
+    try {
+      const { url, directUrl } = await whenListening(child);
+      this.#url = new URL(url);
+      this.#directUrl = new URL(directUrl);
+      const health = await fetch(new URL("/health", this.#url));
+      if (health.status !== 200) {
+        throw new Error(`/health answered ${health.status}`);
+      }
+    } catch (error) {
+      await this.kill9();
+      throw new Error(`the server did not start; it wrote:\n${this.#log}`, { cause: error });
+    }
+  }
+
+  /**
+   * Evicts a gateway between two requests.
+   *
+   * @param shard From 0 on, below {@link GATEWAY_SHARDS}.
+   * @returns Whether it was; false when there was none in memory, and when it was busy for {@link EVICT_MS}: then it may
+   * still be, later.
+   */
+  evictGateway(shard: number, webSockets: Eviction["webSockets"]): Promise<boolean> {
+    return this.#evict({ className: "Gateway", name: `${LOCATION}-${shard}`, webSockets });
+  }
+
+  /** Evicts a stream between two requests; tells whether it was, as {@link evictGateway} does. */
+  evictStream(name: string): Promise<boolean> {
+    return this.#evict({ className: "Stream", name, webSockets: "hibernate" });
+  }
+
+  /** Ends the server like a crash: SIGKILL to all its processes at once. Done when its port is closed. */
+  async kill9(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child?.pid === undefined) {
+      return;
+    }
+    const exited = whenExited(child);
+    killGroup(child.pid);
+    await exited;
+    await this.#whenPortIsClosed();
+  }
+
+  /** Ends the server like a shutdown: storage is closed in order. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child?.pid === undefined) {
+      return;
+    }
+    const exited = whenExited(child);
+    child.kill("SIGTERM");
+    const late = AbortSignal.timeout(STOP_MS);
+    await Promise.race([exited, once(late, "abort")]);
+    // Whatever is left of the group, and all of it when it did not end in time.
+    killGroup(child.pid);
+    await exited;
+    await this.#whenPortIsClosed();
+  }
+
+  /** Ends the server for good, whatever state it is in. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill9();
+  }
+
+  async #evict(eviction: Eviction): Promise<boolean> {
+    const child = this.#process;
+    if (child === undefined) {
+      throw new Error("the server does not run");
+    }
+    this.#evictions += 1;
+    const request: EvictionRequest = { ...eviction, eviction: this.#evictions };
+    const done = whenEvicted(child, request.eviction);
+    child.send(request);
+    return done;
+  }
+
+  #keepLog(text: Buffer): void {
+    this.#log = (this.#log + text.toString()).slice(-LOG_CHARACTERS);
+  }
+
+  /** workerd is not a child of this process, so its end is seen only by what it no longer holds. */
+  async #whenPortIsClosed(): Promise<void> {
+    const deadline = Date.now() + STOP_MS;
+    while (this.#url !== undefined && (await acceptsConnections(this.#url))) {
+      if (Date.now() > deadline) {
+        throw new Error(`${this.#url.origin} still accepts connections after the server was ended`);
+      }
+      await delay(5);
+    }
+  }
+}
+
+async function whenListening(child: ChildProcess): Promise<{ url: string; directUrl: string }> {
+  const signal = AbortSignal.timeout(START_MS);
+  const exited = whenExited(child).then(() => {
+    throw new Error("the server process ended");
+  });
+  // Only who is waiting for the start wants to know of an end.
+  exited.catch(() => undefined);
+  const [message]: [ServerProcessMessage] = await Promise.race([
+    once(child, "message", { signal }) as Promise<[ServerProcessMessage]>,
+    exited,
+  ]);
+  if ("error" in message) {
+    throw new Error(message.error);
+  }
+  return message;
+}
+
+/** What the child process said of an eviction; false when that takes too long. */
+async function whenEvicted(child: ChildProcess, eviction: number): Promise<boolean> {
+  const late = AbortSignal.timeout(EVICT_MS);
+  try {
+    for await (const [message] of on(child, "message", { signal: late, close: ["exit"] })) {
+      const { eviction: done, ...outcome }: EvictionMessage = message;
+      if (done === eviction && "error" in outcome) {
+        throw new Error(outcome.error);
+      }
+      if (done === eviction) {
+        return "isEvicted" in outcome && outcome.isEvicted;
+      }
+    }
+  } catch (error) {
+    if (!late.aborted) {
+      throw error;
+    }
+    return false;
+  }
+  throw new Error("the server process ended during an eviction");
+}
+
+async function whenExited(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    await once(child, "exit");
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Safe: there is no such group any more.
+  }
+}
+
+function acceptsConnections(url: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: url.hostname, port: Number(url.port) });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,337 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { evict, gatewayOf } from "../harness/objects.ts";
+import { holdStream } from "../harness/hold.ts";
+import { request } from "../harness/http.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a socket", () => {
+  it("has 64 requests in flight; one more is Busy, and room is made by every answer", async () => {
+    const client = await connect();
+    const other = await connect();
+    const stream = "in-flight";
+    const release = await holdStream(stream);
+    const waiting = Array.from({ length: 64 }, () => client.request("getState", { stream }));
+
+    const busy = await client.callError("getServerInfo", {});
+    const elsewhere = await other.call("getServerInfo", {});
+    await release();
+    const answers = await Promise.all(waiting);
+    const after = await client.call("getServerInfo", {});
+
+    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { limit: 64 } });
+    expect(answers.every(({ error }) => error === undefined)).toBe(true);
+    expect([elsewhere.name, after.name]).toEqual(["durable-stream", "durable-stream"]);
+  });
+
+  it("counts the calls of a batch one by one", async () => {
+    const client = await connect();
+    const stream = "in-flight-batch";
+    const release = await holdStream(stream);
+    const call = (id: number) => ({ jsonrpc: "2.0", id, method: "putState", params: { stream, state: id } });
+    client.send(JSON.stringify(Array.from({ length: 50 }, (_, id) => call(id))));
+    client.send(JSON.stringify(Array.from({ length: 20 }, (_, id) => call(100 + id))));
+
+    await client.callError("getServerInfo", {});
+    await release();
+
+    const batches = await client.until(() => {
+      const arrays = client.frames.filter((frame) => frame.startsWith("["));
+      return arrays.length === 2 ? arrays.map((frame): { error?: object }[] => JSON.parse(frame)) : undefined;
+    }, "two batches to be answered");
+    const refused = batches.map((answers) => answers.filter(({ error }) => error !== undefined).length);
+    expect(refused.toSorted((a, b) => a - b)).toEqual([0, 6]);
+    expect(await client.call("getState", { stream })).toMatchObject({ revision: 64 });
+  });
+
+  it("takes an ack however many requests are in flight", async () => {
+    const client = await connect();
+    const stream = "ack-when-busy";
+    await client.call("publishBatch", { stream, messages: [{ data: 1 }, { data: 2 }] });
+    const { subscription } = await client.call("subscribe", { stream, maxInFlight: 1 });
+    await client.untilMessages(1);
+    const release = await holdStream("ack-when-busy-held");
+    const waiting = Array.from({ length: 64 }, () => client.request("getState", { stream: "ack-when-busy-held" }));
+
+    client.notify("ack", { subscription, through: 1 });
+    const received = await client.untilMessages(2);
+    await release();
+    await Promise.all(waiting);
+
+    expect(received).toEqual([1, 2]);
+  });
+
+  it("has 100 subscriptions", async () => {
+    const client = await connect();
+    const stream = "subscriptions";
+    for (let opened = 0; opened < 100; opened += 50) {
+      await Promise.all(Array.from({ length: 50 }, () => client.call("subscribe", { stream })));
+    }
+
+    const refused = await client.callError("subscribe", { stream });
+    await client.call("unsubscribe", { subscription: 1 });
+    const { subscription } = await client.call("subscribe", { stream });
+
+    expect(refused).toMatchObject({ code: ErrorCode.LimitReached, data: { what: "subscriptions", limit: 100 } });
+    expect(subscription).toBe(101);
+  });
+
+  it("has 100 subscriptions also when it asks for all at once", async () => {
+    const client = await connect();
+    const stream = "subscriptions-at-once";
+    await Promise.all(Array.from({ length: 60 }, () => client.call("subscribe", { stream })));
+
+    const outcomes = await Promise.allSettled(Array.from({ length: 60 }, () => client.call("subscribe", { stream })));
+
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(40);
+  });
+
+  it("may have 10,000 messages of a subscription in flight", async () => {
+    const client = await connect();
+    const stream = "max-in-flight";
+
+    const most = await client.request("subscribe", { stream, maxInFlight: 10_000 });
+    const more = await client.callError("subscribe", { stream, maxInFlight: 10_001 });
+
+    expect(most.error).toBeUndefined();
+    expect(more).toMatchObject({ code: ErrorCode.InvalidParams, data: { issues: [{ path: "maxInFlight" }] } });
+  });
+});
+
+it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy and not stored", async () => {
+  const [client, other] = await connectTwice();
+  const stream = "publish-queue";
+  const release = await holdStream(stream);
+  const data = "x".repeat(262_134);
+
+  const waiting = Array.from({ length: 63 }, () => client.request("publish", { stream, data }));
+  const alsoWaiting = other.request("publish", { stream, data });
+  const fits = await client.call("getServerInfo", {});
+  const busy = await other.callError("publish", { stream, data });
+  await release();
+  const answers = await Promise.all([...waiting, alsoWaiting]);
+
+  expect(fits.limits["publishQueueBytes"]).toBe(16_777_216);
+  expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { limit: 16_777_216 } });
+  const stored = answers.filter(({ error }) => error === undefined).length;
+  // The stream of 8 MiB is full before the queue is empty.
+  expect(answers.filter(({ error }) => error?.code === ErrorCode.StorageFull)).toHaveLength(64 - stored);
+  expect((await client.call("getStreamInfo", { stream })).messages).toBe(stored);
+});
+
+describe("a client that does not read", () => {
+  afterEach(() => {
+    Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
+  });
+
+  it("is sent no messages while 1 MiB waits for it, and misses none of them", async () => {
+    const client = await connect();
+    const publisher = await connect();
+    const stream = "paused";
+    let buffered = 0;
+    sayBuffered(() => buffered);
+    const { subscription } = await client.call("subscribe", { stream });
+    await publisher.call("publish", { stream, data: 1 });
+    await client.untilMessages(1);
+
+    buffered = LIMITS.outgoingPauseBytes + 1;
+    await publisher.call("publish", { stream, data: 2 });
+    await publisher.call("publish", { stream, data: 3 });
+    await client.call("getServerInfo", {});
+    const whilePaused = client.sequences(subscription);
+    buffered = 0;
+    client.notify("ack", { subscription, through: 1 });
+
+    expect(whilePaused).toEqual([1]);
+    expect(await client.untilMessages(3)).toEqual([1, 2, 3]);
+  });
+
+  it("is sent to again when it has been read, though nothing else happens", async () => {
+    const client = await connect();
+    const publisher = await connect();
+    const stream = "paused-quietly";
+    let buffered = 0;
+    sayBuffered(() => buffered);
+    await client.call("subscribe", { stream });
+
+    buffered = LIMITS.outgoingPauseBytes + 1;
+    await publisher.call("publish", { stream, data: 1 });
+    await client.call("getServerInfo", {});
+    const whilePaused = client.sequences();
+    buffered = 0;
+
+    // The gateway's own alarm looks again, within seconds.
+    expect(whilePaused).toEqual([]);
+    expect(await client.untilMessages(1)).toEqual([1]);
+  });
+
+  it("is closed with 4413 when 4 MiB wait for it, and others are not", async () => {
+    const client = await connect();
+    const other = await connect();
+    let buffered = 0;
+    sayBuffered(() => buffered);
+    await client.call("getServerInfo", {});
+
+    buffered = LIMITS.outgoingCloseBytes + 1;
+    client.send('{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}');
+    const { code } = await client.until(() => client.closed, "the socket to close");
+    buffered = 0;
+
+    expect(code).toBe(4413);
+    expect((await other.call("getServerInfo", {})).name).toBe("durable-stream");
+  });
+});
+
+describe("an idle socket", () => {
+  it("is answered pong by the runtime, which wakes nobody", async () => {
+    const raw = await openRaw();
+    await evict(await raw.gateway());
+
+    raw.ws.send("ping");
+    const pong = await raw.next();
+    const pongAt = Date.now();
+    await vi.waitUntil(() => Date.now() > pongAt, { interval: 1 });
+    const { connection } = await raw.info();
+
+    expect(pong).toBe("pong");
+    expect(connection.gatewayStartedAt).toBeGreaterThan(pongAt);
+  });
+
+  it("is closed at the next alarm of its gateway when it has pinged and then been silent for 75 s", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs - 5_000);
+    await runDurableObjectAlarm(gateway);
+    const isOpen = raw.ws.readyState === WebSocket.OPEN;
+    vi.setSystemTime(Date.now() + 10_000);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect(isOpen).toBe(true);
+    expect((await raw.closed).code).toBe(4408);
+  });
+
+  it("is looked for within 75 s of a consumer's message, whose share it would go on taking", async () => {
+    const client = await connect();
+    const stream = "silent-worker";
+    await client.call("publish", { stream, data: 1 });
+    await client.call("createConsumer", { stream, consumer: "workers" });
+
+    await client.call("subscribe", { stream, consumer: "workers" });
+    await client.untilMessages(1);
+    const alarmAt = await runInDurableObject(await gatewayOf(client), (_instance, { storage }) => storage.getAlarm());
+
+    expect(alarmAt).toBeLessThanOrEqual(Date.now() + LIMITS.idleCloseMs);
+  });
+
+  it("is closed also by a gateway that slept meanwhile", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+
+    await evict(gateway);
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs + 5_000);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect((await raw.closed).code).toBe(4408);
+  });
+
+  it("stays open when it was heard otherwise before its gateway slept", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs + 5_000);
+    await raw.info();
+    await evict(gateway);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect((await raw.info()).connection.gateway).toMatch(/^local-/);
+  });
+
+  it("stays open when it pings no more but is heard otherwise", async () => {
+    const raw = await openRaw();
+    const gateway = await raw.gateway();
+    raw.ws.send("ping");
+    await raw.next();
+
+    vi.setSystemTime(Date.now() + LIMITS.idleCloseMs + 5_000);
+    await raw.info();
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+    await runDurableObjectAlarm(gateway);
+
+    expect((await raw.info()).connection.gateway).toMatch(/^local-/);
+  });
+
+  it("stays open when it has never pinged", async () => {
+    const client = await connect();
+    const gateway = await gatewayOf(client);
+    await runInDurableObject(gateway, (_instance, { storage }) => storage.setAlarm(Date.now() + 3_600_000));
+
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await runDurableObjectAlarm(gateway);
+
+    expect((await client.call("getServerInfo", {})).name).toBe("durable-stream");
+  });
+});
+
+/** This runtime does not tell what a socket has buffered: the test says it. */
+function sayBuffered(bytes: () => number): void {
+  Object.defineProperty(WebSocket.prototype, "bufferedAmount", { configurable: true, get: bytes });
+}
+
+/** Two sockets of one gateway. */
+async function connectTwice(): Promise<[TestClient, TestClient]> {
+  const client = await connect();
+  const { name } = await gatewayOf(client);
+  for (;;) {
+    const other = await connect();
+    if ((await gatewayOf(other)).name === name) {
+      return [client, other];
+    }
+    other.close();
+  }
+}
+
+/** A socket whose frames are taken as they come, JSON or not. */
+async function openRaw() {
+  const headersOfSocket = { Authorization: `Bearer ${env.API_KEY}`, Upgrade: "websocket" };
+  const { webSocket: ws } = await request("/rpc", { headers: headersOfSocket });
+  if (ws === null) {
+    throw new Error("the handshake was refused");
+  }
+  const next = () =>
+    new Promise<string>((resolve) => {
+      ws.addEventListener("message", ({ data }) => resolve(String(data)), { once: true });
+    });
+  const closed = new Promise<CloseEvent>((resolve) => {
+    ws.addEventListener("close", resolve, { once: true });
+  });
+  ws.accept();
+  const info = async () => {
+    const answer = next();
+    ws.send('{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}');
+    const { result }: { result: { connection: { gateway: string; gatewayStartedAt: number } } } = JSON.parse(
+      await answer,
+    );
+    return result;
+  };
+  const gateway = async () => env.GATEWAY.getByName((await info()).connection.gateway);
+  return { ws, next, closed, info, gateway };
+}

@@ -1,0 +1,174 @@
+import { createExecutionContext, listDurableObjectIds } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+
+import { ErrorCode } from "../../rpc/index.ts";
+import worker from "../../src/worker.ts";
+import { connect } from "../harness/client.ts";
+import { request } from "../harness/http.ts";
+
+const SUBPROTOCOL = "durable-stream.v1";
+const WEBSOCKET = { Upgrade: "websocket" };
+const CALL = '{"jsonrpc":"2.0","id":1,"method":"publish","params":{"stream":"a","data":1}}';
+
+function bearer(key: string): string {
+  const binary = String.fromCharCode(...new TextEncoder().encode(key));
+  return `bearer.${btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+}
+
+const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
+  ["a socket on /rpc", "/rpc", { headers: WEBSOCKET }],
+  ["a socket on /stream", "/stream/a", { headers: WEBSOCKET }],
+  ["POST /rpc", "/rpc", { method: "POST", body: CALL }],
+  ["a path that does not exist", "/nowhere", {}],
+  ["the root", "/", {}],
+];
+
+const NO_KEY: [what: string, headers: Record<string, string>][] = [
+  ["no key", {}],
+  ["the key without its scheme", { Authorization: "test-key" }],
+  ["the key in another scheme", { Authorization: "Basic test-key" }],
+  ["another subprotocol", { "Sec-WebSocket-Protocol": "test-key" }],
+];
+
+const WRONG_KEYS: [what: string, headers: Record<string, string>][] = [
+  ["an empty key", { Authorization: "Bearer " }],
+  ["a wrong key", { Authorization: "Bearer wrong" }],
+  ["the key and more", { Authorization: "Bearer test-keys" }],
+  ["a part of the key", { Authorization: "Bearer test-ke" }],
+  ["the key in another case", { Authorization: "Bearer TEST-KEY" }],
+  ["a wrong key as a subprotocol", { "Sec-WebSocket-Protocol": bearer("wrong") }],
+  ["the key in the clear as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.test-key" }],
+  ["what is no base64 as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.%%%" }],
+  ["an empty key as a subprotocol", { "Sec-WebSocket-Protocol": "bearer." }],
+];
+
+describe("before anybody was let in", () => {
+  describe.each(ENDPOINTS)("%s", (_endpoint, path, init) => {
+    it.each([
+      ...NO_KEY.map((row) => [...row, 'Bearer realm="durable-stream"'] as const),
+      ...WRONG_KEYS.map((row) => [...row, 'Bearer realm="durable-stream", error="invalid_token"'] as const),
+    ])("refuses %s, and says what was wrong", async (_what, headers, challenge) => {
+      const response = await request(path, {
+        ...init,
+        headers: { ...Object.fromEntries(new Headers(init.headers)), ...headers },
+      });
+
+      expect(response.status).toBe(401);
+      expect(response.webSocket).toBeNull();
+      expect(response.headers.get("WWW-Authenticate")).toBe(challenge);
+      expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.Unauthenticated } });
+    });
+
+    it("takes no key from the URL", async () => {
+      for (const query of ["key=test-key", "api_key=test-key", "token=test-key", "authorization=Bearer%20test-key"]) {
+        const response = await request(`${path}?${query}`, { ...init, headers: new Headers(init.headers) });
+
+        expect(response.status).toBe(401);
+      }
+    });
+
+    it.each([
+      ["an empty API_KEY", ""],
+      ["no API_KEY", undefined],
+    ])("answers 503 with %s, whatever the caller has", async (_what, apiKey) => {
+      // Without the secret the binding does not exist, though the type says it does.
+      const unconfigured = { ...env, API_KEY: apiKey as string };
+      for (const authorization of ["Bearer test-key", "Bearer ", "Bearer undefined"]) {
+        const headers = new Headers(init.headers);
+        headers.set("Authorization", authorization);
+
+        const response = await callWorker(new Request(`http://stream.test${path}`, { ...init, headers }), unconfigured);
+
+        expect(response.status).toBe(503);
+        expect(await response.json()).toMatchObject({ error: { code: ErrorCode.Unavailable } });
+      }
+    });
+  });
+
+  it("says that it is up though it is not configured", async () => {
+    const response = await callWorker(new Request("http://stream.test/health"), { ...env, API_KEY: "" });
+
+    expect(response.status).toBe(200);
+  });
+
+  it.each([
+    ["no key", SUBPROTOCOL],
+    ["a wrong key", `${SUBPROTOCOL}, ${bearer("wrong")}`],
+  ])("closes with 4401 where the status can not be seen: a subprotocol client with %s", async (_what, protocols) => {
+    const response = await request("/rpc", { headers: { ...WEBSOCKET, "Sec-WebSocket-Protocol": protocols } });
+
+    const ws = response.webSocket;
+    expect(response.status).toBe(101);
+    expect(response.headers.get("Sec-WebSocket-Protocol")).toBe(SUBPROTOCOL);
+    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
+    ws?.accept();
+    expect((await closed).code).toBe(4401);
+  });
+
+  it("closes with 4503 where the status can not be seen and no API_KEY is configured", async () => {
+    const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer("test-key")}` };
+    const handshake = new Request("http://stream.test/rpc", { headers });
+
+    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "" });
+
+    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
+    ws?.accept();
+    expect(await closed).toMatchObject({ code: 4503, reason: "no API_KEY is configured" });
+  });
+
+  // The last test of the block: all before it were refused.
+  it("touches no Durable Object", async () => {
+    expect(await listDurableObjectIds(env.GATEWAY)).toEqual([]);
+    expect(await listDurableObjectIds(env.STREAM)).toEqual([]);
+  });
+});
+
+describe("with the key", () => {
+  it("reaches a gateway and a stream", async () => {
+    const client = await connect();
+    await client.call("publish", { stream: "reached", data: 1 });
+
+    expect(await listDurableObjectIds(env.GATEWAY)).toHaveLength(1);
+    expect(await listDurableObjectIds(env.STREAM)).toHaveLength(1);
+  });
+
+  it.each(["Bearer test-key", "bearer test-key", "Bearer   test-key"])("lets in %s", async (authorization) => {
+    const answer = await request("/rpc", { method: "POST", body: CALL, headers: { Authorization: authorization } });
+    const client = await connect("/rpc", { Authorization: authorization });
+
+    expect(answer.status).toBe(200);
+    expect((await client.call("getServerInfo", {})).name).toBe("durable-stream");
+  });
+
+  it.each([
+    [`${SUBPROTOCOL}, ${bearer("test-key")}`, SUBPROTOCOL],
+    [`${bearer("test-key")},${SUBPROTOCOL}`, SUBPROTOCOL],
+    [`other, ${bearer("test-key")}, ${SUBPROTOCOL}`, SUBPROTOCOL],
+    [bearer("test-key"), null],
+  ])("lets in a client that offers %s, and echoes no key", async (protocols, echoed) => {
+    const response = await request("/rpc", { headers: { ...WEBSOCKET, "Sec-WebSocket-Protocol": protocols } });
+
+    expect(response.status).toBe(101);
+    expect(response.headers.get("Sec-WebSocket-Protocol")).toBe(echoed);
+    response.webSocket?.accept();
+    response.webSocket?.close(1000);
+  });
+
+  it("takes a key of any characters as a subprotocol", async () => {
+    const key = "ключ+/=?\u{1f511}";
+    const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer(key)}` };
+
+    const response = await callWorker(new Request("http://stream.test/rpc", { headers }), { ...env, API_KEY: key });
+
+    expect(response.status).toBe(101);
+    response.webSocket?.accept();
+    response.webSocket?.close(1000);
+  });
+});
+
+/** Calls the Worker itself, with bindings of the test's choice. */
+function callWorker(incoming: Request, bindings: Env): Promise<Response> {
+  // The runtime's own requests have properties that one made by hand has not; nothing here reads them.
+  return worker.fetch(incoming as Parameters<typeof worker.fetch>[0], bindings, createExecutionContext());
+}
