@@ -1,5 +1,5 @@
 /** What to use where something is too large, as an error's `data.use` says it. */
-export const INSTEAD = {
+export const ALTERNATIVES = {
   /** The claim check: the message carries where its data is. */
   publish: "putObject (or PUT /r2/<key>) for the data, and publish its key: { object: { key, etag, size } }",
   getObject: "getObject with range, or GET /r2/<key>",

@@ -12,7 +12,7 @@ import { handOn } from "./client/subscriptions/notifications.ts";
 import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";
-import { OpenCalls } from "./client/calls/pending-calls.ts";
+import { PendingCalls } from "./client/calls/pending-calls.ts";
 import { resolveOptions } from "./client/options.ts";
 import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
 import { Publisher } from "./client/calls/publisher.ts";
@@ -26,7 +26,7 @@ import type {
   SubscriptionSink,
 } from "./client/subscriptions/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/time.ts";
-import { Wire } from "./client/calls/request-channel.ts";
+import { RequestChannel } from "./client/calls/request-channel.ts";
 import type { ContractMethods } from "./contract-methods.ts";
 import { CALLABLE_METHODS } from "./method-traits.ts";
 import type { CallableMethod } from "./method-traits.ts";
@@ -85,8 +85,8 @@ export interface DurableStream extends ClientMethods {}
 export class DurableStream {
   readonly #options: ResolvedOptions;
   readonly #connection: Connection;
-  readonly #wire: Wire;
-  readonly #open: OpenCalls;
+  readonly #wire: RequestChannel;
+  readonly #open: PendingCalls;
   readonly #calls: Calls;
   readonly #publisher: Publisher;
   readonly #caller: Caller;
@@ -113,7 +113,7 @@ export class DurableStream {
   constructor(options: DurableStreamOptions) {
     this.#options = resolveOptions(options);
     const bounds = { calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes };
-    this.#open = new OpenCalls(bounds, () => this.#connection.whyOffline);
+    this.#open = new PendingCalls(bounds, () => this.#connection.whyOffline);
     this.#connection = new Connection(this.#options, {
       opened: () => this.#opened(),
       received: (frame) => this.#received(frame),
@@ -121,7 +121,7 @@ export class DurableStream {
       refused: (error) => this.#open.refuse(error),
       failed: (error) => this.#failed(error),
     });
-    this.#wire = new Wire(this.#connection, this.#options.answerTimeoutMs);
+    this.#wire = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
     this.#publisher = new Publisher(this.#wire);
     const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };

@@ -7,7 +7,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
 /** Tells whether the same request may succeed later. A publish is safe to repeat because of its id. */
-export function isPassing(error: DurableStreamError): boolean {
+export function isRetryable(error: DurableStreamError): boolean {
   return PASSING.has(error.name);
 }
 

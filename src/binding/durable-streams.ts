@@ -6,7 +6,7 @@ import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../
 import { authorise } from "./permissions.ts";
 import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
 import { excessOf } from "../json-rpc/frame.ts";
-import { errorObject } from "../json-rpc/server.ts";
+import { reportError } from "../json-rpc/server.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import { openBody } from "../methods/objects.ts";
@@ -14,7 +14,7 @@ import { invalid } from "../objects/bytes.ts";
 import { callBucket } from "../objects/failures.ts";
 import { putStream } from "../objects/streamed-put.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
-import { socketlessContext } from "../methods/stateless-context.ts";
+import { statelessContext } from "../methods/stateless-context.ts";
 
 /** A function of the caller, as it arrives: it is called over RPC, and kept by `dup()`. */
 type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable & { dup(): RemoteHandler };
@@ -84,7 +84,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
 
   #answer(method: MethodName, params: unknown): Promise<unknown> {
     return this.#guarded(method, params, async (checked) => {
-      const result = await dispatch(method, checked, socketlessContext(this.env));
+      const result = await dispatch(method, checked, statelessContext(this.env));
       return result instanceof JsonText ? JSON.parse(result.text) : result;
     });
   }
@@ -96,7 +96,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       authorise(this.ctx.props, method, checked);
       return await run(checked);
     } catch (error) {
-      const { code, message, data } = errorObject(error);
+      const { code, message, data } = reportError(error);
       throw new RpcError(errorNameOf(code) ?? "InternalError", bindingMessage(message, code, data), data);
     }
   }

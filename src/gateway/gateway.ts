@@ -9,13 +9,13 @@ import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
 
 import { answerClose, isLeaving } from "./closing.ts";
-import { ConsumerFeeds } from "./consumers/router.ts";
+import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
 import type { Attachment, SessionHost } from "./session.ts";
-import { SessionStore } from "./streams/store.ts";
+import { StreamSubscriptionStore } from "./streams/store.ts";
 
 /** The key of the time at which leases are to be renewed: it must outlast sleep. */
 const RENEW_AT = "renewAt";
@@ -50,8 +50,8 @@ export class Gateway extends DurableObject<Env> {
       gateway,
       startedAt: Date.now(),
       feeds,
-      store: new SessionStore(ctx.storage.sql),
-      consumerFeeds: new ConsumerFeeds(env),
+      store: new StreamSubscriptionStore(ctx.storage.sql),
+      consumerRouter: new ConsumerRouter(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publish: async (stream, request, place) => {
         const published = await publishers.publish(stream, request, place);
@@ -110,7 +110,7 @@ export class Gateway extends DurableObject<Env> {
   /** Ends the subscriptions to an epoch of a stream that is over. */
   streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
     this.#feeds.streamEnded(stream, epoch, reason);
-    this.#host.consumerFeeds.streamEnded(stream, epoch, reason);
+    this.#host.consumerRouter.streamEnded(stream, epoch, reason);
   }
 
   /**
@@ -121,17 +121,17 @@ export class Gateway extends DurableObject<Env> {
   deliverConsumer(push: ConsumerPush): string[] {
     // A socket that is gone without a goodbye would go on taking its share: silent ones are looked for soon.
     this.#host.wakeBy(Date.now() + LIMITS.idleCloseMs);
-    return this.#host.consumerFeeds.deliver(push);
+    return this.#host.consumerRouter.deliver(push);
   }
 
   /** Which of these holders are no subscription here, as after this gateway went down with its sockets. */
   unknownHolders(holders: string[]): string[] {
-    return this.#host.consumerFeeds.unknown(holders);
+    return this.#host.consumerRouter.unknown(holders);
   }
 
   /** Ends subscriptions whose consumer is deleted. */
   consumerDeleted(holders: string[]): void {
-    this.#host.consumerFeeds.end(holders, "consumerDeleted");
+    this.#host.consumerRouter.end(holders, "consumerDeleted");
   }
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
@@ -213,13 +213,13 @@ export class Gateway extends DurableObject<Env> {
   #renewLeases(nowMs: number): void {
     const { kv } = this.ctx.storage;
     let dueAt = kv.get<number>(RENEW_AT);
-    const { consumerFeeds } = this.#host;
-    if (!this.#feeds.areFollowed && !consumerFeeds.areShared) {
+    const { consumerRouter } = this.#host;
+    if (!this.#feeds.areFollowed && !consumerRouter.areShared) {
       kv.delete(RENEW_AT);
       return;
     }
     if (dueAt !== undefined && dueAt <= nowMs) {
-      this.ctx.waitUntil(Promise.all([this.#feeds.renew(), consumerFeeds.check()]));
+      this.ctx.waitUntil(Promise.all([this.#feeds.renew(), consumerRouter.check()]));
     }
     if (dueAt === undefined || dueAt <= nowMs) {
       dueAt = nowMs + RENEW_MS;
@@ -237,7 +237,7 @@ export class Gateway extends DurableObject<Env> {
     const alive = [...this.#sessions.values()].map((session) => session.key);
     this.#host.store.keepOnly(alive);
     for (const { stream, epoch, holder } of this.#host.consumerStore.keepOnly(alive)) {
-      this.#host.consumerFeeds.release({ stream, epoch }, { holder, isLost: false });
+      this.#host.consumerRouter.release({ stream, epoch }, { holder, isLost: false });
     }
   }
 

@@ -9,15 +9,15 @@ import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { closeQuietly } from "./closing.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
-import { SessionConsumers } from "./consumers/subscriptions.ts";
-import type { SessionConsumersHost } from "./consumers/subscriptions.ts";
-import { SessionFollowers } from "./streams/subscriptions.ts";
-import type { SessionFollowersHost } from "./streams/subscriptions.ts";
+import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
+import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
+import { StreamSubscriptions } from "./streams/subscriptions.ts";
+import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 import type { StoredSubscription } from "./streams/subscription.ts";
 
 /** What a session needs of its gateway. */
-export type SessionHost = SessionFollowersHost &
-  SessionConsumersHost & {
+export type SessionHost = StreamSubscriptionsHost &
+  ConsumerSubscriptionsHost & {
     readonly startedAt: number;
     /** The server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
@@ -64,8 +64,8 @@ export class Session implements Connection, SessionSocket {
   readonly #host: SessionHost;
   readonly #ws: WebSocket;
   readonly #attachment: Attachment;
-  readonly #followers: SessionFollowers;
-  readonly #consumers: SessionConsumers;
+  readonly #followers: StreamSubscriptions;
+  readonly #consumers: ConsumerSubscriptions;
   readonly #flow = new CallFlow();
   readonly #order = new PublishOrder();
   #opening = 0;
@@ -77,8 +77,8 @@ export class Session implements Connection, SessionSocket {
     this.#ws = ws;
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
-    this.#followers = new SessionFollowers(host, this);
-    this.#consumers = new SessionConsumers(host, this);
+    this.#followers = new StreamSubscriptions(host, this);
+    this.#consumers = new ConsumerSubscriptions(host, this);
     // Taken out before anything is restored, which may already keep what it finds.
     const { subscriptions, consumers } = attachment;
     this.#consumers.restore(consumers);

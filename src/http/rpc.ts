@@ -1,8 +1,8 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 
 import { answer } from "../json-rpc/batch.ts";
-import { errorObject, errorResponse, oversizedResponse } from "../json-rpc/server.ts";
-import { socketlessContext } from "../methods/stateless-context.ts";
+import { reportError, errorResponse, oversizedResponse } from "../json-rpc/server.ts";
+import { statelessContext } from "../methods/stateless-context.ts";
 
 /** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
@@ -20,13 +20,13 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
   if (body === undefined) {
     return rpcError(200, new RpcError("ParseError", "the body is not UTF-8"));
   }
-  const response = await answer(body, socketlessContext(env));
+  const response = await answer(body, statelessContext(env));
   return response === undefined ? new Response(null, { status: 204 }) : jsonResponse(200, response);
 }
 
 /** An HTTP response that says an error as JSON-RPC does; a fault of the server is logged, and only its id is told. */
 export function rpcError(status: number, error: unknown, headers: Record<string, string> = {}): Response {
-  return jsonResponse(status, errorResponse(null, errorObject(error)), headers);
+  return jsonResponse(status, errorResponse(null, reportError(error)), headers);
 }
 
 function jsonResponse(status: number, text: string, headers: Record<string, string> = {}): Response {

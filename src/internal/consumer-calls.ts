@@ -20,7 +20,7 @@ export type FetchReply = { epoch: string; lease: string; text: string };
 export type DeadLetterPage = { from: number; limit: number };
 
 /** What became of messages of one subscription, as its client says. */
-export type Settlement = { holder: string } & (
+export type AckCommand = { holder: string } & (
   | { kind: "ack"; sequences: number[] }
   | { kind: "ackThrough"; through: number }
   | { kind: "nak"; sequences: number[]; delayMs?: number | undefined }
@@ -34,7 +34,7 @@ export type Settlement = { holder: string } & (
 );
 
 /** Messages for one subscription, in the order of delivery. */
-export type Parcel = {
+export type DeliveryBatch = {
   holder: string;
   /** The sequence of the last of them. */
   last: number;
@@ -42,4 +42,4 @@ export type Parcel = {
 };
 
 /** Parcels for subscriptions of one gateway. */
-export type ConsumerPush = { stream: string; epoch: string; parcels: Parcel[] };
+export type ConsumerPush = { stream: string; epoch: string; batches: DeliveryBatch[] };

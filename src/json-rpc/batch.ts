@@ -5,10 +5,10 @@ import type { PublishPlace } from "../publishing/publish-order.ts";
 
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Frame, Malformed } from "./frame.ts";
-import { errorObject, errorResponse, run } from "./server.ts";
+import { reportError, errorResponse, run } from "./server.ts";
 
 /** A call that was refused before it began; nothing is answered where there is no id. */
-type Refused = ReturnType<typeof errorObject> & { id: Call["id"] };
+type Refused = ReturnType<typeof reportError> & { id: Call["id"] };
 type Element = Call | Malformed | Refused;
 /** An element, and the place among its caller's publishes of one that publishes. */
 type Entry = { element: Element; place: PublishPlace | undefined };
@@ -85,7 +85,7 @@ function admit(element: Call | Malformed, context: CallContext): Entry {
   }
   place?.hold();
   const busy = new RpcError("Busy", "too many requests in flight", { limit: LIMITS.requestsInFlight });
-  return { element: { id: element.id, ...errorObject(busy) }, place };
+  return { element: { id: element.id, ...reportError(busy) }, place };
 }
 
 async function answerEntry({ element, place }: Entry, context: CallContext): Promise<string | undefined> {
@@ -107,7 +107,7 @@ async function refuseEntry(entry: Entry, context: CallContext): Promise<string |
   }
   leave(element, context);
   const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-  return errorResponse(element.id, errorObject(new RpcError("TooLarge", "the batch has too large an answer", data)));
+  return errorResponse(element.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
 }
 
 function leave(element: Element, context: CallContext): void {

@@ -1,6 +1,6 @@
 import { JSONRPCServer } from "json-rpc-2.0";
 
-import { ErrorCode, INSTEAD, isMethodName, isRpcError, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, ALTERNATIVES, isMethodName, isRpcError, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import type { ErrorData } from "../../rpc/index.ts";
 import { toJson } from "../internal/json-text.ts";
 import { logError } from "../platform/log.ts";
@@ -15,13 +15,13 @@ type ErrorObject = { code: number; message: string; data?: ErrorData };
 // The library gets single, checked requests only; what it does not do by the letter stands before it, in frame.ts.
 const server = new JSONRPCServer<CallContext>({
   errorListener: () => {
-    // Every error is mapped, and logged where it is a fault of the server, by errorObject().
+    // Every error is mapped, and logged where it is a fault of the server, by reportError().
   },
 });
 for (const method of Object.keys(METHODS).filter(isMethodName)) {
   server.addMethod(method, (params: unknown, context) => dispatch(method, params, context));
 }
-server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0", id, error: errorObject(error) });
+server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0", id, error: reportError(error) });
 
 /**
  * Runs one request.
@@ -52,12 +52,12 @@ export function errorResponse(id: CallId, { code, message, data }: ErrorObject):
 
 /** What answers a frame or body that is too large to be read: no id is known, but what to use instead is. */
 export function oversizedResponse(): string {
-  const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
-  return errorResponse(null, errorObject(new RpcError("TooLarge", "the frame or body is too large", data)));
+  const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
+  return errorResponse(null, reportError(new RpcError("TooLarge", "the frame or body is too large", data)));
 }
 
 /** Of a fault of the server a client learns a request id and nothing else. */
-export function errorObject(error: unknown): ErrorObject {
+export function reportError(error: unknown): ErrorObject {
   if (isRpcError(error)) {
     const { code, message, data } = error;
     return data === undefined ? { code, message } : { code, message, data };

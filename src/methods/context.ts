@@ -8,7 +8,7 @@ import type {
   SubscribeResult,
 } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../internal/calls.ts";
-import type { Settlement } from "../internal/consumer-calls.ts";
+import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { CallFlow } from "../json-rpc/call-flow.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishOrder, PublishPlace } from "../publishing/publish-order.ts";
@@ -42,8 +42,8 @@ export type PublishMessages = (
 ) => Promise<Published>;
 
 /** What a client says of a consumer's messages: a settlement without its holder. */
-export type ConsumerWord = Settlement extends infer One
-  ? One extends Settlement
+export type ConsumerWord = AckCommand extends infer One
+  ? One extends AckCommand
     ? Omit<One, "holder">
     : never
   : never;

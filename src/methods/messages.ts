@@ -1,4 +1,4 @@
-import { ErrorCode, INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Expect, GetMessagesParams } from "../../rpc/index.ts";
 import type { Page, PublishRequest } from "../internal/calls.ts";
 import { JsonText } from "../internal/json-text.ts";
@@ -62,7 +62,7 @@ function publishRequest(
   const bodies = messages.map(messageBody);
   const bytes = bodies.map(utf8Bytes);
   if (bytes.some((size) => size > LIMITS.messageBytes)) {
-    const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: INSTEAD.publish };
+    const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: ALTERNATIVES.publish };
     const refusal = { code: ErrorCode.TooLarge, message: "a message is too large", data };
     if (id === undefined) {
       throw refusalError(refusal);

@@ -1,4 +1,4 @@
-import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Encoding, GetObjectParams, GetObjectResult } from "../../rpc/index.ts";
 import { withBodyInMemory } from "../objects/body-budget.ts";
 import { existing, listObjects, objectInfo, putBody } from "../objects/bucket.ts";
@@ -46,7 +46,7 @@ export async function withBody<T>(
   return withBodyInMemory(data.length, async () => {
     const body = decodeBody(data, encoding);
     if (body.byteLength > LIMITS.objectBodyBytes) {
-      throw tooLarge(body.byteLength, INSTEAD.putObject);
+      throw tooLarge(body.byteLength, ALTERNATIVES.putObject);
     }
     return work(body);
   });
@@ -61,13 +61,13 @@ export async function openBody(bucket: R2Bucket, { key, range }: Pick<GetObjectP
 
 async function read(bucket: R2Bucket, { key, range, encoding }: GetObjectParams): Promise<JsonText> {
   if (range !== undefined && range.length > LIMITS.objectBodyBytes) {
-    throw tooLarge(range.length, INSTEAD.getObject);
+    throw tooLarge(range.length, ALTERNATIVES.getObject);
   }
   const object = await open(bucket, key, range);
   const span = range === undefined ? undefined : resolveRange(toBytes(range), object.size);
   if (span === undefined && object.size > LIMITS.objectBodyBytes) {
     await object.body.cancel();
-    throw tooLarge(object.size, INSTEAD.getObject);
+    throw tooLarge(object.size, ALTERNATIVES.getObject);
   }
   const info = { ...objectInfo(object), ...(span === undefined ? {} : { range: span }) };
   try {
@@ -95,7 +95,7 @@ function answer(info: Omit<GetObjectResult, "data" | "encoding">, bytes: Uint8Ar
     return answer(info, bytes, "base64");
   }
   // Base64 of what a call may carry fits, but for metadata that came from elsewhere, which may be longer than ours.
-  const use = body.encoding === "utf8" ? INSTEAD.getObjectAsText : INSTEAD.getObject;
+  const use = body.encoding === "utf8" ? ALTERNATIVES.getObjectAsText : ALTERNATIVES.getObject;
   throw new RpcError("TooLarge", "the answer is too large for one frame", { what: "frameBytes", limit, size, use });
 }
 

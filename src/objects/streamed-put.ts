@@ -1,5 +1,5 @@
 import { BodyReader } from "../../rpc/client/objects/body.ts";
-import { INSTEAD, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../rpc/index.ts";
 import { withDeadline } from "../platform/call-object.ts";
 
@@ -128,7 +128,7 @@ async function putPart(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<UploadedPart> {
   if (partNumber > LIMITS.uploadParts) {
-    const data = { what: "uploadParts", limit: LIMITS.uploadParts, use: INSTEAD.putStream };
+    const data = { what: "uploadParts", limit: LIMITS.uploadParts, use: ALTERNATIVES.putStream };
     throw new RpcError("TooLarge", "the stream is too large without its size", data);
   }
   const etag = toHex(await crypto.subtle.digest("SHA-256", bytes));

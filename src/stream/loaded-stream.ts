@@ -1,8 +1,8 @@
 import type { StreamInfo } from "../../rpc/index.ts";
 
-import { ConsumerCourier } from "./consumers/pusher.ts";
-import type { Landing } from "./consumers/pusher.ts";
-import { ConsumerDesk } from "./consumers/coordinator.ts";
+import { DeliveryPusher } from "./consumers/pusher.ts";
+import type { PushOutcome } from "./consumers/pusher.ts";
+import { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { FanOut } from "./fan-out.ts";
 import { Log } from "./log/log.ts";
 import { PublishIds } from "./admission/publish-ids.ts";
@@ -10,37 +10,50 @@ import { StreamRecord } from "./record.ts";
 import { keptMessages, retentionDueAt } from "./log/retention.ts";
 
 /** A stream in use, as read from SQLite. */
-export type Life = { record: StreamRecord; log: Log; publishIds: PublishIds; fanOut: FanOut; desk: ConsumerDesk };
+export type LoadedStream = {
+  record: StreamRecord;
+  log: Log;
+  publishIds: PublishIds;
+  fanOut: FanOut;
+  consumers: ConsumerCoordinator;
+};
 
 /** What a life needs of its stream. */
-export type LifeHost = {
+export type LoadedStreamHost = {
   /** Runs a change of the stream of that name in one transaction. */
   change<T>(stream: string, act: () => T): T;
   wakeBy(atMs: number, nowMs: number): void;
-  onLanded(landing: Landing): void;
+  onPushCompleted(outcome: PushOutcome): void;
 };
 
 /** Reads a stream that is in use. */
-export function loadLife(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LifeHost): Life {
+export function loadStream(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LoadedStreamHost): LoadedStream {
   const { sql } = ctx.storage;
   const record = StreamRecord.load(sql);
   const log = new Log(sql, keptMessages(record.config));
-  const courier = new ConsumerCourier({ ctx, namespace, onLanded: (landing) => host.onLanded(landing) }, record);
-  const desk = new ConsumerDesk(sql, {
+  const pusher = new DeliveryPusher(
+    { ctx, namespace, onPushCompleted: (outcome) => host.onPushCompleted(outcome) },
+    record,
+  );
+  const consumers = new ConsumerCoordinator(sql, {
     epoch: record.epoch,
     log,
-    courier,
+    pusher,
     change: (act) => host.change(record.name, act),
     wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
   });
-  return { record, log, desk, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+  return { record, log, consumers, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
 }
 
 /**
  * When a stream next has something to drop by itself: messages by age, or ids after their window. Undefined when it has
  * nothing that will be.
  */
-export function nextDropAt({ log, record: { config } }: Life, nowMs: number, hasIds: boolean): number | undefined {
+export function nextDropAt(
+  { log, record: { config } }: LoadedStream,
+  nowMs: number,
+  hasIds: boolean,
+): number | undefined {
   const messagesAt = retentionDueAt(log, config) ?? Infinity;
   // One alarm a window: what was stored just after the last one waits for the next.
   const dueAt = Math.min(messagesAt, hasIds ? nowMs + config.duplicateWindowMs : Infinity);
@@ -48,7 +61,7 @@ export function nextDropAt({ log, record: { config } }: Life, nowMs: number, has
 }
 
 /** What `getStreamInfo` tells. */
-export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
+export function streamInfo({ record, log, fanOut, consumers }: LoadedStream): StreamInfo {
   return {
     stream: record.name,
     epoch: record.epoch,
@@ -59,7 +72,7 @@ export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
     messages: log.messages,
     bytes: log.bytes,
     stateRevision: record.revision,
-    consumers: desk.count,
+    consumers: consumers.count,
     gateways: fanOut.gateways,
   };
 }
@@ -70,9 +83,9 @@ export function streamInfo({ record, log, fanOut, desk }: Life): StreamInfo {
  *
  * @param change Runs a change in one transaction.
  */
-export function branchLife({ record, fanOut, desk }: Life, change: (act: () => void) => void): void {
-  const { gateways } = desk;
-  desk.releaseAll();
+export function branchStream({ record, fanOut, consumers }: LoadedStream, change: (act: () => void) => void): void {
+  const { gateways } = consumers;
+  consumers.releaseAll();
   change(() => {
     record.branch();
     fanOut.forget();

@@ -28,7 +28,7 @@ import type {
   Refused,
   Start,
 } from "../internal/calls.ts";
-import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../internal/consumer-calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
@@ -37,14 +37,13 @@ import { streamBytesOf } from "../platform/settings.ts";
 import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
-import type { ConsumerDesk } from "./consumers/coordinator.ts";
-import { branchLife, loadLife, nextDropAt, streamInfo } from "./loaded-stream.ts";
-import type { Life } from "./loaded-stream.ts";
-import { StreamRecord } from "./record.ts";
+import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
+import { branchStream, loadStream, nextDropAt, streamInfo } from "./loaded-stream.ts";
+import type { LoadedStream } from "./loaded-stream.ts";
 import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
 import { retentionFloor, rowBytes } from "./log/retention.ts";
-import { hasSchema, migrate } from "./schema.ts";
 import { followFrom, holds, readFrom, refuseStart, startOf } from "./start.ts";
+import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
 
@@ -58,19 +57,18 @@ const ALARM_RETRY_MS = 30_000;
 export class Stream extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #alarm = new AlarmClock(this.ctx.storage);
-  #life: Life | undefined;
+  readonly #transactor = new Transactor(this.ctx.storage, () => this.#load());
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    if (hasSchema(this.#sql)) {
-      ctx.storage.transactionSync(() => migrate(this.#sql));
-      this.#life = this.#load();
+    const loaded = this.#transactor.loaded;
+    if (loaded !== undefined) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
-        this.#life?.desk.serve();
+        this.#loaded?.consumers.serve();
       });
       // A crash may have come between a commit and its push.
-      this.#life.fanOut.announce(this.#life.log, Date.now());
+      loaded.fanOut.announce(loaded.log, Date.now());
     }
   }
 
@@ -94,10 +92,10 @@ export class Stream extends DurableObject<Env> {
         log.dropThrough(retentionFloor(log, record.config, nowMs));
         return ranges;
       });
-      this.#life?.fanOut.push(written, { nowMs, previousPublishedAt });
+      this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
       this.#setAlarm(nowMs, admission.ids.length > 0);
     }
-    return publishReply(admission, { epoch: this.#life?.record.epoch ?? "", publishedAt });
+    return publishReply(admission, { epoch: this.#loaded?.record.epoch ?? "", publishedAt });
   }
 
   /**
@@ -129,7 +127,7 @@ export class Stream extends DurableObject<Env> {
     if (refused !== undefined) {
       return refused;
     }
-    return this.#change(stream, nowMs, (current) => {
+    return this.#transactor.change(stream, nowMs, (current) => {
       current.fanOut.follow(gateway, nowMs);
       return followFrom(current, from);
     });
@@ -143,13 +141,13 @@ export class Stream extends DurableObject<Env> {
    * @returns Why it is over, when that epoch is.
    */
   position(gateway: string, epoch: string, seen: Seen[]): number | StreamEnd {
-    const life = this.#awake();
+    const life = this.#withAlarm();
     if (life?.record.epoch !== epoch) {
       return endOf(epoch, life?.record.epoch);
     }
     if (!seen.every((one) => holds(life.log, one))) {
-      branchLife(life, (act) => this.#change(life.record.name, Date.now(), act));
-      this.#life = this.#load();
+      branchStream(life, (act) => this.#transactor.change(life.record.name, Date.now(), act));
+      this.#transactor.reload();
       return "streamRestored";
     }
     life.fanOut.follow(gateway, Date.now());
@@ -192,7 +190,7 @@ export class Stream extends DurableObject<Env> {
 
   /** Deletes the stream with all it holds; false when there was none, EpochChanged when it is not in that life. */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
-    const life = this.#life;
+    const life = this.#loaded;
     if (life === undefined) {
       return false;
     }
@@ -200,16 +198,16 @@ export class Stream extends DurableObject<Env> {
     if (refused !== undefined) {
       return refused;
     }
-    this.#life = undefined;
+    this.#transactor.forget();
     this.#alarm.clear();
     await this.ctx.storage.deleteAll();
-    life.fanOut.end("streamDeleted", life.desk.gateways);
+    life.fanOut.end("streamDeleted", life.consumers.gateways);
     return true;
   }
 
   /** The state document as JSON text, and how often it was put; without an epoch when the stream was never used. */
   getState(): { state: string; revision: number; epoch: string | undefined } {
-    const record = this.#awake()?.record;
+    const record = this.#withAlarm()?.record;
     return { state: record?.state() ?? "null", revision: record?.revision ?? 0, epoch: record?.epoch };
   }
 
@@ -220,8 +218,8 @@ export class Stream extends DurableObject<Env> {
    * @returns The new revision; a refusal unless the state is as expected, and then nothing is changed.
    */
   putState({ stream, state, ...expected }: PutStateCall): PutStateResult | Refused {
-    const refused = refuseState(this.#awake()?.record, expected);
-    return refused ?? this.#change(stream, Date.now(), ({ record }) => record.putState(state));
+    const refused = refuseState(this.#withAlarm()?.record, expected);
+    return refused ?? this.#transactor.change(stream, Date.now(), ({ record }) => record.putState(state));
   }
 
   /**
@@ -252,13 +250,13 @@ export class Stream extends DurableObject<Env> {
   createConsumer({ stream, epoch, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
     const current = this.#current();
     // Where one that exists began is compared with the call, whether or not the log has that position still.
-    const begins = current?.desk.has(params.consumer) === true ? "first" : params.from;
+    const begins = current?.consumers.has(params.consumer) === true ? "first" : params.from;
     const refused = refuseStart(current, epoch, begins);
     if (refused !== undefined) {
       return refused;
     }
-    const life = current ?? this.#change(stream, Date.now(), (made) => made);
-    return orRefused(() => life.desk.create(params, (from) => startOf(life, from)));
+    const life = current ?? this.#transactor.change(stream, Date.now(), (made) => made);
+    return orRefused(() => life.consumers.create(params, (from) => startOf(life, from)));
   }
 
   /**
@@ -266,37 +264,39 @@ export class Stream extends DurableObject<Env> {
    * EpochChanged when an `epoch` is given that is not the stream's.
    */
   getConsumer(consumer: string): ConsumerInfo | Refused {
-    return this.#atDesk((desk) => desk.info(consumer));
+    return this.#atConsumers((consumers) => consumers.info(consumer));
   }
 
   /** Changes a consumer's config without moving it. Safe to repeat. */
   updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
-    return this.#atDesk((desk) => desk.update(consumer, changes));
+    return this.#atConsumers((consumers) => consumers.update(consumer, changes));
   }
 
   /** How every consumer stands, by name. */
   listConsumers(): ConsumerInfo[] | Refused {
-    return this.#atDesk((desk) => desk.list());
+    return this.#atConsumers((consumers) => consumers.list());
   }
 
   /** Deletes a consumer with its dead letters, and tells how it stood. */
   deleteConsumer(consumer: string): ConsumerInfo | Refused {
-    return this.#atDesk((desk) => desk.delete(consumer));
+    return this.#atConsumers((consumers) => consumers.delete(consumer));
   }
 
   /** Stops a consumer's deliveries, or lets them go on. */
   pauseConsumer(consumer: string, paused: boolean): ConsumerInfo | Refused {
-    return this.#atDesk((desk) => desk.pause(consumer, paused));
+    return this.#atConsumers((consumers) => consumers.pause(consumer, paused));
   }
 
   /** Starts a consumer over from another place. */
   seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atDesk((desk, life) => refuseStart(life, epoch, from) ?? desk.seek(consumer, startOf(life, from)));
+    return this.#atConsumers(
+      (consumers, life) => refuseStart(life, epoch, from) ?? consumers.seek(consumer, startOf(life, from)),
+    );
   }
 
   /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
   joinConsumer(call: JoinCall): JoinReply | Refused {
-    return this.#atDesk((desk, { record }) => ({ epoch: record.epoch, ...desk.join(call) }));
+    return this.#atConsumers((consumers, { record }) => ({ epoch: record.epoch, ...consumers.join(call) }));
   }
 
   /**
@@ -304,9 +304,9 @@ export class Stream extends DurableObject<Env> {
    *
    * @returns The holders that share no consumer; why it is over, when that epoch is.
    */
-  settle(epoch: string, settlements: Settlement[]): string[] | StreamEnd {
+  settle(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
     const life = this.#current();
-    return life?.record.epoch === epoch ? life.desk.settle(settlements) : endOf(epoch, life?.record.epoch);
+    return life?.record.epoch === epoch ? life.consumers.settle(commands) : endOf(epoch, life?.record.epoch);
   }
 
   /**
@@ -319,7 +319,7 @@ export class Stream extends DurableObject<Env> {
     // It must not hand out any that its caller no longer waits for.
     const untilMs = Date.now() + LIMITS.requestDeadlineMs / 2;
     do {
-      const fetched = this.#atDesk((desk) => desk.fetch(consumer, limit));
+      const fetched = this.#atConsumers((consumers) => consumers.fetch(consumer, limit));
       if (fetched !== undefined) {
         return fetched;
       }
@@ -331,22 +331,24 @@ export class Stream extends DurableObject<Env> {
 
   /** Settles or gives back messages of a lease. Safe to repeat. */
   ackMessages({ consumer, lease, outcome = "ack", ...rest }: Omit<AckMessagesParams, "stream">): void | Refused {
-    return this.#atDesk((desk) => desk.settleLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })));
+    return this.#atConsumers((consumers) =>
+      consumers.settleLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })),
+    );
   }
 
   /** A consumer's dead letters from a sequence on. */
   getDeadLetters(asked: GetDeadLettersParams & DeadLetterPage): GetDeadLettersResult | Refused {
-    return this.#atDesk((desk) => desk.deadLetters(asked.consumer, asked), asked.epoch);
+    return this.#atConsumers((consumers) => consumers.deadLetters(asked.consumer, asked), asked.epoch);
   }
 
   /** Delivers dead messages again, all or some of them, that the stream still has; returns how many. */
   retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atDesk((desk) => desk.retryDeadLetters(consumer, sequences), epoch);
+    return this.#atConsumers((consumers) => consumers.retryDeadLetters(consumer, sequences), epoch);
   }
 
   /** Forgets dead letters, all or some of them; returns how many. */
   deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atDesk((desk) => desk.deleteDeadLetters(consumer, sequences), epoch);
+    return this.#atConsumers((consumers) => consumers.deleteDeadLetters(consumer, sequences), epoch);
   }
 
   /** Drops what is too old, and serves the consumers. Never throws: an alarm that does is given up after six tries. */
@@ -354,10 +356,10 @@ export class Stream extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
-      this.#life?.desk.serve();
+      this.#loaded?.consumers.serve();
       const life = this.#current();
       if (life !== undefined) {
-        const hasIds = this.#change(life.record.name, nowMs, ({ record, publishIds }) =>
+        const hasIds = this.#transactor.change(life.record.name, nowMs, ({ record, publishIds }) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs),
         );
         this.#setAlarm(nowMs, hasIds);
@@ -368,15 +370,19 @@ export class Stream extends DurableObject<Env> {
     }
   }
 
+  get #loaded(): LoadedStream | undefined {
+    return this.#transactor.loaded;
+  }
+
   /** The stream as it stands, for every call: the alarm for its consumers may have been lost. */
-  #awake(): Life | undefined {
-    this.#life?.desk.arm(Date.now());
-    return this.#life;
+  #withAlarm(): LoadedStream | undefined {
+    this.#loaded?.consumers.arm(Date.now());
+    return this.#loaded;
   }
 
   /** The same, without what its age limit no longer keeps; undefined when it was never used. */
-  #current(): Life | undefined {
-    const life = this.#awake();
+  #current(): LoadedStream | undefined {
+    const life = this.#withAlarm();
     if (life === undefined) {
       return undefined;
     }
@@ -385,55 +391,35 @@ export class Stream extends DurableObject<Env> {
     if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
-    return this.#life;
+    return this.#loaded;
   }
 
   /** Runs a change of the log, and then lets its consumers have what came or make up for what went. */
-  #changeLog<T>(stream: string, nowMs: number, change: (life: Life) => T): T {
-    const changed = this.#change(stream, nowMs, change);
-    this.#life?.desk.serve();
+  #changeLog<T>(stream: string, nowMs: number, change: (life: LoadedStream) => T): T {
+    const changed = this.#transactor.change(stream, nowMs, change);
+    this.#loaded?.consumers.serve();
     return changed;
   }
 
-  /** Runs a change in one transaction, in a stream that is made if there is none. */
-  #change<T>(stream: string, nowMs: number, change: (life: Life) => T): T {
-    try {
-      return this.ctx.storage.transactionSync(() => {
-        if (this.#life === undefined) {
-          migrate(this.#sql);
-          StreamRecord.create(this.#sql, stream, nowMs);
-          this.#life = this.#load();
-        }
-        const changed = change(this.#life);
-        this.#life.desk.save();
-        return changed;
-      });
-    } catch (error) {
-      // Memory ran ahead of what was just undone.
-      this.#life = hasSchema(this.#sql) ? this.#load() : undefined;
-      throw error;
-    }
-  }
-
-  #load(): Life {
-    return loadLife(this.ctx, this.env.GATEWAY, {
-      change: (stream, act) => this.#change(stream, Date.now(), act),
+  #load(): LoadedStream {
+    return loadStream(this.ctx, this.env.GATEWAY, {
+      change: (stream, act) => this.#transactor.change(stream, Date.now(), act),
       wakeBy: (atMs, nowMs) => this.#alarm.ensureBy(atMs, nowMs),
-      onLanded: (landing) => this.#life?.desk.landed(landing),
+      onPushCompleted: (outcome) => this.#loaded?.consumers.pushCompleted(outcome),
     });
   }
 
-  /** Asks the desk of a stream that must exist. */
-  #atDesk<T>(ask: (desk: ConsumerDesk, life: Life) => T, epoch?: string): T | Refused {
+  /** Asks the consumers of a stream that must exist. */
+  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, life: LoadedStream) => T, epoch?: string): T | Refused {
     const life = this.#current();
     return life === undefined
       ? refuse("NotFound", "no such stream", { what: "stream" })
-      : (refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.desk, life)));
+      : (refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.consumers, life)));
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    const dueAt = this.#life === undefined ? undefined : nextDropAt(this.#life, nowMs, hasIds);
+    const dueAt = this.#loaded === undefined ? undefined : nextDropAt(this.#loaded, nowMs, hasIds);
     if (dueAt !== undefined) {
       this.#alarm.ensureBy(dueAt, nowMs);
     }

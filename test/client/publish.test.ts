@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { INSTEAD, LIMITS } from "../../rpc/index.ts";
+import { ALTERNATIVES, LIMITS } from "../../rpc/index.ts";
 
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { ScriptedSocket, SentCall } from "./scripted-server.ts";
@@ -395,7 +395,7 @@ describe("params that can not be sent", () => {
     [
       "more than a frame holds",
       () => "x".repeat(LIMITS.frameBytes),
-      { name: "TooLarge", data: { use: INSTEAD.frame } },
+      { name: "TooLarge", data: { use: ALTERNATIVES.frame } },
     ],
   ])("are refused here, and cost no socket: %s", async (_what, make, error) => {
     const client = server.client();

@@ -297,7 +297,7 @@ describe("redelivery", () => {
     const cursor = cursorWith({ maxDeliver: 1 });
     offer(cursor, { holder: "a", through: 2 });
 
-    cursor.undeliver("a", [1], START_MS + 1);
+    cursor.revertDelivery("a", [1], START_MS + 1);
     const dead = cursor.release({ holder: "a", isLost: true, nowMs: START_MS + 1 });
     const again = cursor.deliver({ holder: "b", maxInFlight: 9, limit: 9, nowMs: START_MS + 1 });
 
@@ -316,7 +316,7 @@ describe("redelivery", () => {
     const counts: (number | undefined)[] = [];
 
     for (let attempt = 0; attempt < 4; attempt += 1) {
-      cursor.doubt("a", [1], nowMs);
+      cursor.markUncertain("a", [1], nowMs);
       expect(cursor.dueSequences(nowMs + waitMs - 1, 1)).toEqual([]);
       nowMs += waitMs;
       counts.push(cursor.deliver({ holder: "a", maxInFlight: 9, limit: 9, nowMs })[0]?.deliveryCount);
@@ -338,7 +338,7 @@ describe("redelivery", () => {
 
     const dead = cursor.release({ holder: "a", isLost: true, underway: new Set([2, 3]), nowMs: START_MS });
     const held = cursor.inFlightOf("a");
-    cursor.undeliver("a", [2], START_MS + 1);
+    cursor.revertDelivery("a", [2], START_MS + 1);
     const later = cursor.release({ holder: "a", isLost: true, nowMs: START_MS + 1 });
 
     expect([...dead, ...later]).toEqual([]);

@@ -31,13 +31,13 @@ const COMMANDS = {
   nakWithDelay: (world, { holder, picks, amount }) => nak(world, holder, picks, amount * 10),
   nakAnything: (world, { holder, picks }) => {
     const nakked = { holder, sequences: world.pick(world.model.messages, picks), nowMs: world.nowMs };
-    world.bury(world.cursor.nak(nakked));
+    world.deadLetter(world.cursor.nak(nakked));
     world.model.nak(nakked);
   },
   term: (world, { picks, amount }) => {
     const reason = amount % 2 === 0 ? undefined : "poison";
     const term = { sequences: world.pick(world.model.unsettled, picks), reason, nowMs: world.nowMs };
-    world.bury(world.cursor.term(term));
+    world.deadLetter(world.cursor.term(term));
     world.model.term(term);
   },
   working: (world, { holder, picks }) => {
@@ -51,7 +51,7 @@ const COMMANDS = {
   passTimeAndExpire: (world, { amount }) => {
     const isUntilDeadline = amount % 2 === 0;
     world.nowMs = (isUntilDeadline ? world.cursor.nextDeadline(world.nowMs) : undefined) ?? world.nowMs + amount;
-    world.bury(world.cursor.expire(world.nowMs));
+    world.deadLetter(world.cursor.expire(world.nowMs));
     world.model.expire(world.nowMs);
   },
   deliverSuspect: (world, { holder }) => world.deliverSuspect(holder),
@@ -60,12 +60,14 @@ const COMMANDS = {
   releaseWithSomeUnderway: (world, { holder, picks, amount }) => {
     world.release(holder, amount % 2 === 0, world.pick(world.model.inFlightOf(holder), picks));
   },
-  undeliver: (world, { holder, picks }) => {
-    world.undeliver(holder, world.pick(world.model.inFlightOf(holder), picks));
+  revertDelivery: (world, { holder, picks }) => {
+    world.revertDelivery(holder, world.pick(world.model.inFlightOf(holder), picks));
   },
-  undeliverAnything: (world, { holder, picks }) => world.undeliver(holder, world.pick(world.model.messages, picks)),
-  doubt: (world, { holder, picks }) => world.doubt(holder, world.pick(world.model.inFlightOf(holder), picks)),
-  doubtAnything: (world, { holder, picks }) => world.doubt(holder, world.pick(world.model.messages, picks)),
+  undeliverAnything: (world, { holder, picks }) =>
+    world.revertDelivery(holder, world.pick(world.model.messages, picks)),
+  markUncertain: (world, { holder, picks }) =>
+    world.markUncertain(holder, world.pick(world.model.inFlightOf(holder), picks)),
+  doubtAnything: (world, { holder, picks }) => world.markUncertain(holder, world.pick(world.model.messages, picks)),
   restart: (world) => world.restart(),
   trim: (world, { amount }) => world.trim(Math.min(amount, world.model.lastSequence)),
   deleteSingle: (world, { picks }) => {
@@ -96,7 +98,7 @@ const COMMANDS = {
 function nak(world: ConsumerWorld, holder: string, picks: readonly number[], delayMs?: number): void {
   const sequences = world.pick(world.model.inFlightOf(holder), picks);
   const request = { holder, sequences, delayMs, nowMs: world.nowMs };
-  world.bury(world.cursor.nak(request));
+  world.deadLetter(world.cursor.nak(request));
   world.model.nak(request);
 }
 
@@ -112,8 +114,8 @@ const WEIGHTS: Partial<Record<CommandName, number>> = {
   passTimeAndExpire: 6,
   deliverSuspect: 4,
   lose: 4,
-  undeliver: 2,
-  doubt: 2,
+  revertDelivery: 2,
+  markUncertain: 2,
   restart: 2,
 };
 

@@ -214,7 +214,7 @@ export class ConsumerModel {
     }
   }
 
-  undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
+  revertDelivery(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.inFlightOf(holder)) {
       if (sequences.includes(message.sequence)) {
         message.holders.pop();
@@ -226,7 +226,7 @@ export class ConsumerModel {
     }
   }
 
-  doubt(holder: string, sequences: readonly number[], nowMs: number): void {
+  markUncertain(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.inFlightOf(holder)) {
       if (sequences.includes(message.sequence)) {
         message.state = "waiting";

@@ -99,7 +99,7 @@ export class ConsumerWorld {
     settled.forEach(({ sequence }) => this.#settled.add(sequence));
   }
 
-  bury(dead: readonly DeadLetter[]): void {
+  deadLetter(dead: readonly DeadLetter[]): void {
     for (const letter of dead) {
       assert(!this.#deadLetters.has(letter.sequence), `${letter.sequence} dies twice`);
       this.#deadLetters.set(letter.sequence, letter);
@@ -107,13 +107,13 @@ export class ConsumerWorld {
   }
 
   /** What was never sent: the next delivery has the same number. */
-  undeliver(holder: string, sequences: readonly number[]): void {
+  revertDelivery(holder: string, sequences: readonly number[]): void {
     const taken = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
     for (const { sequence } of taken) {
       this.#delivered.set(sequence, (this.#delivered.get(sequence) ?? 0) - 1);
     }
-    this.cursor.undeliver(holder, sequences, this.nowMs);
-    this.model.undeliver(holder, sequences, this.nowMs);
+    this.cursor.revertDelivery(holder, sequences, this.nowMs);
+    this.model.revertDelivery(holder, sequences, this.nowMs);
   }
 
   /** Nothing dies of it when the holder leaves in order, nor when it had several. */
@@ -121,15 +121,15 @@ export class ConsumerWorld {
     const isBlameless = !isLost || this.cursor.inFlightOf(holder) !== 1;
     const dead = this.cursor.release({ holder, isLost, underway: new Set(underway), nowMs: this.nowMs });
     assert(!isBlameless || dead.length === 0, "a message dies of what may have been another one's fault");
-    this.bury(dead);
+    this.deadLetter(dead);
     this.model.release(holder, isLost, this.nowMs, underway);
   }
 
   /** What was perhaps never sent: nothing dies of it, and the last delivery is still to come. */
-  doubt(holder: string, sequences: readonly number[]): void {
+  markUncertain(holder: string, sequences: readonly number[]): void {
     const doubted = this.model.inFlightOf(holder).filter(({ sequence }) => sequences.includes(sequence));
-    this.cursor.doubt(holder, sequences, this.nowMs);
-    this.model.doubt(holder, sequences, this.nowMs);
+    this.cursor.markUncertain(holder, sequences, this.nowMs);
+    this.model.markUncertain(holder, sequences, this.nowMs);
     const isWaiting = doubted.every(({ state, dueAt }) => state === "waiting" && dueAt >= this.nowMs + UNSURE_WAIT_MS);
     assert(isWaiting, "what was perhaps never sent does not wait to come again");
   }
@@ -163,7 +163,7 @@ export class ConsumerWorld {
     this.config = maxUnsettled === undefined ? config : { ...config, maxUnsettled };
     const dead = this.cursor.configure(this.config, this.nowMs);
     assertSame(dead, this.model.configure(this.config, this.nowMs), "dead of another config");
-    this.bury(dead);
+    this.deadLetter(dead);
     this.#mostInFlight = Math.max(this.config.maxInFlight, this.model.in("inFlight").length);
   }
 
@@ -234,7 +234,7 @@ export class ConsumerWorld {
     const left = (): ModelMessage[] => [...this.model.in("new"), ...this.model.unsettled];
     for (let round = 0; left().length > 0; round++) {
       assert(round < 1_000, `left after draining: ${JSON.stringify(left())}`);
-      this.bury(this.cursor.expire(this.nowMs));
+      this.deadLetter(this.cursor.expire(this.nowMs));
       this.model.expire(this.nowMs);
       this.deliverSuspect("drain");
       this.deliver("drain", { page: this.model.page(this.cursor.nextSequence, this.model.lastSequence) });

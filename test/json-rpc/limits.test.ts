@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { ErrorCode, INSTEAD } from "../../rpc/index.ts";
+import { ErrorCode, ALTERNATIVES } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import { evict } from "../harness/objects.ts";
 import { post, request } from "../harness/http.ts";
@@ -33,7 +33,7 @@ describe("a frame", () => {
       const { code } = await client.until(() => client.closed, "the socket to close");
       const { status, body } = await post(make(FRAME_BYTES + 1));
 
-      const data = { what: "frameBytes", limit: FRAME_BYTES, use: INSTEAD.frame };
+      const data = { what: "frameBytes", limit: FRAME_BYTES, use: ALTERNATIVES.frame };
       expect(answer).toMatchObject({ id: null, error: { code: ErrorCode.TooLarge, data } });
       expect(code).toBe(1009);
       expect(status).toBe(413);

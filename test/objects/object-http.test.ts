@@ -1,7 +1,7 @@
 import { env, exports } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 
-import { ErrorCode, INSTEAD, LIMITS } from "../../rpc/index.ts";
+import { ErrorCode, ALTERNATIVES, LIMITS } from "../../rpc/index.ts";
 import type { ErrorData, ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 
@@ -699,6 +699,6 @@ it("says what to use instead of a POST /rpc larger than a frame", async () => {
   expect(await failure(response)).toEqual({
     status: 413,
     code: ErrorCode.TooLarge,
-    data: { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame },
+    data: { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame },
   });
 });

@@ -1,7 +1,7 @@
 import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
-import { ErrorCode, INSTEAD, LIMITS } from "../../rpc/index.ts";
+import { ErrorCode, ALTERNATIVES, LIMITS } from "../../rpc/index.ts";
 import type { ErrorData, MethodName, MethodParams, MethodResult, ParamsIssue } from "../../rpc/index.ts";
 import { withBodyInMemory } from "../../src/objects/body-budget.ts";
 import { CallError, connect } from "../harness/client.ts";
@@ -341,12 +341,12 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     const size = LIMITS.objectBodyBytes + 1;
     const tooLarge = { what: "objectBodyBytes", limit: LIMITS.objectBodyBytes, size };
     expect(most.size).toBe(LIMITS.objectBodyBytes);
-    expect([put.code, put.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.putObject }]);
-    expect([got.code, got.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.getObject }]);
-    expect([range.code, range.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: INSTEAD.getObject }]);
+    expect([put.code, put.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: ALTERNATIVES.putObject }]);
+    expect([got.code, got.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: ALTERNATIVES.getObject }]);
+    expect([range.code, range.data]).toEqual([ErrorCode.TooLarge, { ...tooLarge, use: ALTERNATIVES.getObject }]);
     expect([escaped.code, escaped.data]).toEqual([
       ErrorCode.TooLarge,
-      { what: "frameBytes", limit: LIMITS.frameBytes, size: expect.any(Number), use: INSTEAD.getObjectAsText },
+      { what: "frameBytes", limit: LIMITS.frameBytes, size: expect.any(Number), use: ALTERNATIVES.getObjectAsText },
     ]);
     expect(escaped.data?.["size"]).toBeGreaterThan(LIMITS.frameBytes);
     expect(inBase64.encoding).toBe("base64");
@@ -506,7 +506,7 @@ it("says how to publish what is too large for a message: as an object and its ke
   const { messages } = await client.call("getMessages", { stream: "claims" });
 
   expect(refused.code).toBe(ErrorCode.TooLarge);
-  expect(refused.data).toEqual({ what: "messageBytes", limit: LIMITS.messageBytes, use: INSTEAD.publish });
+  expect(refused.data).toEqual({ what: "messageBytes", limit: LIMITS.messageBytes, use: ALTERNATIVES.publish });
   const claim = messages[0]?.data as { object: { key: string } };
   const object = await client.call("getObject", { key: claim.object.key });
   expect(JSON.parse(object.data)).toBe(data);

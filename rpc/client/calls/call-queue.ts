@@ -1,6 +1,6 @@
-import type { OpenCall } from "./pending-call.ts";
-import { WaitingLine } from "./cancellable-queue.ts";
-import type { Outcome, Request, Wire } from "./request-channel.ts";
+import type { PendingCall } from "./pending-call.ts";
+import { CancellableQueue } from "./cancellable-queue.ts";
+import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
 
 /** A request that waits for its turn, unless nobody wants it any more by then. */
 type Queued = { readonly request: Request; readonly isGone: () => boolean };
@@ -10,15 +10,15 @@ type Queued = { readonly request: Request; readonly isGone: () => boolean };
  * is sent again when its socket is lost; of what changes something the outcome is then unknown.
  */
 export class Calls {
-  readonly #wire: Wire;
-  readonly #waiting = new WaitingLine<Queued>(({ isGone }) => isGone());
+  readonly #wire: RequestChannel;
+  readonly #waiting = new CancellableQueue<Queued>(({ isGone }) => isGone());
 
-  constructor(wire: Wire) {
+  constructor(wire: RequestChannel) {
     this.#wire = wire;
   }
 
   /** Sends a call, on the next socket if there is none. */
-  call(call: OpenCall): void {
+  call(call: PendingCall): void {
     const request = {
       method: call.method,
       get params() {
@@ -52,7 +52,7 @@ export class Calls {
     this.#waiting.clear();
   }
 
-  #settle(call: OpenCall, outcome: Outcome): void {
+  #settle(call: PendingCall, outcome: Outcome): void {
     if (outcome.kind === "result") {
       call.resolve(outcome.result);
     } else if (outcome.kind === "error") {

@@ -4,7 +4,7 @@ import type { MethodTraits } from "../../method-traits.ts";
 import type { Calls } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
-import type { OpenCalls } from "./pending-calls.ts";
+import type { PendingCalls } from "./pending-calls.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { PublishIds } from "./publish-ids.ts";
 import type { HeldPlace } from "./publish-lane.ts";
@@ -12,7 +12,7 @@ import type { Publisher } from "./publisher.ts";
 
 /** What a call goes through. */
 type Queues = {
-  readonly open: OpenCalls;
+  readonly open: PendingCalls;
   readonly connection: Connection;
   readonly calls: Calls;
   readonly publisher: Publisher;

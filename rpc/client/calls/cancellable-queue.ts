@@ -5,7 +5,7 @@ const FEW = 64;
  * A queue whose items may be given up while they wait. Those are passed over, and swept out often enough that no more
  * of them are held than of the others.
  */
-export class WaitingLine<Item> {
+export class CancellableQueue<Item> {
   readonly #isGone: (item: Item) => boolean;
   /** In order; from `#next` on. */
   #items: Item[] = [];

@@ -22,13 +22,13 @@ export type CallKind = "reads" | "changes";
 
 /** Who keeps a call. */
 export type OpenCallHost = {
-  settled(call: OpenCall): void;
+  settled(call: PendingCall): void;
   /** Why there is no connection; undefined when there is one, or none was lost yet. */
   whyOffline(): DurableStreamError | undefined;
 };
 
 /** One call on its way: how it will end for its caller, whatever number of sockets that takes. */
-export class OpenCall {
+export class PendingCall {
   readonly method: string;
   /** Bytes of UTF-8 of `params`. */
   readonly size: number;

@@ -1,10 +1,10 @@
-import { INSTEAD } from "../../alternatives.ts";
+import { ALTERNATIVES } from "../../alternatives.ts";
 import { LIMITS } from "../../limits.ts";
 
 import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
-import { OpenCall } from "./pending-call.ts";
+import { PendingCall } from "./pending-call.ts";
 import type { CallKind, CallOptions, OpenCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
@@ -24,10 +24,10 @@ export type Work = {
  * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
  * and the works that such calls are part of.
  */
-export class OpenCalls {
+export class PendingCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
   readonly #whyOffline: OpenCallHost["whyOffline"];
-  readonly #open = new Set<OpenCall>();
+  readonly #open = new Set<PendingCall>();
   readonly #works = new Set<Work>();
   #bytes = 0;
   #sweepTimer: Timer | undefined;
@@ -53,7 +53,7 @@ export class OpenCalls {
   add(
     { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
     { signal, timeoutMs }: CallOptions & { timeoutMs: number },
-  ): OpenCall {
+  ): PendingCall {
     must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     signal?.throwIfAborted();
     const closedBy = isPart ? this.#closedBy : this.#endingBy;
@@ -70,7 +70,7 @@ export class OpenCalls {
       },
       whyOffline: this.#whyOffline,
     };
-    const call = new OpenCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
+    const call = new PendingCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
     const abort = () => call.reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#open.add(call);
@@ -139,7 +139,7 @@ export class OpenCalls {
   #admit(size: number): void {
     if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
       // Sent, it would cost the socket, and every other call on it.
-      const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: INSTEAD.frame };
+      const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
       throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
     }
     const { calls, bytes } = this.#bounds;
@@ -151,7 +151,7 @@ export class OpenCalls {
     }
   }
 
-  #remove(call: OpenCall): void {
+  #remove(call: PendingCall): void {
     this.#open.delete(call);
     this.#bytes -= call.size;
     if (this.#open.size === 0) {

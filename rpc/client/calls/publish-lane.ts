@@ -1,19 +1,19 @@
-import type { OpenCall } from "./pending-call.ts";
-import { WaitingLine } from "./cancellable-queue.ts";
+import type { PendingCall } from "./pending-call.ts";
+import { CancellableQueue } from "./cancellable-queue.ts";
 
 /** A publish with its place among those of its stream. */
-export type Publish = { readonly call: OpenCall; readonly order: number };
+export type Publish = { readonly call: PendingCall; readonly order: number };
 
 /**
  * A place among the publishes of a stream. Held without a call, all that is behind it waits: what is to be published
  * there is still being made ready.
  */
-type Place = { readonly order: number; call?: OpenCall; isLeft?: boolean };
+type Place = { readonly order: number; call?: PendingCall; isLeft?: boolean };
 
 /** A place that was taken, until it has its publish. */
 export type HeldPlace = {
   /** Publishes there. */
-  fill(call: OpenCall): void;
+  fill(call: PendingCall): void;
   /** Lets those behind it pass; nothing once it is filled. */
   leave(): void;
 };
@@ -24,7 +24,7 @@ export type HeldPlace = {
  * leaves its place to those behind it.
  */
 export class PublishLane {
-  readonly #waiting = new WaitingLine<Place>(({ call, isLeft }) => isLeft === true || call?.isSettled === true);
+  readonly #waiting = new CancellableQueue<Place>(({ call, isLeft }) => isLeft === true || call?.isSettled === true);
   readonly #unanswered = new Set<Publish>();
   #again: Publish[] = [];
   #holdUntil = 0;

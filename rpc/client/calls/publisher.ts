@@ -3,10 +3,10 @@ import { LIMITS } from "../../limits.ts";
 import type { DurableStreamError } from "../error.ts";
 import { PublishLane } from "./publish-lane.ts";
 import type { HeldPlace, Publish } from "./publish-lane.ts";
-import { isPassing, pauseMs } from "../retry.ts";
+import { isRetryable, pauseMs } from "../retry.ts";
 import { monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
-import type { Outcome, Request, Wire } from "./request-channel.ts";
+import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
 
 /** Kept free of publishes, for calls that should not wait behind them. */
 const RESERVED_CALLS = 8;
@@ -24,14 +24,14 @@ const FRAME_CHARACTERS = 65_536;
  * is refused for good, given up or not done in its time is passed over: those behind it are stored without it.
  */
 export class Publisher {
-  readonly #wire: Wire;
+  readonly #wire: RequestChannel;
   readonly #lanes = new Map<string, PublishLane>();
   #failures = 0;
   #isScheduled = false;
   #wakeTimer: Timer | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
 
-  constructor(wire: Wire) {
+  constructor(wire: RequestChannel) {
     this.#wire = wire;
   }
 
@@ -132,7 +132,7 @@ export class Publisher {
     } else if (outcome.kind === "lost") {
       call.lost(outcome.mayBeDone);
       lane.putBack(publish, 0);
-    } else if (isPassing(outcome.error)) {
+    } else if (isRetryable(outcome.error)) {
       call.refused(outcome.error);
       lane.putBack(publish, this.#holdUntil(lane, outcome.error));
     } else {

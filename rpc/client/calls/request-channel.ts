@@ -39,7 +39,7 @@ export type WireSocket = {
  * Requests and answers of one socket after the other. It sends no more than the server takes, matches answers to
  * requests, and gives up a socket on which a request stays without an answer.
  */
-export class Wire {
+export class RequestChannel {
   readonly #socket: WireSocket;
   readonly #answerTimeoutMs: number;
   readonly #pending = new Map<number, Pending>();

@@ -4,11 +4,11 @@ import type { MethodParams, MethodResult } from "../../methods.ts";
 import type { Caller } from "../calls/caller.ts";
 import type { ObjectClient } from "./objects.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
-import type { OpenCalls } from "../calls/pending-calls.ts";
+import type { PendingCalls } from "../calls/pending-calls.ts";
 import type { HeldPlace } from "../calls/publish-lane.ts";
 
 /** What objects need of a client: calls that go on while it closes, as parts of works that it waits for. */
-export function objectClient(caller: Caller, works: Pick<OpenCalls, "begin" | "finish">): ObjectClient {
+export function objectClient(caller: Caller, works: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
   const method =
     <M extends CallableMethod>(name: M, place?: HeldPlace) =>
     async (params: MethodParams<M>, options?: CallOptions) =>

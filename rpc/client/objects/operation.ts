@@ -3,7 +3,7 @@ import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
 import type { Work } from "../calls/pending-calls.ts";
-import { isPassing, pauseMs } from "../retry.ts";
+import { isRetryable, pauseMs } from "../retry.ts";
 import { monotonicMs, sleep, startTimer, stopTimer } from "../time.ts";
 
 /** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
@@ -188,7 +188,7 @@ export class Operation implements Work {
           throw error;
         }
         failed?.(error);
-        const mayFollow = isPassing(error) && isOver?.(error) !== true;
+        const mayFollow = isRetryable(error) && isOver?.(error) !== true;
         if (!mayFollow || !(await this.#pausedInTime(error, failures, giveUpAt))) {
           throw this.#unknown === undefined || this.#unknown === error ? error : stillUnknown(this.#unknown, error);
         }

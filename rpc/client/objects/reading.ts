@@ -7,7 +7,7 @@ import { changed } from "./errors.ts";
 import type { HttpObjects } from "./http.ts";
 import type { Operation } from "./operation.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
-import { isPassing } from "../retry.ts";
+import { isRetryable } from "../retry.ts";
 import { monotonicMs } from "../time.ts";
 
 type GetObject = (
@@ -131,7 +131,7 @@ async function* overHttp(
       const failure = asFailure(error);
       failures += 1;
       failingSince ??= monotonicMs();
-      if (!isPassing(failure) || monotonicMs() - failingSince >= operation.patienceMs) {
+      if (!isRetryable(failure) || monotonicMs() - failingSince >= operation.patienceMs) {
         throw failure;
       }
       await operation.pause(failure, failures);

@@ -3,7 +3,7 @@ import { LIMITS } from "../../limits.ts";
 import type { FollowerHost } from "./server-subscription.ts";
 import { deferred } from "../calls/deferred.ts";
 import type { Deferred } from "../calls/deferred.ts";
-import { isPassing } from "../retry.ts";
+import { isRetryable } from "../retry.ts";
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 import type { Outcome } from "../calls/request-channel.ts";
@@ -16,7 +16,7 @@ const RETRY_MS = 500;
  * What was done with messages of a consumer, until the server has stored it. Acks go together; those that a lost socket
  * left unanswered are told again on the next one, where they count as much.
  */
-export class Settlements {
+export class ConsumerAcks {
   readonly #host: FollowerHost;
   readonly #most: number;
   /** Acked and not stored for certain; `true` while an answer is awaited. */
@@ -119,7 +119,7 @@ export class Settlements {
     if (outcome.kind === "lost") {
       return;
     }
-    const isToBeTold = outcome.kind === "error" && isPassing(outcome.error);
+    const isToBeTold = outcome.kind === "error" && isRetryable(outcome.error);
     for (const sequence of sequences) {
       if (isToBeTold && this.#acked.has(sequence)) {
         this.#acked.set(sequence, false);

@@ -9,7 +9,7 @@ import type { ConsumerDelivery } from "./events.ts";
 import { ServerSubscription } from "./server-subscription.ts";
 import type { FollowerHost, Subscriber } from "./server-subscription.ts";
 import { checkDelay, checkReason } from "./settle-params.ts";
-import { Settlements } from "./consumer-acks.ts";
+import { ConsumerAcks } from "./consumer-acks.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
 const DEFAULT_MAX_IN_FLIGHT = 256;
@@ -27,7 +27,7 @@ export class ConsumerFollower implements Subscriber {
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<ConsumerDelivery>;
   readonly #subscription: ServerSubscription;
-  readonly #settlements: Settlements;
+  readonly #settlements: ConsumerAcks;
   /** Handed on and not settled, by sequence. */
   readonly #held = new Map<number, Held>();
   /** The life of the stream that the sequences are of. */
@@ -48,7 +48,7 @@ export class ConsumerFollower implements Subscriber {
     this.#isManual = reading.isManual;
     this.#sink = reading.sink;
     this.#subscription = new ServerSubscription(host, this);
-    this.#settlements = new Settlements(host, params.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT);
+    this.#settlements = new ConsumerAcks(host, params.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT);
   }
 
   opened(): void {

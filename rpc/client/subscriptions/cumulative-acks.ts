@@ -13,7 +13,7 @@ type InFlight = { readonly sequence: number; readonly characters: number };
  * The acks of one subscription on one socket. They are cumulative, so one is sent when half the window is done, or a
  * moment after the last message was, and never one for each.
  */
-export class Acks {
+export class CumulativeAcks {
   readonly #send: (through: number) => void;
   readonly #mostMessages: number;
   readonly #delayMs: number;

@@ -22,7 +22,7 @@ type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
  * A line of events for one reader, who says that one is done, or one batch, by asking for the next. Only one is out at a
  * time.
  */
-export class EventLine<Event> {
+export class EventQueue<Event> {
   #waiting: Waiting<Event>[] = [];
   readonly #readers: Reader<Event>[] = [];
   #inHand: Waiting<Event>[] = [];

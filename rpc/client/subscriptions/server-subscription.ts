@@ -2,7 +2,7 @@ import type { SubscribeResult } from "../../subscription.ts";
 
 import type { DurableStreamError } from "../error.ts";
 import type { Follower } from "./follower.ts";
-import { isPassing, pauseMs } from "../retry.ts";
+import { isRetryable, pauseMs } from "../retry.ts";
 import { startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 import type { Outcome, Request } from "../calls/request-channel.ts";
@@ -96,7 +96,7 @@ export class ServerSubscription {
   }
 
   #refused(error: DurableStreamError): void {
-    if (isPassing(error)) {
+    if (isRetryable(error)) {
       this.#failures += 1;
       this.#retryTimer = startTimer(pauseMs(error, this.#failures), () => this.open());
     } else {

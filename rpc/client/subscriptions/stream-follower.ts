@@ -2,7 +2,7 @@ import type { Message } from "../../message.ts";
 import type { NotificationParams } from "../../notifications.ts";
 import type { SubscribeResult, SubscribeStreamParams } from "../../subscription.ts";
 
-import { Acks } from "./cumulative-acks.ts";
+import { CumulativeAcks } from "./cumulative-acks.ts";
 import { FollowCursor } from "./position.ts";
 import { DurableStreamError } from "../error.ts";
 import type { LineEvent } from "./event-queue.ts";
@@ -25,7 +25,7 @@ export class StreamFollower implements Subscriber {
   readonly #sink: SubscriptionSink<StreamEvent>;
   readonly #subscription: ServerSubscription;
   #cursor: FollowCursor | undefined;
-  #acks: Acks | undefined;
+  #acks: CumulativeAcks | undefined;
   /** Why another life is followed, from its first message; the next answer tells which it is. */
   #change: EpochChange["reason"] | undefined;
   #isEnded = false;
@@ -118,7 +118,7 @@ export class StreamFollower implements Subscriber {
         : new FollowCursor(epoch, skipped.from - 1, undefined);
     const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
     const at = { done: this.#cursor.done, acked: nextSequence - 1 };
-    this.#acks = new Acks({ maxInFlight, ackWaitMs }, at, (through) =>
+    this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) =>
       this.#host.notify("ack", { subscription, through }),
     );
     if (skipped !== undefined) {

@@ -4,7 +4,7 @@ import type { MethodResult } from "../../methods.ts";
 import { deferred } from "../calls/deferred.ts";
 import type { Deferred } from "../calls/deferred.ts";
 import { DurableStreamError } from "../error.ts";
-import { EventLine } from "./event-queue.ts";
+import { EventQueue } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
 import type { Follower } from "./follower.ts";
 import { report } from "../report.ts";
@@ -56,7 +56,7 @@ export type Reading<Event> = {
 
 /** Where the follower behind a subscription puts what it hears. */
 export type SubscriptionSink<Event> = {
-  readonly line: EventLine<Event>;
+  readonly line: EventQueue<Event>;
   /** The server has answered `subscribe`. */
   begun(answer: MethodResult<"subscribe">): void;
   /** The client closes: nothing more is handed on. @returns When the handler is done; undefined when it is already. */
@@ -70,7 +70,7 @@ export type SubscriptionSink<Event> = {
  * is read by `for await`, or by the handler it was made with.
  */
 export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<Event, undefined> {
-  readonly #line = new EventLine<Event>();
+  readonly #line = new EventQueue<Event>();
   readonly #begun = deferred<MethodResult<"subscribe">>();
   readonly #over = deferred<void>();
   /** While it drains: the event in hand is done, or it is all over. */

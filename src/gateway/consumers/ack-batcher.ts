@@ -1,5 +1,5 @@
 import { LIMITS, RpcError } from "../../../rpc/index.ts";
-import type { Settlement } from "../../internal/consumer-calls.ts";
+import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import { asOutcome, backoffMs, isOverloaded } from "../../platform/call-object.ts";
 
@@ -12,7 +12,7 @@ const MAX_WAITING_SEQUENCES = 200_000;
 export type StreamLife = { readonly stream: string; readonly epoch: string };
 
 type Waiting = {
-  settlement: Settlement;
+  command: AckCommand;
   size: number;
   /** When it must be answered. */
   dueAt: number;
@@ -23,8 +23,8 @@ type Waiting = {
 /** The holders the stream does not know, or why that epoch of it is over; and how a call before was lost. */
 type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
-/** What a settler tells its owner. */
-export type SettlerEvents = {
+/** What an ack batcher tells its owner. */
+export type AckBatcherEvents = {
   /** These share no consumer any more. */
   onUnknown(holders: readonly string[]): void;
   /** That epoch of the stream is over. */
@@ -36,17 +36,17 @@ export type SettlerEvents = {
  * Brings what the clients of one gateway say of their consumers' messages to one stream, in order, at most one call
  * under way: what is said meanwhile goes in the next, so that it costs one commit.
  */
-export class Settler {
+export class AckBatcher {
   readonly #env: Env;
   readonly #life: StreamLife;
-  readonly #events: SettlerEvents;
+  readonly #events: AckBatcherEvents;
   #waiting: Waiting[] = [];
   #waitingSequences = 0;
   #isSending = false;
   /** Calls in a row that failed. */
   #failures = 0;
 
-  constructor(env: Env, life: StreamLife, events: SettlerEvents) {
+  constructor(env: Env, life: StreamLife, events: AckBatcherEvents) {
     this.#env = env;
     this.#life = life;
     this.#events = events;
@@ -58,15 +58,15 @@ export class Settler {
    * @throws RpcError NotFound when the subscription shares no consumer any more, Busy when too much waits,
    *   OutcomeUnknown or Unavailable when the stream does not answer.
    */
-  settle(settlement: Settlement): Promise<void> {
-    const size = "sequences" in settlement ? settlement.sequences.length : 1;
+  settle(command: AckCommand): Promise<void> {
+    const size = "sequences" in command ? command.sequences.length : 1;
     if (this.#waitingSequences + size > MAX_WAITING_SEQUENCES) {
       return Promise.reject(new RpcError("Busy", "too much waits for the stream", { limit: MAX_WAITING_SEQUENCES }));
     }
     this.#waitingSequences += size;
     const dueAt = Date.now() + LIMITS.requestDeadlineMs;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ settlement, size, dueAt, resolve, reject });
+      this.#waiting.push({ command, size, dueAt, resolve, reject });
       if (!this.#isSending) {
         this.#isSending = true;
         void this.#flush();
@@ -99,7 +99,7 @@ export class Settler {
     }, dueAt - Date.now());
     try {
       const call = this.#call(
-        batch.map(({ settlement }) => settlement),
+        batch.map(({ command }) => command),
         dueAt,
       );
       this.#answer(batch, await Promise.race([call, deadline.promise]));
@@ -119,8 +119,8 @@ export class Settler {
       this.#events.onUnknown(unknown);
     }
     const isKnown = (holder: string) => typeof unknown !== "string" && !unknown.includes(holder);
-    for (const { settlement, resolve, reject } of batch) {
-      if (isKnown(settlement.holder)) {
+    for (const { command, resolve, reject } of batch) {
+      if (isKnown(command.holder)) {
         resolve();
       } else {
         // The call that was lost may have found it, stored what it said, and released it.
@@ -133,9 +133,9 @@ export class Settler {
    * Asks once more when the first call was lost, if there is time and the stream has not too much to do: to settle twice
    * is to settle once. Should that fail too, in whatever way, the first one may still have been stored.
    */
-  async #call(settlements: Settlement[], dueAt: number): Promise<Reply> {
+  async #call(commands: AckCommand[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#life;
-    const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, settlements);
+    const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, commands);
     let lost: RpcError | undefined;
     try {
       return { unknown: await call(), lost };

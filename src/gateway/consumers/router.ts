@@ -1,13 +1,13 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
-import type { ConsumerPush, Settlement } from "../../internal/consumer-calls.ts";
+import type { ConsumerPush, AckCommand } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
-import { Settler } from "./ack-batcher.ts";
+import { AckBatcher } from "./ack-batcher.ts";
 import type { StreamLife } from "./ack-batcher.ts";
 
 /** A subscription with what may be done to its socket. */
-export type Sharer = {
+export type Route = {
   readonly subscription: ConsumerSubscription;
   /** Its position moved: it is to be kept. */
   moved(): void;
@@ -19,10 +19,10 @@ export type Sharer = {
  * The subscriptions of this gateway that share consumers, by their names there: streams push to them, and what their
  * clients say goes back.
  */
-export class ConsumerFeeds {
+export class ConsumerRouter {
   readonly #env: Env;
-  readonly #sharers = new Map<string, Sharer>();
-  readonly #settlers = new Map<string, Settler>();
+  readonly #routes = new Map<string, Route>();
+  readonly #batchers = new Map<string, AckBatcher>();
 
   constructor(env: Env) {
     this.#env = env;
@@ -30,11 +30,11 @@ export class ConsumerFeeds {
 
   /** Whether any consumer is shared here. */
   get areShared(): boolean {
-    return this.#sharers.size > 0;
+    return this.#routes.size > 0;
   }
 
-  add(sharer: Sharer): void {
-    this.#sharers.set(sharer.subscription.spec.holder, sharer);
+  add(route: Route): void {
+    this.#routes.set(route.subscription.spec.holder, route);
   }
 
   /**
@@ -43,7 +43,7 @@ export class ConsumerFeeds {
    * @param isLost Whether its client failed, perhaps of what it holds, and did not leave in order.
    */
   remove({ spec: { stream, holder }, epoch }: ConsumerSubscription, { isLost }: { isLost: boolean }): void {
-    this.#sharers.delete(holder);
+    this.#routes.delete(holder);
     if (epoch !== undefined) {
       this.release({ stream, epoch }, { holder, isLost });
     }
@@ -57,18 +57,18 @@ export class ConsumerFeeds {
   }
 
   /** Tells a stream what became of messages; done when it is stored. */
-  settle(life: StreamLife, settlement: Settlement): Promise<void> {
+  settle(life: StreamLife, command: AckCommand): Promise<void> {
     const key = `${life.stream}/${life.epoch}`;
-    let settler = this.#settlers.get(key);
-    if (settler === undefined) {
-      settler = new Settler(this.#env, life, {
+    let batcher = this.#batchers.get(key);
+    if (batcher === undefined) {
+      batcher = new AckBatcher(this.#env, life, {
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
         onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
-        onIdle: () => this.#settlers.delete(key),
+        onIdle: () => this.#batchers.delete(key),
       });
-      this.#settlers.set(key, settler);
+      this.#batchers.set(key, batcher);
     }
-    return settler.settle(settlement);
+    return batcher.settle(command);
   }
 
   /**
@@ -76,15 +76,15 @@ export class ConsumerFeeds {
    *
    * @returns The holders that are no subscription here.
    */
-  deliver({ parcels }: ConsumerPush): string[] {
+  deliver({ batches }: ConsumerPush): string[] {
     const unknown = new Set<string>();
-    for (const parcel of parcels) {
-      const sharer = this.#sharers.get(parcel.holder);
-      if (sharer === undefined) {
-        unknown.add(parcel.holder);
+    for (const batch of batches) {
+      const route = this.#routes.get(batch.holder);
+      if (route === undefined) {
+        unknown.add(batch.holder);
       } else {
-        sharer.subscription.deliver(parcel);
-        sharer.moved();
+        route.subscription.deliver(batch);
+        route.moved();
       }
     }
     return [...unknown];
@@ -92,15 +92,15 @@ export class ConsumerFeeds {
 
   /** Which of these holders are no subscription here. */
   unknown(holders: readonly string[]): string[] {
-    return holders.filter((holder) => !this.#sharers.has(holder));
+    return holders.filter((holder) => !this.#routes.has(holder));
   }
 
   /** These subscriptions share no consumer any more. */
   end(holders: readonly string[], reason: SubscriptionClosedNotification["reason"]): void {
     for (const holder of holders) {
-      const sharer = this.#sharers.get(holder);
-      this.#sharers.delete(holder);
-      sharer?.close(reason);
+      const route = this.#routes.get(holder);
+      this.#routes.delete(holder);
+      route?.close(reason);
     }
   }
 
@@ -110,11 +110,11 @@ export class ConsumerFeeds {
    */
   async check(): Promise<void> {
     const asked: Promise<void>[] = [];
-    for (const { subscription } of this.#sharers.values()) {
+    for (const { subscription } of this.#routes.values()) {
       const { epoch, spec } = subscription;
       if (epoch !== undefined) {
         // It settles nothing; whoever is unknown is ended on the way.
-        const question: Settlement = { kind: "working", holder: spec.holder, sequences: [] };
+        const question: AckCommand = { kind: "working", holder: spec.holder, sequences: [] };
         asked.push(this.settle({ stream: spec.stream, epoch }, question));
       }
     }
@@ -124,7 +124,7 @@ export class ConsumerFeeds {
 
   /** An epoch of a stream is over. */
   streamEnded(stream: string, epoch: string, reason: StreamEnd): void {
-    const over = [...this.#sharers.values()]
+    const over = [...this.#routes.values()]
       .map(({ subscription }) => subscription)
       .filter((subscription) => subscription.spec.stream === stream && subscription.epochEnded(epoch, reason));
     this.end(

@@ -1,5 +1,5 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
-import type { Parcel } from "../../internal/consumer-calls.ts";
+import type { DeliveryBatch } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 
 import { messagesFrame } from "../message-batch.ts";
@@ -30,7 +30,7 @@ export class ConsumerSubscription {
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
   /** What comes before the client knows the subscription's number. */
-  #held: Parcel[] | undefined = [];
+  #held: DeliveryBatch[] | undefined = [];
   /** Why it ended before that. */
   #closedBy: SubscriptionClosedNotification["reason"] | undefined;
 
@@ -84,21 +84,21 @@ export class ConsumerSubscription {
   answered(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    held.forEach((parcel) => this.deliver(parcel));
+    held.forEach((batch) => this.deliver(batch));
     if (this.#closedBy !== undefined) {
       this.end(this.#closedBy);
     }
   }
 
-  deliver(parcel: Parcel): void {
+  deliver(batch: DeliveryBatch): void {
     if (this.#held !== undefined) {
-      this.#held.push(parcel);
+      this.#held.push(batch);
       return;
     }
     const { id, stream } = this.spec;
     const previous = this.#previous;
-    this.#previous = parcel.last;
-    this.#send(messagesFrame(id, stream, previous, parcel.text));
+    this.#previous = batch.last;
+    this.#send(messagesFrame(id, stream, previous, batch.text));
   }
 
   /** Tells the client that it is over. */

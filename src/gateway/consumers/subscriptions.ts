@@ -4,7 +4,7 @@ import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ConsumerWord } from "../../methods/context.ts";
 import { callStream } from "../../platform/call-object.ts";
 
-import type { ConsumerFeeds } from "./router.ts";
+import type { ConsumerRouter } from "./router.ts";
 import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
 import type { ConsumerSubscriptionStore } from "./store.ts";
@@ -13,10 +13,10 @@ import type { SessionSocket } from "../session.ts";
 import type { SendFrame } from "../streams/subscription.ts";
 
 /** What the subscriptions of a socket that share consumers need of its gateway. */
-export type SessionConsumersHost = {
+export type ConsumerSubscriptionsHost = {
   readonly env: Env;
   readonly gateway: string;
-  readonly consumerFeeds: ConsumerFeeds;
+  readonly consumerRouter: ConsumerRouter;
   readonly consumerStore: ConsumerSubscriptionStore;
   /** Wakes the gateway at a time, to check its subscriptions of consumers. */
   readonly wakeBy: (atMs: number) => void;
@@ -25,14 +25,14 @@ export type SessionConsumersHost = {
 const HOLDER_CHARACTERS = 12;
 
 /** The subscriptions of one socket that share consumers. */
-export class SessionConsumers {
-  readonly #host: SessionConsumersHost;
+export class ConsumerSubscriptions {
+  readonly #host: ConsumerSubscriptionsHost;
   readonly #socket: SessionSocket;
   readonly #send: SendFrame;
   readonly #subscriptions = new Map<number, ConsumerSubscription>();
   #isClosed = false;
 
-  constructor(host: SessionConsumersHost, socket: SessionSocket) {
+  constructor(host: ConsumerSubscriptionsHost, socket: SessionSocket) {
     this.#host = host;
     this.#socket = socket;
     this.#send = (frame) => socket.send(frame);
@@ -75,12 +75,12 @@ export class SessionConsumers {
       );
     } catch (error) {
       // Should the stream know it after all, its first push finds nobody here.
-      this.#host.consumerFeeds.remove(subscription, { isLost: false });
+      this.#host.consumerRouter.remove(subscription, { isLost: false });
       throw error;
     }
     const over = subscription.joined(joined.epoch);
     if (over !== undefined) {
-      this.#host.consumerFeeds.end([holder], over);
+      this.#host.consumerRouter.end([holder], over);
     }
     this.#begin(subscription, context);
     return { subscription: subscription.spec.id, stream, ...joined };
@@ -89,7 +89,7 @@ export class SessionConsumers {
   /** Ends a subscription; what it holds goes to others. */
   unsubscribe(subscription: ConsumerSubscription): void {
     this.#forget(subscription);
-    this.#host.consumerFeeds.remove(subscription, { isLost: false });
+    this.#host.consumerRouter.remove(subscription, { isLost: false });
   }
 
   /** Tells the stream what became of a subscription's messages; of a request the answer says that it is stored. */
@@ -98,7 +98,7 @@ export class SessionConsumers {
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
-    const settled = this.#host.consumerFeeds.settle({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
+    const settled = this.#host.consumerRouter.settle({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
     if (context.isNotification === true) {
       settled.catch(() => {
         // Safe: nobody asked, and what is not settled comes again.
@@ -119,7 +119,7 @@ export class SessionConsumers {
       this.#host.consumerStore.removeSocket(this.#socket.key);
     }
     for (const subscription of this.#subscriptions.values()) {
-      this.#host.consumerFeeds.remove(subscription, { isLost });
+      this.#host.consumerRouter.remove(subscription, { isLost });
     }
     this.#subscriptions.clear();
   }
@@ -128,7 +128,7 @@ export class SessionConsumers {
     const { spec, epoch } = subscription;
     if (this.#isClosed) {
       // Nothing was sent on it.
-      this.#host.consumerFeeds.remove(subscription, { isLost: false });
+      this.#host.consumerRouter.remove(subscription, { isLost: false });
       return;
     }
     // One that its consumer's end has overtaken is only answered, and then told.
@@ -142,7 +142,7 @@ export class SessionConsumers {
   }
 
   #feed(subscription: ConsumerSubscription): void {
-    this.#host.consumerFeeds.add({
+    this.#host.consumerRouter.add({
       subscription,
       moved: () => this.#socket.pushed(),
       close: (reason) => this.#end(subscription, reason),

@@ -3,7 +3,7 @@ import type { SubscriptionRow } from "../schema.ts";
 import type { SubscriptionSpec } from "./subscription.ts";
 
 /** The table `subscriptions`. */
-export class SessionStore {
+export class StreamSubscriptionStore {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {

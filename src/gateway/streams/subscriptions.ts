@@ -8,14 +8,14 @@ import type { Feeds } from "./feeds.ts";
 import { notification } from "../notification.ts";
 import type { SubscriptionRow } from "../schema.ts";
 import type { SessionSocket } from "../session.ts";
-import type { SessionStore } from "./store.ts";
+import type { StreamSubscriptionStore } from "./store.ts";
 import { Subscription } from "./subscription.ts";
 import type { StoredSubscription } from "./subscription.ts";
 
 /** What the subscriptions of a socket need of its gateway. */
-export type SessionFollowersHost = {
+export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
-  readonly store: SessionStore;
+  readonly store: StreamSubscriptionStore;
   /** Wakes the gateway at a time, to look at its sessions' deadlines. */
   readonly wakeBy: (atMs: number) => void;
 };
@@ -23,14 +23,14 @@ export type SessionFollowersHost = {
 /** One subscription as its feed sees it. */
 class SessionFollower implements Follower {
   readonly subscription: Subscription;
-  readonly #owner: SessionFollowers;
+  readonly #owner: StreamSubscriptions;
   readonly #socket: SessionSocket;
   /** Nothing is sent before the answer that tells the subscription's number. */
   isAnswered: boolean;
   /** Why the subscription ended before it was answered. */
   closedBy: SubscriptionClosedNotification["reason"] | undefined;
 
-  constructor(owner: SessionFollowers, socket: SessionSocket, subscription: Subscription) {
+  constructor(owner: StreamSubscriptions, socket: SessionSocket, subscription: Subscription) {
     this.#owner = owner;
     this.#socket = socket;
     this.subscription = subscription;
@@ -51,13 +51,13 @@ class SessionFollower implements Follower {
 }
 
 /** The subscriptions of one socket that have a cursor of their own. */
-export class SessionFollowers {
-  readonly #host: SessionFollowersHost;
+export class StreamSubscriptions {
+  readonly #host: StreamSubscriptionsHost;
   readonly #socket: SessionSocket;
   readonly #followers = new Map<number, SessionFollower>();
   #isClosed = false;
 
-  constructor(host: SessionFollowersHost, socket: SessionSocket) {
+  constructor(host: StreamSubscriptionsHost, socket: SessionSocket) {
     this.#host = host;
     this.#socket = socket;
   }

@@ -1,7 +1,7 @@
 import { LIMITS, STREAM_DEFAULTS } from "../../../rpc/index.ts";
 
 import type { StreamState } from "./admission.ts";
-import type { Life } from "../loaded-stream.ts";
+import type { LoadedStream } from "../loaded-stream.ts";
 
 /**
  * What admission needs to know of a stream, at one time.
@@ -11,7 +11,7 @@ import type { Life } from "../loaded-stream.ts";
  * @param storage.usedBytes What its database uses now.
  */
 export function admissionState(
-  life: Life | undefined,
+  life: LoadedStream | undefined,
   { nowMs, streamBytes, usedBytes }: { nowMs: number; streamBytes: number; usedBytes: number },
 ): StreamState {
   const config = life?.record.config ?? STREAM_DEFAULTS;

@@ -1,4 +1,4 @@
-import type { Settlement } from "../../internal/consumer-calls.ts";
+import type { AckCommand } from "../../internal/consumer-calls.ts";
 
 import type { ConsumerCursor } from "./cursor/cursor.ts";
 import type { DeadLetter } from "./cursor/types.ts";
@@ -7,25 +7,25 @@ import type { DeadLetter } from "./cursor/types.ts";
 export type SettledAt = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
 
 /** Tells a cursor what a holder says of its messages. Returns what died of it. */
-export function settle(cursor: ConsumerCursor, settlement: Settlement, { nowMs, underway }: SettledAt): DeadLetter[] {
-  const { holder } = settlement;
-  switch (settlement.kind) {
+export function settle(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: SettledAt): DeadLetter[] {
+  const { holder } = command;
+  switch (command.kind) {
     case "ack":
-      cursor.ack(settlement.sequences);
+      cursor.ack(command.sequences);
       return [];
     case "ackThrough":
-      cursor.ackThrough(holder, settlement.through);
+      cursor.ackThrough(holder, command.through);
       return [];
     case "nak":
-      return cursor.nak({ ...settlement, nowMs });
+      return cursor.nak({ ...command, nowMs });
     case "term":
-      return cursor.term({ ...settlement, nowMs });
+      return cursor.term({ ...command, nowMs });
     case "working":
-      cursor.working(holder, settlement.sequences, nowMs);
+      cursor.working(holder, command.sequences, nowMs);
       return [];
     case "release":
-      return cursor.release({ ...settlement, underway, nowMs });
+      return cursor.release({ ...command, underway, nowMs });
     default:
-      return settlement satisfies never;
+      return command satisfies never;
   }
 }

@@ -7,7 +7,7 @@ import type { SubjectMatcher } from "../../internal/subject.ts";
 import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
 import type { Log } from "../log/log.ts";
-import type { Found, Stretch } from "../log/scan.ts";
+import type { ScanResult, ScanRange } from "../log/scan.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -97,7 +97,7 @@ export class Consumer {
   }
 
   /** What is new up to a sequence; undefined when everything up to there was looked at. */
-  newThrough(through: number): Stretch | undefined {
+  newThrough(through: number): ScanRange | undefined {
     const { nextSequence } = this.cursor;
     return nextSequence > through ? undefined : { from: nextSequence, matches: this.#matches };
   }
@@ -107,7 +107,7 @@ export class Consumer {
    *
    * @param unread What was found of {@link newThrough}.
    */
-  trim(through: number, unread: Found | undefined): void {
+  trim(through: number, unread: ScanResult | undefined): void {
     this.cursor.trim(through, unread);
     if (this.#counted !== undefined) {
       const isCounted = through <= this.#counted.through;
@@ -147,13 +147,13 @@ export class Consumer {
   }
 
   /** What is new, up to the end of the log, and was not counted yet; without a filter there is nothing to count. */
-  uncounted(last: number): Stretch | undefined {
+  uncounted(last: number): ScanRange | undefined {
     const from = Math.max((this.#counted?.through ?? 0) + 1, this.cursor.nextSequence);
     return this.#matches === undefined || from > last ? undefined : { from, matches: this.#matches };
   }
 
   /** Takes note of what was found of {@link uncounted}. */
-  counted(last: number, found: Found | undefined): void {
+  counted(last: number, found: ScanResult | undefined): void {
     this.#counted = { through: last, count: (this.#counted?.count ?? 0) + (found?.total ?? 0) };
   }
 

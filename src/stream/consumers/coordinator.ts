@@ -1,24 +1,24 @@
 import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
-import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, Settlement } from "../../internal/consumer-calls.ts";
+import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../../internal/consumer-calls.ts";
 import { logError } from "../../platform/log.ts";
 
 import { Consumer } from "./consumer.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./config.ts";
 import type { ConsumerChanges } from "./config.ts";
-import type { Landing } from "./pusher.ts";
+import type { PushOutcome } from "./pusher.ts";
 import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
 import { Consumers } from "./table.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import type { DeskHost } from "./coordinator-host.ts";
-import { HandOut } from "./dispatcher.ts";
-import type { AddressedParcel } from "./dispatcher.ts";
+import type { CoordinatorHost } from "./coordinator-host.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { AddressedBatch } from "./dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
 import type { DeletionWatcher } from "../log/log.ts";
 import { messagesAt } from "./next-messages.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { RefusedError } from "../refuse.ts";
-import { requeueDead } from "./retry-dead-letters.ts";
+import { retryDeadLetters } from "./retry-dead-letters.ts";
 import { settle } from "./apply-ack.ts";
 import { Subscriber } from "./subscriber.ts";
 
@@ -32,19 +32,19 @@ const RETRY_MS = 5_000;
  * Every request is one transaction: the change, the deliveries it makes room for, and each changed cursor written
  * once. What was handed out leaves after it.
  */
-export class ConsumerDesk implements DeletionWatcher {
-  readonly #host: DeskHost;
+export class ConsumerCoordinator implements DeletionWatcher {
+  readonly #host: CoordinatorHost;
   readonly #table: Consumers;
   readonly #deadLetters: DeadLetters;
   /** In the order of whose turn it is. */
   readonly #consumers = new Map<string, Consumer>();
   readonly #consumerOf = new Map<string, Consumer>();
   /** Handed out and not sent yet. */
-  #parcels: AddressedParcel[] = [];
+  #batches: AddressedBatch[] = [];
   /** Whether the last turn ended before everything that could go out had. */
   #isBehind = false;
 
-  constructor(sql: SqlStorage, host: DeskHost) {
+  constructor(sql: SqlStorage, host: CoordinatorHost) {
     this.#host = host;
     this.#table = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
@@ -55,7 +55,7 @@ export class ConsumerDesk implements DeletionWatcher {
       }
     }
     host.log.watchDeletions(this);
-    host.courier.check(this.#consumers.values());
+    host.pusher.check(this.#consumers.values());
   }
 
   /** How many consumers there are. */
@@ -125,7 +125,7 @@ export class ConsumerDesk implements DeletionWatcher {
     });
     const subscribers = [...consumer.subscribers.values()];
     subscribers.forEach(({ holder }) => this.#consumerOf.delete(holder));
-    this.#host.courier.end(subscribers);
+    this.#host.pusher.end(subscribers);
     return info;
   }
 
@@ -163,8 +163,8 @@ export class ConsumerDesk implements DeletionWatcher {
    *
    * @returns The holders that share no consumer here.
    */
-  settle(settlements: readonly Settlement[]): string[] {
-    return this.#run((nowMs) => this.#settleAll(settlements, nowMs));
+  settle(commands: readonly AckCommand[]): string[] {
+    return this.#run((nowMs) => this.#settleAll(commands, nowMs));
   }
 
   /** Ends all subscriptions; what they hold comes again. */
@@ -183,16 +183,16 @@ export class ConsumerDesk implements DeletionWatcher {
     const { lease, holder } = newLease(consumer.id);
     return this.#run((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new HandOut(this.#host.log, nowMs).fetch(consumer, holder, limit);
+      const text = new Dispatcher(this.#host.log, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
     });
   }
 
   /** Takes what the holder of a lease says of its messages; NotFound for a lease of another consumer. */
-  settleLease(name: string, lease: string, settlement: (holder: string) => Settlement): void {
+  settleLease(name: string, lease: string, command: (holder: string) => AckCommand): void {
     const consumer = this.#find(name);
     const holder = leaseHolder(lease, consumer.id);
-    this.#run((nowMs) => this.#settle(consumer, settlement(holder), nowMs));
+    this.#run((nowMs) => this.#settle(consumer, command(holder), nowMs));
   }
 
   deadLetters(name: string, { from, limit }: DeadLetterPage): GetDeadLettersResult {
@@ -205,7 +205,7 @@ export class ConsumerDesk implements DeletionWatcher {
   retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
     const consumer = this.#find(name);
     const letters = this.#deadLetters;
-    return this.#run((nowMs) => requeueDead(consumer, sequences, { letters, log: this.#host.log, nowMs }));
+    return this.#run((nowMs) => retryDeadLetters(consumer, sequences, { letters, log: this.#host.log, nowMs }));
   }
 
   /** Forgets dead letters, all or some of them; returns how many. */
@@ -226,22 +226,22 @@ export class ConsumerDesk implements DeletionWatcher {
    * Learns what became of parcels, and takes back what did not reach its subscription, or only perhaps. What came to
    * one that is over by now counts as delivered.
    */
-  landed({ parcels, unknown, isUnsure }: Landing): void {
+  pushCompleted({ batches, unknown, isUnsure }: PushOutcome): void {
     const isOver = (holder: string) => unknown.includes(holder) || !this.#consumerOf.has(holder);
-    if (!isUnsure && !parcels.some(({ parcel: { holder } }) => isOver(holder))) {
+    if (!isUnsure && !batches.some(({ batch: { holder } }) => isOver(holder))) {
       return;
     }
     this.#runAlone((nowMs) => {
-      for (const { consumer: name, sequences, parcel } of parcels) {
-        const { holder } = parcel;
+      for (const { consumer: name, sequences, batch } of batches) {
+        const { holder } = batch;
         const consumer = this.#consumers.get(name);
         if (unknown.includes(holder)) {
-          consumer?.cursor.undeliver(holder, sequences, nowMs);
+          consumer?.cursor.revertDelivery(holder, sequences, nowMs);
         } else if (isUnsure) {
-          consumer?.cursor.doubt(holder, sequences, nowMs);
+          consumer?.cursor.markUncertain(holder, sequences, nowMs);
         }
         if (consumer !== undefined && isOver(holder)) {
-          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.courier.wasLost(holder) }, nowMs);
+          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.pusher.wasLost(holder) }, nowMs);
         }
       }
     });
@@ -293,7 +293,7 @@ export class ConsumerDesk implements DeletionWatcher {
       this.#deliver(nowMs);
       return done;
     });
-    this.#host.courier.send(this.#parcels.splice(0));
+    this.#host.pusher.send(this.#batches.splice(0));
     this.arm(nowMs);
     return result;
   }
@@ -311,12 +311,12 @@ export class ConsumerDesk implements DeletionWatcher {
   }
 
   #deliver(nowMs: number): void {
-    const handOut = new HandOut(this.#host.log, nowMs);
+    const dispatcher = new Dispatcher(this.#host.log, nowMs);
     this.#isBehind = false;
     // A copy: the order changes on the way.
     for (const consumer of Array.from(this.#consumers.values())) {
       this.#expire(consumer, nowMs);
-      const isServed = handOut.serve(consumer);
+      const isServed = dispatcher.serve(consumer);
       if (!this.#isBehind) {
         // Should a later one not get its turn, it goes before this one next time, and before the one that used it up.
         this.#consumers.delete(consumer.name);
@@ -324,7 +324,7 @@ export class ConsumerDesk implements DeletionWatcher {
       }
       this.#isBehind ||= !isServed;
     }
-    this.#parcels.push(...handOut.parcels);
+    this.#batches.push(...dispatcher.batches);
   }
 
   /** Takes back what passed its ack deadline; a lease with nothing in flight is over. */
@@ -339,31 +339,31 @@ export class ConsumerDesk implements DeletionWatcher {
     }
   }
 
-  #settleAll(settlements: readonly Settlement[], nowMs: number): string[] {
+  #settleAll(commands: readonly AckCommand[], nowMs: number): string[] {
     const unknown = new Set<string>();
-    for (const settlement of settlements) {
-      const consumer = this.#consumerOf.get(settlement.holder);
+    for (const command of commands) {
+      const consumer = this.#consumerOf.get(command.holder);
       if (consumer === undefined) {
-        unknown.add(settlement.holder);
+        unknown.add(command.holder);
       } else {
-        this.#settle(consumer, settlement, nowMs);
+        this.#settle(consumer, command, nowMs);
       }
     }
     return [...unknown];
   }
 
-  #settle(consumer: Consumer, settlement: Settlement, nowMs: number): void {
-    const underway = this.#host.courier.underway(settlement.holder);
-    this.#deadLetters.add(consumer.id, settle(consumer.cursor, settlement, { nowMs, underway }));
-    if (settlement.kind === "ack") {
+  #settle(consumer: Consumer, command: AckCommand, nowMs: number): void {
+    const underway = this.#host.pusher.underway(command.holder);
+    this.#deadLetters.add(consumer.id, settle(consumer.cursor, command, { nowMs, underway }));
+    if (command.kind === "ack") {
       // A late ack settles what has died meanwhile, too.
-      this.#deadLetters.delete(consumer.id, settlement.sequences);
+      this.#deadLetters.delete(consumer.id, command.sequences);
     }
-    if (settlement.kind === "release") {
-      this.#host.courier.released(settlement);
-      this.#table.deleteSubscription(settlement.holder);
-      consumer.subscribers.delete(settlement.holder);
-      this.#consumerOf.delete(settlement.holder);
+    if (command.kind === "release") {
+      this.#host.pusher.released(command);
+      this.#table.deleteSubscription(command.holder);
+      consumer.subscribers.delete(command.holder);
+      this.#consumerOf.delete(command.holder);
     }
   }
 

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../../rpc/index.ts";
-import type { Parcel } from "../../internal/consumer-calls.ts";
+import type { DeliveryBatch } from "../../internal/consumer-calls.ts";
 import { MESSAGE_SEPARATOR, utf8Bytes } from "../../internal/message-text.ts";
 
 import type { Consumer } from "./consumer.ts";
@@ -17,18 +17,18 @@ const MAX_BYTES = 4_194_304;
 /** A fetch takes no further page from here on: one more may be half of what an HTTP answer should hold. */
 const FETCH_BYTES = LIMITS.pageBytes / 2;
 
-/** A parcel with the gateway it goes to, the name of the consumer it is of, and what is in it. */
-export type AddressedParcel = { gateway: string; consumer: string; sequences: number[]; parcel: Parcel };
+/** A batch with the gateway it goes to, the name of the consumer it is of, and what is in it. */
+export type AddressedBatch = { gateway: string; consumer: string; sequences: number[]; batch: DeliveryBatch };
 
 /** A subscription with room, and how many messages it is to get. */
-type Share = { readonly taker: Subscriber; readonly count: number };
+type Share = { readonly subscriber: Subscriber; readonly count: number };
 
 /** What one holder was handed out, of what was offered. */
 type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer };
 
 /** Hands out what consumers may deliver at one moment. */
-export class HandOut {
-  readonly parcels: AddressedParcel[] = [];
+export class Dispatcher {
+  readonly batches: AddressedBatch[] = [];
   readonly #log: Log;
   readonly #nowMs: number;
   #pages = 0;
@@ -63,16 +63,16 @@ export class HandOut {
     const { cursor, subscribers } = consumer;
     while (cursor.dueSuspect(this.#nowMs) !== undefined) {
       const all = [...subscribers.values()];
-      const taker = all.find(({ holder }) => cursor.inFlightOf(holder) === 0);
-      if (taker === undefined || all.filter(({ holder }) => cursor.hasSuspect(holder)).length >= most) {
+      const subscriber = all.find(({ holder }) => cursor.inFlightOf(holder) === 0);
+      if (subscriber === undefined || all.filter(({ holder }) => cursor.hasSuspect(holder)).length >= most) {
         return true;
       }
-      const given = this.#suspectFor(consumer, taker.holder);
+      const given = this.#suspectFor(consumer, subscriber.holder);
       if (given === "later") {
         return false;
       }
       if (given !== undefined) {
-        this.#give(consumer, taker, given);
+        this.#give(consumer, subscriber, given);
       }
     }
     return true;
@@ -81,8 +81,8 @@ export class HandOut {
   #serveOthers(consumer: Consumer): boolean {
     const emptied = emptiedFor(consumer, this.#nowMs);
     for (;;) {
-      const takers = takersOf(consumer).filter((taker) => taker !== emptied);
-      const rooms = takers.reduce((sum, taker) => sum + taker.room(consumer.cursor), 0);
+      const eligible = eligibleSubscribers(consumer).filter((subscriber) => subscriber !== emptied);
+      const rooms = eligible.reduce((sum, subscriber) => sum + subscriber.room(consumer.cursor), 0);
       const limit = Math.min(rooms, consumer.cursor.room);
       const offer = limit === 0 ? undefined : this.#nextOthers(consumer, limit);
       if (offer === undefined) {
@@ -91,7 +91,7 @@ export class HandOut {
       if (offer === "later") {
         return false;
       }
-      this.#share(consumer, offer, takers);
+      this.#share(consumer, offer, eligible);
     }
   }
 
@@ -146,36 +146,36 @@ export class HandOut {
     return read();
   }
 
-  #share(consumer: Consumer, offer: Offer, takers: readonly Subscriber[]): void {
+  #share(consumer: Consumer, offer: Offer, eligible: readonly Subscriber[]): void {
     const { page, texts } = offer;
     const { cursor } = consumer;
     const count = Math.min(texts.size, page === undefined ? cursor.room : cursor.roomForNew);
-    for (const { taker, count: limit } of sharesOf(count, takers, cursor)) {
-      const { holder, maxInFlight } = taker;
+    for (const { subscriber, count: limit } of sharesOf(count, eligible, cursor)) {
+      const { holder, maxInFlight } = subscriber;
       const deliveries = consumer.deliver({ holder, maxInFlight, limit, page, nowMs: this.#nowMs });
-      this.#give(consumer, taker, { deliveries, offer });
+      this.#give(consumer, subscriber, { deliveries, offer });
     }
   }
 
-  #give(consumer: Consumer, taker: Subscriber, { deliveries, offer }: Given): void {
-    const { holder, gateway } = taker;
+  #give(consumer: Consumer, subscriber: Subscriber, { deliveries, offer }: Given): void {
+    const { holder, gateway } = subscriber;
     const last = deliveries.at(-1);
     if (last === undefined) {
       return;
     }
-    const parcelTexts = this.#texts(deliveries, offer, taker);
-    this.parcels.push({
+    const texts = this.#texts(deliveries, offer, subscriber);
+    this.batches.push({
       gateway,
       consumer: consumer.name,
       sequences: deliveries.map(({ sequence }) => sequence),
-      parcel: { holder, last: last.sequence, text: parcelTexts.join(MESSAGE_SEPARATOR) },
+      batch: { holder, last: last.sequence, text: texts.join(MESSAGE_SEPARATOR) },
     });
     // To the end of the row.
     consumer.subscribers.delete(holder);
-    consumer.subscribers.set(holder, taker);
+    consumer.subscribers.set(holder, subscriber);
   }
 
-  #texts(deliveries: readonly Delivery[], { texts }: Offer, taker?: Subscriber): string[] {
+  #texts(deliveries: readonly Delivery[], { texts }: Offer, subscriber?: Subscriber): string[] {
     return deliveries.map(({ sequence, deliveryCount }) => {
       const text = texts.get(sequence);
       if (text === undefined) {
@@ -183,7 +183,7 @@ export class HandOut {
       }
       const size = utf8Bytes(text);
       this.#bytes += size;
-      taker?.gave(sequence, size);
+      subscriber?.gave(sequence, size);
       // A message's text is an object with its sequence first: the count goes before that.
       return `{"deliveryCount":${deliveryCount},${text.slice(1)}`;
     });
@@ -191,7 +191,7 @@ export class HandOut {
 }
 
 /** Whoever has room, in the order of whose turn it is. */
-function takersOf({ subscribers, cursor }: Consumer): Subscriber[] {
+function eligibleSubscribers({ subscribers, cursor }: Consumer): Subscriber[] {
   return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
 }
 
@@ -215,9 +215,13 @@ function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscribe
  * In whole shares, so that neighbours stay together: the cursor is stored by runs of them. Whoever gets nothing is
  * left out, but one is there even so: a page in which nothing matches has to be passed over.
  */
-function sharesOf(count: number, takers: readonly Subscriber[], cursor: ConsumerCursor): Share[] {
-  const vessels = takers.map((taker) => ({ taker, held: cursor.inFlightOf(taker.holder), room: taker.room(cursor) }));
-  const filledTo = (level: number) => vessels.map(({ held, room }) => Math.min(room, Math.max(0, level - held)));
+function sharesOf(count: number, eligible: readonly Subscriber[], cursor: ConsumerCursor): Share[] {
+  const targets = eligible.map((subscriber) => ({
+    subscriber,
+    held: cursor.inFlightOf(subscriber.holder),
+    room: subscriber.room(cursor),
+  }));
+  const filledTo = (level: number) => targets.map(({ held, room }) => Math.min(room, Math.max(0, level - held)));
   let [level, tooHigh] = [0, LIMITS.maxInFlight + 1];
   while (tooHigh - level > 1) {
     const middle = Math.floor((level + tooHigh) / 2);
@@ -230,10 +234,10 @@ function sharesOf(count: number, takers: readonly Subscriber[], cursor: Consumer
 
   const [counts, above] = [filledTo(level), filledTo(level + 1)];
   let left = count - sumOf(counts);
-  const shares = vessels.map(({ taker }, index) => {
+  const shares = targets.map(({ subscriber }, index) => {
     const extra = left > 0 && (above[index] ?? 0) > (counts[index] ?? 0) ? 1 : 0;
     left -= extra;
-    return { taker, count: (counts[index] ?? 0) + extra };
+    return { subscriber, count: (counts[index] ?? 0) + extra };
   });
   const served = shares.filter((share) => share.count > 0);
   return served.length > 0 ? served : shares.slice(0, 1);

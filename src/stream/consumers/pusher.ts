@@ -1,17 +1,17 @@
 import { logError } from "../../platform/log.ts";
 
 import type { Consumer } from "./consumer.ts";
-import type { AddressedParcel } from "./dispatcher.ts";
+import type { AddressedBatch } from "./dispatcher.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Text of one call, at most but for a single parcel: far below the 32 MiB that an RPC may carry. */
+/** Text of one call, at most but for a single batch: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
 
 type Stub = ReturnType<Env["GATEWAY"]["getByName"]>;
 
 /** What became of one call to a gateway. */
-export type Landing = {
-  readonly parcels: readonly AddressedParcel[];
+export type PushOutcome = {
+  readonly batches: readonly AddressedBatch[];
   /** Holders that are no subscription of the gateway, so that nothing of this was sent to them. */
   readonly unknown: readonly string[];
   /** Whether the call failed: it may have reached the gateway or not. */
@@ -22,34 +22,34 @@ export type Landing = {
  * Brings consumers' messages to the gateways of their subscriptions. A call leaves when the commit that handed its
  * messages out is on disk: the runtime's output gate holds it.
  */
-export class ConsumerCourier {
+export class DeliveryPusher {
   readonly #ctx: DurableObjectState;
   readonly #namespace: Env["GATEWAY"];
   readonly #identity: { name: string; epoch: string };
-  readonly #onLanded: (landing: Landing) => void;
+  readonly #onLanded: (outcome: PushOutcome) => void;
   readonly #stubs = new Map<string, Stub>();
   /** Parcels that left and did not land yet, by holder. */
-  readonly #underway = new Map<string, Set<AddressedParcel>>();
+  readonly #underway = new Map<string, Set<AddressedBatch>>();
   /** Holders that were lost while something was underway to them. */
   readonly #lost = new Set<string>();
 
   constructor(
-    host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onLanded: (landing: Landing) => void },
+    host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onPushCompleted: (outcome: PushOutcome) => void },
     identity: { name: string; epoch: string },
   ) {
     this.#ctx = host.ctx;
     this.#namespace = host.namespace;
-    this.#onLanded = host.onLanded;
+    this.#onLanded = host.onPushCompleted;
     this.#identity = identity;
   }
 
   /** Sends parcels in their order: one call for each gateway, unless they are too much for one. */
-  send(parcels: readonly AddressedParcel[]): void {
-    for (const [gateway, addressed] of Map.groupBy(parcels, (one) => one.gateway)) {
-      let call: AddressedParcel[] = [];
+  send(batches: readonly AddressedBatch[]): void {
+    for (const [gateway, addressed] of Map.groupBy(batches, (one) => one.gateway)) {
+      let call: AddressedBatch[] = [];
       let bytes = 0;
       for (const one of addressed) {
-        const size = one.parcel.text.length;
+        const size = one.batch.text.length;
         if (bytes > 0 && bytes + size > CALL_BYTES) {
           this.#ctx.waitUntil(this.#deliver(gateway, call));
           call = [];
@@ -67,14 +67,14 @@ export class ConsumerCourier {
     return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
   }
 
-  /** A holder is over: how it ended is kept until what is underway to it has landed. */
+  /** A holder is over: how it ended is kept until every push under way to it has completed. */
   released({ holder, isLost }: { holder: string; isLost: boolean }): void {
     if (isLost && this.#underway.has(holder)) {
       this.#lost.add(holder);
     }
   }
 
-  /** Whether a holder that is over was lost, of what has just landed. */
+  /** Whether a holder that is over was lost, of a push that has just completed. */
   wasLost(holder: string): boolean {
     return this.#lost.has(holder);
   }
@@ -87,7 +87,7 @@ export class ConsumerCourier {
     const asked = [...consumers].flatMap(({ name: consumer, cursor, subscribers }) =>
       [...subscribers.values()]
         .filter(({ holder }) => cursor.inFlightOf(holder) > 0)
-        .map(({ holder, gateway }) => ({ gateway, consumer, sequences: [], parcel: { holder, last: 0, text: "" } })),
+        .map(({ holder, gateway }) => ({ gateway, consumer, sequences: [], batch: { holder, last: 0, text: "" } })),
     );
     for (const [gateway, addressed] of Map.groupBy(asked, (one) => one.gateway)) {
       this.#ctx.waitUntil(this.#ask(gateway, addressed));
@@ -111,44 +111,44 @@ export class ConsumerCourier {
     }
   }
 
-  async #deliver(gateway: string, addressed: readonly AddressedParcel[]): Promise<void> {
+  async #deliver(gateway: string, addressed: readonly AddressedBatch[]): Promise<void> {
     const { name: stream, epoch } = this.#identity;
-    let landing: Landing;
+    let outcome: PushOutcome;
     addressed.forEach((one) => this.#left(one));
     try {
-      const parcels = addressed.map(({ parcel }) => parcel);
-      const unknown = await this.#stub(gateway).deliverConsumer({ stream, epoch, parcels });
-      landing = { parcels: addressed, unknown, isUnsure: false };
+      const batches = addressed.map(({ batch }) => batch);
+      const unknown = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches });
+      outcome = { batches: addressed, unknown, isUnsure: false };
     } catch (error) {
       logError("messages of a consumer did not reach their gateway", error, { stream });
       // A stub stays broken after an error.
       this.#stubs.delete(gateway);
-      landing = { parcels: addressed, unknown: [], isUnsure: true };
+      outcome = { batches: addressed, unknown: [], isUnsure: true };
     }
     addressed.forEach((one) => this.#arrived(one));
-    this.#onLanded(landing);
-    const landed = addressed.filter(({ parcel: { holder } }) => !this.#underway.has(holder));
-    landed.forEach(({ parcel: { holder } }) => this.#lost.delete(holder));
+    this.#onLanded(outcome);
+    const completed = addressed.filter(({ batch: { holder } }) => !this.#underway.has(holder));
+    completed.forEach(({ batch: { holder } }) => this.#lost.delete(holder));
   }
 
-  async #ask(gateway: string, addressed: readonly AddressedParcel[]): Promise<void> {
+  async #ask(gateway: string, addressed: readonly AddressedBatch[]): Promise<void> {
     try {
-      const holders = addressed.map(({ parcel }) => parcel.holder);
+      const holders = addressed.map(({ batch }) => batch.holder);
       const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
-      this.#onLanded({ parcels: addressed, unknown, isUnsure: false });
+      this.#onLanded({ batches: addressed, unknown, isUnsure: false });
     } catch (error) {
       logError("a gateway could not be asked for its subscriptions", error, { stream: this.#identity.name });
     }
   }
 
-  #left(addressed: AddressedParcel): void {
-    const { holder } = addressed.parcel;
+  #left(addressed: AddressedBatch): void {
+    const { holder } = addressed.batch;
     const underway = this.#underway.get(holder) ?? new Set();
     this.#underway.set(holder, underway.add(addressed));
   }
 
-  #arrived(addressed: AddressedParcel): void {
-    const { holder } = addressed.parcel;
+  #arrived(addressed: AddressedBatch): void {
+    const { holder } = addressed.batch;
     const underway = this.#underway.get(holder);
     underway?.delete(addressed);
     if (underway?.size === 0) {

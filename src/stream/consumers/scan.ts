@@ -1,7 +1,7 @@
 import type { Consumer } from "./consumer.ts";
 import type { Log } from "../log/log.ts";
 import { scanLog } from "../log/scan.ts";
-import type { Found, Stretch } from "../log/scan.ts";
+import type { ScanResult, ScanRange } from "../log/scan.ts";
 
 /** Has consumers that start at a time to come pass over what is before it, which goes before all that reads the log. */
 export function passEarly(consumers: Iterable<Consumer>, log: Log): void {
@@ -13,7 +13,7 @@ export function passEarly(consumers: Iterable<Consumer>, log: Log): void {
 /** Tells consumers that everything up to a sequence is going to be deleted, and what new messages they lose by it. */
 export function trimConsumers(consumers: readonly Consumer[], through: number, log: Log): void {
   passEarly(consumers, log);
-  const lost = lookFor(log, through, { consumers, ask: (consumer) => consumer.newThrough(through) });
+  const lost = scanConsumers(log, through, { consumers, ask: (consumer) => consumer.newThrough(through) });
   for (const consumer of consumers) {
     consumer.trim(through, lost.get(consumer));
   }
@@ -22,26 +22,26 @@ export function trimConsumers(consumers: readonly Consumer[], through: number, l
 /** Brings the counts that consumers keep of new messages up to the end of the log. */
 export function countNewMessages(consumers: readonly Consumer[], log: Log): void {
   const { last } = log;
-  for (const [consumer, found] of lookFor(log, last, { consumers, ask: (one) => one.uncounted(last) })) {
+  for (const [consumer, found] of scanConsumers(log, last, { consumers, ask: (one) => one.uncounted(last) })) {
     consumer.counted(last, found);
   }
 }
 
 /** Scans the log once for all consumers that ask for something. */
-function lookFor(
+function scanConsumers(
   log: Log,
   through: number,
-  { consumers, ask }: { consumers: readonly Consumer[]; ask: (consumer: Consumer) => Stretch | undefined },
-): Map<Consumer, Found | undefined> {
+  { consumers, ask }: { consumers: readonly Consumer[]; ask: (consumer: Consumer) => ScanRange | undefined },
+): Map<Consumer, ScanResult | undefined> {
   const asked: Consumer[] = [];
-  const stretches: Stretch[] = [];
+  const ranges: ScanRange[] = [];
   for (const consumer of consumers) {
     const stretch = ask(consumer);
     if (stretch !== undefined) {
       asked.push(consumer);
-      stretches.push(stretch);
+      ranges.push(stretch);
     }
   }
-  const found = scanLog(log, through, stretches);
+  const found = scanLog(log, through, ranges);
   return new Map(asked.map((consumer, index) => [consumer, found[index]]));
 }

@@ -9,10 +9,10 @@ const SCAN_MESSAGES = 500;
 const SCAN_BYTES = 1_048_576;
 
 /** A stretch of the log, from a sequence to where the scan ends, and what is looked for in it. */
-export type Stretch = { readonly from: number; readonly matches: SubjectMatcher | undefined };
+export type ScanRange = { readonly from: number; readonly matches: SubjectMatcher | undefined };
 
 /** What there is of it: the first, the last, and how many. */
-export type Found = LostMessages;
+export type ScanResult = LostMessages;
 
 /**
  * Finds what matches in stretches of the log that all end at `through`. Whatever their number, each message is read
@@ -20,16 +20,16 @@ export type Found = LostMessages;
  *
  * @returns For each stretch, in order; undefined where nothing matches.
  */
-export function scanLog(log: Log, through: number, stretches: readonly Stretch[]): (Found | undefined)[] {
+export function scanLog(log: Log, through: number, ranges: readonly ScanRange[]): (ScanResult | undefined)[] {
   const end = Math.min(through, log.last);
-  const found = stretches.map((stretch) => wholeStretch(log, end, stretch));
-  const open = [...stretches.entries()].filter(([index]) => found[index] === undefined);
+  const found = ranges.map((range) => wholeStretch(log, end, range));
+  const open = [...ranges.entries()].filter(([index]) => found[index] === undefined);
   const start = Math.min(...open.map(([, { from }]) => from));
   for (let next = Math.max(start, log.floor + 1); next <= end;) {
     const page = log.read(next, Math.min(SCAN_MESSAGES, end - next + 1), SCAN_BYTES);
     const messages = splitMessages(page.text);
-    for (const [index, stretch] of open) {
-      found[index] = joined(found[index], foundIn(messages, stretch));
+    for (const [index, range] of open) {
+      found[index] = joined(found[index], foundIn(messages, range));
     }
     next = page.last + 1;
   }
@@ -37,13 +37,13 @@ export function scanLog(log: Log, through: number, stretches: readonly Stretch[]
 }
 
 /** What is in a stretch without a filter and without a hole; undefined where that has to be read. */
-function wholeStretch(log: Log, to: number, { from: wanted, matches }: Stretch): Found | undefined {
+function wholeStretch(log: Log, to: number, { from: wanted, matches }: ScanRange): ScanResult | undefined {
   const from = Math.max(wanted, log.floor + 1);
   const total = log.countAbove(from - 1) - log.countAbove(to);
   return matches === undefined && total > 0 && total === to - from + 1 ? { from, to, total } : undefined;
 }
 
-function foundIn(messages: readonly MessageText[], { from: wanted, matches }: Stretch): Found | undefined {
+function foundIn(messages: readonly MessageText[], { from: wanted, matches }: ScanRange): ScanResult | undefined {
   const matching = messages.filter(
     ({ sequence, subject }) => sequence >= wanted && (matches === undefined || matches(subject)),
   );
@@ -53,7 +53,7 @@ function foundIn(messages: readonly MessageText[], { from: wanted, matches }: St
     : { from: first.sequence, to: last.sequence, total: matching.length };
 }
 
-function joined(earlier: Found | undefined, later: Found | undefined): Found | undefined {
+function joined(earlier: ScanResult | undefined, later: ScanResult | undefined): ScanResult | undefined {
   if (earlier === undefined || later === undefined) {
     return earlier ?? later;
   }

@@ -263,7 +263,7 @@ export class ConsumerCursor {
   }
 
   /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
-  undeliver(holder: string, sequences: readonly number[], nowMs: number): void {
+  revertDelivery(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
       const takenBack = { ...withoutHolder(message, holder), deliveries: message.deliveries - 1 };
       this.#unsettled.put(this.#spared({ ...takenBack, state: "waiting", dueAt: nowMs }));
@@ -274,7 +274,7 @@ export class ConsumerCursor {
    * Nobody knows whether this holder was sent what it has in flight: it comes again after its backoff, and after
    * UNSURE_WAIT_MS at the earliest. The delivery does not count: perhaps no client ever had the message.
    */
-  doubt(holder: string, sequences: readonly number[], nowMs: number): void {
+  markUncertain(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
       const dueAt = nowMs + Math.max(backoffAfter(message, this.#config), UNSURE_WAIT_MS);
       this.#unsettled.put(this.#spared({ ...excused(message), state: "waiting", dueAt }));
