@@ -3,9 +3,10 @@ import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 import { authenticate, offeredProtocols } from "./http/auth.ts";
 import type { Credentials } from "./http/auth.ts";
 import { gatewayAt } from "./gateway/pick-gateway.ts";
-import { answerHttp, rpcError } from "./http/rpc.ts";
+import { answerHttp } from "./http/rpc.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
+import { errorResponse } from "./platform/error-response.ts";
 
 export { Gateway } from "./gateway/gateway.ts";
 export { Upload } from "./objects/upload/upload.ts";
@@ -23,7 +24,7 @@ export default {
     try {
       return await route(request, env, ctx);
     } catch (error) {
-      return rpcError(500, error);
+      return errorResponse(500, error);
     }
   },
 } satisfies ExportedHandler<Env>;
@@ -43,7 +44,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
     return answerObjects(request, env, target);
   }
   if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
-    return rpcError(404, new RpcError("NotFound", "no such path", { what: "path" }));
+    return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
   }
   if (isHandshake(request)) {
     return connect(request, env);
@@ -55,11 +56,11 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
     return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
   }
   const error = new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc");
-  return rpcError(426, error, { Upgrade: "websocket" });
+  return errorResponse(426, error, { Upgrade: "websocket" });
 }
 
 function notAllowed(allow: string): Response {
-  return rpcError(405, new RpcError("InvalidRequest", "the method is not allowed here"), { Allow: allow });
+  return errorResponse(405, new RpcError("InvalidRequest", "the method is not allowed here"), { Allow: allow });
 }
 
 function isRead({ method }: Request): boolean {
@@ -90,13 +91,13 @@ function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ct
   if (credentials === "unconfigured") {
     return needsCloseCode
       ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
-      : rpcError(503, new RpcError("Unavailable", "no API_KEY is configured"));
+      : errorResponse(503, new RpcError("Unavailable", "no API_KEY is configured"));
   }
   if (needsCloseCode) {
     return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
   }
   const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
-  return rpcError(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
+  return errorResponse(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
 }
 
 function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {

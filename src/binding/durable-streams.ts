@@ -1,20 +1,21 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
-import { bindingMessage, CALLABLE_METHODS, errorNameOf, LIMITS, RpcError } from "../../rpc/index.ts";
+import { bindingMessage, CALLABLE_METHODS, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../rpc/index.ts";
 
 import { authorise } from "./permissions.ts";
 import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
 import { excessOf } from "../json-rpc/frame.ts";
-import { reportError } from "../json-rpc/server.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import { openBody } from "../methods/objects.ts";
 import { invalid } from "../objects/bytes.ts";
 import { callBucket } from "../objects/failures.ts";
-import { putStream } from "../objects/streamed-put.ts";
+import { putStream } from "../objects/upload/streamed-put.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
+import { reportError } from "../platform/error-response.ts";
+import { refusalError } from "../platform/refused.ts";
 
 /** A function of the caller, as it arrives: it is called over RPC, and kept by `dup()`. */
 type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable & { dup(): RemoteHandler };
@@ -97,7 +98,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return await run(checked);
     } catch (error) {
       const { code, message, data } = reportError(error);
-      throw new RpcError(errorNameOf(code) ?? "InternalError", bindingMessage(message, code, data), data);
+      throw refusalError({ code, message: bindingMessage(message, code, data), data });
     }
   }
 }
@@ -121,7 +122,7 @@ function asJson(params: unknown): object {
   const text = jsonText(params ?? {});
   const excess = excessOf(params, LIMITS.nesting);
   if (excess !== undefined) {
-    throw new RpcError(errorNameOf(excess.code) ?? "InvalidParams", excess.message, excess.data);
+    throw refusalError(excess);
   }
   if (text.length * 3 > LIMITS.frameBytes && utf8Bytes(text) > LIMITS.frameBytes) {
     throw new RpcError("TooLarge", "the params are too large", { what: "frameBytes", limit: LIMITS.frameBytes });

@@ -2,9 +2,10 @@ import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
 import { answer } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
-import { oversizedResponse } from "../json-rpc/server.ts";
+import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
+import { errorText } from "../platform/error-response.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { closeQuietly } from "./closing.ts";
@@ -117,12 +118,12 @@ export class Session implements Connection, SessionSocket {
     }
     // At most three bytes a unit: most frames need no counting.
     if (frame.length * 3 > LIMITS.frameBytes && utf8Bytes(frame) > LIMITS.frameBytes) {
-      this.send(oversizedResponse());
+      this.send(errorText(null, frameTooLarge()));
       this.close(CloseCode.TooBig, "frame too big");
       return;
     }
     const context = this.#context();
-    const response = await answer(frame, context);
+    const response = await answer(frame, context, this.#flow);
     if (response !== undefined) {
       this.send(response);
     }
@@ -271,7 +272,6 @@ export class Session implements Connection, SessionSocket {
       publish: this.#host.publish,
       order: this.#order,
       afterAnswer: [],
-      flow: this.#flow,
     };
   }
 }

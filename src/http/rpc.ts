@@ -1,8 +1,9 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 
 import { answer } from "../json-rpc/batch.ts";
-import { reportError, errorResponse, oversizedResponse } from "../json-rpc/server.ts";
+import { frameTooLarge } from "../json-rpc/server.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
+import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 
 /** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
@@ -10,30 +11,20 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
   if (coding.toLowerCase() !== "identity") {
     // RFC 9110 section 15.5.16. Inflated, a small body may be larger than any that is taken.
     const error = new RpcError("InvalidRequest", "the body must not be compressed");
-    return rpcError(415, error, { "Accept-Encoding": "identity" });
+    return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
   const bytes = await readBody(request);
   if (bytes === undefined) {
-    return jsonResponse(413, oversizedResponse());
+    return errorResponse(413, frameTooLarge());
   }
   const body = decode(bytes);
   if (body === undefined) {
-    return rpcError(200, new RpcError("ParseError", "the body is not UTF-8"));
+    return errorResponse(200, new RpcError("ParseError", "the body is not UTF-8"));
   }
   const response = await answer(body, statelessContext(env));
-  return response === undefined ? new Response(null, { status: 204 }) : jsonResponse(200, response);
-}
-
-/** An HTTP response that says an error as JSON-RPC does; a fault of the server is logged, and only its id is told. */
-export function rpcError(status: number, error: unknown, headers: Record<string, string> = {}): Response {
-  return jsonResponse(status, errorResponse(null, reportError(error)), headers);
-}
-
-function jsonResponse(status: number, text: string, headers: Record<string, string> = {}): Response {
-  return new Response(text, {
-    status,
-    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
-  });
+  return response === undefined
+    ? new Response(null, { status: 204 })
+    : new Response(response, { headers: JSON_HEADERS });
 }
 
 /** The body; undefined when it is larger than a frame may be, of which no more is read. */

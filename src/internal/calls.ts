@@ -1,4 +1,5 @@
-import type { CheckpointParams, ErrorCode, ErrorData, PutStateParams } from "../../rpc/index.ts";
+import type { CheckpointParams, PutStateParams } from "../../rpc/index.ts";
+import type { Refused } from "../platform/refused.ts";
 
 /**
  * What the Worker, the gateways and the streams say to each other by native RPC. Payloads are JSON text, and lists
@@ -45,16 +46,13 @@ export type PublishReply = {
 };
 
 /** A request that was not stored, and why. */
-export type Refusal = { request: number; code: ErrorCode; message: string; data: ErrorData };
+export type Refusal = Refused["refused"] & { request: number };
 
 /** A putState, its document as JSON text. */
 export type PutStateCall = PutStateParams & { state: string };
 
 /** A checkpoint, its document as JSON text. */
 export type CheckpointCall = CheckpointParams & { state: string };
-
-/** What a stream says instead of a result when it refuses a call. It is no exception: nothing went wrong. */
-export type Refused = { refused: Omit<Refusal, "request"> };
 
 /** One publish request on its way to a stream. */
 export type PublishRequest = {

@@ -1,17 +1,21 @@
 import { LIMITS, RpcError, traitsOf } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
+import { errorText, reportError } from "../platform/error-response.ts";
 import type { PublishPlace } from "../publishing/publish-order.ts";
 
+import type { CallFlow } from "./call-flow.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Frame, Malformed } from "./frame.ts";
-import { reportError, errorResponse, run } from "./server.ts";
+import { run } from "./server.ts";
 
 /** A call that was refused before it began; nothing is answered where there is no id. */
 type Refused = ReturnType<typeof reportError> & { id: Call["id"] };
 type Element = Call | Malformed | Refused;
 /** An element, and the place among its caller's publishes of one that publishes. */
 type Entry = { element: Element; place: PublishPlace | undefined };
+/** Who sent the frame; a socket has a flow. */
+type Caller = { context: CallContext; flow: CallFlow | undefined };
 
 /**
  * Answers a frame: every request in it that has an id exactly once. A batch runs in order, a call beginning when those
@@ -19,12 +23,14 @@ type Entry = { element: Element; place: PublishPlace | undefined };
  * calls that are left are refused and not begun, but for those: their answers are small, and whether a publish is refused
  * does not depend on what it is sent with.
  *
+ * @param flow Of a socket: counts its calls and keeps its publishes in order.
  * @returns The text to send; undefined when there is nothing to answer. Never rejects.
  */
-export async function answer(text: string, context: CallContext): Promise<string | undefined> {
+export async function answer(text: string, context: CallContext, flow?: CallFlow): Promise<string | undefined> {
   const frame = readFrame(text);
-  const entries = frame.elements.map((element) => admit(element, context));
-  const texts = (await runEntries(entries, frame, context)).filter((response) => response !== undefined);
+  const caller = { context, flow };
+  const entries = frame.elements.map((element) => admit(element, caller));
+  const texts = (await runEntries(entries, frame, caller)).filter((response) => response !== undefined);
   await leavePlaces(entries);
   if (!frame.isBatch) {
     return texts[0];
@@ -36,9 +42,9 @@ export async function answer(text: string, context: CallContext): Promise<string
 async function runEntries(
   entries: readonly Entry[],
   { isBatch }: Frame,
-  context: CallContext,
+  caller: Caller,
 ): Promise<(string | undefined)[]> {
-  const turn = context.flow?.turnFor(entries.filter(({ element }) => isPublish(element)).length);
+  const turn = caller.flow?.turnFor(entries.filter(({ element }) => isPublish(element)).length);
   if (turn?.before !== undefined) {
     await turn.before;
   }
@@ -53,7 +59,7 @@ async function runEntries(
     }
     isPipelining = isPipelined;
     const isBegun = isPipelined || answerBytes < LIMITS.batchAnswerBytes;
-    const answered = isBegun ? answerEntry(entry, context) : refuseEntry(entry, context);
+    const answered = isBegun ? answerEntry(entry, caller) : refuseEntry(entry, caller);
     answers.push(
       answered.then((response) => {
         answerBytes += isBatch && response !== undefined ? utf8Bytes(response) : 0;
@@ -77,10 +83,10 @@ async function leavePlaces(entries: readonly Entry[]): Promise<void> {
 }
 
 /** Counts a call as in flight from the moment its frame is read, or refuses it. A publish has its place from then on. */
-function admit(element: Call | Malformed, context: CallContext): Entry {
+function admit(element: Call | Malformed, { context, flow }: Caller): Entry {
   const stream = isPublish(element) ? streamOf(element, context) : undefined;
   const place = stream === undefined ? undefined : context.order.enter(stream);
-  if (!isCall(element) || !isCounted(element) || context.flow?.enter() !== false) {
+  if (!isCall(element) || !isCounted(element) || flow?.enter() !== false) {
     return { element, place };
   }
   place?.hold();
@@ -88,31 +94,31 @@ function admit(element: Call | Malformed, context: CallContext): Entry {
   return { element: { id: element.id, ...reportError(busy) }, place };
 }
 
-async function answerEntry({ element, place }: Entry, context: CallContext): Promise<string | undefined> {
+async function answerEntry({ element, place }: Entry, { context, flow }: Caller): Promise<string | undefined> {
   try {
     if (!isCall(element)) {
-      return element.id === undefined ? undefined : errorResponse(element.id, element);
+      return element.id === undefined ? undefined : errorText(element.id, element);
     }
     return await run(element, place === undefined ? context : { ...context, place });
   } finally {
-    leave(element, context);
+    leave(element, flow);
   }
 }
 
 /** Two thousand bytes can ask for fifty pages of a log: what is beyond a few of them is not read. */
-async function refuseEntry(entry: Entry, context: CallContext): Promise<string | undefined> {
+async function refuseEntry(entry: Entry, caller: Caller): Promise<string | undefined> {
   const { element } = entry;
   if (!isCall(element) || element.id === undefined) {
-    return answerEntry(entry, context);
+    return answerEntry(entry, caller);
   }
-  leave(element, context);
+  leave(element, caller.flow);
   const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-  return errorResponse(element.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
+  return errorText(element.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
 }
 
-function leave(element: Element, context: CallContext): void {
+function leave(element: Element, flow: CallFlow | undefined): void {
   if (isCall(element) && isCounted(element)) {
-    context.flow?.leave();
+    flow?.leave();
   }
 }
 

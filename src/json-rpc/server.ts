@@ -1,16 +1,12 @@
 import { JSONRPCServer } from "json-rpc-2.0";
 
-import { ErrorCode, ALTERNATIVES, isMethodName, isRpcError, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
-import type { ErrorData } from "../../rpc/index.ts";
+import { ALTERNATIVES, isMethodName, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import { toJson } from "../internal/json-text.ts";
-import { logError } from "../platform/log.ts";
 import type { CallContext } from "../methods/context.ts";
+import { errorText, reportError } from "../platform/error-response.ts";
 
 import { dispatch } from "./dispatch.ts";
-import type { Call, CallId } from "./frame.ts";
-
-/** What an error says to a client. */
-type ErrorObject = { code: number; message: string; data?: ErrorData };
+import type { Call } from "./frame.ts";
 
 // The library gets single, checked requests only; what it does not do by the letter stands before it, in frame.ts.
 const server = new JSONRPCServer<CallContext>({
@@ -38,31 +34,11 @@ export async function run(call: Call, context: CallContext): Promise<string | un
   }
   return response.error === undefined
     ? `{"jsonrpc":"2.0","id":${JSON.stringify(call.id)},"result":${toJson(response.result)}}`
-    : errorResponse(call.id, response.error);
+    : errorText(call.id, response.error);
 }
 
-/** An error response as JSON text. */
-export function errorResponse(id: CallId, { code, message, data }: ErrorObject): string {
-  return JSON.stringify({
-    jsonrpc: "2.0",
-    id,
-    error: data === undefined ? { code, message } : { code, message, data },
-  });
-}
-
-/** What answers a frame or body that is too large to be read: no id is known, but what to use instead is. */
-export function oversizedResponse(): string {
+/** The error for a frame or body that is too large to be read: no id is known, but what to use instead is. */
+export function frameTooLarge(): RpcError {
   const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
-  return errorResponse(null, reportError(new RpcError("TooLarge", "the frame or body is too large", data)));
-}
-
-/** Of a fault of the server a client learns a request id and nothing else. */
-export function reportError(error: unknown): ErrorObject {
-  if (isRpcError(error)) {
-    const { code, message, data } = error;
-    return data === undefined ? { code, message } : { code, message, data };
-  }
-  const requestId = crypto.randomUUID();
-  logError("a request failed", error, { requestId });
-  return { code: ErrorCode.InternalError, message: "internal error", data: { requestId } };
+  return new RpcError("TooLarge", "the frame or body is too large", data);
 }

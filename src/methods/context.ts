@@ -9,7 +9,6 @@ import type {
 } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../internal/calls.ts";
 import type { AckCommand } from "../internal/consumer-calls.ts";
-import type { CallFlow } from "../json-rpc/call-flow.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishOrder, PublishPlace } from "../publishing/publish-order.ts";
 
@@ -28,8 +27,6 @@ export type CallContext = {
   readonly place?: PublishPlace;
   /** What is to happen once the answer has been sent. */
   readonly afterAnswer: (() => void)[];
-  /** Of a socket: counts its calls and keeps its publishes in order. */
-  readonly flow?: CallFlow;
   /** Nobody waits for the outcome. */
   readonly isNotification?: boolean;
 };

@@ -4,7 +4,7 @@ import { withBodyInMemory } from "../objects/body-budget.ts";
 import { existing, listObjects, objectInfo, putBody } from "../objects/bucket.ts";
 import { decodeBody, encodeBody, invalid } from "../objects/bytes.ts";
 import { callBucket } from "../objects/failures.ts";
-import { resolveRange } from "../objects/http/range.ts";
+import { resolveRange } from "../objects/range.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import { withDeadline } from "../platform/call-object.ts";

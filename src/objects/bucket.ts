@@ -2,7 +2,7 @@ import { PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
 import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
-import { bucketConditions } from "./http/conditions.ts";
+import { bucketConditions } from "./conditions.ts";
 import { toBucketCursor, toCallersCursor } from "./list-cursor.ts";
 import { callBucket, refusalOf } from "./failures.ts";
 

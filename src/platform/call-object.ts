@@ -1,13 +1,11 @@
-import { errorNameOf, isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
+import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 
-import type { Refused } from "../internal/calls.ts";
 import { logError } from "./log.ts";
+import { accepted } from "./refused.ts";
+import type { Accepted } from "./refused.ts";
 
 /** A stream's remote methods. */
 export type StreamStub = ReturnType<Env["STREAM"]["getByName"]>;
-
-/** The results of a call that are not a refusal. */
-type Accepted<T> = T extends Refused ? never : T;
 
 /** What to say when a call failed: of a read nothing was done, of a change nobody knows. */
 export type CallKind = "reads" | "changes";
@@ -47,25 +45,6 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
     }
   }
   return await again();
-}
-
-/** The result of a call, unless the stream refused it. */
-export function accepted<T>(result: T): Accepted<T> {
-  if (isRefused(result)) {
-    throw refusalError(result.refused);
-  }
-  // What is left of the union once refusals are gone; the compiler does not narrow a type parameter by it.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return result as Accepted<T>;
-}
-
-/** A refusal as an error that can be thrown. */
-export function refusalError({ code, message, data }: Refused["refused"]): RpcError {
-  return new RpcError(errorNameOf(code) ?? "InternalError", message, data);
-}
-
-function isRefused(result: unknown): result is Refused {
-  return typeof result === "object" && result !== null && "refused" in result;
 }
 
 /**

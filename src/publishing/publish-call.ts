@@ -1,7 +1,7 @@
 import type { RpcError } from "../../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "../internal/calls.ts";
-import { refusalError } from "../platform/call-object.ts";
+import { refusalError } from "../platform/refused.ts";
 
 /**
  * The requests as one call to the stream.

@@ -1,7 +1,7 @@
 import { ErrorCode } from "../../rpc/index.ts";
 import type { ErrorDataOf, ErrorName, PutStateParams } from "../../rpc/index.ts";
-import type { Refused } from "../internal/calls.ts";
 import { endOf } from "../internal/epoch.ts";
+import type { Refused } from "../platform/refused.ts";
 
 import type { Log } from "./log/log.ts";
 

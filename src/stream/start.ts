@@ -1,5 +1,6 @@
 import type { From } from "../../rpc/index.ts";
-import type { Page, Refused, Start } from "../internal/calls.ts";
+import type { Page, Start } from "../internal/calls.ts";
+import type { Refused } from "../platform/refused.ts";
 import type { Seen } from "../internal/epoch.ts";
 
 import type { Log } from "./log/log.ts";

@@ -19,19 +19,12 @@ import type {
   StreamInfo,
 } from "../../rpc/index.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
-import type {
-  CheckpointCall,
-  Page,
-  PublishCall,
-  PublishReply,
-  PutStateCall,
-  Refused,
-  Start,
-} from "../internal/calls.ts";
+import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
+import type { Refused } from "../platform/refused.ts";
 import { streamBytesOf } from "../platform/settings.ts";
 
 import { admit, publishReply } from "./admission/admission.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { inBucketRange, readHttpDate } from "../../src/objects/http/http-date.ts";
+import { inBucketRange, readHttpDate } from "../../src/objects/http-date.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 25);
 

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { ContentType, ObjectMetadata, Sha256 } from "../../../rpc/index.ts";
 
 import { invalid, toBase64, toHex } from "../bytes.ts";
-import { inBucketRange, readHttpDate } from "./http-date.ts";
+import { inBucketRange, readHttpDate } from "../http-date.ts";
 
 /**
  * Custom metadata over HTTP: `X-Object-Meta-<name>: <value>`, one header each, both ways. The value is UTF-8,

@@ -1,6 +1,6 @@
 import { errorNameOf, isRpcError } from "../../../rpc/index.ts";
 import type { ErrorName } from "../../../rpc/index.ts";
-import { rpcError } from "../../http/rpc.ts";
+import { errorResponse } from "../../platform/error-response.ts";
 
 const RETRY_AFTER_S = 1;
 
@@ -24,5 +24,5 @@ export function httpError(error: unknown): Response {
     throw error;
   }
   const mayRetry = name === "RateLimited" || name === "Unavailable";
-  return rpcError(status, error, mayRetry ? { "Retry-After": String(RETRY_AFTER_S) } : {});
+  return errorResponse(status, error, mayRetry ? { "Retry-After": String(RETRY_AFTER_S) } : {});
 }

@@ -1,18 +1,18 @@
 import * as v from "valibot";
 
 import { isRpcError, ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../../rpc/index.ts";
-import { rpcError } from "../../http/rpc.ts";
+import { errorResponse } from "../../platform/error-response.ts";
 
 import { existing, listObjects, objectInfo, stored } from "../bucket.ts";
 import { invalid } from "../bytes.ts";
-import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "./conditions.ts";
-import type { Conditions } from "./conditions.ts";
+import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "../conditions.ts";
+import type { Conditions } from "../conditions.ts";
 import { passesInParts } from "./content-coding.ts";
 import { readPutHeaders, servedHeaders } from "./content-headers.ts";
 import { callBucket } from "../failures.ts";
 import { httpError } from "./http-error.ts";
-import { isAllOfNothing, readRange, resolveRange, toBucketRange } from "./range.ts";
-import type { ByteRange, Span } from "./range.ts";
+import { isAllOfNothing, readRange, resolveRange, toBucketRange } from "../range.ts";
+import type { ByteRange, Span } from "../range.ts";
 
 const OK = 200;
 const CREATED = 201;
@@ -186,13 +186,13 @@ function partial(object: R2ObjectBody, { offset, length }: Span): Response {
 
 function unsatisfiable(size: number): Response {
   const error = invalid("Range", `must begin within the object's ${size} bytes`);
-  return rpcError(416, error, { "Content-Range": `bytes */${size}` });
+  return errorResponse(416, error, { "Content-Range": `bytes */${size}` });
 }
 
 function unmet(status: 304 | 412, object: R2Object): Response {
   if (status === 412) {
     const error = new RpcError("Conflict", "the object is not as expected", { exists: true, etag: object.etag });
-    return rpcError(412, error, { ETag: object.httpEtag });
+    return errorResponse(412, error, { ETag: object.httpEtag });
   }
   const headers = servedHeaders(object);
   // These describe a body, and there is none.
@@ -205,7 +205,7 @@ function unmet(status: 304 | 412, object: R2Object): Response {
 async function putObject(request: Request, env: Env, key: string): Promise<Response> {
   const length = request.headers.get("Content-Length");
   if (length === null) {
-    return rpcError(411, new RpcError("InvalidRequest", "Content-Length is needed"));
+    return errorResponse(411, new RpcError("InvalidRequest", "Content-Length is needed"));
   }
   if (Number(length) > LIMITS.objectBytes) {
     const data = { what: "objectBytes", limit: LIMITS.objectBytes };
@@ -252,5 +252,5 @@ function json(value: unknown, { status = OK, ...headers }: { status?: number; ET
 }
 
 function methodNotAllowed(allow: string): Response {
-  return rpcError(405, new RpcError("InvalidRequest", "no such method here"), { Allow: allow });
+  return errorResponse(405, new RpcError("InvalidRequest", "no such method here"), { Allow: allow });
 }

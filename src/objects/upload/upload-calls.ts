@@ -1,4 +1,5 @@
-import { accepted, asOutcome } from "../../platform/call-object.ts";
+import { asOutcome } from "../../platform/call-object.ts";
+import { accepted } from "../../platform/refused.ts";
 
 /**
  * Calls an upload by native RPC.

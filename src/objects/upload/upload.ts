@@ -2,12 +2,13 @@ import { DurableObject } from "cloudflare:workers";
 
 import { ErrorCode, isRpcError, LIMITS, RpcError } from "../../../rpc/index.ts";
 import type { CompleteUploadParams, CreateUploadParams, Done, ObjectInfo, UploadedPart } from "../../../rpc/index.ts";
-import type { Refused } from "../../internal/calls.ts";
 import { logError } from "../../platform/log.ts";
+import { refusable } from "../../platform/refused.ts";
+import type { Refused } from "../../platform/refused.ts";
 
 import { objectInfo, unexpected, UPLOAD_MARK } from "../bucket.ts";
 import { toHex } from "../bytes.ts";
-import { areMet, stillHolds } from "../http/conditions.ts";
+import { areMet, stillHolds } from "../conditions.ts";
 import { callBucket, tooManyWrites } from "../failures.ts";
 import { UploadAttempts } from "./upload-attempts.ts";
 
@@ -352,16 +353,4 @@ function answerOf(completed: CompletedRow, completion: string): ObjectInfo {
 
 function noSuchUpload(): RpcError {
   return new RpcError("NotFound", "no such upload of this key", { what: "upload" });
-}
-
-/** Says by value what a caller can act on: thrown across an RPC boundary it would count as a failure of this object. */
-async function refusable<T>(work: () => Promise<T>): Promise<T | Refused> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isRpcError(error)) {
-      throw error;
-    }
-    return { refused: { code: error.code, message: error.message, data: error.data ?? {} } };
-  }
 }

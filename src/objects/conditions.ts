@@ -1,4 +1,4 @@
-import { invalid } from "../bytes.ts";
+import { invalid } from "./bytes.ts";
 import { inBucketRange, readHttpDate } from "./http-date.ts";
 
 /** One tag of a list (RFC 9110 section 8.8.3). */

@@ -1,13 +1,13 @@
-import { BodyReader } from "../../rpc/client/objects/body.ts";
-import { ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../rpc/index.ts";
-import { withDeadline } from "../platform/call-object.ts";
+import { BodyReader } from "../../../rpc/client/objects/body.ts";
+import { ALTERNATIVES, LIMITS, RpcError } from "../../../rpc/index.ts";
+import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../../rpc/index.ts";
+import { withDeadline } from "../../platform/call-object.ts";
 
-import { withBodyInMemory } from "./body-budget.ts";
-import { putBody } from "./bucket.ts";
-import { invalid, toHex } from "./bytes.ts";
-import { callBucket } from "./failures.ts";
-import { callUpload } from "./upload/upload-calls.ts";
+import { withBodyInMemory } from "../body-budget.ts";
+import { putBody } from "../bucket.ts";
+import { invalid, toHex } from "../bytes.ts";
+import { callBucket } from "../failures.ts";
+import { callUpload } from "./upload-calls.ts";
 
 type PutParams = Omit<PutObjectParams, "data" | "encoding">;
 
