@@ -8,9 +8,8 @@ import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
 import { excessOf } from "../json-rpc/frame.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
-import { openBody } from "../methods/objects.ts";
 import { invalid } from "../objects/bytes.ts";
-import { callBucket } from "../objects/failures.ts";
+import { openBody } from "../objects/object-body.ts";
 import { putStream } from "../objects/upload/streamed-put.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
@@ -79,7 +78,8 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     }
     return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked) => {
       const valid = paramsOf("getObject", checked);
-      return callBucket("reads", () => openBody(this.env.BUCKET, valid));
+      const { info, object } = await openBody(this.env.BUCKET, valid);
+      return { ...info, data: object.body };
     });
   }
 

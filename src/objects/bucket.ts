@@ -1,23 +1,36 @@
-import { PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
+import { isRpcError, PAGE_DEFAULTS, RpcError } from "../../rpc/index.ts";
 import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams } from "../../rpc/index.ts";
 
 import { toHex } from "./bytes.ts";
 import { bucketConditions } from "./conditions.ts";
+import { callBucket, refusalOf, streamToBucket } from "./failures.ts";
 import { toBucketCursor, toCallersCursor } from "./list-cursor.ts";
-import { callBucket, refusalOf } from "./failures.ts";
+import { resolveRange, toBucketRange } from "./range.ts";
+import type { ByteRange } from "./range.ts";
 
 /** What an object is served as when nobody said what it is. */
 const UNKNOWN_TYPE = "application/octet-stream";
 
 /**
- * The name, in an object's custom metadata, of which try of which upload put it: how an upload finds out, after a crash,
- * that it has stored its object. No caller's metadata has such a name, for the dot, and no caller is shown it.
+ * The metadata key with the id of the upload attempt that put an object: by it an upload that crashed recognises its own
+ * object. A caller can not set it, because of the dot, and is not shown it.
  */
 export const UPLOAD_MARK = "durable-stream.upload";
 
 const SHORT_PAGE_OBJECTS = 10;
 
-/** What the contract says of an object of R2. */
+/** What a put stores beside the body, and on which conditions. */
+type PutOptions = {
+  key: string;
+  onlyIf: Headers;
+  httpMetadata: R2HTTPMetadata;
+  customMetadata: Record<string, string>;
+  sha256?: string | undefined;
+};
+
+type PutBody = Uint8Array | ReadableStream | "";
+
+/** An object of R2 as the contract describes it. */
 export function objectInfo(object: R2Object): ObjectInfo {
   const { [UPLOAD_MARK]: _mark, ...metadata } = object.customMetadata ?? {};
   const info = {
@@ -40,31 +53,86 @@ export function existing<T>(object: T | null): T {
   return object;
 }
 
-/** Stores a body as an object; a stream must be of known length, as R2 has it. */
-export async function putBody(
-  bucket: R2Bucket,
-  { key, contentType, metadata = {}, ...conditions }: Omit<PutObjectParams, "data" | "encoding">,
-  body: Uint8Array | ReadableStream,
-): Promise<ObjectInfo> {
-  const object = await bucket.put(key, body, {
-    onlyIf: bucketConditions(conditions),
-    httpMetadata: contentType === undefined ? {} : { contentType },
-    customMetadata: metadata,
-    ...(conditions.sha256 === undefined ? {} : { sha256: conditions.sha256 }),
-  });
-  return objectInfo(await stored(bucket, key, object));
+/** What is known of an object; null when there is none. */
+export async function headObject(bucket: R2Bucket, key: string): Promise<R2Object | null> {
+  return callBucket("reads", () => bucket.head(key));
 }
 
 /**
- * What a conditional put stored.
+ * Opens an object, or a range of it.
  *
- * @throws Conflict when the conditions did not hold: `exists` and, if there is an object, its `etag`.
+ * @returns The object without a body when `onlyIf` does not hold, or when the range is not within it.
+ * @throws NotFound when there is none.
  */
-export async function stored(bucket: R2Bucket, key: string, object: R2Object | null): Promise<R2Object> {
-  if (object !== null) {
-    return object;
+export async function openObject(
+  bucket: R2Bucket,
+  key: string,
+  { range, onlyIf }: { range?: ByteRange | undefined; onlyIf?: Headers },
+): Promise<R2Object | R2ObjectBody> {
+  const conditions = onlyIf === undefined ? {} : { onlyIf };
+  return callBucket("reads", async () => {
+    if (range === undefined) {
+      return existing<R2Object | R2ObjectBody>(await bucket.get(key, conditions));
+    }
+    try {
+      return existing<R2Object | R2ObjectBody>(await bucket.get(key, { ...conditions, range: toBucketRange(range) }));
+    } catch (error) {
+      if (isRpcError(error)) {
+        throw error;
+      }
+      // The error for a range that is not within the object does not say how large the object is.
+      const object = existing(await bucket.head(key));
+      if (resolveRange(range, object.size) === undefined) {
+        return object;
+      }
+      throw error;
+    }
+  });
+}
+
+/**
+ * Puts an object.
+ *
+ * @param body A stream must be of known length: R2 takes no other.
+ * @returns Null when `onlyIf` does not hold; nothing is stored then.
+ */
+export async function putIf(
+  bucket: R2Bucket,
+  { key, sha256, ...options }: PutOptions,
+  body: PutBody,
+): Promise<R2Object | null> {
+  const put = () => bucket.put(key, body, sha256 === undefined ? options : { ...options, sha256 });
+  return body instanceof ReadableStream ? streamToBucket(put) : callBucket("changes", put);
+}
+
+/**
+ * Puts an object, as {@link putIf}.
+ *
+ * @throws Conflict when `onlyIf` does not hold: `exists` and, if there is an object, its `etag`.
+ */
+export async function putObject(bucket: R2Bucket, options: PutOptions, body: PutBody): Promise<R2Object> {
+  const object = await putIf(bucket, options, body);
+  if (object === null) {
+    throw unexpected(await headObject(bucket, options.key));
   }
-  throw unexpected(await callBucket("reads", () => bucket.head(key)));
+  return object;
+}
+
+/** The options of a put, from the params of a method. */
+export function putOptions(params: Omit<PutObjectParams, "data" | "encoding">): PutOptions {
+  const { key, contentType, metadata = {}, sha256, ...conditions } = params;
+  return {
+    key,
+    sha256,
+    onlyIf: bucketConditions(conditions),
+    httpMetadata: contentType === undefined ? {} : { contentType },
+    customMetadata: metadata,
+  };
+}
+
+/** Deletes objects; one that does not exist is deleted already. */
+export async function deleteObjects(bucket: R2Bucket, keys: string | string[]): Promise<void> {
+  return callBucket("changes", () => bucket.delete(keys));
 }
 
 /** The error for an object, or none, that is not what a put expects. */

@@ -1,5 +1,6 @@
 import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 import { logError } from "../platform/log.ts";
+import { withDeadline } from "../platform/call-object.ts";
 import type { CallKind } from "../platform/call-object.ts";
 
 import { invalid } from "./bytes.ts";
@@ -23,25 +24,33 @@ const REFUSALS: Readonly<Record<number, () => RpcError>> = {
 };
 
 /**
- * Calls R2.
+ * Calls R2 within the request deadline.
  *
  * @throws RpcError for a call that R2 refused, and for one that failed: Unavailable for a read, OutcomeUnknown for a
  * change, which R2 may have made all the same.
  */
 export async function callBucket<T>(kind: CallKind, call: () => Promise<T>): Promise<T> {
+  return withFailures(kind, () => withDeadline(call()));
+}
+
+/** Puts a stream: as {@link callBucket} for a change, but it takes as long as the stream does. */
+export async function streamToBucket<T>(put: () => Promise<T>): Promise<T> {
+  return withFailures("changes", put);
+}
+
+async function withFailures<T>(kind: CallKind, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw bucketFailure(error, kind);
+    throw failureOf(error, kind);
   }
 }
 
-/** What to tell a caller whose call of R2 threw. A fault of ours, a wrong type, stays what it is: nothing was sent. */
-export function bucketFailure(error: unknown, kind: CallKind): unknown {
+/** What to tell a caller whose call of R2 threw. A TypeError is a fault of this server and stays one: nothing was sent. */
+function failureOf(error: unknown, kind: CallKind): unknown {
   if (error instanceof TypeError || isRpcError(error)) {
     return error;
   }
-  // A body that breaks off fails its put with whatever its source says, which need not be an Error.
   const refusal = refusalOf(error);
   if (refusal !== undefined) {
     return refusal();
@@ -57,7 +66,7 @@ export function tooManyWrites(): RpcError {
   return new RpcError("RateLimited", "too many writes of this key", { retryAfterMs: WRITE_RATE_MS });
 }
 
-/** What R2 has refused a call for, by its own number; to ask again at once would not help. */
+/** What R2 refused a call for; the same call would be refused again. The error need not be an Error: a stream that fails gives anything. */
 export function refusalOf(error: unknown): (() => RpcError) | undefined {
   return error instanceof Error ? REFUSALS[Number(/\((\d+)\)$/.exec(error.message)?.[1])] : undefined;
 }

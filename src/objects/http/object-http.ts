@@ -1,17 +1,16 @@
 import * as v from "valibot";
 
-import { isRpcError, ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../../rpc/index.ts";
+import { ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../../rpc/index.ts";
 import { errorResponse } from "../../platform/error-response.ts";
 
-import { existing, listObjects, objectInfo, stored } from "../bucket.ts";
+import { deleteObjects, existing, headObject, listObjects, objectInfo, openObject, putObject } from "../bucket.ts";
 import { invalid } from "../bytes.ts";
 import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "../conditions.ts";
 import type { Conditions } from "../conditions.ts";
 import { passesInParts } from "./content-coding.ts";
 import { readPutHeaders, servedHeaders } from "./content-headers.ts";
-import { callBucket } from "../failures.ts";
 import { httpError } from "./http-error.ts";
-import { isAllOfNothing, readRange, resolveRange, toBucketRange } from "../range.ts";
+import { isAllOfNothing, readRange, resolveRange } from "../range.ts";
 import type { ByteRange, Span } from "../range.ts";
 
 const OK = 200;
@@ -33,14 +32,14 @@ export async function answerObjects(request: Request, env: Env, target: { path: 
     const key = readKey(target.path, target.query);
     switch (request.method) {
       case "GET":
-        return await getObject(request, env, key);
+        return await answerGet(request, env, key);
       case "HEAD":
-        return await headObject(request, env, key);
+        return await answerHead(request, env, key);
       case "PUT":
       case "POST":
-        return await putObject(request, env, key);
+        return await answerPut(request, env, key);
       case "DELETE":
-        return await deleteObject(request, env, key);
+        return await answerDelete(request, env, key);
       default:
         return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
     }
@@ -87,9 +86,9 @@ async function answerListing(request: Request, env: Env, query: string): Promise
   return json(await listObjects(env.BUCKET, params.output));
 }
 
-async function headObject(request: Request, env: Env, key: string): Promise<Response> {
+async function answerHead(request: Request, env: Env, key: string): Promise<Response> {
   const conditions = readConditions(request.headers);
-  const object = existing(await callBucket("reads", () => env.BUCKET.head(key)));
+  const object = existing(await headObject(env.BUCKET, key));
   const tested = testConditions(conditions, object);
   if (tested !== "met") {
     return unmet(tested, object);
@@ -99,13 +98,13 @@ async function headObject(request: Request, env: Env, key: string): Promise<Resp
   return new Response(null, { headers, encodeBody: "manual" });
 }
 
-async function getObject(request: Request, env: Env, key: string): Promise<Response> {
+async function answerGet(request: Request, env: Env, key: string): Promise<Response> {
   const conditions = readConditions(request.headers);
   const range = readRange(request.headers.get("Range"));
   if (range === undefined) {
     return whole(env, key, conditions);
   }
-  const object = await openRange(env, key, { conditions, range });
+  const object = await openObject(env.BUCKET, key, { range, onlyIf: tagHeaders(conditions) });
   const refused = await refusal(conditions, object);
   if (refused !== undefined) {
     return refused;
@@ -132,8 +131,7 @@ function mayBeCut(object: R2Object, { range, request }: { range: ByteRange; requ
 }
 
 async function whole(env: Env, key: string, conditions: Conditions): Promise<Response> {
-  const onlyIf = tagHeaders(conditions);
-  const object = existing(await callBucket("reads", () => env.BUCKET.get(key, { onlyIf })));
+  const object = await openObject(env.BUCKET, key, { onlyIf: tagHeaders(conditions) });
   const refused = await refusal(conditions, object);
   if (refused !== undefined || !("body" in object)) {
     return refused ?? unmet(304, object);
@@ -142,27 +140,6 @@ async function whole(env: Env, key: string, conditions: Conditions): Promise<Res
   headers.set("Content-Length", String(object.size));
   // The body rests in the encoding its header names: the runtime is not to encode it once more.
   return new Response(object.body, { headers, encodeBody: "manual" });
-}
-
-/** A range of an object, or the object without a body when it lacks the range or a condition on its tag is unmet. */
-async function openRange(
-  env: Env,
-  key: string,
-  { conditions, range }: { conditions: Conditions; range: ByteRange },
-): Promise<R2Object | R2ObjectBody> {
-  try {
-    return existing(await env.BUCKET.get(key, { onlyIf: tagHeaders(conditions), range: toBucketRange(range) }));
-  } catch (error) {
-    if (isRpcError(error)) {
-      throw error;
-    }
-    // R2 does not say how large the object is that lacks the range.
-    const head = existing(await callBucket("reads", () => env.BUCKET.head(key)));
-    if (resolveRange(range, head.size) === undefined) {
-      return head;
-    }
-    return callBucket("reads", () => Promise.reject(error));
-  }
 }
 
 /** The answer when conditions are not met, dates too, of which R2 was not told: it reads them by rules of its own. */
@@ -202,7 +179,7 @@ function unmet(status: 304 | 412, object: R2Object): Response {
   return new Response(null, { status: 304, headers });
 }
 
-async function putObject(request: Request, env: Env, key: string): Promise<Response> {
+async function answerPut(request: Request, env: Env, key: string): Promise<Response> {
   const length = request.headers.get("Content-Length");
   if (length === null) {
     return errorResponse(411, new RpcError("InvalidRequest", "Content-Length is needed"));
@@ -214,18 +191,12 @@ async function putObject(request: Request, env: Env, key: string): Promise<Respo
   if (request.headers.has("Content-Range")) {
     throw invalid("Content-Range", "an object is put as a whole");
   }
-  const { sha256, ...metadata } = readPutHeaders(request.headers);
+  const stored = readPutHeaders(request.headers);
   const conditions = readConditions(request.headers);
   const isCreation = await creates(env.BUCKET, key, conditions);
-  const object = await callBucket("changes", () =>
-    env.BUCKET.put(key, request.body ?? "", {
-      onlyIf: putHeaders(conditions),
-      ...metadata,
-      ...(sha256 === undefined ? {} : { sha256 }),
-    }),
-  );
-  const info = await stored(env.BUCKET, key, object);
-  return json(objectInfo(info), { status: isCreation ? CREATED : OK, ETag: info.httpEtag });
+  const options = { key, onlyIf: putHeaders(conditions), ...stored };
+  const object = await putObject(env.BUCKET, options, request.body ?? "");
+  return json(objectInfo(object), { status: isCreation ? CREATED : OK, ETag: object.httpEtag });
 }
 
 /** Tells whether a put creates an object. R2 does not say, so unless the conditions do, it is so when there is none yet. */
@@ -233,17 +204,17 @@ async function creates(bucket: R2Bucket, key: string, { ifMatch, ifNoneMatch }: 
   if (ifMatch !== undefined || ifNoneMatch === "*") {
     return ifMatch === undefined;
   }
-  return (await callBucket("reads", () => bucket.head(key))) === null;
+  return (await headObject(bucket, key)) === null;
 }
 
-async function deleteObject(request: Request, env: Env, key: string): Promise<Response> {
+async function answerDelete(request: Request, env: Env, key: string): Promise<Response> {
   for (const name of ["If-Match", "If-None-Match", "If-Unmodified-Since"]) {
     if (request.headers.has(name)) {
       // R2 has no conditional delete, and to look first would only seem to be one.
       throw invalid(name, "a delete can not be conditional");
     }
   }
-  await callBucket("changes", () => env.BUCKET.delete(key));
+  await deleteObjects(env.BUCKET, key);
   return new Response(null, { status: 204 });
 }
 

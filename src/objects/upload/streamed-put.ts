@@ -4,9 +4,8 @@ import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../../rpc/ind
 import { withDeadline } from "../../platform/call-object.ts";
 
 import { withBodyInMemory } from "../body-budget.ts";
-import { putBody } from "../bucket.ts";
+import { objectInfo, putObject, putOptions } from "../bucket.ts";
 import { invalid, toHex } from "../bytes.ts";
-import { callBucket } from "../failures.ts";
 import { callUpload } from "./upload-calls.ts";
 
 type PutParams = Omit<PutObjectParams, "data" | "encoding">;
@@ -46,7 +45,7 @@ async function putOfSize(
   if (Math.min(first.byteLength, size) < PIECE_BYTES) {
     // All of it, or too much. R2 takes an empty body for complete before the stream says that it is.
     assertSize(first.byteLength, size);
-    return callBucket("changes", () => withDeadline(putBody(bucket, params, first)));
+    return putBody(bucket, params, first);
   }
   const { readable, writable } = new FixedLengthStream(size);
   const writer = writable.getWriter();
@@ -60,7 +59,7 @@ async function putOfSize(
       // Safe: it is broken off already.
     });
   try {
-    return await callBucket("changes", () => putBody(bucket, params, readable));
+    return await putBody(bucket, params, readable);
   } catch (error) {
     // A put whose body breaks off stores nothing, and does not say why it did.
     throw fault instanceof RpcError ? fault : error;
@@ -99,11 +98,15 @@ function assertSize(length: number, size: number): void {
   }
 }
 
+async function putBody(bucket: R2Bucket, params: PutParams, body: Uint8Array | ReadableStream): Promise<ObjectInfo> {
+  return objectInfo(await putObject(bucket, putOptions(params), body));
+}
+
 async function putOfUnknownSize(env: Env, params: PutParams, reader: BodyReader): Promise<ObjectInfo> {
   const first = await read(reader, PART_BYTES);
   const second = first.byteLength < PART_BYTES ? undefined : await read(reader, PART_BYTES);
   if (second === undefined || second.byteLength === 0) {
-    return callBucket("changes", () => withDeadline(putBody(env.BUCKET, params, first)));
+    return putBody(env.BUCKET, params, first);
   }
   const { key, contentType, metadata, ...conditions } = params;
   const uploadId = crypto.randomUUID();

@@ -6,10 +6,10 @@ import { logError } from "../../platform/log.ts";
 import { refusable } from "../../platform/refused.ts";
 import type { Refused } from "../../platform/refused.ts";
 
-import { objectInfo, unexpected, UPLOAD_MARK } from "../bucket.ts";
+import { headObject, objectInfo, putIf, unexpected, UPLOAD_MARK } from "../bucket.ts";
 import { toHex } from "../bytes.ts";
 import { areMet, stillHolds } from "../conditions.ts";
-import { callBucket, tooManyWrites } from "../failures.ts";
+import { tooManyWrites } from "../failures.ts";
 import { UploadAttempts } from "./upload-attempts.ts";
 
 const SCHEMA = `
@@ -138,7 +138,7 @@ export class Upload extends DurableObject<Env> {
       this.#changeable(key);
       return this.#exclusively(async () => {
         const isUnknown = this.#attempts.areOpen;
-        const object = isUnknown ? await this.#look(key) : null;
+        const object = isUnknown ? await headObject(this.env.BUCKET, key) : null;
         if (this.#findStored(object) !== undefined) {
           throw noSuchUpload();
         }
@@ -198,10 +198,6 @@ export class Upload extends DurableObject<Env> {
       : undefined;
   }
 
-  async #look(key: string): Promise<R2Object | null> {
-    return callBucket("reads", () => this.env.BUCKET.head(key));
-  }
-
   /** Notes that an earlier attempt stored the object after all, if it did. */
   #findStored(object: R2Object | null): CompletedRow | undefined {
     const completion = this.#attempts.completionOf(object);
@@ -254,7 +250,7 @@ export class Upload extends DurableObject<Env> {
     { params, size, completion }: { params: Completion; size: number; completion: string },
   ): Promise<CompletedRow> {
     for (let puts = 0; puts < PUTS_PER_CALL; puts += 1) {
-      const held = await this.#look(params.key);
+      const held = await headObject(this.env.BUCKET, params.key);
       const earlier = this.#findStored(held);
       if (earlier !== undefined) {
         return earlier;
@@ -302,14 +298,14 @@ export class Upload extends DurableObject<Env> {
     // Written by create() from checked metadata.
     const customMetadata: Record<string, string> = JSON.parse(upload.metadata);
     try {
-      return await callBucket("changes", () =>
-        this.env.BUCKET.put(key, readable, {
-          onlyIf: stillHolds(held),
-          httpMetadata: upload.content_type === null ? {} : { contentType: upload.content_type },
-          customMetadata: { ...customMetadata, [UPLOAD_MARK]: mark },
-          ...(sha256 === undefined ? {} : { sha256 }),
-        }),
-      );
+      const options = {
+        key,
+        sha256,
+        onlyIf: stillHolds(held),
+        httpMetadata: upload.content_type === null ? {} : { contentType: upload.content_type },
+        customMetadata: { ...customMetadata, [UPLOAD_MARK]: mark },
+      };
+      return await putIf(this.env.BUCKET, options, readable);
     } finally {
       await writer.abort().catch(() => {
         // Safe: it is closed, or broken off already.
