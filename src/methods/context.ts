@@ -4,6 +4,7 @@ import type {
   MethodName,
   MethodResult,
   ServerInfo,
+  SocketMethod,
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
@@ -58,7 +59,16 @@ export type Connection = {
   settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void>;
 };
 
-/** The handlers of some methods: their params are checked, their results are of the contract, or its JSON text. */
+/** The context of a call that came on a socket. */
+export type SocketContext = CallContext & { readonly connection: Connection };
+
+/**
+ * The handlers of some methods. Their params are checked, and a method that needs a socket is only called with one; their
+ * results are of the contract, or its JSON text.
+ */
 export type Handlers<M extends MethodName> = {
-  readonly [Name in M]: (params: CheckedParams<Name>, context: CallContext) => Promise<MethodResult<Name> | JsonText>;
+  readonly [Name in M]: (
+    params: CheckedParams<Name>,
+    context: Name extends SocketMethod ? SocketContext : CallContext,
+  ) => Promise<MethodResult<Name> | JsonText>;
 };

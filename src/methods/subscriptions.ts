@@ -1,39 +1,32 @@
-import { RpcError } from "../../rpc/index.ts";
+import type { SocketMethod } from "../../rpc/index.ts";
 
-import type { CallContext, Connection, Handlers } from "./context.ts";
+import type { Handlers } from "./context.ts";
 
-export const subscriptionHandlers: Handlers<"subscribe" | "unsubscribe" | "ack" | "nak" | "term" | "working"> = {
-  subscribe: async (params, context) => connectionOf(context).subscribe(params, context),
+export const subscriptionHandlers: Handlers<SocketMethod> = {
+  subscribe: async (params, context) => context.connection.subscribe(params, context),
 
   unsubscribe: async ({ subscription }, context) => {
-    connectionOf(context).unsubscribe(subscription);
+    context.connection.unsubscribe(subscription);
     return {};
   },
 
   ack: async (params, context) => {
-    await connectionOf(context).ack(params, context);
+    await context.connection.ack(params, context);
     return {};
   },
 
   nak: async ({ subscription, ...nak }, context) => {
-    await connectionOf(context).settle(subscription, { kind: "nak", ...nak }, context);
+    await context.connection.settle(subscription, { kind: "nak", ...nak }, context);
     return {};
   },
 
   term: async ({ subscription, ...term }, context) => {
-    await connectionOf(context).settle(subscription, { kind: "term", ...term }, context);
+    await context.connection.settle(subscription, { kind: "term", ...term }, context);
     return {};
   },
 
   working: async ({ subscription, sequences }, context) => {
-    await connectionOf(context).settle(subscription, { kind: "working", sequences }, context);
+    await context.connection.settle(subscription, { kind: "working", sequences }, context);
     return {};
   },
 };
-
-function connectionOf({ connection }: CallContext): Connection {
-  if (connection === undefined) {
-    throw new RpcError("NeedsSocket", "subscriptions live on a WebSocket");
-  }
-  return connection;
-}

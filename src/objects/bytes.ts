@@ -9,13 +9,11 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /**
  * The bytes that `data` stands for.
  *
- * @throws InvalidParams when it is not what `encoding` says: base64 with its padding, or well-formed text.
+ * @param data Well-formed Unicode, as all text in checked params.
+ * @throws InvalidParams when `encoding` says base64 and it is not, or lacks its padding.
  */
 export function decodeBody(data: string, encoding: Encoding = "utf8"): Uint8Array {
   if (encoding === "utf8") {
-    if (!data.isWellFormed()) {
-      throw invalid("data", "must be well-formed Unicode");
-    }
     return new TextEncoder().encode(data);
   }
   if (data.length % 4 !== 0 || !BASE64.test(data)) {
