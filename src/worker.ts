@@ -13,7 +13,7 @@ export { Upload } from "./objects/upload/upload.ts";
 export { DurableStreams } from "./binding/durable-streams.ts";
 export { Stream } from "./stream/stream.ts";
 
-/** What was wrong with the credentials (RFC 6750 section 3): without any there is no error to tell. */
+/** WWW-Authenticate (RFC 6750 section 3): a request without credentials is told no error code. */
 const CHALLENGES = {
   missing: 'Bearer realm="durable-stream"',
   invalid: 'Bearer realm="durable-stream", error="invalid_token"',
@@ -29,7 +29,7 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-/** Sends a request where it belongs, once its caller is known: no Durable Object is touched before. */
+/** Routes a request. Credentials are checked before any Durable Object is called. */
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
@@ -67,17 +67,17 @@ function isRead({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Hands a handshake to one of this location's gateways. */
+/** Passes a handshake on to one of this location's gateways. */
 function connect(request: Request, env: Env): Promise<Response> {
   const colo = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
   const headers = new Headers(request.headers);
-  // The credentials have done their work: they go no further.
+  // The gateway needs no credentials.
   headers.delete("Authorization");
   headers.delete("Sec-WebSocket-Protocol");
   if (offeredProtocols(request.headers).includes(SUBPROTOCOL)) {
     headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
   }
-  // The one request handed on by fetch, because a WebSocket can not cross an RPC boundary; all else is method calls.
+  // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
   return gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
 }
 
@@ -86,7 +86,7 @@ function isHandshake(request: Request): boolean {
 }
 
 function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
-  // A browser is not shown the status of a failed handshake: it is let in as far as the close code.
+  // A browser does not show the status of a failed handshake to its page: accept the socket and send a close code.
   const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
   if (credentials === "unconfigured") {
     return needsCloseCode
@@ -108,7 +108,7 @@ function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Resp
   return new Response(null, { status: 101, webSocket: client, headers: { "Sec-WebSocket-Protocol": SUBPROTOCOL } });
 }
 
-/** Drops the connection of a peer that does not answer a Close: it goes with the request that it belongs to. */
+/** Drops the connection of a peer that does not answer a Close, by aborting the request that it belongs to. */
 async function dropUnanswered(server: WebSocket, ctx: ExecutionContext): Promise<void> {
   const isAnswered = await new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => resolve(false), LIMITS.closeMs);

@@ -4,7 +4,7 @@ import { answer } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
-import type { CallContext, Connection, ConsumerWord, PublishMessages } from "../methods/context.ts";
+import type { CallContext, Connection, ClientAck, PublishMessages } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
@@ -247,7 +247,7 @@ export class Session implements Connection, SessionSocket {
     return this.#followers.ack(subscription, through);
   }
 
-  async settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void> {
+  async settle(subscription: number, word: ClientAck, context: CallContext): Promise<void> {
     const shared = this.#consumers.get(subscription);
     if (shared !== undefined) {
       return this.#consumers.settle(shared, word, context);

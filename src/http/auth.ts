@@ -1,18 +1,18 @@
 import { BEARER_SUBPROTOCOL } from "../../rpc/index.ts";
 
-/** What a caller's key is. `missing`: none was offered; `unconfigured`: the server has none, so nobody can have it. */
+/** The result of checking a key. `missing`: the request has none; `unconfigured`: the server has none. */
 export type Credentials = "valid" | "missing" | "invalid" | "unconfigured";
 
 /**
  * Checks a request's key: `Authorization: Bearer <key>`, or for a WebSocket the subprotocol
- * `bearer.<base64url of the key>`. Never the URL, which ends up in logs.
+ * `bearer.<base64url of the key>`. It is never in the URL, because URLs are logged.
  */
 export async function authenticate(request: Request, apiKey: string | undefined): Promise<Credentials> {
   if (apiKey === undefined || apiKey === "") {
     return "unconfigured";
   }
   const offered = keyOf(request.headers);
-  // Always compared, so that a missing key takes as long as a wrong one.
+  // Compared in any case, so that a missing key takes as long as a wrong one.
   const isEqual = await hasEqualDigest(offered ?? "", apiKey);
   if (offered === undefined) {
     return "missing";
@@ -26,7 +26,7 @@ export function offeredProtocols(headers: Headers): string[] {
   return header === null ? [] : header.split(",").map((protocol) => protocol.trim());
 }
 
-/** The key that a request offers, empty where it is none; undefined when it offers none. */
+/** The key of a request; empty when it is malformed, undefined when there is none. */
 function keyOf(headers: Headers): string | undefined {
   const authorization = headers.get("Authorization") ?? "";
   const bearer = /^Bearer +(\S.*)$/i.exec(authorization)?.[1];
@@ -45,12 +45,12 @@ function fromBase64Url(encoded: string): string {
     const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
     return new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
   } catch {
-    // Not base64url, so no key: an empty one is never the server's.
+    // Not base64url. An empty key is never the server's.
     return "";
   }
 }
 
-/** Digests are of one length whatever the keys are, so the comparison's time tells nothing of them. */
+/** Compares keys by their SHA-256 digests in constant time, which reveals not even a key's length. */
 async function hasEqualDigest(a: string, b: string): Promise<boolean> {
   const encoder = new TextEncoder();
   const [digestA, digestB] = await Promise.all(

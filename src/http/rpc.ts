@@ -9,7 +9,7 @@ import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
   const coding = request.headers.get("Content-Encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity") {
-    // RFC 9110 section 15.5.16. Inflated, a small body may be larger than any that is taken.
+    // RFC 9110 section 15.5.16. A small compressed body may inflate to more than the limit.
     const error = new RpcError("InvalidRequest", "the body must not be compressed");
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
@@ -27,7 +27,7 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
     : new Response(response, { headers: JSON_HEADERS });
 }
 
-/** The body; undefined when it is larger than a frame may be, of which no more is read. */
+/** The body; undefined when it is larger than a frame may be. Then reading stops at the limit. */
 async function readBody(request: Request): Promise<ArrayBuffer | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -42,15 +42,14 @@ async function readBody(request: Request): Promise<ArrayBuffer | undefined> {
 }
 
 /**
- * The text of UTF-8, with a byte order mark where there is one: JSON has none (RFC 8259 section 8.1), and a frame that
- * begins with it is refused as well. Undefined when it is none, rather than a text in which other characters stand for
- * what was sent.
+ * Decodes UTF-8; undefined when it is malformed, instead of text with replacement characters. A byte order mark is
+ * kept, so that it is refused as JSON (RFC 8259 section 8.1), as it is in a frame.
  */
 function decode(bytes: ArrayBuffer): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    // Not UTF-8, which is all that this says.
+    // Malformed UTF-8: the caller answers ParseError.
     return undefined;
   }
 }

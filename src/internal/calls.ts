@@ -2,13 +2,13 @@ import type { CheckpointParams, PutStateParams } from "../../rpc/index.ts";
 import type { Refused } from "../platform/refused.ts";
 
 /**
- * What the Worker, the gateways and the streams say to each other by native RPC. Payloads are JSON text, and lists
- * are parallel arrays of plain values: 256 strings in one array cost a third of 256 objects.
+ * Params and results of native RPC between the Worker, the gateways and the streams. Payloads are JSON text, and lists
+ * are parallel arrays of plain values: to serialize 256 strings in one array costs a third of 256 objects.
  */
 
 /**
- * Publish requests that are to be committed together: `bodies` and `bytes` have an element for each message, `counts`
- * and `ids` one for each request.
+ * Publish requests to commit together. `bodies` and `bytes` have an element for each message, `counts` and `ids` one
+ * for each request.
  */
 export type PublishCall = {
   stream: string;
@@ -21,17 +21,18 @@ export type PublishCall = {
   /** Dedup ids; left out when no request has one. */
   ids?: (string | null)[];
   /**
-   * Requests of the same number are of the same caller, who sends one again that was refused for a time: those behind it
-   * are not stored before it. Left out when none can be.
+   * The caller of each request, as a number. When a request is refused and its caller will send it again, later
+   * requests of that caller are refused too, so that they are not stored before it. Left out when no request can be
+   * sent again.
    */
   lanes?: number[];
-  /** Conditions, of the few requests that have one. */
+  /** Conditions of the requests that have one. */
   expectations?: Expectation[];
-  /** What is to be said of requests without messages, unless their id is known. */
+  /** How to refuse requests without messages, unless their id is known. */
   refusals?: Refusal[];
 };
 
-/** `request` is the index of the request in its call; what is left out may be anything. */
+/** A condition of the request at index `request`; what is left out is not checked. */
 export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };
 
 /** What became of each request of a {@link PublishCall}. */
@@ -40,7 +41,7 @@ export type PublishReply = {
   publishedAt: number;
   /** The sequence of each request's first message; its other messages follow without a gap. 0 for a refused one. */
   firstSequences: number[];
-  /** The requests whose id was known, with the time they were stored first. */
+  /** The requests whose id was known, and when they were first stored. */
   duplicates: { request: number; publishedAt: number; count: number }[];
   refusals: Refusal[];
 };
@@ -48,10 +49,10 @@ export type PublishReply = {
 /** A request that was not stored, and why. */
 export type Refusal = Refused["refused"] & { request: number };
 
-/** A putState, its document as JSON text. */
+/** A putState with its document as JSON text. */
 export type PutStateCall = PutStateParams & { state: string };
 
-/** A checkpoint, its document as JSON text. */
+/** A checkpoint with its document as JSON text. */
 export type CheckpointCall = CheckpointParams & { state: string };
 
 /** One publish request on its way to a stream. */
@@ -60,13 +61,13 @@ export type PublishRequest = {
   /** UTF-8 bytes of each body. */
   bytes: number[];
   id: string | undefined;
-  /** Undefined when it is stored wherever the stream is. */
+  /** Undefined when the request has no condition. */
   expected: Omit<Expectation, "request"> | undefined;
   /** Why it is refused unless its id is known; it has no messages then. */
   refusal?: Refused["refused"];
 };
 
-/** What became of one publish request that was stored, now or before. */
+/** The outcome of a publish request that was stored, now or earlier. */
 export type Published = {
   epoch: string;
   firstSequence: number;
@@ -75,22 +76,22 @@ export type Published = {
   duplicate: boolean;
 };
 
-/** Consecutive sequences of a stream and those messages of them that exist. */
+/** A range of sequences, and the messages in it that still exist. */
 export type MessageRange = {
   first: number;
   /** One before `first` when the range is empty. */
   last: number;
-  /** When `last` was published, whether or not it is there still; 0 when that is not known. */
+  /** When `last` was published, even if it was deleted since; 0 when that is not known. */
   publishedAt: number;
   /** Messages in `text`; fewer than `last - first + 1` when some were deleted. */
   count: number;
   text: string;
 };
 
-/** A page of a stream's log. It starts where it was asked to, or at the stream's first message if that is later. */
+/** A page of a stream's log. It starts at the requested position, or at the stream's first message if that is later. */
 export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt">;
 
-/** A committed batch on its way to a gateway; `previous` is the sequence before its first, and when it was published. */
+/** A committed batch for a gateway. `previous` is the sequence before its first: by it a lost push is found. */
 export type Push = MessageRange & { stream: string; epoch: string; previous: number; previousPublishedAt: number };
 
 /** Where a new follower of a stream starts. */
@@ -98,10 +99,10 @@ export type Start = {
   epoch: string;
   nextSequence: number;
   lastSequence: number;
-  /** The log has not come to the time asked for: what is published before it, in ms since the epoch, is passed over. */
+  /** A start time in the future, in ms since the epoch: messages published before it are skipped. */
   notBefore?: number;
   /** When the message before `nextSequence` was published; left out when nothing is known of it. */
   previousPublishedAt?: number;
-  /** What was asked for and is deleted. */
+  /** Requested sequences that are deleted. */
   skipped?: { from: number; to: number };
 };

@@ -1,25 +1,25 @@
-/** What gateways and streams say to each other of consumers, by native RPC. Messages are JSON text. */
+/** Params and results of native RPC between gateways and streams about consumers. Messages are JSON text. */
 
-/** A subscription that is to share a consumer. */
+/** A subscription that joins a consumer. */
 export type JoinCall = {
   consumer: string;
   gateway: string;
-  /** The subscription's name at the consumer: short, and never used again. */
+  /** The subscription's name at the consumer: short, and never reused. */
   holder: string;
   /** Most messages it may have in flight. */
   maxInFlight: number;
 };
 
-/** Where a consumer stands when a subscription joins it. */
+/** The position of a consumer when a subscription joins it. */
 export type JoinReply = { epoch: string; nextSequence: number; lastSequence: number };
 
-/** Messages given to a new lease. */
+/** Messages that were fetched under a new lease. */
 export type FetchReply = { epoch: string; lease: string; text: string };
 
-/** Which dead letters are asked for: at most so many, from a sequence on. */
+/** A page of dead letters: at most `limit`, from a sequence on. */
 export type DeadLetterPage = { from: number; limit: number };
 
-/** What became of messages of one subscription, as its client says. */
+/** What a client says about messages that its subscription holds. */
 export type AckCommand = { holder: string } & (
   | { kind: "ack"; sequences: number[] }
   | { kind: "ackThrough"; through: number }
@@ -27,13 +27,13 @@ export type AckCommand = { holder: string } & (
   | { kind: "term"; sequences: number[]; reason?: string | undefined }
   | { kind: "working"; sequences: number[] }
   /**
-   * The subscription is over: what it has in flight goes to others at once. `isLost` when its client failed, perhaps of
-   * what it had; not when it left in order, or its gateway is what was lost.
+   * The subscription has ended: its messages in flight go to others at once. `isLost` when its client failed, possibly
+   * because of one of them; not when it closed in order, or when its gateway was lost.
    */
   | { kind: "release"; isLost: boolean }
 );
 
-/** Messages for one subscription, in the order of delivery. */
+/** Messages for one subscription, in delivery order. */
 export type DeliveryBatch = {
   holder: string;
   /** The sequence of the last of them. */
@@ -41,5 +41,5 @@ export type DeliveryBatch = {
   text: string;
 };
 
-/** Parcels for subscriptions of one gateway. */
+/** Batches for subscriptions of one gateway. */
 export type ConsumerPush = { stream: string; epoch: string; batches: DeliveryBatch[] };

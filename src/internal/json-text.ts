@@ -1,4 +1,4 @@
-/** A result that is JSON text already: messages and state go to the client as they rest, never parsed on the way. */
+/** A result that is JSON text already: messages and state are sent as they are stored, without parsing. */
 export class JsonText {
   readonly text: string;
 
@@ -7,7 +7,7 @@ export class JsonText {
   }
 }
 
-/** JSON text of a result. */
+/** The JSON text of a result. */
 export function toJson(result: unknown): string {
   return result instanceof JsonText ? result.text : JSON.stringify(result);
 }

@@ -1,20 +1,20 @@
 import type { Message } from "../../rpc/index.ts";
 
 /**
- * Messages as text. A message is turned to JSON once, in the object that took it from its client, and travels, rests
- * and returns as that text. Its sequence and time, known only to the stream, stand first and its subject next, so
- * that a reader finds all three without parsing the rest.
+ * Messages as text. A message becomes JSON text once, where it arrives from its client; it is sent, stored and
+ * delivered as that text. Its sequence and time, which only the stream knows, come first and its subject next, so that
+ * all three are read without parsing the rest.
  */
 
-/** Stands between messages of one text. JSON.stringify never writes a line break, so it can not occur inside one. */
+/** Separates messages in one text. JSON.stringify never writes a line break, so no message contains it. */
 export const MESSAGE_SEPARATOR = ",\n";
 
 const HEAD = /^\{"sequence":(\d+),"publishedAt":(\d+),(?:"subject":"([^"]*)",)?/;
 
-/** One message of a text, with what delivery needs to know of it. */
+/** One message of a text, with the fields that delivery needs. */
 export type MessageText = { sequence: number; publishedAt: number; subject: string | undefined; text: string };
 
-/** Turns what a client published into a message's JSON text without the head that {@link messageText} puts before it. */
+/** The JSON text of a published message, without the head that {@link messageText} adds. */
 export function messageBody(message: Pick<Message, "data" | "subject" | "headers" | "id">): string {
   const { subject, data, headers, id } = message;
   let body = subject === undefined ? '"data":' : `"subject":"${subject}","data":`;
@@ -33,7 +33,7 @@ export function messageText(sequence: number, publishedAt: number, body: string)
   return `{"sequence":${sequence},"publishedAt":${publishedAt},${body}`;
 }
 
-/** Takes a text of joined messages apart; an empty text holds none. */
+/** Splits a text of joined messages; an empty text has none. */
 export function splitMessages(text: string): MessageText[] {
   if (text === "") {
     return [];
@@ -47,7 +47,7 @@ export function splitMessages(text: string): MessageText[] {
   });
 }
 
-/** Joins what {@link splitMessages} took apart. */
+/** Joins messages; the inverse of {@link splitMessages}. */
 export function joinMessages(messages: readonly MessageText[]): string {
   return messages.map((message) => message.text).join(MESSAGE_SEPARATOR);
 }

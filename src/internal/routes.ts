@@ -4,12 +4,12 @@ import { StreamName } from "../../rpc/index.ts";
 
 const STREAM_PATH = /^\/stream\/([^/]+)$/;
 
-/** A request's URL, taken apart where it is sure: up to the path, the path, the query. */
+/** Splits the URL of a request; the groups are its path and its query. */
 const URL_PARTS = /^[a-z]+:\/\/[^/?#]*([^?#]*)(?:\?([^#]*))?/i;
 
 /**
- * What follows `/r2` in a URL, as it came; undefined for another path. A URL parser would undo `/..` and `/%2e%2e`
- * before anyone could refuse them.
+ * The path after `/r2`, not decoded, and the query; undefined for another path. The URL is not parsed by `URL`, which
+ * would resolve `/..` and `/%2e%2e` so that they could not be refused.
  */
 export function objectTarget(url: string): { path: string; query: string } | undefined {
   const [, path = "", query = ""] = URL_PARTS.exec(url) ?? [];
@@ -22,7 +22,7 @@ export function streamOfPath(pathname: string): string | undefined {
   if (encoded === undefined) {
     return undefined;
   }
-  // A name needs no escapes, so none is undone: what is escaped is no name.
+  // Not percent-decoded: a stream name needs no escapes.
   const name = v.safeParse(StreamName, encoded);
   return name.success ? name.output : undefined;
 }

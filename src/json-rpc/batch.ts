@@ -9,21 +9,23 @@ import { isCall, readFrame } from "./frame.ts";
 import type { Call, Frame, Malformed } from "./frame.ts";
 import { run } from "./server.ts";
 
-/** A call that was refused before it began; nothing is answered where there is no id. */
+/** A call that was refused before it began; without an id it is not answered. */
 type Refused = ReturnType<typeof reportError> & { id: Call["id"] };
 type Element = Call | Malformed | Refused;
-/** An element, and the place among its caller's publishes of one that publishes. */
+/** An element; a publish has a place among the publishes of its caller. */
 type Entry = { element: Element; place: PublishPlace | undefined };
-/** Who sent the frame; a socket has a flow. */
+/** Who sent the frame. Only a socket has a flow. */
 type Caller = { context: CallContext; flow: CallFlow | undefined };
 
 /**
- * Answers a frame: every request in it that has an id exactly once. A batch runs in order, a call beginning when those
- * before it are answered, but for neighbouring publishes and acks, which go together. Once its answers are large, the
- * calls that are left are refused and not begun, but for those: their answers are small, and whether a publish is refused
- * does not depend on what it is sent with.
+ * Answers a frame: every request with an id exactly once.
  *
- * @param flow Of a socket: counts its calls and keeps its publishes in order.
+ * A batch runs in order: a call begins when the calls before it are answered. Neighbouring publishes and acks are the
+ * exception; they begin together. When the answers of a batch exceed `LIMITS.batchAnswerBytes`, the remaining calls are
+ * refused. Publishes and acks are not: their answers are small, and what a batch contains must not decide whether a
+ * message is stored.
+ *
+ * @param flow Counts the calls of a socket and keeps its publishes in order; left out for other callers.
  * @returns The text to send; undefined when there is nothing to answer. Never rejects.
  */
 export async function answer(text: string, context: CallContext, flow?: CallFlow): Promise<string | undefined> {
@@ -38,7 +40,7 @@ export async function answer(text: string, context: CallContext, flow?: CallFlow
   return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
 }
 
-/** Runs the calls of a frame; tells what each is answered. */
+/** Runs the calls of a frame; returns their answers in order. */
 async function runEntries(
   entries: readonly Entry[],
   { isBatch }: Frame,
@@ -73,16 +75,19 @@ async function runEntries(
   return Promise.all(answers);
 }
 
-/** The publishes of a frame are answered: together, as the frame is; what is to be sent again, when all behind it has come. */
+/**
+ * Gives up the places of the publishes of a frame, which are answered together. When one has to be sent again, it waits
+ * for the frames that the client has sent behind it.
+ */
 async function leavePlaces(entries: readonly Entry[]): Promise<void> {
   if (entries.some(({ place }) => place?.isToRepeat === true)) {
-    // Fires when every socket that was readable has been read.
+    // Resumes when every readable socket was read.
     await scheduler.wait(0);
   }
   entries.forEach(({ place }) => place?.leave());
 }
 
-/** Counts a call as in flight from the moment its frame is read, or refuses it. A publish has its place from then on. */
+/** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place here. */
 function admit(element: Call | Malformed, { context, flow }: Caller): Entry {
   const stream = isPublish(element) ? streamOf(element, context) : undefined;
   const place = stream === undefined ? undefined : context.order.enter(stream);
@@ -105,7 +110,7 @@ async function answerEntry({ element, place }: Entry, { context, flow }: Caller)
   }
 }
 
-/** Two thousand bytes can ask for fifty pages of a log: what is beyond a few of them is not read. */
+/** Refuses a call of a batch whose answers are too large: a short batch could ask for fifty pages of a log. */
 async function refuseEntry(entry: Entry, caller: Caller): Promise<string | undefined> {
   const { element } = entry;
   if (!isCall(element) || element.id === undefined) {
@@ -122,12 +127,14 @@ function leave(element: Element, flow: CallFlow | undefined): void {
   }
 }
 
-/** An ack refused as a notification would be lost in silence, and its messages sent again. */
+/**
+ * An ack is not counted: refused as a notification it would be lost without an answer, and its messages redelivered.
+ */
 function isCounted(call: Call): boolean {
   return traitsOf(call.method)?.gathered !== "ack";
 }
 
-/** The stream that a publish names, before its params are checked. */
+/** The stream of a publish whose params are not checked yet. */
 function streamOf({ params = {} }: Call, { defaultStream }: CallContext): string | undefined {
   return "stream" in params && typeof params.stream === "string" ? params.stream : defaultStream;
 }

@@ -1,17 +1,17 @@
 import { LIMITS } from "../../rpc/index.ts";
 
-/** A frame's place among those of its socket that publish. */
+/** A frame's turn among the frames of its socket that publish. */
 export type Turn = {
-  /** Fulfilled once the frames before have begun all their publishes; undefined when they have already. */
+  /** Resolves when all earlier frames have begun their publishes; undefined when they have already. */
   readonly before: Promise<void> | undefined;
-  /** To be called as each of the frame's publishes has begun. */
+  /** To be called for each publish of the frame when it has begun. */
   begun(): void;
 };
 
 /**
- * The calls of one socket: how many are in flight, and the order of those that publish. A frame's publishes begin as
- * it is read, but for those in a batch that stand behind something else: they begin when that is answered, and later
- * frames wait for them.
+ * The calls of one socket: how many are in flight, and the order of its publishes. The publishes of a frame begin when
+ * it is read. In a batch they may stand behind another call: then they begin when that is answered, and the publishes
+ * of later frames wait for them.
  */
 export class CallFlow {
   #inFlight = 0;
@@ -26,12 +26,12 @@ export class CallFlow {
     return true;
   }
 
-  /** A call is answered. */
+  /** Counts a call as answered. */
   leave(): void {
     this.#inFlight -= 1;
   }
 
-  /** Gives a frame its turn; one that publishes nothing needs none. */
+  /** Gives a frame its turn; undefined for a frame without publishes. */
   turnFor(publishes: number): Turn | undefined {
     if (publishes === 0) {
       return undefined;

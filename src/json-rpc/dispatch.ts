@@ -7,15 +7,17 @@ import { HANDLERS } from "../methods/index.ts";
 
 import { findIllFormed } from "./well-formed.ts";
 
-/** Faults of params an answer tells, and characters of each: they quote what the client sent, which may be a whole frame. */
+/**
+ * Bounds of an InvalidParams answer: issues, and characters of each. Issues quote the params, which may fill a frame.
+ */
 const MAX_ISSUES = 16;
 const MAX_ISSUE_TEXT = 200;
 
 /**
- * Checks a call's params and runs its handler; everything up to the handler's first await runs at once, so that calls
- * of one socket reach their streams in the order they came.
+ * Checks a call's params and runs its handler. Everything up to the handler's first await runs synchronously, so calls
+ * of one socket reach their streams in order.
  *
- * @throws RpcError what a caller can act on; anything else is a fault of the server.
+ * @throws RpcError for what a caller can act on; anything else is a fault of the server.
  */
 export async function dispatch(method: MethodName, params: unknown, context: CallContext): Promise<unknown> {
   const { needsSocket }: MethodSpec = METHODS[method];
@@ -23,15 +25,15 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
     throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
   }
   const checked = paramsOf(method, params, context.defaultStream);
-  // The handlers' params are typed by the table's schemas, method for method; the compiler can not follow one at a time.
+  // Handlers are typed by the schemas in METHODS; the compiler can not relate a method that is known at run time only.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   const handle = HANDLERS[method] as (params: unknown, context: CallContext) => Promise<unknown>;
   return handle(checked, context);
 }
 
 /**
- * The params of a call as its handler takes them: of the contract, and all text in them well-formed Unicode, whatever
- * becomes of it.
+ * Checks the params of a call: they match the schema, and all text in them is well-formed Unicode. Handlers do not
+ * check them again.
  *
  * @param defaultStream The stream of `/stream/<name>`.
  * @throws InvalidParams.
@@ -39,7 +41,7 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
 export function paramsOf<M extends MethodName>(method: M, params: unknown, defaultStream?: string): CheckedParams<M>;
 export function paramsOf(method: MethodName, params: unknown, defaultStream?: string): unknown {
   const spec: MethodSpec = METHODS[method];
-  // Some libraries send an empty list where params are left out.
+  // Some libraries send an empty array for params that are left out.
   const named = Array.isArray(params) && params.length === 0 ? undefined : params;
   if (Array.isArray(named)) {
     throw invalidParams(method, [{ path: "", reason: "params are passed by name" }]);
@@ -56,7 +58,7 @@ export function paramsOf(method: MethodName, params: unknown, defaultStream?: st
   return parsed.output;
 }
 
-/** On `/stream/<name>` every method that takes a stream has that one by default. */
+/** On `/stream/<name>` that stream is the default of every method that takes one. */
 function withDefaultStream(spec: MethodSpec, params: unknown, stream: string | undefined): unknown {
   if (stream === undefined || typeof params !== "object" || params === null || Array.isArray(params)) {
     return params;

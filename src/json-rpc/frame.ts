@@ -1,33 +1,33 @@
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { ErrorData } from "../../rpc/index.ts";
 
-/** The id of a request: what the specification allows. */
+/** The id of a request, as the specification allows it. */
 export type CallId = string | number | null;
 
-/** One request of a frame that is well formed; a notification has no id. */
+/** A well-formed request of a frame; a notification has no id. */
 export type Call = { jsonrpc: "2.0"; method: string; params?: object; id?: CallId };
 
-/** One element of a frame that is not a request, and what to answer. */
+/** An element of a frame that is no request, and the error to answer. */
 export type Malformed = { id: CallId; code: ErrorCode; message: string; data?: ErrorData };
 
-/** What a frame holds: one thing, or a batch of them. */
+/** A frame: one element, or a batch of them. */
 export type Frame = { isBatch: boolean; elements: (Call | Malformed)[] };
 
-/** Tells requests from what only looks like one. */
+/** Tells a request from an element that is answered with an error. */
 export function isCall(element: Call | object): element is Call {
   return "method" in element;
 }
 
 /**
- * Reads a frame by the letter of JSON-RPC 2.0 (sections 4 to 6). Whatever the text, the outcome is a frame: faults
- * are elements that say what to answer, and a fault of the whole is a single one.
+ * Parses a frame strictly by JSON-RPC 2.0 (sections 4 to 6). It never throws: a malformed request is an element that
+ * says what to answer, and a malformed frame is a single such element.
  */
 export function readFrame(text: string): Frame {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // The parser's message quotes the text, which the client has.
+    // The parser's message is left out: it quotes the text, which the client has.
     return fault("ParseError", "the text is not JSON");
   }
   if (!Array.isArray(value)) {
@@ -51,7 +51,7 @@ function readElement(value: unknown): Call | Malformed {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return malformed(null, "a request must be an object");
   }
-  // Own properties only: a request has no other.
+  // JSON.parse makes own properties only.
   const request = value as Partial<Record<"jsonrpc" | "method" | "params" | "id", unknown>>;
   const hasId = Object.hasOwn(request, "id");
   if (hasId && !isCallId(request.id)) {
@@ -59,7 +59,7 @@ function readElement(value: unknown): Call | Malformed {
   }
   const id = isCallId(request.id) ? request.id : null;
   if (typeof request.method !== "string" && ("result" in request || "error" in request)) {
-    // The id of a response is one that the server gave: here it may be that of a call which the client has open.
+    // Answered with id null: the id of a response may be that of a call which the client has open.
     return malformed(null, "a response, to a server that asks nothing");
   }
   if (request.jsonrpc !== "2.0") {
@@ -69,12 +69,12 @@ function readElement(value: unknown): Call | Malformed {
     return malformed(id, "method must be a string");
   }
   const call: Call = { jsonrpc: "2.0", method: request.method };
-  // Some libraries send null where params are left out.
+  // Some libraries send null for params that are left out.
   if (request.params !== undefined && request.params !== null) {
     if (typeof request.params !== "object") {
       return malformed(id, "params must be an object or an array");
     }
-    // Counted from here, so that it does not matter what a call is sent in.
+    // Nesting counts from params, so a call in a batch has the same limit as one alone.
     const excess = excessOf(request.params, LIMITS.nesting);
     if (excess !== undefined) {
       return { id, ...excess };
@@ -91,7 +91,7 @@ function malformed(id: CallId, message: string): Malformed {
   return { id, code: ErrorCode.InvalidRequest, message };
 }
 
-/** An integer beyond 2^53 may not be the one that was sent, and an infinite number can not be written as JSON. */
+/** A number must be answered unchanged: an integer beyond 2^53 may have been rounded, an infinite one is no JSON. */
 function isCallId(value: unknown): value is CallId {
   if (typeof value === "number") {
     return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
@@ -100,8 +100,9 @@ function isCallId(value: unknown): value is CallId {
 }
 
 /**
- * What of a value can not be kept: more levels of arrays and objects than `levels`, or a number beyond the range of a
- * double, which JSON.parse makes infinite and JSON.stringify null.
+ * The error for a value that can not be kept unchanged: with more levels of arrays and objects than `levels`, or a
+ * number beyond the range of a double, which JSON.parse makes infinite and JSON.stringify null. Undefined when it has
+ * none.
  */
 export function excessOf(value: unknown, levels: number): Omit<Malformed, "id"> | undefined {
   if (typeof value === "number" && !Number.isFinite(value)) {

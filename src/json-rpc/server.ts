@@ -8,10 +8,10 @@ import { errorText, reportError } from "../platform/error-response.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Call } from "./frame.ts";
 
-// The library gets single, checked requests only; what it does not do by the letter stands before it, in frame.ts.
+// The library gets single, checked requests only; frame.ts does what it does not do strictly by the specification.
 const server = new JSONRPCServer<CallContext>({
   errorListener: () => {
-    // Every error is mapped, and logged where it is a fault of the server, by reportError().
+    // reportError() maps every error, and logs a fault of the server.
   },
 });
 for (const method of Object.keys(METHODS).filter(isMethodName)) {
@@ -22,10 +22,10 @@ server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0
 /**
  * Runs one request.
  *
- * @returns The response as JSON text; undefined for a notification, whatever came of it.
+ * @returns The response as JSON text; undefined for a notification, also when it failed.
  */
 export async function run(call: Call, context: CallContext): Promise<string | undefined> {
-  // Run as a request, so that the library maps its error too, and a fault of the server is logged.
+  // A notification runs as a request, so that the library maps its error and a fault of the server is logged.
   const response = await (call.id === undefined
     ? server.receive({ ...call, id: null }, { ...context, isNotification: true })
     : server.receive(call, context));
@@ -37,7 +37,7 @@ export async function run(call: Call, context: CallContext): Promise<string | un
     : errorText(call.id, response.error);
 }
 
-/** The error for a frame or body that is too large to be read: no id is known, but what to use instead is. */
+/** The error for a frame or body that is too large to be read. */
 export function frameTooLarge(): RpcError {
   const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
   return new RpcError("TooLarge", "the frame or body is too large", data);

@@ -1,12 +1,12 @@
 /**
- * Finds text that is not well-formed Unicode: half of a surrogate pair, which a `\u` escape can write into any JSON.
- * It has no UTF-8, so what stores text as UTF-8 stores another character in its place.
+ * Finds text that is not well-formed Unicode: half of a surrogate pair, which a `\u` escape can write into any JSON. It
+ * can not be encoded as UTF-8, so storing it would replace it by another character.
  *
- * On the way of every call, so it builds nothing where there is nothing to find.
+ * It runs for every call, and allocates nothing when all text is well-formed.
  *
- * @param value Of JSON, nested no deeper than a frame may be.
- * @returns The first one's place as names of members from the outside in; for a name, the place of its object. Undefined
- * when all is well-formed.
+ * @param value Parsed JSON, nested no deeper than `LIMITS.nesting`.
+ * @returns The path of the first such text, member names from the outside in; for a member name, the path of its
+ * object. Undefined when all text is well-formed.
  */
 export function findIllFormed(value: unknown): string[] | undefined {
   if (typeof value === "string") {

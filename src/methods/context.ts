@@ -13,58 +13,60 @@ import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishOrder, PublishPlace } from "../publishing/publish-order.ts";
 
-/** What a handler knows of who called and how. */
+/** What a handler knows of its caller. */
 export type CallContext = {
   readonly env: Env;
   /** The stream of `/stream/<name>`. */
   readonly defaultStream: string | undefined;
   /** The caller's socket; undefined for HTTP and the service binding. */
   readonly connection: Connection | undefined;
-  /** Stores messages: in a gateway with what others publish meanwhile, elsewhere at once. */
+  /**
+   * Stores messages: in a gateway in one commit with those of other callers, elsewhere with those of the same request.
+   */
   readonly publish: PublishMessages;
-  /** The order of what this caller publishes. */
+  /** Keeps this caller's publishes in order. */
   readonly order: PublishOrder;
-  /** Of a call that publishes, its place in that order. */
+  /** The place of a publish in that order; left out for other calls. */
   readonly place?: PublishPlace;
-  /** What is to happen once the answer has been sent. */
+  /** Called in order when the answer has been sent. */
   readonly afterAnswer: (() => void)[];
-  /** Nobody waits for the outcome. */
+  /** The call is a notification: nobody gets its result. */
   readonly isNotification?: boolean;
 };
 
-/** Stores messages, unless a publish before its place has to be sent again. */
+/** Stores messages; refuses them when a publish before its place was refused and has to be sent again. */
 export type PublishMessages = (
   stream: string,
   request: PublishRequest,
   place: PublishPlace | undefined,
 ) => Promise<Published>;
 
-/** What a client says of a consumer's messages: a settlement without its holder. */
-export type ConsumerWord = AckCommand extends infer One
-  ? One extends AckCommand
-    ? Omit<One, "holder">
-    : never
-  : never;
+/** An ack command as a client gives it: its subscription tells the holder. */
+export type ClientAck = AckCommand extends infer One ? (One extends AckCommand ? Omit<One, "holder"> : never) : never;
 
 /** The socket of a caller, with its subscriptions. */
 export type Connection = {
   describe(): NonNullable<ServerInfo["connection"]>;
   /** Follows a stream; messages flow once the answer is sent. */
   subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult>;
-  /** NotFound when there is no such subscription. */
+  /** @throws NotFound when there is no such subscription. */
   unsubscribe(subscription: number): void;
-  /** NotFound when there is no such subscription, Conflict for messages that were never sent on it. */
+  /** @throws NotFound when there is no such subscription, Conflict for messages that were never sent on it. */
   ack(params: AckParams, context: CallContext): Promise<void>;
-  /** Done when it is stored. NotFound when there is no such subscription, InvalidParams when it is of no consumer. */
-  settle(subscription: number, word: ConsumerWord, context: CallContext): Promise<void>;
+  /**
+   * Resolves when the command is stored.
+   *
+   * @throws NotFound when there is no such subscription, InvalidParams when it is not a consumer's.
+   */
+  settle(subscription: number, word: ClientAck, context: CallContext): Promise<void>;
 };
 
 /** The context of a call that came on a socket. */
 export type SocketContext = CallContext & { readonly connection: Connection };
 
 /**
- * The handlers of some methods. Their params are checked, and a method that needs a socket is only called with one; their
- * results are of the contract, or its JSON text.
+ * The handlers of some methods. Their params are checked, and a method that needs a socket is only called with one;
+ * their results are of the contract, or its JSON text.
  */
 export type Handlers<M extends MethodName> = {
   readonly [Name in M]: (

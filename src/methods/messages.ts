@@ -10,7 +10,7 @@ import { subjectMatcher } from "../internal/subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
 
-/** Pages one filtered getMessages reads before it returns what it has, with where to go on. */
+/** Pages that one getMessages with a filter reads at most, before it returns what it found and where to go on. */
 const MAX_SCANNED_PAGES = 20;
 
 export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
@@ -68,13 +68,13 @@ function publishRequest(
     if (id === undefined) {
       throw refusalError(refusal);
     }
-    // Only the stream knows whether the id is stored already.
+    // Only the stream knows whether a message with this id is stored already.
     return { bodies: [], bytes: [], id, expected: undefined, refusal };
   }
   return { bodies, bytes, id, expected };
 }
 
-/** Reads pages until one has a message that fits, the limit is reached, the stream ends or the request has to. */
+/** Reads pages until there are enough messages, or the stream or the time for the request ends. */
 async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   const { stream, filter, limit = LIMITS.pageMessages } = params;
   const matches = filter === undefined ? undefined : subjectMatcher(filter);
@@ -88,9 +88,9 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   let pages = 0;
   const deadlineAt = Date.now() + LIMITS.requestDeadlineMs;
   do {
-    const [start, room, life] = [from, limit - count, epoch];
+    const [start, room, expected] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>
-      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, life),
+      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, expected),
     );
     const next = await inTime(read.then(found), deadlineAt);
     if (next === undefined) {
@@ -98,7 +98,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
     }
     page = next;
     ({ epoch } = page);
-    // Of the first page only: what is deleted between two pages was not there when it was asked for.
+    // The first page only: what is deleted between two pages was not skipped when the call began.
     skipped = pages === 0 ? page.skipped : skipped;
     const taken = take(page, matches, { messages: room, bytes: LIMITS.pageBytes - bytes });
     if (taken.text !== "") {
@@ -119,7 +119,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   return { epoch: page.epoch, texts, nextSequence, lastSequence: page.lastSequence, skipped };
 }
 
-/** What a read brings, or undefined when it is not there by a time: the pages before it are an answer too. */
+/** The result of a read; undefined when it takes too long, so that the pages before it can be returned. */
 async function inTime<T>(read: Promise<T>, deadlineAt: number): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), deadlineAt - Date.now());
@@ -130,19 +130,19 @@ async function inTime<T>(read: Promise<T>, deadlineAt: number): Promise<T | unde
   }
 }
 
-/** Without a filter one page with a message is enough; with one, pages are gathered up to the limit. */
+/** Without a filter one page with a message is enough; with a filter, pages are read up to the limit. */
 function needsMore(count: number, limit: number, matches: unknown): boolean {
   return matches === undefined ? count === 0 : count < limit;
 }
 
-/** What a page holds for the caller, and the last sequence that was looked at. */
+/** The messages of a page for the caller, and the last sequence that was examined. */
 function take(
   page: Page,
   matches: ((subject: string | undefined) => boolean) | undefined,
   room: { messages: number; bytes: number },
 ) {
   if (matches === undefined) {
-    // The stream has cut it, and no other page follows one that has a message.
+    // The stream applied the limits, and no page follows one that has a message.
     return { text: page.text, count: page.count, bytes: 0, last: page.last };
   }
   const taken: MessageText[] = [];

@@ -18,7 +18,7 @@ import type { BodyInfo } from "../objects/object-body.ts";
 
 import type { Handlers } from "./context.ts";
 
-/** Room in a frame for what stands around a result, the caller's id above all. */
+/** Bytes of a frame for what surrounds a result, above all the caller's id. */
 const ENVELOPE_BYTES = 1_024;
 
 export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" | "deleteObject" | "listObjects"> = {
@@ -39,9 +39,9 @@ export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" |
 };
 
 /**
- * Runs work with the bytes of a body in a call.
+ * Runs work with the decoded body of a call.
  *
- * @throws TooLarge beyond what a call may carry, with what to use instead; Busy when there are too many at once.
+ * @throws TooLarge beyond what a call may carry, with what to use instead; Busy when too many bodies are in memory.
  */
 export async function withBody<T>(
   { data, encoding }: { data: string; encoding: Encoding | undefined },
@@ -54,7 +54,7 @@ export async function withBody<T>(
   });
 }
 
-/** The answer as JSON text. Text that is mostly quotes, breaks or the like grows when it is escaped: then it is base64. */
+/** The result as JSON text. Text with many escaped characters may grow beyond a frame: then it is sent as base64. */
 function answer(info: BodyInfo, bytes: Uint8Array, asked: Encoding | undefined) {
   const body = encodeBody(bytes, asked);
   const text = JSON.stringify({ ...info, ...body } satisfies GetObjectResult);
@@ -66,7 +66,7 @@ function answer(info: BodyInfo, bytes: Uint8Array, asked: Encoding | undefined) 
   if (asked === undefined && body.encoding === "utf8") {
     return answer(info, bytes, "base64");
   }
-  // Base64 of what a call may carry fits, but for metadata that came from elsewhere, which may be longer than ours.
+  // Base64 of the largest body fits, unless another tool stored longer metadata than this server accepts.
   const use = body.encoding === "utf8" ? ALTERNATIVES.getObjectAsText : ALTERNATIVES.getObject;
   throw new RpcError("TooLarge", "the answer is too large for one frame", { what: "frameBytes", limit, size, use });
 }

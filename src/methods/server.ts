@@ -16,7 +16,7 @@ export const serverHandlers: Handlers<"getServerInfo" | "rpc.discover"> = {
   }),
 
   "rpc.discover": async () => {
-    // Made once an isolate: it is the same for every caller.
+    // Made once for each isolate: it is the same for every caller.
     openRpc ??= new JsonText(JSON.stringify(openRpcDocument(SERVER.version)));
     return openRpc;
   },

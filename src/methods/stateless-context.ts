@@ -3,8 +3,8 @@ import type { CallContext } from "./context.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 /**
- * The context of a caller without a socket, by HTTP or a service binding. What one request publishes keeps its order,
- * and goes in one commit where it comes together; the stream gives it its place among what others publish.
+ * The context of a caller without a socket, by HTTP or a service binding. Messages of one request are stored in order,
+ * and in one commit when they are published together; their place among those of other callers is up to the stream.
  */
 export function statelessContext(env: Env): CallContext {
   const publishers = new Publishers(env);

@@ -23,7 +23,7 @@ export const uploadHandlers: Handlers<"createUpload" | "uploadPart" | "completeU
       return part;
     }),
 
-  // Storing gigabytes takes longer than a request may: a caller that lost the answer gets it by the same call again.
+  // No deadline: storing gigabytes takes longer. A caller that lost the answer repeats the call and gets it.
   completeUpload: async ({ uploadId, ...params }, { env }) =>
     callUpload(env, uploadId, (stub) => stub.complete(params)),
 

@@ -1,13 +1,13 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 
-/** Bytes of bodies that the calls of this isolate hold, all sockets and objects in it together. */
+/** Bytes of bodies in memory for calls of this isolate, over all its requests and Durable Objects. */
 let inFlight = 0;
 
 /**
- * Runs work that holds a body in memory, a few times over: decoded, as text and in a frame.
+ * Runs work that holds a body in memory, in up to three copies: decoded, as text and in a frame.
  *
- * @param bytes Of the body, as it rests.
- * @throws Busy (`limit`) when the bodies in flight would be more than `LIMITS.objectBytesInFlight`; nothing was begun.
+ * @param bytes Size of the body.
+ * @throws Busy (`limit`) when there would be more than `LIMITS.objectBytesInFlight` in memory; `work` was not begun.
  */
 export async function withBodyInMemory<T>(bytes: number, work: () => Promise<T>): Promise<T> {
   if (inFlight + bytes > LIMITS.objectBytesInFlight) {

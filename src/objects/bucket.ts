@@ -8,12 +8,12 @@ import { toBucketCursor, toCallersCursor } from "./list-cursor.ts";
 import { resolveRange, toBucketRange } from "./range.ts";
 import type { ByteRange } from "./range.ts";
 
-/** What an object is served as when nobody said what it is. */
+/** The content type of an object that was put without one. */
 const UNKNOWN_TYPE = "application/octet-stream";
 
 /**
- * The metadata key with the id of the upload attempt that put an object: by it an upload that crashed recognises its own
- * object. A caller can not set it, because of the dot, and is not shown it.
+ * The metadata key with the id of the upload attempt that put an object: by it an upload that crashed recognises its
+ * own object. A caller can not set it, because of the dot, and is not shown it.
  */
 export const UPLOAD_MARK = "durable-stream.upload";
 
@@ -45,7 +45,7 @@ export function objectInfo(object: R2Object): ObjectInfo {
   return sha256 === undefined ? info : { ...info, sha256: toHex(sha256) };
 }
 
-/** The object of a read. @throws NotFound when there is none. */
+/** The object that a read found. @throws NotFound when there is none. */
 export function existing<T>(object: T | null): T {
   if (object === null) {
     throw new RpcError("NotFound", "no such object", { what: "object" });
@@ -53,7 +53,7 @@ export function existing<T>(object: T | null): T {
   return object;
 }
 
-/** What is known of an object; null when there is none. */
+/** An object's metadata; null when there is no object. */
 export async function headObject(bucket: R2Bucket, key: string): Promise<R2Object | null> {
   return callBucket("reads", () => bucket.head(key));
 }
@@ -130,24 +130,24 @@ export function putOptions(params: Omit<PutObjectParams, "data" | "encoding">): 
   };
 }
 
-/** Deletes objects; one that does not exist is deleted already. */
+/** Deletes objects; a key without an object is no error. */
 export async function deleteObjects(bucket: R2Bucket, keys: string | string[]): Promise<void> {
   return callBucket("changes", () => bucket.delete(keys));
 }
 
-/** The error for an object, or none, that is not what a put expects. */
+/** The Conflict of a put that expected something else than what the key has. */
 export function unexpected(actual: R2Object | null): RpcError {
   return new RpcError("Conflict", "the object is not as expected", stateOf(actual));
 }
 
-/** What an error says of what there is: `exists` and, if there is an object, its `etag`. */
+/** What the data of an error say of a key: `exists` and, if there is an object, its `etag`. */
 export function stateOf(actual: R2Object | null): { exists: false } | { exists: true; etag: string } {
   return actual === null ? { exists: false } : { exists: true, etag: actual.etag };
 }
 
 /**
- * One page of the objects. It fits a frame: the runtime takes at most 1 MiB of what R2 answers to a listing, and what
- * is left of that here is less.
+ * Lists one page of objects. It fits a frame: the runtime takes at most 1 MiB from R2 for a listing, and the result is
+ * smaller than that.
  */
 export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): Promise<ListObjectsResult> {
   const options: R2ListOptions = {
@@ -167,7 +167,7 @@ export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): 
   return page.truncated ? { ...result, cursor: toCallersCursor(page.cursor, params) } : result;
 }
 
-/** A read may be repeated; and where the answer was too long for the runtime, because metadata is, a short page is not. */
+/** Lists again with a short page after a failure: long metadata can make the answer larger than the runtime takes. */
 async function listOnceOrTwice(bucket: R2Bucket, options: R2ListOptions): Promise<R2Objects> {
   try {
     return await bucket.list(options);

@@ -1,7 +1,7 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { Encoding } from "../../rpc/index.ts";
 
-/** Arguments of one call of String.fromCharCode; some ten thousand more overflow the stack. */
+/** Arguments of one call of String.fromCharCode: far below the count that overflows the stack. */
 const CHUNK = 0x2000;
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -23,9 +23,9 @@ export function decodeBody(data: string, encoding: Encoding = "utf8"): Uint8Arra
 }
 
 /**
- * Bytes as they go into JSON: in the encoding asked for, or else as text if they are UTF-8.
+ * Encodes bytes for JSON: in the encoding asked for; without one as text if they are UTF-8, else as base64.
  *
- * @throws InvalidParams when text was asked for and they are not.
+ * @throws InvalidParams when `utf8` was asked for and they are not.
  */
 export function encodeBody(bytes: Uint8Array, asked: Encoding | undefined): { data: string; encoding: Encoding } {
   if (asked !== "base64") {
@@ -52,17 +52,17 @@ export function toHex(bytes: ArrayBuffer): string {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The error for one param that does not fit, as the check of params itself says it. */
+/** The InvalidParams error for one param, of the same form as those of the params check. */
 export function invalid(path: string, reason: string): RpcError {
   return new RpcError("InvalidParams", reason, { issues: [{ path, reason }] });
 }
 
 function fromUtf8(bytes: Uint8Array): string | undefined {
   try {
-    // A byte order mark is part of the body.
+    // ignoreBOM keeps a byte order mark, which is part of the body.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    // Not UTF-8, which is an answer.
+    // Not UTF-8: the caller decides what that means.
     return undefined;
   }
 }

@@ -7,7 +7,7 @@ export type EntityTag = { value: string; isWeak: boolean };
 /** `*`: any version. */
 export type EntityTags = "*" | readonly EntityTag[];
 
-/** The conditions of a request that count: dates do not where there are tags (RFC 9110 section 13.2.2). */
+/** The conditions of a request that apply: tags take precedence over dates (RFC 9110 section 13.2.2). */
 export type Conditions = {
   ifMatch?: EntityTags;
   ifNoneMatch?: EntityTags;
@@ -15,7 +15,7 @@ export type Conditions = {
   ifUnmodifiedSince?: Date;
 };
 
-/** Conditions as the params of a method say them. */
+/** Conditions in the params of a method. */
 type TagParams = { ifMatch?: string | undefined; ifNoneMatch?: string | undefined };
 
 const SECOND_MS = 1_000;
@@ -28,7 +28,7 @@ const LIST_ELEMENT = /(?:[^",]|"[^"]*")+/g;
 /**
  * Reads the conditions of a request.
  *
- * @throws InvalidParams for what is no list of tags. A date that is none is ignored, as HTTP has it.
+ * @throws InvalidParams for a malformed list of tags. A malformed date is ignored (RFC 9110 section 13.1.3).
  */
 export function readConditions(headers: Headers): Conditions {
   const conditions: Conditions = {};
@@ -49,10 +49,10 @@ export function readConditions(headers: Headers): Conditions {
   return conditions;
 }
 
-/** What conditions say of an object: go on, 304 (the caller has it) or 412 (it is not what the caller expects). */
+/** Tests conditions on an object: `met`, 304 (the caller has this version) or 412 (the caller expects another). */
 export function testConditions(conditions: Conditions, { etag, uploaded }: R2Object): "met" | 304 | 412 {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
-  // HTTP's dates have no milliseconds.
+  // HTTP dates have whole seconds.
   const uploadedMs = Math.floor(uploaded.getTime() / SECOND_MS) * SECOND_MS;
   if (ifMatch !== undefined && !hasTag(ifMatch, etag, "strong")) {
     return 412;
@@ -66,7 +66,7 @@ export function testConditions(conditions: Conditions, { etag, uploaded }: R2Obj
   return ifModifiedSince !== undefined && uploadedMs <= ifModifiedSince.getTime() ? 304 : "met";
 }
 
-/** The conditions on tags as R2 takes them: it evaluates them together with what it does. */
+/** The tag conditions for R2, which evaluates them atomically with the operation. */
 export function tagHeaders(conditions: Conditions): Headers {
   const headers = new Headers();
   if (conditions.ifMatch !== undefined) {
@@ -78,36 +78,35 @@ export function tagHeaders(conditions: Conditions): Headers {
   return headers;
 }
 
-/** The conditions of a put as R2 takes them. If-Modified-Since is for reads only. */
+/** The conditions of a put for R2. If-Modified-Since applies to reads only. */
 export function putHeaders(conditions: Conditions): Headers {
   const headers = tagHeaders(conditions);
   if (conditions.ifUnmodifiedSince !== undefined) {
-    // R2 wants the object older than the date, where HTTP lets it be as old.
+    // R2 requires the object to be older than the date; HTTP also allows the same time.
     const after = new Date(conditions.ifUnmodifiedSince.getTime() + SECOND_MS);
     headers.set("If-Unmodified-Since", inBucketRange(after).toUTCString());
   }
   return headers;
 }
 
-/** The conditions of a method's params as R2 takes them. */
+/** The conditions of a method's params for R2. */
 export function bucketConditions(params: TagParams): Headers {
   return tagHeaders(conditionsOf(params));
 }
 
-/** Tells whether the conditions of a method's params hold of what there is. */
+/** Tells whether the conditions of a method's params hold for what the key has; null when it has no object. */
 export function areMet(params: TagParams, object: R2Object | null): boolean {
   return object === null ? params.ifMatch === undefined : testConditions(conditionsOf(params), object) === "met";
 }
 
-/** The condition that a key holds what it did, as far as R2 compares it: by the etag. */
+/** The condition that a key still has this object, or none for null. R2 compares etags, so equal bytes are equal. */
 export function stillHolds(object: R2Object | null): Headers {
   return bucketConditions(object === null ? { ifNoneMatch: "*" } : { ifMatch: object.etag });
 }
 
 /**
- * Tells whether a range still goes with the part of the object the caller has (RFC 9110 section 13.1.5): the validator
- * of If-Range must be the object's etag. A date never is: an object may change twice in the second it names, so it is
- * not the strong validator that parts may be joined by (section 8.8.2.2).
+ * Evaluates If-Range (RFC 9110 section 13.1.5): true when it is absent or is the object's etag. A date never matches:
+ * an object can change twice within its second, so a date is no strong validator (section 8.8.2.2).
  */
 export function isSameVersion(ifRange: string | null, { etag }: R2Object): boolean {
   return ifRange === null || ifRange.trim() === `"${etag}"`;
@@ -151,7 +150,7 @@ function readDate(headers: Headers, name: "If-Modified-Since" | "If-Unmodified-S
   return header === null ? undefined : readHttpDate(header);
 }
 
-/** A weak tag says that two versions are as good as the same; a strong comparison does not take it. */
+/** Compares tags (RFC 9110 section 8.8.3.2); in a strong comparison a weak tag never matches. */
 function hasTag(tags: EntityTags, etag: string, comparison: "strong" | "weak"): boolean {
   return tags === "*" || tags.some(({ value, isWeak }) => value === etag && !(isWeak && comparison === "strong"));
 }

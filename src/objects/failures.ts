@@ -5,12 +5,12 @@ import type { CallKind } from "../platform/call-object.ts";
 
 import { invalid } from "./bytes.ts";
 
-/** How long to let a key rest that was written too often: R2 takes about one write a second of each. */
+/** When to write a key again that was written too often: R2 takes about one write a second for each key. */
 const WRITE_RATE_MS = 1_000;
 
 /**
- * What R2 refuses before it does anything, by its own number, which a Worker sees at the end of the message only
- * (developers.cloudflare.com/r2/api/error-codes).
+ * The errors by which R2 refuses a call before it does anything, by R2's error code. A Worker finds it at the end of
+ * the message only (developers.cloudflare.com/r2/api/error-codes).
  */
 const REFUSALS: Readonly<Record<number, () => RpcError>> = {
   10_012: () => tooLarge("objectMetadataBytes", "the metadata is too large"),
@@ -46,7 +46,9 @@ async function withFailures<T>(kind: CallKind, call: () => Promise<T>): Promise<
   }
 }
 
-/** What to tell a caller whose call of R2 threw. A TypeError is a fault of this server and stays one: nothing was sent. */
+/**
+ * What to tell a caller whose call of R2 threw. A TypeError is a fault of this server and stays one: nothing was sent.
+ */
 function failureOf(error: unknown, kind: CallKind): unknown {
   if (error instanceof TypeError || isRpcError(error)) {
     return error;
@@ -61,12 +63,16 @@ function failureOf(error: unknown, kind: CallKind): unknown {
     : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");
 }
 
-/** A key that others write so often that a write can not be made for now. */
+/** The error for a key that is written too often. */
 export function tooManyWrites(): RpcError {
   return new RpcError("RateLimited", "too many writes of this key", { retryAfterMs: WRITE_RATE_MS });
 }
 
-/** What R2 refused a call for; the same call would be refused again. The error need not be an Error: a stream that fails gives anything. */
+/**
+ * The reason for which R2 refused a call; the same call would be refused again.
+ *
+ * @param error Anything: a body that fails makes its put fail with what the stream was aborted with.
+ */
 export function refusalOf(error: unknown): (() => RpcError) | undefined {
   return error instanceof Error ? REFUSALS[Number(/\((\d+)\)$/.exec(error.message)?.[1])] : undefined;
 }

@@ -2,7 +2,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 const CENTURY = 100;
 
-/** A year of two digits that is further ahead than this is of the century before. */
+/** A two-digit year further ahead than this is of the century before (RFC 9110 section 5.6.7). */
 const YEARS_AHEAD = 50;
 
 const FORMATS = [
@@ -18,9 +18,9 @@ const FIRST_MS = 0;
 const LAST_MS = Date.UTC(2188, 11, 31, 23, 59, 59);
 
 /**
- * Reads a date in one of the three formats HTTP has (RFC 9110 section 5.6.7).
+ * Parses a date in one of the three formats of HTTP (RFC 9110 section 5.6.7).
  *
- * @returns Undefined for what is none: `Date.parse` would make one of much else, of `2037` and of the 31st of February.
+ * @returns Undefined for anything else. `Date.parse` is not used: it accepts `2037` and the 31st of February.
  */
 export function readHttpDate(value: string, nowMs = Date.now()): Date | undefined {
   for (const format of FORMATS) {
@@ -32,7 +32,7 @@ export function readHttpDate(value: string, nowMs = Date.now()): Date | undefine
   return undefined;
 }
 
-/** The date, or the nearest that R2 takes: its binding counts in nanoseconds and overflows some centuries from 1970. */
+/** The date, or the nearest that R2 accepts: its binding counts nanoseconds since 1970 and overflows. */
 export function inBucketRange(date: Date): Date {
   return new Date(Math.min(Math.max(date.getTime(), FIRST_MS), LAST_MS));
 }
@@ -44,7 +44,7 @@ function toDate({ day, month, year, time }: { day: number; month: number; year: 
   if (month < 0 || date.getUTCMonth() !== month || date.getUTCDate() !== day) {
     return undefined;
   }
-  // A leap second is the 60th.
+  // 60 is a leap second.
   if (hours > 23 || minutes > 59 || seconds > 60) {
     return undefined;
   }

@@ -10,14 +10,14 @@ const FNV_PRIME = 0x01000193;
 const SUM_CHARACTERS = 8;
 
 /**
- * A cursor of R2 as a caller gets it: behind a checksum, because R2 takes much that is none, and begins anywhere.
- * It is no protection: a cursor lets nobody see what the listing would not show.
+ * The cursor for a caller: a checksum and the cursor of R2. R2 accepts malformed cursors and starts anywhere; the
+ * checksum finds them. It is no protection, and needs to be none: a cursor shows nothing that the listing would not.
  */
 export function toCallersCursor(cursor: string, listing: Listing): string {
   return sumOf(cursor, listing) + cursor;
 }
 
-/** The cursor of R2 in a caller's. @throws InvalidParams for one that no page of this prefix and delimiter gave. */
+/** The cursor of R2 in a caller's. @throws InvalidParams unless a page of this prefix and delimiter returned it. */
 export function toBucketCursor(callers: string, listing: Listing): string {
   const cursor = callers.slice(SUM_CHARACTERS);
   if (toCallersCursor(cursor, listing) !== callers) {

@@ -9,13 +9,13 @@ import { resolveRange } from "./range.ts";
 
 type Wanted = Pick<GetObjectParams, "key" | "range">;
 
-/** What is known of an object whose body was opened; `range` is the part that was asked for. */
+/** Facts of an object whose body was opened; `range` is the part that the body is, when one was asked for. */
 export type BodyInfo = Omit<GetObjectResult, "data" | "encoding">;
 
 /**
  * Opens the body of an object, or of a range of it, of any size.
  *
- * @throws NotFound when there is no such object, InvalidParams when the range begins behind its end.
+ * @throws NotFound when there is no such object, InvalidParams when the range begins at its end or after.
  */
 export async function openBody(
   bucket: R2Bucket,
@@ -32,7 +32,7 @@ export async function openBody(
 }
 
 /**
- * Reads a body as {@link openBody} opens it, and does `work` with its bytes. All of it takes no longer than a request may.
+ * Opens a body ({@link openBody}), reads it and runs `work` with its bytes, all within the request deadline.
  *
  * @throws TooLarge beyond what a call may carry, with what to use instead; Busy when too many bodies are in memory.
  */
@@ -57,7 +57,12 @@ export async function readBody<T>(
   });
 }
 
-/** @throws TooLarge for a body that no call may carry. @param use What to use instead. */
+/**
+ * Makes sure that one call may carry a body.
+ *
+ * @param use What to use instead.
+ * @throws TooLarge.
+ */
 export function assertFits(size: number, use: string): void {
   if (size > LIMITS.objectBodyBytes) {
     const facts = { what: "objectBodyBytes", limit: LIMITS.objectBodyBytes, size, use };

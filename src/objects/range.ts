@@ -1,14 +1,14 @@
-/** What a Range header asks for: from `first`, to `last` or the end, or the last `suffix` bytes. */
+/** A range of bytes: from `first` to `last`, both included, or to the end; or the last `suffix` bytes. */
 export type ByteRange = { first: number; last?: number } | { suffix: number };
 
-/** Bytes of an object: from `offset`, so many. */
+/** `length` bytes of an object from `offset` on. */
 export type Span = { offset: number; length: number };
 
 const ONE_RANGE = /^bytes=\s*(?:(\d{1,15})-(\d{1,15})?|-(\d{1,15}))\s*$/i;
 
 /**
- * Reads a Range header (RFC 9110 section 14.2). Several ranges, other units and what is no range are ignored, as HTTP
- * allows: the caller gets the whole and sees it by the status.
+ * Parses a Range header (RFC 9110 section 14.2). Several ranges, other units and malformed headers are ignored, as HTTP
+ * allows: the caller gets the whole with the status 200.
  */
 export function readRange(header: string | null): ByteRange | undefined {
   const [, first, last, suffix] = ONE_RANGE.exec(header ?? "") ?? [];
@@ -24,7 +24,7 @@ export function readRange(header: string | null): ByteRange | undefined {
   return Number(last) < Number(first) ? undefined : { first: Number(first), last: Number(last) };
 }
 
-/** The bytes that a range means of an object of `size` bytes; undefined when there are none. */
+/** The bytes that a range selects of an object of `size` bytes; undefined when there are none. */
 export function resolveRange(range: ByteRange, size: number): Span | undefined {
   if ("suffix" in range) {
     const length = Math.min(range.suffix, size);
@@ -38,14 +38,14 @@ export function resolveRange(range: ByteRange, size: number): Span | undefined {
 }
 
 /**
- * Tells whether a range means all of an empty object: its last so many bytes are satisfiable (RFC 9110 section 14.1.2),
- * though no Content-Range can say them.
+ * Tells whether a range is a suffix of an empty object: it is satisfiable (RFC 9110 section 14.1.2), but no
+ * Content-Range can express it.
  */
 export function isAllOfNothing(range: ByteRange, size: number): boolean {
   return size === 0 && "suffix" in range && range.suffix > 0;
 }
 
-/** A range as R2 takes it. */
+/** The range for R2. */
 export function toBucketRange(range: ByteRange): R2Range {
   if ("suffix" in range) {
     return range;

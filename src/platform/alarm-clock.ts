@@ -1,9 +1,9 @@
-/** How long past its time an alarm counts as lost: the runtime gives one up after six failures. */
+/** An alarm that is overdue by this much is taken as lost: the runtime gives one up after six failures. */
 const LOST_AFTER_MS = 5_000;
 
 /**
- * The one alarm of a Durable Object, as the earliest of all times somebody asked for. Setting it writes a row, so it
- * moves only to an earlier time; whoever handles the alarm asks again for what is still to come.
+ * The one alarm of a Durable Object, set to the earliest time that was asked for. Setting it writes a row, so it is
+ * only moved to an earlier time; the handler of the alarm asks again for later times.
  */
 export class AlarmClock {
   readonly #storage: DurableObjectStorage;
@@ -13,23 +13,23 @@ export class AlarmClock {
     this.#storage = storage;
   }
 
-  /** Reads what is set; call it before anything else runs in the object. */
+  /** Reads the alarm that is set; call it before anything else runs in the object. */
   async restore(): Promise<void> {
     this.#atMs = (await this.#storage.getAlarm()) ?? undefined;
   }
 
-  /** Makes sure the alarm fires at `atMs` or before. A lost one is set again. */
+  /** Makes sure that the alarm fires at `atMs` or earlier. A lost alarm is set again. */
   ensureBy(atMs: number, nowMs: number): void {
     const set = this.#atMs;
     if (set !== undefined && set <= atMs && set > nowMs - LOST_AFTER_MS) {
       return;
     }
     this.#atMs = atMs;
-    // Within the output gate of the event that asked for it: if it can not be stored, neither can the event's answer.
+    // Not awaited: the output gate holds the answer of this event back until it is stored.
     void this.#storage.setAlarm(atMs);
   }
 
-  /** The alarm fired, or went with everything else: none is set. */
+  /** Notes that no alarm is set: it fired, or was deleted with all storage. */
   clear(): void {
     this.#atMs = undefined;
   }

@@ -7,18 +7,18 @@ import type { Accepted } from "./refused.ts";
 /** A stream's remote methods. */
 export type StreamStub = ReturnType<Env["STREAM"]["getByName"]>;
 
-/** What to say when a call failed: of a read nothing was done, of a change nobody knows. */
+/** Decides what a failed call means: a read did nothing, a change may or may not have been made. */
 export type CallKind = "reads" | "changes";
 
-/** Bounds of the pause after the first call that failed, and after many. */
+/** Longest pause after the first failed call, and after many. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
 
 /**
  * Calls a stream by native RPC within the request deadline.
  *
- * @throws The stream's own RpcError; Unavailable when nothing was done, OutcomeUnknown when a change may have been. What
- *   `call` throws before it has made the call stays what it is.
+ * @throws The stream's own RpcError; Unavailable when nothing was done, OutcomeUnknown when a change may have been
+ * made. What `call` throws synchronously is thrown on unchanged.
  */
 export async function callStream<R extends PromiseLike<unknown>>(
   env: Env,
@@ -35,7 +35,10 @@ export async function callStream<R extends PromiseLike<unknown>>(
   }
 }
 
-/** A read may be repeated, on a new stub: after an error a stub stays broken. Not at once where there is too much to do. */
+/**
+ * Repeats a read once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
+ * again.
+ */
 async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () => R): Promise<Awaited<R>> {
   try {
     return await first;
@@ -48,9 +51,9 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 }
 
 /**
- * What to tell a caller whose call to an object failed: see {@link CallKind}. Whatever the exception says, the object may
- * have done its work before it: a full disk, a fault of the runtime ("internal error; reference = …"), a method that the
- * version of a deploy half done does not have.
+ * The error for a caller whose call to an object failed; see {@link CallKind}. No exception proves that a change was
+ * not made: the object may have thrown after it (a full disk), or the runtime may have ("internal error; reference
+ * = …").
  */
 export function asOutcome(error: unknown, kind: CallKind): RpcError {
   if (isRpcError(error)) {
@@ -63,19 +66,19 @@ export function asOutcome(error: unknown, kind: CallKind): RpcError {
   return new RpcError("OutcomeUnknown", "the stream did not answer; it may or may not have been done", data);
 }
 
-/** Logs a fault that somebody should look at, and tells the id to find it by. */
+/** Logs a fault for an operator; returns the id to find it by. */
 function logFault(error: unknown): { requestId: string } {
   const requestId = crypto.randomUUID();
   logError("a call to an object failed", error, { requestId });
   return { requestId };
 }
 
-/** How long to leave an object alone after so many calls in a row that failed: at random up to a bound that doubles. */
+/** The pause before the next call after `failures` failed calls in a row: random, up to a bound that doubles. */
 export function backoffMs(failures: number): number {
   return failures === 0 ? 0 : Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
-/** Rejects with a DeadlineError when a call takes longer than a request may. */
+/** Rejects with a DeadlineError when a call takes longer than `LIMITS.requestDeadlineMs`. */
 export async function withDeadline<R extends PromiseLike<unknown>>(call: R): Promise<Awaited<R>> {
   const deadline = Promise.withResolvers<never>();
   const timer = setTimeout(() => deadline.reject(new DeadlineError()), LIMITS.requestDeadlineMs);
@@ -93,16 +96,16 @@ class DeadlineError extends Error {
 }
 
 /**
- * Tells whether a call was lost on its way, rather than failed by a fault that somebody should look at: the runtime
- * marks such errors (developers.cloudflare.com/durable-objects/best-practices/error-handling).
+ * Tells whether a call was lost in transit, which is no fault to log. The runtime marks such errors
+ * (developers.cloudflare.com/durable-objects/best-practices/error-handling).
  */
 function isLostCall(error: unknown): boolean {
   return error instanceof DeadlineError || has(error, "retryable") || isOverloaded(error) || isReset(error);
 }
 
 /**
- * The object has too much to do: to ask again at once makes it worse. It may have done what was asked for all the same:
- * one that was reset because it stored something for too long says so too.
+ * Tells whether the object is overloaded: an immediate retry would make it worse. The call may have been done all the
+ * same; an object that was reset because a storage operation took too long is marked like this too.
  */
 export function isOverloaded(error: unknown): boolean {
   return has(error, "overloaded");

@@ -4,8 +4,8 @@ import type { ErrorCode, ErrorData } from "../../rpc/index.ts";
 import type { ErrorObject } from "./error-response.ts";
 
 /**
- * What a Durable Object returns instead of a result when it refuses a call. It is returned, not thrown: an exception that
- * crosses an RPC boundary counts as a failure of the object.
+ * What a Durable Object returns instead of a result when it refuses a call. It is returned, not thrown: an exception
+ * that crosses an RPC boundary counts as a failure of the object.
  */
 export type Refused = { refused: { code: ErrorCode; message: string; data: ErrorData } };
 

@@ -1,7 +1,7 @@
 import { SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
 import type { SubscribeConsumerParams, SubscribeResult, SubscriptionClosedNotification } from "../../../rpc/index.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
-import type { CallContext, ConsumerWord } from "../../methods/context.ts";
+import type { CallContext, ClientAck } from "../../methods/context.ts";
 import { callStream } from "../../platform/call-object.ts";
 
 import type { ConsumerRouter } from "./router.ts";
@@ -93,7 +93,7 @@ export class ConsumerSubscriptions {
   }
 
   /** Tells the stream what became of a subscription's messages; of a request the answer says that it is stored. */
-  async settle(subscription: ConsumerSubscription, word: ConsumerWord, context: CallContext): Promise<void> {
+  async settle(subscription: ConsumerSubscription, word: ClientAck, context: CallContext): Promise<void> {
     const { epoch, spec } = subscription;
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");

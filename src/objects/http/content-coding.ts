@@ -1,12 +1,13 @@
-/** Codings that something in front of this Worker may put in the place of one another, by what the client takes. */
+/** Content codings that a proxy in front of this Worker may replace by one another. */
 const REPLACEABLE = new Set(["identity", "gzip", "br"]);
 
 /**
- * Tells whether a part of a body that rests in a content coding gets to the client as it is.
+ * Tells whether a part of a body that is stored in a content coding reaches the client unchanged.
  *
- * What is in front decodes and encodes again when it thinks that the client would rather have another coding: the local
- * runtime's, whatever Cache-Control says. Of a part that makes an error, or nothing. And `fetch` decodes what comes, but
- * asks for parts with `Accept-Encoding: identity` (fetch.spec.whatwg.org, HTTP-network-or-cache fetch).
+ * A proxy in front may decode a body and encode it again for a client that prefers another coding; the local runtime's
+ * does so whatever Cache-Control says. A part can not be decoded: the client would get an error or nothing. `fetch`
+ * decodes bodies too, but asks for ranges with `Accept-Encoding: identity` (fetch.spec.whatwg.org,
+ * HTTP-network-or-cache fetch).
  */
 export function passesInParts(coding: string, request: Request): boolean {
   const own = coding.trim().toLowerCase();
@@ -16,15 +17,15 @@ export function passesInParts(coding: string, request: Request): boolean {
 }
 
 /**
- * What the client sent: Cloudflare sends its own on to a Worker, and the client's in `cf`
- * (developers.cloudflare.com/workers/runtime-apis/request, `clientAcceptEncoding`). Empty for none.
+ * The client's Accept-Encoding, empty for none. Cloudflare replaces the header and passes the client's in `cf`
+ * (developers.cloudflare.com/workers/runtime-apis/request, `clientAcceptEncoding`).
  */
 function acceptEncoding({ cf, headers }: Request): string {
   const ofClient = cf?.["clientAcceptEncoding"];
   return (typeof ofClient === "string" ? ofClient : (headers.get("Accept-Encoding") ?? "")).trim();
 }
 
-/** The codings of an Accept-Encoding that are acceptable, the most wanted first (RFC 9110 section 12.5.3). */
+/** The codings of an Accept-Encoding that are acceptable, the preferred first (RFC 9110 section 12.5.3). */
 function codingsOf(header: string): string[] {
   return header
     .split(",")

@@ -15,14 +15,14 @@ const MAX_HEADER_CHARACTERS = 1_024;
 
 const PRINTABLE = /^[\t\x20-\x7e]+$/;
 
-/** What joins the values of a header that is given twice, outside quotes, is in no single one. */
+/** Matches one value. Two headers of a name arrive joined by `, `, which one value has inside quotes only. */
 const ONE_DISPOSITION = /^(?:[^",]|"(?:[^"\\]|\\.)*"|,(?! ))*$/;
 
-/** Types that no browser runs, whoever wrote the body. All others are offered for download. */
+/** Types that no browser executes, whatever the body is. All others are offered as a download. */
 const PASSIVE_TYPE =
   /^(?:text\/(?:plain|csv)|application\/(?:json|octet-stream)|image\/(?:avif|bmp|gif|jpeg|png|webp)|(?:audio|video|font)\/[\w.+-]+)$/;
 
-/** What a put over HTTP says of the object, beside its body. Other headers are not kept. */
+/** What the headers of a put store beside the body. Other headers are not kept. */
 export type PutHeaders = {
   httpMetadata: R2HTTPMetadata;
   customMetadata: Record<string, string>;
@@ -32,7 +32,7 @@ export type PutHeaders = {
 /**
  * Reads the headers of a put that are kept: the type, language, disposition, encoding, caching and custom metadata.
  *
- * @throws InvalidParams for one that could not be served again as it is.
+ * @throws InvalidParams for a header that could not be served again unchanged.
  */
 export function readPutHeaders(headers: Headers): PutHeaders {
   const httpMetadata: R2HTTPMetadata = {};
@@ -66,7 +66,7 @@ export function readPutHeaders(headers: Headers): PutHeaders {
   return { httpMetadata, customMetadata: readMetadata(headers), sha256: readDigest(headers) };
 }
 
-/** The headers that go with an object, whatever part of it is sent. */
+/** The headers of every response with an object or a part of it. */
 export function servedHeaders(object: R2Object): Headers {
   const { contentType, contentLanguage, contentDisposition, contentEncoding, cacheControl, cacheExpiry } =
     object.httpMetadata ?? {};
@@ -74,7 +74,7 @@ export function servedHeaders(object: R2Object): Headers {
     ETag: object.httpEtag,
     "Last-Modified": object.uploaded.toUTCString(),
     "Accept-Ranges": "bytes",
-    // What was put is data: a browser neither guesses a type for it nor runs it as a page of this origin.
+    // An object is data: a browser must neither guess its type nor run it as a page of this origin.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
   });
@@ -83,7 +83,7 @@ export function servedHeaders(object: R2Object): Headers {
   setPrintable(headers, "Content-Language", contentLanguage);
   setPrintable(headers, "Content-Encoding", contentEncoding);
   if (headers.has("Content-Encoding")) {
-    // Whether a range of it is answered with a part.
+    // Accept-Encoding decides whether a range is answered with a part.
     headers.set("Vary", "Accept-Encoding");
   }
   headers.set("Cache-Control", untransformed(cacheControl));
@@ -102,15 +102,15 @@ export function servedHeaders(object: R2Object): Headers {
 }
 
 /**
- * Cache-Control as it was put, and that nobody on the way is to make another body of it (RFC 9111 section 5.2.2.6): what
- * is compressed there has no strong tag any more, by which parts are joined and objects replaced.
+ * Adds `no-transform` to Cache-Control (RFC 9111 section 5.2.2.6). An intermediary that compresses a body weakens its
+ * etag, and parts and conditional puts need a strong one.
  */
 function untransformed(put: string | undefined): string {
   const directives = isPrintable(put) ? put : "private, no-cache";
   return /(?:^|[\s,])no-transform(?:[\s,]|$)/i.test(directives) ? directives : `${directives}, no-transform`;
 }
 
-/** Whatever disposition was put with it, what a browser may run is for download. */
+/** The Content-Disposition: what a browser might execute is always an attachment. */
 function disposition(type: string, put: string | undefined): string | undefined {
   if (isPassive(type)) {
     return put;
@@ -119,7 +119,10 @@ function disposition(type: string, put: string | undefined): string | undefined 
   return `attachment${parameters}`;
 }
 
-/** A type that came from elsewhere may be none; and what has a comma, in quotes too, some read as a list of types. */
+/**
+ * An object that another tool stored may have a malformed type. A comma, even in quotes, is read by some as a list of
+ * types.
+ */
 function isPassive(type: string): boolean {
   const [essence = ""] = type.split(";");
   return v.is(ContentType, type) && !type.includes(",") && PASSIVE_TYPE.test(essence.trim().toLowerCase());
@@ -153,7 +156,7 @@ function readMetadata(headers: Headers): Record<string, string> {
 
 function percentDecoded(header: string, value: string): string {
   if (value.includes(", ")) {
-    // So the values of a header that is given twice are joined; a space of one value is to be %20.
+    // Headers of the same name arrive joined by ", ": in a single value the space has to be %20.
     throw invalid(header, "must be given once, and a space after a comma be %20");
   }
   try {
@@ -161,14 +164,14 @@ function percentDecoded(header: string, value: string): string {
       return decodeURIComponent(value);
     }
   } catch {
-    // Said below: it is not percent-encoded UTF-8.
+    // Not percent-encoded UTF-8: refused below.
   }
   throw invalid(header, "must be percent-encoded UTF-8");
 }
 
 /**
- * The SHA-256 of `Repr-Digest` and `Content-Digest` (RFC 9530), in hexadecimal digits; they mean the same of a put.
- * Other digests beside it are not checked.
+ * The SHA-256 of `Repr-Digest` or `Content-Digest` (RFC 9530), in hexadecimal digits; for a put both mean the same.
+ * Digests of other algorithms are ignored.
  */
 function readDigest(headers: Headers): string | undefined {
   const digests = new Set<string>();
@@ -212,7 +215,9 @@ function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown, name: str
   return parsed.output;
 }
 
-/** Objects may come from elsewhere, with metadata that no header can hold: that is left out. */
+/**
+ * Sets a header for one metadata value. Another tool may have stored metadata that no header can hold: it is left out.
+ */
 function setMetadata(headers: Headers, name: string, value: string): void {
   if (/^[\w-]{1,64}$/.test(name) && value.isWellFormed()) {
     headers.set(`X-Object-Meta-${name}`, value.replaceAll(/[^\x21-\x7e]|%/gu, encodeURIComponent));

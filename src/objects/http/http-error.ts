@@ -12,11 +12,11 @@ const STATUS: Partial<Record<ErrorName, number>> = {
   TooLarge: 413,
   RateLimited: 429,
   Unavailable: 503,
-  // Whether it was done only R2 knows, which did not say.
+  // R2 did not answer: it may have been done.
   OutcomeUnknown: 504,
 };
 
-/** An error as an HTTP response, its body as JSON-RPC would say it. A fault of the server is thrown on. */
+/** The HTTP response to an error, with a JSON-RPC body. A fault of the server is thrown on. */
 export function httpError(error: unknown): Response {
   const name = isRpcError(error) ? errorNameOf(error.code) : undefined;
   const status = name === undefined ? undefined : STATUS[name];

@@ -19,10 +19,10 @@ const CREATED = 201;
 /**
  * Answers `/r2/<key>`, bodies streamed both ways, and the listing at `/r2`.
  *
- * Dot segments of a URL, `%2e%2e` too, are mostly undone on the way here, by URL parsers and proxies: `/r2/../x` is
- * `/x`, and no object. The ones that get here make no key; nor do those behind an escaped slash, `..%2Fx`.
+ * URL parsers and proxies resolve most dot segments, `%2e%2e` too, before they get here: `/r2/../x` is `/x`, no object.
+ * A key with a dot segment is refused, also when it is behind an escaped slash (`..%2Fx`).
  *
- * @param target The path as it came, without `/r2`, and the query.
+ * @param target The path, not decoded, without `/r2`, and the query.
  */
 export async function answerObjects(request: Request, env: Env, target: { path: string; query: string }) {
   try {
@@ -109,7 +109,7 @@ async function answerGet(request: Request, env: Env, key: string): Promise<Respo
   if (refused !== undefined) {
     return refused;
   }
-  // The range comes after all conditions, and is not looked at where If-Range says so (RFC 9110 section 13.2.2).
+  // The range is evaluated after all conditions, and ignored when If-Range does not match (RFC 9110 section 13.2.2).
   const span = resolveRange(range, object.size);
   const isForThis = isSameVersion(request.headers.get("If-Range"), object) && mayBeCut(object, { range, request });
   if (isForThis && span !== undefined && "body" in object) {
@@ -124,7 +124,7 @@ async function answerGet(request: Request, env: Env, key: string): Promise<Respo
   return isForThis ? unmet(304, object) : whole(env, key, conditions);
 }
 
-/** Tells whether a range is answered with a part, where a server may always answer with the whole (section 14.2). */
+/** Tells whether to answer with a part; a server may always answer with the whole (RFC 9110 section 14.2). */
 function mayBeCut(object: R2Object, { range, request }: { range: ByteRange; request: Request }): boolean {
   const coding = object.httpMetadata?.contentEncoding;
   return !isAllOfNothing(range, object.size) && (coding === undefined || passesInParts(coding, request));
@@ -138,11 +138,11 @@ async function whole(env: Env, key: string, conditions: Conditions): Promise<Res
   }
   const headers = servedHeaders(object);
   headers.set("Content-Length", String(object.size));
-  // The body rests in the encoding its header names: the runtime is not to encode it once more.
+  // The stored body has the encoding of its Content-Encoding: `manual` keeps the runtime from encoding it again.
   return new Response(object.body, { headers, encodeBody: "manual" });
 }
 
-/** The answer when conditions are not met, dates too, of which R2 was not told: it reads them by rules of its own. */
+/** The response when a condition is not met. Dates are tested here only, because R2 compares them by other rules. */
 async function refusal(conditions: Conditions, object: R2Object | R2ObjectBody): Promise<Response | undefined> {
   const tested = testConditions(conditions, object);
   if (tested === "met") {
@@ -199,7 +199,7 @@ async function answerPut(request: Request, env: Env, key: string): Promise<Respo
   return json(objectInfo(object), { status: isCreation ? CREATED : OK, ETag: object.httpEtag });
 }
 
-/** Tells whether a put creates an object. R2 does not say, so unless the conditions do, it is so when there is none yet. */
+/** Tells whether a put creates an object: by its conditions, or else by a look at the key, because R2 does not say. */
 async function creates(bucket: R2Bucket, key: string, { ifMatch, ifNoneMatch }: Conditions): Promise<boolean> {
   if (ifMatch !== undefined || ifNoneMatch === "*") {
     return ifMatch === undefined;
@@ -210,7 +210,7 @@ async function creates(bucket: R2Bucket, key: string, { ifMatch, ifNoneMatch }: 
 async function answerDelete(request: Request, env: Env, key: string): Promise<Response> {
   for (const name of ["If-Match", "If-None-Match", "If-Unmodified-Since"]) {
     if (request.headers.has(name)) {
-      // R2 has no conditional delete, and to look first would only seem to be one.
+      // R2 has no conditional delete, and a head before it would race with other writers.
       throw invalid(name, "a delete can not be conditional");
     }
   }

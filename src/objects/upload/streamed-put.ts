@@ -11,13 +11,13 @@ import { callUpload } from "./upload-calls.ts";
 type PutParams = Omit<PutObjectParams, "data" | "encoding">;
 
 const PART_BYTES = LIMITS.objectBodyBytes;
-/** What is handed on to R2 at once. */
+/** Bytes that are written to R2 at once. */
 const PIECE_BYTES = 65_536;
 
 /**
- * Stores a stream as an object, as a whole or not at all. R2 takes a body whose length is known before it comes, and the
- * runtime hands a stream on without that: with a `size` it goes to R2 as it comes; without one it waits in an upload, of
- * up to `uploadParts` parts, unless it fits one.
+ * Stores a stream as an object, as a whole or not at all. R2 needs to know the length of a body in advance, and a
+ * stream that came by RPC has none. With a `size` it is streamed to R2; without one it is gathered in an upload of up
+ * to `uploadParts` parts, or put directly if it fits one part.
  *
  * @throws InvalidParams when `size` is not the stream's; Unavailable when the stream fails. Nothing is stored then.
  */
@@ -43,7 +43,8 @@ async function putOfSize(
 ): Promise<ObjectInfo> {
   const first = await read(reader, PIECE_BYTES);
   if (Math.min(first.byteLength, size) < PIECE_BYTES) {
-    // All of it, or too much. R2 takes an empty body for complete before the stream says that it is.
+    // The whole stream, or more than `size`. It is not streamed: R2 takes an empty body as complete before it has
+    // ended.
     assertSize(first.byteLength, size);
     return putBody(bucket, params, first);
   }
@@ -56,21 +57,24 @@ async function putOfSize(
       return writer.abort(error);
     })
     .catch(() => {
-      // Safe: it is broken off already.
+      // Safe: it is aborted already.
     });
   try {
     return await putBody(bucket, params, readable);
   } catch (error) {
-    // A put whose body breaks off stores nothing, and does not say why it did.
+    // A put whose body fails stores nothing, and its error does not tell the reason.
     throw fault instanceof RpcError ? fault : error;
   } finally {
     await writer.abort().catch(() => {
-      // Safe: it is closed, or broken off already.
+      // Safe: it is closed or aborted already.
     });
   }
 }
 
-/** Hands on what comes, and the last of it only once it is known to be the last: what is too long is not cut. */
+/**
+ * Writes the stream, one piece behind what is read. The last piece is written when the length is known to be right, so
+ * a stream that is too long is refused, not cut.
+ */
 async function pour(
   reader: BodyReader,
   writer: WritableStreamDefaultWriter<Uint8Array>,
@@ -119,7 +123,7 @@ async function putOfUnknownSize(env: Env, params: PutParams, reader: BodyReader)
     return await callUpload(env, uploadId, (stub) => stub.complete({ key, parts, ...conditions }));
   } catch (error) {
     await callUpload(env, uploadId, (stub) => stub.abort(key)).catch(() => {
-      // Safe: an upload that is not completed is dropped in time.
+      // Safe: an upload that is not completed expires.
     });
     throw error;
   }
@@ -138,7 +142,7 @@ async function putPart(
   return callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, { partNumber, etag }, bytes)));
 }
 
-/** The next bytes. @throws Unavailable when the stream fails, of which nothing is stored then. */
+/** Reads the next bytes. @throws Unavailable when the stream fails; nothing is stored then. */
 async function read(reader: BodyReader, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await reader.read(bytes);

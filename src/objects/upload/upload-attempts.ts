@@ -2,26 +2,26 @@ import { RpcError } from "../../../rpc/index.ts";
 
 import { stateOf, UPLOAD_MARK } from "../bucket.ts";
 
-/** All rows hold the same `held`: while one is there, none is added that was begun upon anything else. */
+/** All rows have the same `held`: while there is a row, no attempt begins on another version. */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS attempts (
-    mark TEXT PRIMARY KEY, -- in the object's metadata, if it was stored
+    mark TEXT PRIMARY KEY, -- id of the attempt; in the object's metadata if it was stored
     completion TEXT NOT NULL, -- SHA-256 of the call
-    held TEXT -- version of the object that it may replace; NULL: there was none, it may only create
+    held TEXT -- version of the object that it may replace; NULL when there was none, so it may only create
   ) WITHOUT ROWID;`;
 
 type AttemptRow = { mark: string; completion: string; held: string | null };
 
 /**
- * The puts of one upload that were begun, and of which it is not known that they stored nothing: R2 did not answer, or
- * the upload's Durable Object was lost in between. One of them may be on its way still.
+ * The open attempts of one upload: puts that were begun and may have stored the object, because R2 did not answer or
+ * the Durable Object was lost meanwhile. One of them may still be running.
  *
- * Each is put on the condition that the key holds what it held when the attempt was begun, and another is begun only
- * while that is so. So no two can be stored one after the other, and none in the place of what came since.
+ * Each put is conditional on the version that the key had when the attempt began, and another attempt begins only while
+ * the key has that version. So at most one of them is stored, and none replaces a later object.
  *
- * Two things R2 can not tell. It compares etags, which are of the bytes: while nobody was told how an attempt ended, it
- * may still replace an object of the same bytes as the one it was begun upon. And a key whose object was deleted is as
- * one that never had any: an attempt that only creates may be followed by another.
+ * There are two gaps, because R2 compares etags, which depend on the bytes only. While the outcome of an attempt is
+ * unknown, it may still replace another object with the same bytes as the one it began on. And a key whose object was
+ * deleted looks like one that never had an object: after an attempt that may only create, another one may create again.
  */
 export class UploadAttempts {
   readonly #sql: SqlStorage;
@@ -30,12 +30,12 @@ export class UploadAttempts {
     this.#sql = sql;
   }
 
-  /** Whether there are any. */
+  /** Whether there is an open attempt. */
   get areOpen(): boolean {
     return this.#any() !== undefined;
   }
 
-  /** The completion of the attempt that stored what the key holds, if one did. */
+  /** The digest of the completeUpload call whose attempt stored this object; undefined when none did. */
   completionOf(object: R2Object | null): string | undefined {
     const mark = object?.customMetadata?.[UPLOAD_MARK];
     if (mark === undefined || !this.#hasTable()) {
@@ -48,10 +48,10 @@ export class UploadAttempts {
   }
 
   /**
-   * Makes sure that no attempt can have stored an object that is gone again.
+   * Makes sure that no open attempt can have stored an object that was replaced or deleted since.
    *
-   * @param object What the key holds, which no attempt stored.
-   * @throws OutcomeUnknown, with what there is now.
+   * @param object What the key has now; no attempt stored it.
+   * @throws OutcomeUnknown, with what the key has now.
    */
   assertNoneStored(object: R2Object | null): void {
     const open = this.#any();
@@ -60,13 +60,13 @@ export class UploadAttempts {
     }
   }
 
-  /** What to tell when it can not be known whether the upload stored its object. */
+  /** The error when it can not be known whether the upload stored its object. */
   unknown(object: R2Object | null): RpcError {
     const message = "an earlier attempt may have stored the object; see with headObject what there is now";
     return new RpcError("OutcomeUnknown", message, { ...stateOf(object), what: "upload" });
   }
 
-  /** Notes an attempt before it is made. @returns The mark that its object is to have. */
+  /** Records an attempt before its put. @returns The mark to put into the metadata of its object. */
   begin(completion: string, object: R2Object | null): string {
     const mark = crypto.randomUUID();
     this.#sql.exec(SCHEMA);
@@ -79,12 +79,12 @@ export class UploadAttempts {
     return mark;
   }
 
-  /** Forgets an attempt that certainly stored nothing. */
+  /** Removes an attempt that certainly stored nothing. */
   storedNothing(mark: string): void {
     this.#sql.exec("DELETE FROM attempts WHERE mark = ?", mark);
   }
 
-  /** Forgets all of them; to be called in the transaction that notes how the upload ended. */
+  /** Removes all attempts; call it in the transaction that records how the upload ended. */
   drop(): void {
     this.#sql.exec("DROP TABLE IF EXISTS attempts");
   }

@@ -4,7 +4,7 @@ import { accepted } from "../../platform/refused.ts";
 /**
  * Calls an upload by native RPC.
  *
- * @throws The upload's own RpcError; OutcomeUnknown when the call was lost, for all of them change it.
+ * @throws The upload's own RpcError; OutcomeUnknown when the call was lost, because each call changes the upload.
  */
 export async function callUpload<R extends PromiseLike<unknown>>(
   env: Env,

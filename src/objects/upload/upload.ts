@@ -25,14 +25,14 @@ const SCHEMA = `
     data BLOB NOT NULL
   );`;
 
-/** What is left of an upload that is completed: there is the table `upload`, or this one, or neither. */
+/** What is kept of a completed upload. The object has the table `upload`, or this one, or neither. */
 const COMPLETED_SCHEMA = `
   CREATE TABLE completed (
     completion TEXT NOT NULL, -- SHA-256 of the call
     object TEXT NOT NULL -- JSON of its ObjectInfo
   );`;
 
-/** Errors of a put that certainly stored nothing. */
+/** Errors after which a put certainly stored nothing. */
 const STORED_NOTHING: ReadonlySet<number> = new Set([
   ErrorCode.Conflict,
   ErrorCode.InvalidParams,
@@ -40,7 +40,7 @@ const STORED_NOTHING: ReadonlySet<number> = new Set([
   ErrorCode.TooLarge,
 ]);
 
-/** How often one call puts the object when another writes the key meanwhile: the whole of it each time. */
+/** Puts of one call at most: each sends the whole object again because another writer changed the key meanwhile. */
 const PUTS_PER_CALL = 5;
 
 type Completion = Omit<CompleteUploadParams, "uploadId">;
@@ -51,20 +51,20 @@ type CompletedRow = { completion: string; object: string };
 type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
 
 /**
- * One upload in parts, from createUpload to completeUpload, when it becomes one object by one put.
+ * One upload in parts, from createUpload to completeUpload, which makes one object of them with one put.
  *
- * R2's own multipart upload wants parts of 5 MiB or more, and a frame is 1 MiB: no client could send one. So the parts
- * wait here. That also makes the whole conditional and checked, which R2's multipart upload is not.
+ * R2's own multipart upload requires parts of 5 MiB or more, and a frame has at most 1 MiB. So the parts are stored
+ * here. One put also allows conditions and a SHA-256 of the whole, which R2's multipart upload does not.
  */
 export class Upload extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #attempts = new UploadAttempts(this.#sql);
-  /** While it is being completed or aborted, nothing else may change it. */
+  /** It is being completed or aborted: nothing else may change it. */
   #isEnding = false;
-  /** What the same completion will be answered, while it runs. */
+  /** The completion that runs: the same call waits for its result. */
   #running: { completion: string; info: Promise<ObjectInfo> } | undefined;
 
-  /** Begins the upload. It is dropped after `LIMITS.uploadKeptMs`. */
+  /** Begins the upload. @returns When it is dropped, `LIMITS.uploadKeptMs` from now. */
   async create({ key, contentType, metadata }: CreateUploadParams, nowMs: number): Promise<number> {
     const expiresAt = nowMs + LIMITS.uploadKeptMs;
     await this.ctx.storage.setAlarm(expiresAt);
@@ -81,7 +81,7 @@ export class Upload extends DurableObject<Env> {
   }
 
   /**
-   * Stores a part, in place of one that has its number.
+   * Stores a part; it replaces one of the same number.
    *
    * @param data 0 to `LIMITS.objectBodyBytes` bytes.
    * @returns NotFound when there is no such upload, Conflict while it is being completed.
@@ -103,9 +103,8 @@ export class Upload extends DurableObject<Env> {
   /**
    * Puts the listed parts as one object and drops them. When it fails the upload stays, and can be completed again.
    *
-   * The same call again gets the same answer, for as long as the upload would have been kept: also when nobody got the
-   * first, or this object was lost between the put and the note of it. OutcomeUnknown when it was lost so, and the key
-   * holds something else since.
+   * It is idempotent until the upload expires: the same call gets the same answer, also when this Durable Object was
+   * lost between the put and recording it. OutcomeUnknown when it was lost so and the key has changed since.
    */
   async complete(params: Completion): Promise<ObjectInfo | Refused> {
     return refusable(async () => {
@@ -130,8 +129,8 @@ export class Upload extends DurableObject<Env> {
   }
 
   /**
-   * Drops the upload and its parts. NotFound once it is completed, OutcomeUnknown when an earlier attempt to complete it
-   * may have stored its object, or may yet.
+   * Drops the upload and its parts. NotFound once it is completed, OutcomeUnknown when an earlier attempt to complete
+   * it may have stored its object, or may still do so.
    */
   async abort(key: string): Promise<Done | Refused> {
     return refusable(async () => {
@@ -160,7 +159,7 @@ export class Upload extends DurableObject<Env> {
     try {
       await this.#drop();
     } catch (error) {
-      // An alarm that throws is given up in the end.
+      // The runtime gives up an alarm that throws several times.
       logError("the alarm of an upload failed", error);
       await this.ctx.storage.setAlarm(Date.now() + LIMITS.pingMs);
     }
@@ -198,13 +197,13 @@ export class Upload extends DurableObject<Env> {
       : undefined;
   }
 
-  /** Notes that an earlier attempt stored the object after all, if it did. */
+  /** If an earlier attempt stored this object, records the upload as completed. */
   #findStored(object: R2Object | null): CompletedRow | undefined {
     const completion = this.#attempts.completionOf(object);
     return object === null || completion === undefined ? undefined : this.#complete(completion, object);
   }
 
-  /** Keeps what to answer to the same call, and nothing else. */
+  /** Replaces the upload by the answer that repeats of the call get. */
   #complete(completion: string, object: R2Object): CompletedRow {
     const completed = { completion, object: JSON.stringify(objectInfo(object)) };
     this.ctx.storage.transactionSync(() => {
@@ -217,7 +216,7 @@ export class Upload extends DurableObject<Env> {
     return completed;
   }
 
-  /** Bytes of the listed parts. NotFound for a part that is not there, Conflict (`etag`) for one that is another. */
+  /** Bytes of the listed parts. @throws NotFound for a missing part, Conflict (`etag`) for one that was replaced. */
   #sizeOf(parts: readonly UploadedPart[]): number {
     const rows = this.#sql
       .exec<Omit<PartRow, "data">>(
@@ -241,9 +240,9 @@ export class Upload extends DurableObject<Env> {
   }
 
   /**
-   * Puts the object in the place of what the key holds, and looks again when that is another by then.
+   * Puts the object on the condition that the key has not changed, and starts again when it has.
    *
-   * @throws Conflict when the call's conditions do not hold; RateLimited when others write the key all the time.
+   * @throws Conflict when the call's conditions do not hold; RateLimited when others keep changing the key.
    */
   async #store(
     upload: UploadRow,
@@ -268,7 +267,7 @@ export class Upload extends DurableObject<Env> {
     throw tooManyWrites();
   }
 
-  /** One put, noted before under its mark. Null when the key holds something else by then; then nothing was stored. */
+  /** Runs the put of a recorded attempt. Null when the key has changed; nothing was stored then. */
   async #attempt(upload: UploadRow, put: PutUnderMark): Promise<R2Object | null> {
     try {
       const object = await this.#put(upload, put);
@@ -293,7 +292,7 @@ export class Upload extends DurableObject<Env> {
     const writer = writable.getWriter();
     const written = this.#write(parts, writer);
     written.catch(() => {
-      // Safe: a body that breaks off fails the put that reads it.
+      // Safe: a body that fails, fails the put that reads it.
     });
     // Written by create() from checked metadata.
     const customMetadata: Record<string, string> = JSON.parse(upload.metadata);
@@ -308,12 +307,12 @@ export class Upload extends DurableObject<Env> {
       return await putIf(this.env.BUCKET, options, readable);
     } finally {
       await writer.abort().catch(() => {
-        // Safe: it is closed, or broken off already.
+        // Safe: it is closed or aborted already.
       });
     }
   }
 
-  /** Writes the parts one after the other, each when R2 has taken the one before: one is in memory at a time. */
+  /** Writes the parts in order, each when R2 has taken the one before, so that one at a time is in memory. */
   async #write(parts: readonly UploadedPart[], writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
     for (const { partNumber } of parts) {
       const { data } = this.#sql
@@ -324,20 +323,20 @@ export class Upload extends DurableObject<Env> {
     await writer.close();
   }
 
-  /** The alarm goes with the data: deleted before, it would not come back for data that a crash left. */
+  /** Deletes the data together with the alarm: if the alarm went first, a crash would leave the data for ever. */
   async #drop(): Promise<void> {
     await this.ctx.storage.deleteAll();
   }
 }
 
-/** Tells one completion from another, whatever the order of its fields. */
+/** The SHA-256 of a completeUpload call: the same for the same params, whatever their order. */
 async function digestOf({ key, parts, sha256, ifMatch, ifNoneMatch }: Completion): Promise<string> {
   const list = parts.map(({ partNumber, etag }) => [partNumber, etag]);
   const text = JSON.stringify([key, list, sha256 ?? null, ifMatch ?? null, ifNoneMatch ?? null]);
   return toHex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
 
-/** What a completed upload answers. NotFound to a call that is not the one that completed it. */
+/** The answer of a completed upload. @throws NotFound for another call than the one that completed it. */
 function answerOf(completed: CompletedRow, completion: string): ObjectInfo {
   if (completed.completion !== completion) {
     throw noSuchUpload();
