@@ -1,11 +1,11 @@
 import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
+import { gatewayAt } from "./gateway/pick-gateway.ts";
 import { authenticate, offeredProtocols } from "./http/auth.ts";
 import type { Credentials } from "./http/auth.ts";
-import { gatewayAt } from "./gateway/pick-gateway.ts";
 import { answerHttp } from "./http/rpc.ts";
-import { answerObjects } from "./objects/http/object-http.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
+import { answerObjects } from "./objects/http/object-http.ts";
 import { errorResponse } from "./platform/error-response.ts";
 
 export { Gateway } from "./gateway/gateway.ts";

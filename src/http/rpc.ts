@@ -1,5 +1,4 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
-
 import { answer } from "../json-rpc/batch.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import { statelessContext } from "../methods/stateless-context.ts";

@@ -4,9 +4,9 @@ import type { Page, PublishRequest } from "../internal/calls.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../internal/message-text.ts";
 import type { MessageText } from "../internal/message-text.ts";
+import { subjectMatcher } from "../internal/subject.ts";
 import { callStream } from "../platform/call-object.ts";
 import { refusalError } from "../platform/refused.ts";
-import { subjectMatcher } from "../internal/subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
 

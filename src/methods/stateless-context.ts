@@ -1,6 +1,7 @@
-import { Publishers } from "../publishing/publishers.ts";
-import type { CallContext } from "./context.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
+import { Publishers } from "../publishing/publishers.ts";
+
+import type { CallContext } from "./context.ts";
 
 /**
  * The context of a caller without a socket, by HTTP or a service binding. Messages of one request are stored in order,

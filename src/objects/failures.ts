@@ -1,7 +1,7 @@
 import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
-import { logError } from "../platform/log.ts";
 import { withDeadline } from "../platform/call-object.ts";
 import type { CallKind } from "../platform/call-object.ts";
+import { logError } from "../platform/log.ts";
 
 import { invalid } from "./bytes.ts";
 

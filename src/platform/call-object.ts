@@ -52,8 +52,7 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 
 /**
  * The error for a caller whose call to an object failed; see {@link CallKind}. No exception proves that a change was
- * not made: the object may have thrown after it (a full disk), or the runtime may have ("internal error; reference
- * = …").
+ * not made: the object may have thrown after it, of a full disk, or the runtime may have failed then.
  */
 export function asOutcome(error: unknown, kind: CallKind): RpcError {
   if (isRpcError(error)) {

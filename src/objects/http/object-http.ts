@@ -7,11 +7,11 @@ import { deleteObjects, existing, headObject, listObjects, objectInfo, openObjec
 import { invalid } from "../bytes.ts";
 import { isSameVersion, putHeaders, readConditions, tagHeaders, testConditions } from "../conditions.ts";
 import type { Conditions } from "../conditions.ts";
+import { isAllOfNothing, readRange, resolveRange } from "../range.ts";
+import type { ByteRange, Span } from "../range.ts";
 import { passesInParts } from "./content-coding.ts";
 import { readPutHeaders, servedHeaders } from "./content-headers.ts";
 import { httpError } from "./http-error.ts";
-import { isAllOfNothing, readRange, resolveRange } from "../range.ts";
-import type { ByteRange, Span } from "../range.ts";
 
 const OK = 200;
 const CREATED = 201;
