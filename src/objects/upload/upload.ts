@@ -11,26 +11,8 @@ import { toHex } from "../bytes.ts";
 import { areMet, stillHolds } from "../conditions.ts";
 import { tooManyWrites } from "../failures.ts";
 import { UploadAttempts } from "./upload-attempts.ts";
-
-const SCHEMA = `
-  CREATE TABLE upload (
-    key TEXT NOT NULL,
-    content_type TEXT,
-    metadata TEXT NOT NULL -- JSON
-  );
-  CREATE TABLE parts (
-    part_number INTEGER PRIMARY KEY,
-    etag TEXT NOT NULL,
-    size INTEGER NOT NULL, -- bytes of data
-    data BLOB NOT NULL
-  );`;
-
-/** What is kept of a completed upload. The object has the table `upload`, or this one, or neither. */
-const COMPLETED_SCHEMA = `
-  CREATE TABLE completed (
-    completion TEXT NOT NULL, -- SHA-256 of the call
-    object TEXT NOT NULL -- JSON of its ObjectInfo
-  );`;
+import { UploadStore } from "./upload-store.ts";
+import type { CompletedRow, UploadRow } from "./upload-store.ts";
 
 /** Errors after which a put certainly stored nothing. */
 const STORED_NOTHING: ReadonlySet<number> = new Set([
@@ -45,10 +27,7 @@ const PUTS_PER_CALL = 5;
 
 type Completion = Omit<CompleteUploadParams, "uploadId">;
 
-type UploadRow = { key: string; content_type: string | null; metadata: string };
 type PutUnderMark = { params: Completion; size: number; mark: string; held: R2Object | null };
-type CompletedRow = { completion: string; object: string };
-type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
 
 /**
  * One upload in parts, from createUpload to completeUpload, which makes one object of them with one put.
@@ -57,26 +36,18 @@ type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuf
  * here. One put also allows conditions and a SHA-256 of the whole, which R2's multipart upload does not.
  */
 export class Upload extends DurableObject<Env> {
-  readonly #sql = this.ctx.storage.sql;
-  readonly #attempts = new UploadAttempts(this.#sql);
+  readonly #store = new UploadStore(this.ctx.storage.sql);
+  readonly #attempts = new UploadAttempts(this.ctx.storage.sql);
   /** It is being completed or aborted: nothing else may change it. */
   #isEnding = false;
   /** The completion that runs: the same call waits for its result. */
   #running: { completion: string; info: Promise<ObjectInfo> } | undefined;
 
   /** Begins the upload. @returns When it is dropped, `LIMITS.uploadKeptMs` from now. */
-  async create({ key, contentType, metadata }: CreateUploadParams, nowMs: number): Promise<number> {
+  async create(params: CreateUploadParams, nowMs: number): Promise<number> {
     const expiresAt = nowMs + LIMITS.uploadKeptMs;
     await this.ctx.storage.setAlarm(expiresAt);
-    this.ctx.storage.transactionSync(() => {
-      this.#sql.exec(SCHEMA);
-      this.#sql.exec(
-        "INSERT INTO upload (key, content_type, metadata) VALUES (?, ?, ?)",
-        key,
-        contentType ?? null,
-        JSON.stringify(metadata ?? {}),
-      );
-    });
+    this.ctx.storage.transactionSync(() => this.#store.create(params));
     return expiresAt;
   }
 
@@ -89,13 +60,7 @@ export class Upload extends DurableObject<Env> {
   async putPart(key: string, part: UploadedPart, data: Uint8Array): Promise<UploadedPart | Refused> {
     return refusable(async () => {
       this.#changeable(key);
-      this.#sql.exec(
-        "INSERT OR REPLACE INTO parts (part_number, etag, size, data) VALUES (?, ?, ?, ?)",
-        part.partNumber,
-        part.etag,
-        data.byteLength,
-        data,
-      );
+      this.#store.putPart(part, data);
       return part;
     });
   }
@@ -109,7 +74,7 @@ export class Upload extends DurableObject<Env> {
   async complete(params: Completion): Promise<ObjectInfo | Refused> {
     return refusable(async () => {
       const completion = await digestOf(params);
-      const completed = this.#completed();
+      const completed = this.#store.completed();
       if (completed !== undefined) {
         return answerOf(completed, completion);
       }
@@ -117,9 +82,9 @@ export class Upload extends DurableObject<Env> {
         return this.#running.info;
       }
       const upload = this.#changeable(params.key);
-      const size = this.#sizeOf(params.parts);
+      const size = this.#store.sizeOf(params.parts);
       const info = this.#exclusively(async () =>
-        answerOf(await this.#store(upload, { params, size, completion }), completion),
+        answerOf(await this.#putWhole(upload, { params, size, completion }), completion),
       );
       this.#running = { completion, info };
       return info.finally(() => {
@@ -174,14 +139,8 @@ export class Upload extends DurableObject<Env> {
     }
   }
 
-  #hasTable(name: "upload" | "completed"): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name).toArray().length > 0;
-  }
-
   #changeable(key: string): UploadRow {
-    const row = this.#hasTable("upload")
-      ? this.#sql.exec<UploadRow>("SELECT key, content_type, metadata FROM upload WHERE key = ?", key).toArray()[0]
-      : undefined;
+    const row = this.#store.find(key);
     if (row === undefined) {
       throw noSuchUpload();
     }
@@ -191,52 +150,18 @@ export class Upload extends DurableObject<Env> {
     return row;
   }
 
-  #completed(): CompletedRow | undefined {
-    return this.#hasTable("completed")
-      ? this.#sql.exec<CompletedRow>("SELECT completion, object FROM completed").one()
-      : undefined;
-  }
-
   /** If an earlier attempt stored this object, records the upload as completed. */
   #findStored(object: R2Object | null): CompletedRow | undefined {
     const completion = this.#attempts.completionOf(object);
     return object === null || completion === undefined ? undefined : this.#complete(completion, object);
   }
 
-  /** Replaces the upload by the answer that repeats of the call get. */
+  /** Records the upload as completed. */
   #complete(completion: string, object: R2Object): CompletedRow {
-    const completed = { completion, object: JSON.stringify(objectInfo(object)) };
-    this.ctx.storage.transactionSync(() => {
-      this.#sql.exec(COMPLETED_SCHEMA);
-      this.#sql.exec("INSERT INTO completed (completion, object) VALUES (?, ?)", completion, completed.object);
-      this.#sql.exec("DROP TABLE upload");
-      this.#sql.exec("DROP TABLE parts");
+    return this.ctx.storage.transactionSync(() => {
       this.#attempts.drop();
+      return this.#store.complete(completion, objectInfo(object));
     });
-    return completed;
-  }
-
-  /** Bytes of the listed parts. @throws NotFound for a missing part, Conflict (`etag`) for one that was replaced. */
-  #sizeOf(parts: readonly UploadedPart[]): number {
-    const rows = this.#sql
-      .exec<Omit<PartRow, "data">>(
-        "SELECT part_number, etag, size FROM parts ORDER BY part_number LIMIT ?",
-        LIMITS.uploadParts,
-      )
-      .toArray();
-    const present = new Map(rows.map((row) => [row.part_number, row]));
-    let size = 0;
-    for (const { partNumber, etag } of parts) {
-      const row = present.get(partNumber);
-      if (row === undefined) {
-        throw new RpcError("NotFound", "no such part", { what: "part", partNumber });
-      }
-      if (row.etag !== etag) {
-        throw new RpcError("Conflict", "the part is another by now", { what: "part", partNumber, etag: row.etag });
-      }
-      size += row.size;
-    }
-    return size;
   }
 
   /**
@@ -244,7 +169,7 @@ export class Upload extends DurableObject<Env> {
    *
    * @throws Conflict when the call's conditions do not hold; RateLimited when others keep changing the key.
    */
-  async #store(
+  async #putWhole(
     upload: UploadRow,
     { params, size, completion }: { params: Completion; size: number; completion: string },
   ): Promise<CompletedRow> {
@@ -292,7 +217,7 @@ export class Upload extends DurableObject<Env> {
     const writer = writable.getWriter();
     const written = this.#write(parts, writer);
     written.catch(() => {
-      // Safe: a body that fails, fails the put that reads it.
+      // Safe: when the body fails, so does the put that reads it.
     });
     // Written by create() from checked metadata.
     const customMetadata: Record<string, string> = JSON.parse(upload.metadata);
@@ -315,10 +240,7 @@ export class Upload extends DurableObject<Env> {
   /** Writes the parts in order, each when R2 has taken the one before, so that one at a time is in memory. */
   async #write(parts: readonly UploadedPart[], writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
     for (const { partNumber } of parts) {
-      const { data } = this.#sql
-        .exec<Pick<PartRow, "data">>("SELECT data FROM parts WHERE part_number = ?", partNumber)
-        .one();
-      await writer.write(new Uint8Array(data));
+      await writer.write(this.#store.partData(partNumber));
     }
     await writer.close();
   }
