@@ -42,14 +42,14 @@ async function withFailures<T>(kind: CallKind, call: () => Promise<T>): Promise<
   try {
     return await call();
   } catch (error) {
-    throw failureOf(error, kind);
+    throw bucketFailure(error, kind);
   }
 }
 
 /**
  * What to tell a caller whose call of R2 threw. A TypeError is a fault of this server and stays one: nothing was sent.
  */
-function failureOf(error: unknown, kind: CallKind): unknown {
+export function bucketFailure(error: unknown, kind: CallKind): unknown {
   if (error instanceof TypeError || isRpcError(error)) {
     return error;
   }
