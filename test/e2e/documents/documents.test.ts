@@ -15,7 +15,16 @@ import { test } from "../server/fixtures.ts";
 const root = join(import.meta.dirname, "../../..");
 
 /** The pages that people read, whose commands and programs are run here and whose links are followed. */
-const PAGES = ["README.md", "SECURITY.md", "AGENTS.md", "docs/guarantees.md", "docs/guide.md", "docs/protocol.md"];
+const PAGES = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "AGENTS.md",
+  "docs/architecture.md",
+  "docs/guarantees.md",
+  "docs/guide.md",
+  "docs/protocol.md",
+];
 
 /** The code blocks of a language in a page, in order. */
 async function blocksOf(page: string, language: string): Promise<string[]> {
