@@ -31,13 +31,17 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `subject`: a routing key for filters, like `orders.eu.created`: up to 16 tokens and 256 characters.
    * - `headers`: up to 32 pairs of strings, 4,096 characters in all.
    * - `id`: 1 to 128 characters. The same id is stored once within the stream's `duplicateWindowMs` (120,000 unless
-   *   configured); a repetition tells where, with `duplicate`. The client gives an id to each publish that has none.
+   *   configured); a repetition tells where, with `duplicate`.
+   * - `producer`: `{ id, sequence, epoch? }`, instead of an `id`: `sequence` counts this producer's messages in the stream
+   *   from 1. The next one is stored, one that is stored already is a `duplicate`, one further on is Conflict. A higher
+   *   `epoch` takes the producer over and starts at 1 again. The client gives one to each publish that has neither.
    * - `expect.lastSequence`: stores only if this is the stream's last sequence; 0 for an empty one.
    * - `epoch`: the life of the stream that is meant; any unless given.
    *
-   * @throws Conflict (`lastSequence`) when `expect` does not hold; EpochChanged or NotFound when `epoch` is over;
+   * @throws Conflict (`lastSequence`) when `expect` does not hold, and (`producer`) when it is not the producer's turn;
+   * EpochChanged or NotFound when `epoch` is over;
    * TooLarge; LimitReached and StorageFull when there is no room; RateLimited (`retryAfterMs`) for too many ids;
-   * OutcomeUnknown when it may be stored: safe to repeat with the same `id`.
+   * OutcomeUnknown when it may be stored: safe to repeat with the same `producer` or `id`.
    * @example
    * ```ts
    * const { sequence } = await client.publish({ stream: "orders", data: { item: "tea" }, subject: "orders.eu" });
@@ -51,6 +55,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `stream`: the stream's name; it is made if there is none.
    * - `messages`: 1 to 500 of `{ data, subject?, headers? }`, each at most 262,144 bytes of JSON text.
    * - `id`: one for all of them; see `publish`, as for `expect` and `epoch`.
+   * - `producer`: `sequence` is that of the first message. Of a batch that was stored in part, the rest is stored, and
+   *   `ranges` says where each part is.
    *
    * @throws Conflict, EpochChanged, NotFound, TooLarge, LimitReached, StorageFull, RateLimited and OutcomeUnknown, as
    * `publish` does.
@@ -101,6 +107,36 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   deleteMessages(params: Params<"deleteMessages">, ...rest: Rest): Result<"deleteMessages">;
 
   /**
+   * Tells where a producer is in a stream, so that one that starts again knows how to go on: its next sequence is
+   * `producer.sequence + 1`. Of one that is not known, epoch and sequence are 0.
+   *
+   * - `stream`: the stream's name; one that was never used has no producers.
+   * - `producer`: the producer's id, 1 to 64 characters.
+   * - `epoch`: the life of the stream that is meant; any unless given.
+   *
+   * @throws NotFound and EpochChanged when `epoch` is over.
+   * @example
+   * ```ts
+   * const { producer } = await client.getProducer({ stream: "orders", producer: "shop-7" });
+   * const next = { ...producer, sequence: producer.sequence + 1 };
+   * await client.publish({ stream: "orders", data: { item: "tea" }, producer: next });
+   * ```
+   */
+  getProducer(params: Params<"getProducer">, ...rest: Rest): Result<"getProducer">;
+
+  /**
+   * The producers that a stream knows, in the order of their ids, with when each last stored a message.
+   *
+   * - `stream`: the stream's name.
+   * - `after`: only those after this id: the last of the page before, while `more` is true.
+   * - `limit`: at most so many, 1 to 500 (the default).
+   * - `epoch`: the life of the stream that is meant; any unless given.
+   *
+   * @throws NotFound when there is no such stream; EpochChanged when `epoch` is over.
+   */
+  listProducers(params: Params<"listProducers">, ...rest: Rest): Result<"listProducers">;
+
+  /**
    * What is known of a stream: epoch, config, first and last sequence, messages and bytes. Looking creates nothing.
    *
    * - `stream`: the stream's name.
@@ -120,6 +156,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `discard`: at `maxMessages` or `maxBytes`, `"old"` (the default) drops the oldest, `"new"` refuses publishes with
    *   LimitReached.
    * - `duplicateWindowMs`: how long a publish id is remembered, 100 to 86,400,000; 120,000 by default.
+   * - `producerWindowMs`: how long a producer is remembered after its last message, 1,000 to 31,536,000,000 (365 days);
+   *   604,800,000 (7 days) by default.
    *
    * @throws OutcomeUnknown: safe to repeat.
    */

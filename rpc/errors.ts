@@ -27,7 +27,10 @@ export type ErrorCode = (typeof ErrorCode)[ErrorName];
 export type ParamsIssue = { path: string; reason: string };
 
 /** The facts of any error; which of them are there depends on its name: {@link ErrorDataOf}. */
-export type ErrorData = Readonly<Record<string, string | number | boolean | readonly ParamsIssue[]>>;
+export type ErrorData = Readonly<Record<string, string | number | boolean | readonly ParamsIssue[] | ProducerState>>;
+
+/** Where a producer is: its epoch, and its last sequence that is stored in it. */
+export type ProducerState = { readonly epoch: number; readonly sequence: number };
 
 /** No facts: the name says all. */
 export type NoData = Readonly<Record<string, never>>;
@@ -69,6 +72,8 @@ export type ErrorDataOf = {
     readonly epoch?: string;
     /** When the message before a position was stored, in milliseconds since the epoch: it is another than the caller's. */
     readonly previousPublishedAt?: number;
+    /** Where the producer of a publish is: the epoch that has taken it over, or the last sequence that is stored. */
+    readonly producer?: ProducerState;
     /** Whether there is an object of the key. */
     readonly exists?: boolean;
     /** The tag of the object, or of the part, that is there now. */

@@ -68,6 +68,25 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     params: { stream, through: 1 },
     result: { epoch, deleted: 1, firstSequence: 2, lastSequence: 3 },
   },
+  getProducer: {
+    params: { stream, producer: "shop-7" },
+    result: {
+      epoch,
+      producer: { id: "shop-7", epoch: 0, sequence: 12 },
+      lastSequence: 3,
+      lastPublishedAt: publishedAt,
+    },
+  },
+  listProducers: {
+    params: { stream },
+    result: {
+      epoch,
+      producers: [
+        { producer: { id: "shop-7", epoch: 0, sequence: 12 }, lastSequence: 3, lastPublishedAt: publishedAt },
+      ],
+      more: false,
+    },
+  },
   getStreamInfo: {
     params: { stream },
     result: {

@@ -13,6 +13,7 @@ export * from "./names.ts";
 export * from "./notifications.ts";
 export * from "./object.ts";
 export * from "./openrpc.ts";
+export * from "./producer.ts";
 export * from "./protocol.ts";
 export * from "./server.ts";
 export * from "./state.ts";

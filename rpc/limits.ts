@@ -25,6 +25,10 @@ export const LIMITS = {
   streamBytes: 1_073_741_824,
   streamMaxBytes: 9_000_000_000,
   publishIds: 200_000,
+  producers: 10_000,
+  producerIdCharacters: 64,
+  producerMessages: 10_000,
+  pageProducers: 500,
   objectBodyBytes: 768_000,
   objectBytesInFlight: 8_388_608,
   objectBytes: 5_363_466_240,
@@ -73,6 +77,12 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
     "what a stream may hold that has no `maxBytes` of its own, unless the server is configured otherwise; StorageFull beyond it",
   streamMaxBytes: "the largest `maxBytes` of a stream",
   publishIds: "publish ids one stream remembers within its duplicate window; RateLimited beyond it",
+  producers:
+    "producers that one stream knows; a publish of one more is LimitReached until one of them is forgotten, `producerWindowMs` after its last message",
+  producerIdCharacters: "the id of a producer",
+  producerMessages:
+    "the last messages of a producer whose repetition is answered with their sequences; an older one is a `duplicate` with the producer's last",
+  pageProducers: "producers in one page of a listing",
   objectBodyBytes:
     "the body of an object in one call, decoded: in base64 it fits a frame with what is known of it; TooLarge beyond it",
   objectBytesInFlight:

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
+import { Producer } from "./producer.ts";
 import {
   Epoch,
   ExpectedEpoch,
@@ -84,17 +85,25 @@ export const PublishParams = v.strictObject({
   subject: v.optional(Subject),
   headers: v.optional(Headers),
   id: v.optional(PublishId),
+  producer: v.optional(Producer),
   expect: v.optional(Expect),
   epoch: v.optional(ExpectedEpoch),
 });
 export type PublishParams = v.InferOutput<typeof PublishParams>;
+
+/** Of a duplicate that is too old for its own place to be known. */
+const Approximate = v.pipe(
+  v.literal(true),
+  v.description("Its own place is not known any more: sequence and time are those of the producer's last message."),
+);
 
 export const PublishResult = v.strictObject({
   stream: StreamName,
   epoch: Epoch,
   sequence: Sequence,
   publishedAt: Time,
-  duplicate: v.pipe(v.boolean(), v.description("True when the id was known: this is where it was stored first.")),
+  duplicate: v.pipe(v.boolean(), v.description("True when it was stored before: this is where.")),
+  approximate: v.optional(Approximate),
 });
 export type PublishResult = v.InferOutput<typeof PublishResult>;
 
@@ -106,10 +115,21 @@ export const PublishBatchParams = v.strictObject({
     v.maxLength(LIMITS.batchMessages),
   ),
   id: v.optional(PublishId),
+  producer: v.optional(Producer),
   expect: v.optional(Expect),
   epoch: v.optional(ExpectedEpoch),
 });
 export type PublishBatchParams = v.InferOutput<typeof PublishBatchParams>;
+
+/** Messages of a batch that stand together in the stream. */
+export const StoredRange = v.strictObject({
+  count: v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description("Messages of the batch, in its order.")),
+  firstSequence: Sequence,
+  publishedAt: Time,
+  duplicate: v.pipe(v.boolean(), v.description("Whether they were stored before.")),
+  approximate: v.optional(Approximate),
+});
+export type StoredRange = v.InferOutput<typeof StoredRange>;
 
 export const PublishBatchResult = v.strictObject({
   stream: StreamName,
@@ -117,7 +137,16 @@ export const PublishBatchResult = v.strictObject({
   firstSequence: Sequence,
   lastSequence: Sequence,
   publishedAt: Time,
-  duplicate: v.boolean(),
+  duplicate: v.pipe(v.boolean(), v.description("True when all of it was stored before.")),
+  ranges: v.optional(
+    v.pipe(
+      v.array(StoredRange),
+      v.description(
+        "Where each part is, when a producer's batch does not stand together: some of it was stored before, cut otherwise. " +
+          "The first and last sequence are then those of its first and last message.",
+      ),
+    ),
+  ),
 });
 export type PublishBatchResult = v.InferOutput<typeof PublishBatchResult>;
 

@@ -36,6 +36,8 @@ export const METHOD_TRAITS = {
   publishBatch: { on: "stream", right: "publish", gathered: "publish" },
   getMessages: { on: "stream", right: "read", reads: true },
   deleteMessages: { on: "stream", right: "manage" },
+  getProducer: { on: "stream", right: "publish", reads: true },
+  listProducers: { on: "stream", right: "read", reads: true },
   getStreamInfo: { on: "stream", right: "read", reads: true },
   configureStream: { on: "stream", right: "manage" },
   deleteStream: { on: "stream", right: "manage" },

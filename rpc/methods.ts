@@ -6,6 +6,7 @@ import * as message from "./message.ts";
 import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
 import type { MethodName, MethodTraits } from "./method-traits.ts";
 import * as object from "./object.ts";
+import * as producer from "./producer.ts";
 import * as server from "./server.ts";
 import * as state from "./state.ts";
 import * as stream from "./stream.ts";
@@ -76,6 +77,19 @@ const CONTRACTS = {
     result: message.DeleteMessagesResult,
     description: "Deletes messages, up to a sequence or one by one. Their sequences are never used again.",
     errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
+  },
+  getProducer: {
+    params: producer.GetProducerParams,
+    result: producer.GetProducerResult,
+    description:
+      "Where a producer is in a stream: what it has stored, and what its next publish goes by. Sequence 0 for one that is not known.",
+    errors: ["NotFound", "EpochChanged"],
+  },
+  listProducers: {
+    params: producer.ListProducersParams,
+    result: producer.ListProducersResult,
+    description: "The producers that a stream knows, in the order of their ids, with when each last stored a message.",
+    errors: ["NotFound", "EpochChanged"],
   },
   getStreamInfo: {
     params: stream.StreamParams,

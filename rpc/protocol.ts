@@ -43,7 +43,11 @@ export const CONSUMER_DEFAULTS = {
 } as const;
 
 /** The config of a stream that was never configured: no bound of its own. */
-export const STREAM_DEFAULTS: StreamConfig = { discard: "old", duplicateWindowMs: 120_000 };
+export const STREAM_DEFAULTS: StreamConfig = {
+  discard: "old",
+  duplicateWindowMs: 120_000,
+  producerWindowMs: 604_800_000,
+};
 
 /** The `limit` of a call that names none; elsewhere it is the most that may be asked for. */
 export const PAGE_DEFAULTS = { fetchMessages: 100, listObjects: 100 } as const;

@@ -23,6 +23,12 @@ const Discard = v.pipe(
 );
 const DuplicateWindowMs = durationMs(100, DAY_MS, "How long a publish id is remembered; 120,000 unless configured.");
 
+const ProducerWindowMs = durationMs(
+  1_000,
+  365 * DAY_MS,
+  "How long a producer is remembered after its last message; 604,800,000 (7 days) unless configured.",
+);
+
 /** What a stream keeps and for how long. A field that is absent has its default: no bound of its own. */
 export const StreamConfig = v.strictObject({
   maxAgeMs: v.optional(MaxAgeMs),
@@ -30,6 +36,7 @@ export const StreamConfig = v.strictObject({
   maxBytes: v.optional(MaxBytes),
   discard: Discard,
   duplicateWindowMs: DuplicateWindowMs,
+  producerWindowMs: ProducerWindowMs,
 });
 export type StreamConfig = v.InferOutput<typeof StreamConfig>;
 
@@ -41,6 +48,7 @@ export const ConfigureStreamParams = v.strictObject({
   maxBytes: v.optional(v.nullable(MaxBytes)),
   discard: v.optional(v.nullable(Discard)),
   duplicateWindowMs: v.optional(v.nullable(DuplicateWindowMs)),
+  producerWindowMs: v.optional(v.nullable(ProducerWindowMs)),
 });
 export type ConfigureStreamParams = v.InferOutput<typeof ConfigureStreamParams>;
 

@@ -1,4 +1,4 @@
-import type { CheckpointParams, PutStateParams } from "../../rpc/index.ts";
+import type { CheckpointParams, PutStateParams, StoredRange } from "../../rpc/index.ts";
 import type { Refused } from "../platform/refused.ts";
 
 /**
@@ -26,11 +26,16 @@ export type PublishCall = {
    * sent again.
    */
   lanes?: number[];
+  /** Producers with their sequences; left out when no request has one. */
+  producers?: (PublishProducer | null)[];
   /** Conditions of the requests that have one. */
   expectations?: Expectation[];
   /** How to refuse requests without messages, unless their id is known. */
   refusals?: Refusal[];
 };
+
+/** Who publishes a request; `sequence` is that of its first message (see the contract's `Producer`). */
+export type PublishProducer = { id: string; epoch: number; sequence: number; after?: number };
 
 /** A condition of the request at index `request`; what is left out is not checked. */
 export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };
@@ -43,6 +48,8 @@ export type PublishReply = {
   firstSequences: number[];
   /** The requests whose id was known, and when they were first stored. */
   duplicates: { request: number; publishedAt: number; count: number }[];
+  /** Where the messages are of requests that do not stand together, or whose place is known only about. */
+  ranges?: { request: number; ranges: StoredRange[] }[];
   refusals: Refusal[];
 };
 
@@ -61,6 +68,7 @@ export type PublishRequest = {
   /** UTF-8 bytes of each body. */
   bytes: number[];
   id: string | undefined;
+  producer?: PublishProducer;
   /** Undefined when the request has no condition. */
   expected: Omit<Expectation, "request"> | undefined;
   /** Why it is refused unless its id is known; it has no messages then. */
@@ -74,6 +82,8 @@ export type Published = {
   lastSequence: number;
   publishedAt: number;
   duplicate: boolean;
+  /** Left out when all messages stand together, in the place that is told. */
+  ranges?: StoredRange[];
 };
 
 /** A range of sequences, and the messages in it that still exist. */

@@ -1,5 +1,5 @@
 import { ErrorCode, ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { Expect, GetMessagesParams } from "../../rpc/index.ts";
+import type { Expect, GetMessagesParams, Producer } from "../../rpc/index.ts";
 import type { Page, PublishRequest } from "../internal/calls.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../internal/message-text.ts";
@@ -14,19 +14,26 @@ import type { CallContext, Handlers } from "./context.ts";
 const MAX_SCANNED_PAGES = 20;
 
 export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
-  publish: async ({ stream, id, expect, epoch, ...message }, context) => {
-    const request = publishRequest([{ ...message, id }], id, expectation(expect, epoch));
-    const { firstSequence, lastSequence: _last, ...stored } = await context.publish(stream, request, context.place);
-    return { stream, sequence: firstSequence, ...stored };
+  publish: async ({ stream, id, producer, expect, epoch, ...message }, context) => {
+    const request = publishRequest([{ ...message, id }], { id, producer }, expectation(expect, epoch));
+    const stored = await context.publish(stream, request, context.place);
+    const { firstSequence: sequence, publishedAt, duplicate } = stored;
+    const approximate = stored.ranges?.[0]?.approximate;
+    return {
+      stream,
+      epoch: stored.epoch,
+      sequence,
+      publishedAt,
+      duplicate,
+      ...(approximate === undefined ? {} : { approximate }),
+    };
   },
 
-  publishBatch: async ({ stream, messages, id, expect, epoch }, context) => {
-    const stored = await context.publish(
-      stream,
-      publishRequest(messages, id, expectation(expect, epoch)),
-      context.place,
-    );
-    return { stream, ...stored };
+  publishBatch: async ({ stream, messages, id, producer, expect, epoch }, context) => {
+    const request = publishRequest(messages, { id, producer }, expectation(expect, epoch));
+    const { ranges, ...stored } = await context.publish(stream, request, context.place);
+    const isTogether = ranges?.length === 1 && ranges[0]?.approximate === undefined;
+    return { stream, ...stored, ...(ranges === undefined || isTogether ? {} : { ranges }) };
   },
 
   getMessages: async (params, context) => {
@@ -55,11 +62,18 @@ function expectation(expect: Expect | undefined, epoch: string | undefined): Pub
   return lastSequence === undefined && epoch === undefined ? undefined : { lastSequence, epoch };
 }
 
+/** @throws RpcError InvalidParams for both a producer and an id, and for sequences that are no safe integers. */
 function publishRequest(
   messages: Publishable[],
-  id: string | undefined,
+  { id, producer }: { id: string | undefined; producer: Producer | undefined },
   expected: PublishRequest["expected"],
 ): PublishRequest {
+  if (id !== undefined && producer !== undefined) {
+    throw invalid("producer", "must not be given beside an id: either tells a repetition");
+  }
+  if (producer !== undefined && producer.sequence > Number.MAX_SAFE_INTEGER - (messages.length - 1)) {
+    throw invalid("producer.sequence", "must leave room for all messages of the batch below 2^53");
+  }
   const bodies = messages.map(messageBody);
   const bytes = bodies.map(utf8Bytes);
   if (bytes.some((size) => size > LIMITS.messageBytes)) {
@@ -71,7 +85,16 @@ function publishRequest(
     // Only the stream knows whether a message with this id is stored already.
     return { bodies: [], bytes: [], id, expected: undefined, refusal };
   }
-  return { bodies, bytes, id, expected };
+  const request: PublishRequest = { bodies, bytes, id, expected };
+  if (producer !== undefined) {
+    const { id: name, sequence, epoch = 0, after } = producer;
+    request.producer = { id: name, epoch, sequence, ...(after === undefined ? {} : { after }) };
+  }
+  return request;
+}
+
+function invalid(path: string, reason: string): RpcError {
+  return new RpcError("InvalidParams", `${path} ${reason}`, { issues: [{ path, reason }] });
 }
 
 /** Reads pages until there are enough messages, or the stream or the time for the request ends. */

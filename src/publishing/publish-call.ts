@@ -1,4 +1,4 @@
-import type { RpcError } from "../../rpc/index.ts";
+import type { RpcError, StoredRange } from "../../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "../internal/calls.ts";
 import { refusalError } from "../platform/refused.ts";
@@ -25,6 +25,10 @@ export function publishCall(
       call.ids ??= Array.from({ length: requests.length }, () => null);
       call.ids[index] = request.id;
     }
+    if (request.producer !== undefined) {
+      call.producers ??= Array.from({ length: requests.length }, () => null);
+      call.producers[index] = request.producer;
+    }
     if (request.expected !== undefined) {
       call.expectations ??= [];
       call.expectations.push({ request: index, ...request.expected });
@@ -50,8 +54,25 @@ export function outcomes(requests: readonly PublishRequest[], reply: PublishRepl
     const lastSequence = firstSequence + count - 1;
     settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
   }
+  for (const { request, ranges } of reply.ranges ?? []) {
+    settled[request] = { epoch, ...spanOf(ranges), ranges };
+  }
   for (const { request, ...refusal } of reply.refusals) {
     settled[request] = refusalError(refusal);
   }
   return settled;
+}
+
+/** From the first message of a request to its last, whatever stands between them. */
+function spanOf(ranges: readonly StoredRange[]): Omit<Published, "epoch" | "ranges"> {
+  const [first, last] = [ranges[0], ranges.at(-1)];
+  if (first === undefined || last === undefined) {
+    throw new Error("a request without messages was answered with ranges");
+  }
+  return {
+    firstSequence: first.firstSequence,
+    lastSequence: last.firstSequence + (last.approximate === true ? 0 : last.count - 1),
+    publishedAt: last.publishedAt,
+    duplicate: ranges.every(({ duplicate }) => duplicate),
+  };
 }

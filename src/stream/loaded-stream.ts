@@ -3,6 +3,7 @@ import type { StreamInfo } from "../../rpc/index.ts";
 import { DeliveryPusher } from "./consumers/pusher.ts";
 import type { PushOutcome } from "./consumers/pusher.ts";
 import { ConsumerCoordinator } from "./consumers/coordinator.ts";
+import { Producers } from "./producers/producers.ts";
 import { FanOut } from "./fan-out.ts";
 import { Log } from "./log/log.ts";
 import { PublishIds } from "./admission/publish-ids.ts";
@@ -14,6 +15,7 @@ export type LoadedStream = {
   record: StreamRecord;
   log: Log;
   publishIds: PublishIds;
+  producers: Producers;
   fanOut: FanOut;
   consumers: ConsumerCoordinator;
 };
@@ -42,7 +44,15 @@ export function loadStream(ctx: DurableObjectState, namespace: Env["GATEWAY"], h
     change: (act) => host.change(record.name, act),
     wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
   });
-  return { record, log, consumers, publishIds: new PublishIds(sql), fanOut: new FanOut(ctx, namespace, record) };
+  const producers = new Producers(sql, log, () => record.config.producerWindowMs);
+  return {
+    record,
+    log,
+    consumers,
+    producers,
+    publishIds: new PublishIds(sql),
+    fanOut: new FanOut(ctx, namespace, record),
+  };
 }
 
 /**

@@ -33,9 +33,14 @@ export type BatchRow = {
   end_bytes: number;
   /** Bytes deleted from this row one by one. */
   hole_bytes: number;
+  /** JSON of `[id, epoch, first, count, offset][]`: what is of producers, `offset` after `first_sequence`; null for nothing. */
+  producers: string | null;
   /** The JSON texts of the messages, joined as they go on the wire (`MESSAGE_SEPARATOR`). */
   messages: string;
 };
+
+/** A part of what is known of the stream's producers, up to and with the sequence `through`. */
+export type ProducersRow = { part: number; through: number; producers: string };
 
 /** The ids of one publish call, until its window has passed. */
 export type PublishIdsRow = {
@@ -107,6 +112,24 @@ const MIGRATIONS: readonly string[] = [
     dead_at INTEGER NOT NULL,
     PRIMARY KEY (consumer, sequence)
   ) WITHOUT ROWID;`,
+
+  // `producers` stands before `messages`: what comes after a long text is read by way of all its pages.
+  `CREATE TABLE producers (part INTEGER PRIMARY KEY, through INTEGER NOT NULL, producers TEXT NOT NULL);
+  CREATE TABLE batches_with_producers (
+    first_sequence INTEGER PRIMARY KEY,
+    last_sequence INTEGER NOT NULL,
+    published_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    end_bytes INTEGER NOT NULL,
+    hole_bytes INTEGER NOT NULL,
+    producers TEXT,
+    messages TEXT NOT NULL
+  );
+  INSERT INTO batches_with_producers
+    SELECT first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes, NULL, messages FROM batches;
+  DROP TABLE batches;
+  ALTER TABLE batches_with_producers RENAME TO batches;`,
 ];
 
 /** Tells whether the stream was ever used. */

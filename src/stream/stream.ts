@@ -13,6 +13,10 @@ import type {
   From,
   GetDeadLettersParams,
   GetDeadLettersResult,
+  GetProducerParams,
+  GetProducerResult,
+  ListProducersParams,
+  ListProducersResult,
   PutStateResult,
   SeekConsumerParams,
   StreamConfig,
@@ -78,9 +82,10 @@ export class Stream extends DurableObject<Env> {
     const previousPublishedAt = life?.log.lastPublishedAt ?? 0;
     const publishedAt = Math.max(nowMs, previousPublishedAt);
     if (admission.bodies.length > 0) {
-      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }) => {
-        const row = { publishedAt, rowBytes: rowBytes(record.config) };
+      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds, producers }) => {
+        const row = { publishedAt, rowBytes: rowBytes(record.config), runs: admission.runs };
         const ranges = log.append(admission.bodies, admission.bytes, row);
+        producers.appended(admission.runs, ranges.length, publishedAt);
         publishIds.add(admission.ids, publishedAt);
         log.dropThrough(retentionFloor(log, record.config, nowMs));
         return ranges;
@@ -165,6 +170,32 @@ export class Stream extends DurableObject<Env> {
   info(): StreamInfo | undefined {
     const life = this.#current();
     return life === undefined ? undefined : streamInfo(life);
+  }
+
+  /** Where a producer is; epoch and sequence 0 for one that is not known. */
+  getProducer({ producer: id, epoch }: GetProducerParams): GetProducerResult | Refused {
+    const current = this.#current();
+    const refused = refuseEpoch(current?.record.epoch, epoch);
+    if (refused !== undefined) {
+      return refused;
+    }
+    const unknown = { producer: { id, epoch: 0, sequence: 0 } };
+    return current === undefined
+      ? unknown
+      : { epoch: current.record.epoch, ...(current.producers.info(id, Date.now()) ?? unknown) };
+  }
+
+  /** The producers that are known, by id; undefined when the stream was never used. */
+  listProducers({
+    after,
+    limit = LIMITS.pageProducers,
+    epoch,
+  }: ListProducersParams): ListProducersResult | Refused | undefined {
+    const current = this.#current();
+    const refused = refuseEpoch(current?.record.epoch, epoch);
+    return current === undefined || refused !== undefined
+      ? refused
+      : { epoch: current.record.epoch, ...current.producers.list(after, limit, Date.now()) };
   }
 
   /** Changes what the stream keeps, and drops at once what it no longer does. */

@@ -42,6 +42,8 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
   checkpoint: { stream, state: { rows: 2 }, through: 1, expectedRevision: 1 },
   subscribe: { stream, from: { sequence: 1 }, maxInFlight: 10, ackWaitMs: 1_000, maxDeliver: 2 },
   deleteMessages: { stream, sequences: [2] },
+  getProducer: { stream, producer: "p" },
+  listProducers: { stream, after: "a", limit: 10 },
   getStreamInfo: { stream },
   ack: { subscription: 1, through: 2 },
   unsubscribe: { subscription: 1 },
@@ -191,7 +193,9 @@ describe.each(SPECS)("%s", (name, spec) => {
     expect(right?.startsWith("objects.") === true).toBe(spec.on === "object");
     expect(right !== consumer).toBe(["subscribe", "unsubscribe", "ack"].includes(name));
     if (spec.needsSocket !== true) {
-      expect(["read", "objects.read"].includes(right ?? "")).toBe(spec.reads === true && !OF_CONSUMERS.includes(name));
+      expect(["read", "objects.read"].includes(right ?? "")).toBe(
+        spec.reads === true && ![...OF_CONSUMERS, "getProducer"].includes(name),
+      );
     }
   });
 });

@@ -39,6 +39,8 @@ const CALLS: { [M in MethodInEpoch]: InEpoch<M> } = {
   publishBatch: { messages: [{ data: "late" }], expect: { lastSequence: 2 } },
   getMessages: { from: { sequence: 1 } },
   deleteMessages: { sequences: [1] },
+  getProducer: { producer: "p" },
+  listProducers: {},
   deleteStream: {},
   putState: { state: "late", expectedRevision: 0 },
   checkpoint: { state: "late", through: 2, expectedRevision: 0 },

@@ -26,6 +26,8 @@ export function admissionState(
     publishedAt: Math.max(nowMs, life?.log.lastPublishedAt ?? 0),
     roomBytes: capBytes - usedBytes,
     findId: (id) => life?.publishIds.find(id, nowMs - windowMs),
+    findProducer: (id) => life?.producers.find(id, nowMs),
+    producerRoom: () => life?.producers.room(nowMs) ?? LIMITS.producers,
     waitMsForIds: (more) => life?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
   };
 }

@@ -1,10 +1,13 @@
-import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
-import type { StreamConfig } from "../../../rpc/index.ts";
-import type { Expectation, PublishCall, PublishReply, Refusal } from "../../internal/calls.ts";
-import { MESSAGE_SEPARATOR, messageText } from "../../internal/message-text.ts";
+import { ErrorCode } from "../../../rpc/index.ts";
+import type { StoredRange, StreamConfig } from "../../../rpc/index.ts";
+import type { PublishCall, PublishReply, Refusal } from "../../internal/calls.ts";
 
+import type { StoredRun } from "../log/stored-runs.ts";
+import type { KnownProducer } from "../producers/producers.ts";
+import { heldBack, overBounds, overIds, overProducers, overStorage, storedSize, unexpected } from "./checks.ts";
+import type { Verdict } from "./checks.ts";
+import { ProducerTurns } from "./producer-turns.ts";
 import type { KnownId, NewId } from "./publish-ids.ts";
-import { refuse, refuseEpoch, withEpoch } from "../refuse.ts";
 
 /** What admission needs to know of a stream. */
 export type StreamState = {
@@ -22,6 +25,9 @@ export type StreamState = {
   findId: (id: string) => KnownId | undefined;
   /** Milliseconds until so many more ids can be remembered; 0 for now. */
   waitMsForIds: (more: number) => number;
+  findProducer: (id: string) => KnownProducer | undefined;
+  /** How many more producers can be remembered. */
+  producerRoom: () => number;
 };
 
 /** Which requests of a call are stored, where, and why the others are not. */
@@ -29,31 +35,42 @@ export type Admission = {
   bodies: string[];
   bytes: number[];
   ids: NewId[];
+  /** What is stored of producers. */
+  runs: StoredRun[];
   firstSequences: number[];
-  /** Without a time when the same call stores the id for the first time. */
+  /** Without a time when the same call stores it for the first time. */
   duplicates: { request: number; publishedAt: number | undefined; count: number }[];
+  ranges: { request: number; ranges: StoredRange[] }[];
   refusals: Refusal[];
 };
 
-type Verdict = Omit<Refusal, "request"> | undefined;
-
 /**
  * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours, but for those
- * of the same caller behind one that is refused for a time. A known id is looked up before anything else, so that the
- * retry of a publish that had succeeded is a duplicate, whatever would be said of it now. Changes nothing.
+ * of the same caller behind one that is refused for a time, and of the same producer behind one that is not stored. What
+ * was stored before is found before anything else, so that the retry of a publish that had succeeded is a duplicate,
+ * whatever would be said of it now. Changes nothing.
  */
 export function admit(call: PublishCall, stream: StreamState): Admission {
-  const admission: Admission = { bodies: [], bytes: [], ids: [], firstSequences: [], duplicates: [], refusals: [] };
+  const admission: Admission = {
+    bodies: [],
+    bytes: [],
+    ids: [],
+    runs: [],
+    firstSequences: [],
+    duplicates: [],
+    ranges: [],
+    refusals: [],
+  };
   const expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
   const refused = new Map(call.refusals?.map(({ request, ...refusal }) => [request, refusal]));
   const newIds = new Map<string, NewId>();
+  const producers = new ProducerTurns(stream);
   const heldLanes = new Set<number>();
   let last = stream.last;
   let storedBytes = 0;
   let offset = 0;
-
   for (const [request, count] of call.counts.entries()) {
-    const begin = offset;
+    let begin = offset;
     offset += count;
     const id = call.ids?.[request] ?? undefined;
     const known = id === undefined ? undefined : (newIds.get(id) ?? stream.findId(id));
@@ -63,16 +80,30 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
       admission.firstSequences.push(known.firstSequence);
       continue;
     }
+    const producer = call.producers?.[request] ?? undefined;
+    const turn = producer === undefined ? undefined : producers.turn(producer, count);
+    const before = turn !== undefined && "stored" in turn ? turn.stored : [];
+    begin += before.reduce((sum, range) => sum + range.count, 0);
+    if (begin === offset && before.length > 0) {
+      admission.firstSequences.push(before[0]?.firstSequence ?? 0);
+      admission.ranges.push({ request, ranges: before });
+      continue;
+    }
 
     const lane = call.lanes?.[request];
     const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
-    const verdict =
+    const verdict: Verdict =
       (lane !== undefined && heldLanes.has(lane) ? heldBack() : undefined) ??
       refused.get(request) ??
+      (turn !== undefined && "refused" in turn ? turn.refused : undefined) ??
       unexpected(expected.get(request), { epoch: stream.epoch, last }) ??
       overStorage(size, stream.roomBytes - storedBytes) ??
-      overBounds({ messages: count + last - stream.last, bytes: storedBytes + size, ownBytes: size }, stream) ??
-      overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1));
+      overBounds(
+        { messages: offset - begin + last - stream.last, bytes: storedBytes + size, ownBytes: size },
+        stream,
+      ) ??
+      overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1)) ??
+      (producer === undefined ? undefined : overProducers(producers.roomFor(producer.id)));
     if (verdict !== undefined) {
       if (lane !== undefined && verdict.code === ErrorCode.RateLimited) {
         heldLanes.add(lane);
@@ -82,86 +113,40 @@ export function admit(call: PublishCall, stream: StreamState): Admission {
       continue;
     }
 
+    const [firstSequence, stored] = [last + 1, offset - begin];
     if (id !== undefined) {
-      newIds.set(id, { id, firstSequence: last + 1, count });
+      newIds.set(id, { id, firstSequence, count });
     }
-    admission.firstSequences.push(last + 1);
+    if (producer !== undefined) {
+      producers.store(producer, { skipped: count - stored, count: stored, firstSequence });
+    }
+    if (before.length > 0) {
+      const rest = { count: stored, firstSequence, publishedAt: stream.publishedAt, duplicate: false };
+      admission.ranges.push({ request, ranges: [...before, rest] });
+    }
+    admission.firstSequences.push(firstSequence);
     for (let index = begin; index < offset; index += 1) {
       admission.bodies.push(call.bodies[index] ?? "");
       admission.bytes.push(call.bytes[index] ?? 0);
     }
-    last += count;
+    last += stored;
     storedBytes += size;
   }
   admission.ids = [...newIds.values()];
+  admission.runs = producers.runs;
   return admission;
 }
 
 /** What a stream answers to a call, once what was admitted of it is stored. */
 export function publishReply(
-  { firstSequences, duplicates, refusals }: Admission,
+  { firstSequences, duplicates, ranges, refusals }: Admission,
   stored: { epoch: string; publishedAt: number },
 ): PublishReply {
-  return {
+  const reply: PublishReply = {
     ...stored,
     firstSequences,
     duplicates: duplicates.map(({ publishedAt = stored.publishedAt, ...duplicate }) => ({ ...duplicate, publishedAt })),
     refusals,
   };
-}
-
-/** Bytes that messages take in the log, at most: the first one of a row has no separator, which is counted here. */
-function storedSize(bodyBytes: readonly number[], firstSequence: number, publishedAt: number): number {
-  return bodyBytes.reduce((sum, bytes, index) => {
-    const head = messageText(firstSequence + index, publishedAt, "").length;
-    return sum + head + bytes + MESSAGE_SEPARATOR.length;
-  }, 0);
-}
-
-function unexpected(
-  { epoch: expectedEpoch, lastSequence }: Omit<Expectation, "request"> = {},
-  { epoch, last }: { epoch: string | undefined; last: number },
-): Verdict {
-  const refused = refuseEpoch(epoch, expectedEpoch);
-  if (refused !== undefined || lastSequence === undefined || lastSequence === last) {
-    return refused?.refused;
-  }
-  return refuse("Conflict", "the last sequence is another", withEpoch(epoch, { lastSequence: last })).refused;
-}
-
-function overStorage(size: number, roomBytes: number): Verdict {
-  return size <= roomBytes ? undefined : { code: ErrorCode.StorageFull, message: "the stream is full", data: {} };
-}
-
-/** What the call adds up to and with this request, against the stream's own bounds. */
-function overBounds(added: { messages: number; bytes: number; ownBytes: number }, stream: StreamState): Verdict {
-  const { maxMessages, maxBytes, discard } = stream.config;
-  if (discard === "new" && maxMessages !== undefined && stream.messages + added.messages > maxMessages) {
-    return limitReached("maxMessages", maxMessages);
-  }
-  if (maxBytes !== undefined) {
-    const bytes = discard === "new" ? stream.bytes + added.bytes : added.ownBytes;
-    return bytes > maxBytes ? limitReached("maxBytes", maxBytes) : undefined;
-  }
-  return undefined;
-}
-
-function limitReached(what: string, limit: number): Verdict {
-  return { code: ErrorCode.LimitReached, message: `the stream's ${what} is reached`, data: { what, limit } };
-}
-
-function heldBack(): Verdict {
-  const message = "a publish before it has to be sent again; this one was not stored";
-  return { code: ErrorCode.Unavailable, message, data: {} };
-}
-
-function overIds(waitMs: number): Verdict {
-  if (waitMs === 0) {
-    return undefined;
-  }
-  return {
-    code: ErrorCode.RateLimited,
-    message: "too many publish ids within the duplicate window",
-    data: { retryAfterMs: waitMs, limit: LIMITS.publishIds },
-  };
+  return ranges.length === 0 ? reply : { ...reply, ranges };
 }

@@ -4,7 +4,7 @@ import { joinMessages, MESSAGE_SEPARATOR, splitMessages } from "../../internal/m
 import type { BatchRow } from "../schema.ts";
 
 /** A row without its messages. */
-export type BatchHead = Omit<BatchRow, "messages">;
+export type BatchHead = Omit<BatchRow, "messages" | "producers">;
 
 /** What a page is made of. */
 export type BatchText = Pick<BatchRow, "first_sequence" | "last_sequence" | "published_at" | "count" | "messages">;
@@ -77,9 +77,19 @@ export class Batches {
       .one().messages;
   }
 
+  /** What the rows after a sequence say of producers, without their messages. */
+  producersAfter(sequence: number): Pick<BatchRow, "first_sequence" | "published_at" | "producers">[] {
+    return this.#sql
+      .exec<Pick<BatchRow, "first_sequence" | "published_at" | "producers">>(
+        "SELECT first_sequence, published_at, producers FROM batches WHERE first_sequence > ? ORDER BY first_sequence",
+        sequence,
+      )
+      .toArray();
+  }
+
   insert(row: BatchRow): void {
     this.#sql.exec(
-      `INSERT INTO batches (${HEAD}, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO batches (${HEAD}, producers, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.first_sequence,
       row.last_sequence,
       row.published_at,
@@ -87,6 +97,7 @@ export class Batches {
       row.bytes,
       row.end_bytes,
       row.hole_bytes,
+      row.producers,
       row.messages,
     );
   }

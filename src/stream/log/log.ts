@@ -3,6 +3,8 @@ import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes 
 
 import { Batches, cut } from "./batches.ts";
 import type { BatchHead } from "./batches.ts";
+import { runsOf, runsText } from "./stored-runs.ts";
+import type { StoredRun } from "./stored-runs.ts";
 import type { StreamRow } from "../schema.ts";
 
 /** Text of one row, at most: production refuses a value of 2 MB, local workerd does not. */
@@ -37,7 +39,7 @@ export class Log {
   #holeBytes: number;
   #holes = 0;
   #oldest: BatchHead | undefined;
-  #watcher: DeletionWatcher | undefined;
+  readonly #watchers: DeletionWatcher[] = [];
 
   /** Reads where the log stands. `maxMessages` raises the floor without a write, so it is worked out again here. */
   constructor(sql: SqlStorage, maxMessages: number | undefined) {
@@ -55,9 +57,9 @@ export class Log {
     this.#raiseFloor(this.floorForCount(maxMessages));
   }
 
-  /** Who is to be told of deletions. */
+  /** Tells one more of deletions. */
   watchDeletions(watcher: DeletionWatcher): void {
-    this.#watcher = watcher;
+    this.#watchers.push(watcher);
   }
 
   /** The sequence up to which everything is deleted. */
@@ -114,12 +116,13 @@ export class Log {
    *
    * @param bytes UTF-8 bytes of each body.
    * @param at.rowBytes Text of one row, at most; a larger message has a row of its own.
+   * @param at.runs What is of producers, in its order.
    * @returns What each row holds.
    */
   append(
     bodies: readonly string[],
     bytes: readonly number[],
-    { publishedAt, rowBytes }: { publishedAt: number; rowBytes: number },
+    { publishedAt, rowBytes, runs }: { publishedAt: number; rowBytes: number; runs: readonly StoredRun[] },
   ): MessageRange[] {
     const rows: PendingRow[] = [];
     let row = emptyRow(this.#last + 1, publishedAt);
@@ -141,7 +144,7 @@ export class Log {
     rows.push(row);
 
     for (const written of rows) {
-      this.#insert(written, publishedAt);
+      this.#insert(written, publishedAt, runsText(runs, written.range));
     }
     return rows.map((written) => written.range);
   }
@@ -159,6 +162,13 @@ export class Log {
       return { first, last: first - 1, publishedAt: 0, count: 0, text: "" };
     }
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
+  }
+
+  /** What of the messages after a sequence is of producers, in its order, and how many rows there are after it. */
+  runsAfter(sequence: number): { rows: number; runs: (StoredRun & { publishedAt: number })[] } {
+    const rows = this.#batches.producersAfter(sequence);
+    const runs = rows.flatMap((row) => runsOf(row).map((run) => ({ ...run, publishedAt: row.published_at })));
+    return { rows: rows.length, runs };
   }
 
   /** How many messages there are above a sequence. */
@@ -246,7 +256,7 @@ export class Log {
     const before = this.messages;
     const floor = Math.min(sequence, this.#last);
     if (floor > this.#floor) {
-      this.#watcher?.beforeTrim(floor);
+      this.#watchers.forEach((watcher) => watcher.beforeTrim(floor));
       this.#raiseFloor(floor);
       this.#dropRowsBelowFloor();
       this.keepFloor();
@@ -260,7 +270,7 @@ export class Log {
    */
   dropThrough(floor: number): void {
     if (floor > this.#floor) {
-      this.#watcher?.beforeTrim(floor);
+      this.#watchers.forEach((watcher) => watcher.beforeTrim(floor));
       this.#raiseFloor(floor);
       this.#dropRowsBelowFloor();
       if (this.#oldest === undefined) {
@@ -287,7 +297,7 @@ export class Log {
   deleteSequences(sequences: readonly number[]): number {
     const before = this.messages;
     const wanted = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
-    this.#watcher?.beforeDelete(wanted);
+    this.#watchers.forEach((watcher) => watcher.beforeDelete(wanted));
     const deleted: number[] = [];
     let rowEnd = 0;
     for (const sequence of wanted.toSorted((a, b) => a - b)) {
@@ -320,7 +330,7 @@ export class Log {
     return messages.map((message) => message.sequence).filter((sequence) => wanted.has(sequence));
   }
 
-  #insert({ range, bytes }: PendingRow, publishedAt: number): void {
+  #insert({ range, bytes }: PendingRow, publishedAt: number, producers: string | null): void {
     this.#endBytes += bytes;
     const head: BatchHead = {
       first_sequence: range.first,
@@ -331,7 +341,7 @@ export class Log {
       end_bytes: this.#endBytes,
       hole_bytes: 0,
     };
-    this.#batches.insert({ ...head, messages: range.text });
+    this.#batches.insert({ ...head, producers, messages: range.text });
     this.#last = range.last;
     this.#lastPublishedAt = publishedAt;
     this.#oldest ??= head;

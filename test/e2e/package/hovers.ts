@@ -137,6 +137,7 @@ export const FIELD_QUESTIONS: readonly Question[] = [
     firstSequence: true,
     epoch: true,
     previousPublishedAt: true,
+    producer: true,
     exists: true,
     etag: true,
     what: true,

@@ -1,0 +1,101 @@
+import * as v from "valibot";
+
+import { LIMITS } from "./limits.ts";
+import { Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
+
+/** The name of a producer: 1 to 64 characters, chosen by the producer. */
+export const ProducerId = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(LIMITS.producerIdCharacters),
+  v.description("Name of a producer, chosen by itself: 1 to 64 characters."),
+);
+
+const ProducerEpoch = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(0),
+  v.description(
+    "A higher one takes the producer over and starts at sequence 1; a lower one is Conflict. 0 unless given.",
+  ),
+);
+
+const ProducerSequence = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.description(
+    "Counts the messages of this producer in this stream from 1; a batch takes as many as it has messages.",
+  ),
+);
+
+/**
+ * Who publishes, and how many messages it has published to the stream before. The next sequence is stored, one that is
+ * stored already is a `duplicate`, and one further on is Conflict: nothing is stored twice, left out or overtaken.
+ */
+export const Producer = v.strictObject({
+  id: ProducerId,
+  sequence: ProducerSequence,
+  epoch: v.optional(ProducerEpoch),
+  after: v.optional(
+    v.pipe(
+      SequenceOrZero,
+      v.description(
+        "Of the first publish of a new epoch: take over only if this is the last sequence of the epoch before, 0 for a " +
+          "producer that is not known. Conflict when it is another.",
+      ),
+    ),
+  ),
+});
+export type Producer = v.InferOutput<typeof Producer>;
+
+/** Where a producer is: what its next publish goes by. */
+export const ProducerPosition = v.strictObject({
+  id: ProducerId,
+  epoch: ProducerEpoch,
+  sequence: v.pipe(SequenceOrZero, v.description("The producer's last sequence that is stored; 0 for none.")),
+});
+
+/** What a stream knows of one producer. */
+export const ProducerInfo = v.strictObject({
+  producer: ProducerPosition,
+  lastSequence: v.pipe(Sequence, v.description("The stream's sequence of the producer's last message.")),
+  lastPublishedAt: v.pipe(
+    Time,
+    v.description("When that was stored: the producer is forgotten `producerWindowMs` later."),
+  ),
+});
+export type ProducerInfo = v.InferOutput<typeof ProducerInfo>;
+
+export const GetProducerParams = v.strictObject({
+  stream: StreamName,
+  producer: ProducerId,
+  epoch: v.optional(ExpectedEpoch),
+});
+export type GetProducerParams = v.InferOutput<typeof GetProducerParams>;
+
+/** Of a producer that is not known: epoch and sequence 0, and nothing of its last message. */
+export const GetProducerResult = v.strictObject({
+  epoch: v.optional(v.pipe(Epoch, v.description("Left out for a stream that was never used."))),
+  producer: ProducerPosition,
+  lastSequence: v.optional(Sequence),
+  lastPublishedAt: v.optional(Time),
+});
+export type GetProducerResult = v.InferOutput<typeof GetProducerResult>;
+
+export const ListProducersParams = v.strictObject({
+  stream: StreamName,
+  after: v.optional(
+    v.pipe(ProducerId, v.description("Only those whose id comes after this one, in the order of UTF-16.")),
+  ),
+  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageProducers))),
+  epoch: v.optional(ExpectedEpoch),
+});
+export type ListProducersParams = v.InferOutput<typeof ListProducersParams>;
+
+export const ListProducersResult = v.strictObject({
+  epoch: Epoch,
+  producers: v.array(ProducerInfo),
+  more: v.pipe(v.boolean(), v.description("Whether there are others after the last of these.")),
+});
+export type ListProducersResult = v.InferOutput<typeof ListProducersResult>;
