@@ -123,7 +123,7 @@ export class DurableStream {
     });
     this.#wire = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
     this.#calls = new Calls(this.#wire);
-    this.#publisher = new Publisher(this.#wire);
+    this.#publisher = new Publisher(this.#wire, this.#options.publishing);
     const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };
     this.#caller = new Caller(queues, this.#options);
     this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);

@@ -1,6 +1,7 @@
 import { LIMITS } from "../limits.ts";
 
 import type { ConnectionChange } from "./connection/connection.ts";
+import type { PublisherOptions } from "./calls/publisher.ts";
 import { httpAccess } from "./objects/http.ts";
 import type { Fetch, HttpAccess } from "./objects/http.ts";
 import { must, numbersOf } from "./option.ts";
@@ -46,13 +47,24 @@ export type DurableStreamOptions = {
    */
   timeoutMs?: number;
   /**
-   * How long a publish is tried and waits for a connection, in milliseconds; less than the stream's `duplicateWindowMs`,
-   * within which its id is remembered. One that is not done by then is passed over: those to its stream that were called
-   * after it are stored all the same.
+   * How long a publish is tried and waits for a connection, in milliseconds. One that was not sent by then is passed over; of one that was, the outcome is unknown to its caller, but those
+   * called after it are stored behind it.
    *
    * @defaultValue 60,000
    */
   publishTimeoutMs?: number;
+  /**
+   * The name of this client's producer, 1 to 64 characters, for one that outlives the process: a client that begins takes
+   * over from the one before of that name, whose publishes are refused with Conflict (`producer`) from then on.
+   *
+   * @defaultValue a name at random
+   */
+  producer?: string;
+  /**
+   * What becomes of the publishes behind one that the server refuses: `"strict"` stops those that were called before the
+   * refusal came; they are Unavailable, and none of them is stored. Unless given, they are stored without it.
+   */
+  order?: "strict";
   /** What may wait to be done: a call beyond it is Busy at once. */
   queue?: {
     /**
@@ -125,6 +137,7 @@ export type ResolvedOptions = {
   readonly onState: (change: ConnectionChange) => void;
   readonly timeoutMs: number;
   readonly publishTimeoutMs: number;
+  readonly publishing: PublisherOptions;
   readonly queue: { readonly publishes: number; readonly bytes: number };
   readonly reconnect: { readonly leastMs: number; readonly mostMs: number };
   readonly times: SocketTimes;
@@ -145,6 +158,9 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
   const WebSocket = options.WebSocket ?? globalWebSocket();
   must(typeof token === "function" || isText(token), "token", "a string that is not empty, or a function");
   must(typeof WebSocket === "function", "WebSocket", "a constructor");
+  const { producer, order } = options;
+  must(producer === undefined || (isText(producer) && producer.length <= 64), "producer", "1 to 64 characters");
+  must(order === undefined || order === "strict", "order", '"strict"');
   must(typeof onState === "function", "onState", "a function");
   must(!options.fetch || typeof options.fetch === "function", "fetch", "a function or false");
   const { connectTimeoutMs, ...times } = numbersOf("", options, {
@@ -163,6 +179,7 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
     http: httpAccess(options),
     onState,
     ...times,
+    publishing: { producer, order },
     queue: numbersOf("queue", queue, { publishes: 10_000, bytes: 16_777_216 }),
     reconnect: numbersOf("reconnect", reconnect, { leastMs: 500, mostMs: 30_000 }),
     times: { pingMs: pings.everyMs, idleMs: pings.deadAfterMs, openMs: connectTimeoutMs },

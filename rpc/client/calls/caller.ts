@@ -6,7 +6,6 @@ import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { PendingCalls } from "./pending-calls.ts";
 import type { ResolvedOptions } from "../options.ts";
-import { PublishIds } from "./publish-ids.ts";
 import type { HeldPlace } from "./publish-lane.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -25,7 +24,6 @@ type Part = { readonly place?: HeldPlace | undefined };
 export class Caller {
   readonly #queues: Queues;
   readonly #options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">;
-  readonly #ids = new PublishIds();
 
   constructor(queues: Queues, options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">) {
     this.#queues = queues;
@@ -48,14 +46,14 @@ export class Caller {
     const timeoutMs = options.timeoutMs ?? (isPublish ? this.#options.publishTimeoutMs : this.#options.timeoutMs);
     const request = {
       method,
-      params: isPublish ? this.#ids.fill(params) : params,
+      params,
       kind: reads === true ? ("reads" as const) : ("changes" as const),
       isPart: part !== undefined,
     };
     const call = this.#queues.open.add(request, { ...options, timeoutMs });
     this.#queues.connection.open();
     if (isPublish) {
-      (part?.place ?? this.hold(params)).fill(call);
+      (part?.place ?? this.hold(params)).fill(call, messagesOf(params));
     } else {
       this.#queues.calls.call(call);
     }
@@ -66,4 +64,16 @@ export class Caller {
   hold({ stream = this.#options.stream }: { readonly stream?: unknown }): HeldPlace {
     return this.#queues.publisher.hold(String(stream));
   }
+}
+
+/** How many messages the client numbers; 0 when the caller gives them an id or a producer of its own. */
+function messagesOf(params: {
+  readonly id?: unknown;
+  readonly producer?: unknown;
+  readonly messages?: unknown;
+}): number {
+  if (params.id !== undefined || params.producer !== undefined) {
+    return 0;
+  }
+  return Array.isArray(params.messages) ? params.messages.length : 1;
 }

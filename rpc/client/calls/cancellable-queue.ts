@@ -51,6 +51,12 @@ export class CancellableQueue<Item> {
     return item;
   }
 
+  /** All that are not given up, in order. */
+  items(): Item[] {
+    this.#sweep();
+    return [...this.#items];
+  }
+
   clear(): void {
     this.#items = [];
     this.#sweep();

@@ -1,19 +1,34 @@
+import type { ProducerState } from "../../errors.ts";
+
+import type { DurableStreamError } from "../error.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
+import type { ProducerNumbers } from "./producer-numbers.ts";
 
 /** A publish with its place among those of its stream. */
-export type Publish = { readonly call: PendingCall; readonly order: number };
+export type Publish = {
+  readonly call: PendingCall;
+  readonly order: number;
+  /** Its messages; 0 when its caller says itself by what a repetition is known. */
+  readonly messages: number;
+  /** Its params, once it was sent: it is asked for until it is known, whatever its caller waits for. */
+  params?: string;
+  /** Where the producer was when it was sent first, its messages not included. */
+  number?: ProducerState | undefined;
+  /** The numbers it was sent with in epochs before. */
+  former?: ProducerState[];
+};
 
 /**
  * A place among the publishes of a stream. Held without a call, all that is behind it waits: what is to be published
  * there is still being made ready.
  */
-type Place = { readonly order: number; call?: PendingCall; isLeft?: boolean };
+type Place = Omit<Publish, "call" | "messages"> & { call?: PendingCall; messages?: number; isLeft?: boolean };
 
 /** A place that was taken, until it has its publish. */
 export type HeldPlace = {
-  /** Publishes there. */
-  fill(call: PendingCall): void;
+  /** Publishes there; `messages` as in {@link Publish}. */
+  fill(call: PendingCall, messages: number): void;
   /** Lets those behind it pass; nothing once it is filled. */
   leave(): void;
 };
@@ -21,14 +36,24 @@ export type HeldPlace = {
 /**
  * The publishes to one stream, in the order they were made. What has to be sent again goes before all that was never
  * sent, and while some of it is on the way nothing is sent past it. One that its caller gave up, or whose time is over,
- * leaves its place to those behind it.
+ * leaves its place to those behind it, unless it was sent: then it is sent again until its outcome is known.
  */
 export class PublishLane {
-  readonly #waiting = new CancellableQueue<Place>(({ call, isLeft }) => isLeft === true || call?.isSettled === true);
+  /** The numbers of the producer in this stream. */
+  readonly numbers: ProducerNumbers;
+  readonly #waiting = new CancellableQueue<Place>(isGone);
   readonly #unanswered = new Set<Publish>();
   #again: Publish[] = [];
+  readonly #isStrict: boolean;
+  /** One was refused in a strict order. */
+  #isStopped = false;
   #holdUntil = 0;
   #lastOrder = 0;
+
+  constructor(numbers: ProducerNumbers, isStrict: boolean) {
+    this.numbers = numbers;
+    this.#isStrict = isStrict;
+  }
 
   /** Takes the next place. */
   hold(): HeldPlace {
@@ -36,7 +61,7 @@ export class PublishLane {
     const place: Place = { order: this.#lastOrder };
     this.#waiting.push(place);
     return {
-      fill: (call) => (place.call = call),
+      fill: (call, messages) => Object.assign(place, { call, messages }),
       leave: () => (place.isLeft = place.call === undefined),
     };
   }
@@ -50,6 +75,16 @@ export class PublishLane {
     return this.#holdUntil;
   }
 
+  /** Nothing is sent before a time. */
+  holdBack(untilMs: number): void {
+    this.#holdUntil = Math.max(this.#holdUntil, untilMs);
+  }
+
+  /** Every publish that waits is refused. */
+  refuseAll(error: DurableStreamError): void {
+    this.#waiting.items().forEach(({ call }) => call?.refuse(error));
+  }
+
   /** The publish to be sent next, as far as order lets any. */
   peek(): Publish | undefined {
     const place = this.#again.length > 0 ? undefined : this.#waiting.peek();
@@ -59,33 +94,57 @@ export class PublishLane {
   /** The publish that was peeked at is sent. */
   take(publish: Publish): void {
     this.#waiting.take();
+    publish.params ??= publish.call.params;
+    this.numbers.give(publish);
     this.#unanswered.add(publish);
   }
 
-  /** It was answered, for good. */
-  done(publish: Publish): void {
-    this.#unanswered.delete(publish);
-    this.#takeUp();
+  /** It is stored. */
+  stored(publish: Publish): void {
+    this.numbers.stored(publish);
+    this.#answered(publish);
+  }
+
+  /** It was refused for good: what is behind it moves up, or in a strict order is not sent either. */
+  refused(publish: Publish, error: DurableStreamError): void {
+    this.numbers.refused(publish, error);
+    this.#isStopped ||= this.#isStrict;
+    this.#answered(publish);
   }
 
   /** It is to be sent again, not before a time. */
   putBack(publish: Publish, holdUntil: number): void {
-    this.#unanswered.delete(publish);
     this.#again.push(publish);
-    this.#holdUntil = Math.max(this.#holdUntil, holdUntil);
-    this.#takeUp();
+    this.holdBack(holdUntil);
+    this.#answered(publish);
   }
 
   /** Once nothing is on the way any more, what has to be sent again becomes what is sent next. */
-  #takeUp(): void {
-    if (this.#unanswered.size > 0 || this.#again.length === 0) {
+  #answered(publish: Publish): void {
+    this.#unanswered.delete(publish);
+    if (this.#unanswered.size > 0) {
       return;
     }
-    this.#waiting.putBefore(this.#again.toSorted((a, b) => a.order - b.order));
+    const again = this.#again.toSorted((a, b) => a.order - b.order);
+    if (this.#isStopped) {
+      for (const { call } of [...again, ...this.#waiting.items()]) {
+        call?.giveUp("a publish before it was refused");
+      }
+      this.#isStopped = false;
+    }
+    const left = this.numbers.renumber(again);
+    if (left.length > 0) {
+      this.#waiting.putBefore(left);
+    }
     this.#again = [];
   }
 }
 
 function isFilled(place: Place): place is Publish {
   return place.call !== undefined;
+}
+
+/** Nobody waits for it, and it is not on the server. */
+function isGone({ call, isLeft, number }: Place): boolean {
+  return isLeft === true || (call?.isSettled === true && number === undefined);
 }

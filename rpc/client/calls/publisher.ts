@@ -1,6 +1,8 @@
 import { LIMITS } from "../../limits.ts";
 
+import type { ProducerState } from "../../errors.ts";
 import type { DurableStreamError } from "../error.ts";
+import { ProducerNumbers } from "./producer-numbers.ts";
 import { PublishLane } from "./publish-lane.ts";
 import type { HeldPlace, Publish } from "./publish-lane.ts";
 import { isRetryable, pauseMs } from "../retry.ts";
@@ -8,10 +10,20 @@ import { monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
 
+/** How a client publishes. */
+export type PublisherOptions = {
+  /** The producer's name; at random unless given. */
+  readonly producer?: string | undefined;
+  /** Whether what is refused stops what is behind it. */
+  readonly order?: "strict" | undefined;
+};
+
 /** Kept free of publishes, for calls that should not wait behind them. */
 const RESERVED_CALLS = 8;
 /** Of what is left, a frame takes half: one is on the way while the server works on the other. */
 const FRAME_CALLS = Math.min(LIMITS.batchCalls, (LIMITS.requestsInFlight - RESERVED_CALLS) / 2);
+/** Streams whose numbers are remembered while nothing is published to them. */
+const MAX_IDLE_LANES = 1_000;
 /** Characters of one frame: a larger one would be read later, not sooner. */
 const FRAME_CHARACTERS = 65_536;
 
@@ -25,27 +37,37 @@ const FRAME_CHARACTERS = 65_536;
  */
 export class Publisher {
   readonly #wire: RequestChannel;
+  readonly #options: PublisherOptions;
+  /** One for all streams: a producer's sequences are counted in each by itself. */
+  readonly #producer: string;
+  /** Those with something to publish. */
   readonly #lanes = new Map<string, PublishLane>();
+  /** Those without, which remember how far their numbers go. */
+  readonly #idle = new Map<string, PublishLane>();
+  /** Of a stream whose numbers are not remembered: beyond all that were. */
+  #firstEpoch = 0;
+  /** Lanes whose producer is being asked for. */
+  readonly #asking = new Set<PublishLane>();
   #failures = 0;
   #isScheduled = false;
   #wakeTimer: Timer | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
 
-  constructor(wire: RequestChannel) {
+  constructor(wire: RequestChannel, options: PublisherOptions) {
     this.#wire = wire;
+    this.#options = options;
+    this.#producer = options.producer ?? randomName();
   }
 
   /** Takes the next place among the publishes of a stream; those behind it wait until it is filled, or left. */
   hold(stream: string): HeldPlace {
-    let lane = this.#lanes.get(stream);
-    if (lane === undefined) {
-      lane = new PublishLane();
-      this.#lanes.set(stream, lane);
-    }
+    const lane = this.#lanes.get(stream) ?? this.#idle.get(stream) ?? this.#newLane();
+    this.#idle.delete(stream);
+    this.#lanes.set(stream, lane);
     const place = lane.hold();
     return {
-      fill: (call) => {
-        place.fill(call);
+      fill: (call, messages) => {
+        place.fill(call, messages);
         this.schedule();
       },
       leave: () => {
@@ -68,6 +90,7 @@ export class Publisher {
   close(): void {
     stopTimer(this.#wakeTimer);
     this.#lanes.clear();
+    this.#idle.clear();
   }
 
   #flush(): void {
@@ -88,16 +111,22 @@ export class Publisher {
     let characters = 0;
     for (const [stream, lane] of this.#lanes) {
       if (lane.isEmpty) {
-        this.#lanes.delete(stream);
+        this.#rest(stream, lane);
         continue;
       }
       if (lane.holdUntil > nowMs) {
         this.#wakeAt(lane.holdUntil);
         continue;
       }
+      if (lane.numbers.isUnknown) {
+        if (requests.length < room && !this.#asking.has(lane)) {
+          requests.push(this.#ask(stream, lane));
+        }
+        continue;
+      }
       let next = lane.peek();
       while (next !== undefined) {
-        characters += next.call.params.length;
+        characters += (next.params ?? next.call.params).length;
         const isFull = requests.length >= room || (requests.length > 0 && characters > FRAME_CHARACTERS);
         if (isFull || !this.#wire.hasRoomFor(characters)) {
           // The next frame begins with another stream.
@@ -113,11 +142,27 @@ export class Publisher {
     return requests;
   }
 
+  #newLane(): PublishLane {
+    const isNamed = this.#options.producer !== undefined;
+    const numbers = new ProducerNumbers(this.#producer, isNamed ? undefined : this.#firstEpoch);
+    return new PublishLane(numbers, this.#options.order === "strict");
+  }
+
+  /** A lane has nothing to do for now. Of those that had nothing for longest the numbers are forgotten in the end. */
+  #rest(stream: string, lane: PublishLane): void {
+    this.#lanes.delete(stream);
+    this.#idle.set(stream, lane);
+    const [oldest] = this.#idle;
+    if (this.#idle.size > MAX_IDLE_LANES && oldest !== undefined) {
+      this.#idle.delete(oldest[0]);
+      this.#firstEpoch = Math.max(this.#firstEpoch, oldest[1].numbers.nextEpoch);
+    }
+  }
+
   #request(lane: PublishLane, publish: Publish): Request {
-    const { method, params } = publish.call;
     return {
-      method,
-      params,
+      method: publish.call.method,
+      params: lane.numbers.paramsOf(publish),
       sent: () => publish.call.sent(),
       settle: (outcome) => this.#settle(lane, publish, outcome),
     };
@@ -127,7 +172,7 @@ export class Publisher {
     const { call } = publish;
     if (outcome.kind === "result") {
       this.#failures = 0;
-      lane.done(publish);
+      lane.stored(publish);
       call.resolve(outcome.result);
     } else if (outcome.kind === "lost") {
       call.lost(outcome.mayBeDone);
@@ -135,11 +180,35 @@ export class Publisher {
     } else if (isRetryable(outcome.error)) {
       call.refused(outcome.error);
       lane.putBack(publish, this.#holdUntil(lane, outcome.error));
+    } else if (lane.numbers.conflicts(publish, outcome.error)) {
+      call.refused(outcome.error);
+      lane.putBack(publish, lane.numbers.isStuck ? this.#holdUntil(lane, outcome.error) : 0);
     } else {
-      lane.done(publish);
       call.refuse(outcome.error);
+      lane.refused(publish, outcome.error);
     }
     this.schedule();
+  }
+
+  /** Asks which epochs of a producer there were: it takes over from them. */
+  #ask(stream: string, lane: PublishLane): Request {
+    this.#asking.add(lane);
+    return {
+      method: "getProducer",
+      params: JSON.stringify({ ...(stream === "" ? {} : { stream }), producer: this.#producer }),
+      settle: (outcome) => {
+        this.#asking.delete(lane);
+        if (outcome.kind === "result") {
+          const { producer }: { producer?: ProducerState } = outcome.result;
+          lane.numbers.begin(producer ?? { epoch: 0, sequence: 0 });
+        } else if (outcome.kind === "error" && isRetryable(outcome.error)) {
+          lane.holdBack(this.#holdUntil(lane, outcome.error));
+        } else if (outcome.kind === "error") {
+          lane.refuseAll(outcome.error);
+        }
+        this.schedule();
+      },
+    };
   }
 
   /** When a stream's publishes may be sent again: those of one frame fail together and wait once. */
@@ -162,4 +231,9 @@ export class Publisher {
       });
     }
   }
+}
+
+/** A name unlike any other, and short: it stands in every frame. `randomUUID` is not there on pages without TLS. */
+function randomName(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(3)), (number) => number.toString(36)).join("");
 }

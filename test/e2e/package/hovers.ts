@@ -92,6 +92,8 @@ export const FIELD_QUESTIONS: readonly Question[] = [
     onState: true,
     timeoutMs: true,
     publishTimeoutMs: true,
+    producer: true,
+    order: true,
     queue: true,
     reconnect: true,
     ping: true,
