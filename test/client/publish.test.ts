@@ -35,7 +35,7 @@ function storeAll(socket: ScriptedSocket): void {
 }
 
 describe("publishes of one tick", () => {
-  it("go in one frame, in order, each with an id of its own", async () => {
+  it("go in one frame, in order, numbered by a producer of the client", async () => {
     const client = server.client();
     await pass();
     range(20).forEach((data) => watch(client.publish({ stream: "s", data })));
@@ -43,7 +43,10 @@ describe("publishes of one tick", () => {
 
     expect(server.socket.frames).toHaveLength(1);
     expect(dataOf(server.socket.calls())).toEqual(range(20));
-    expect(new Set(server.socket.calls().map((call) => call.params["id"])).size).toBe(20);
+    const producers = server.socket.calls().map((call) => call.params["producer"]);
+    const [first] = producers;
+    expect(producers).toEqual(range(20).map((sequence) => ({ ...Object(first), epoch: 0, sequence })));
+    expect(Object(first).id).toMatch(/^[0-9a-z]{10,21}$/);
   });
 
   it("fill no frame beyond 64 KiB, and a single larger one goes alone", async () => {

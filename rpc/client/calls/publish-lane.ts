@@ -15,6 +15,8 @@ export type Publish = {
   params?: string;
   /** Where the producer was when it was sent first, its messages not included. */
   number?: ProducerState | undefined;
+  /** It may be stored: its last outcome is not known. */
+  isUnknown?: boolean;
   /** The numbers it was sent with in epochs before. */
   former?: ProducerState[];
 };
@@ -145,6 +147,6 @@ function isFilled(place: Place): place is Publish {
 }
 
 /** Nobody waits for it, and it is not on the server. */
-function isGone({ call, isLeft, number }: Place): boolean {
-  return isLeft === true || (call?.isSettled === true && number === undefined);
+function isGone({ call, isLeft, messages, isUnknown }: Place): boolean {
+  return isLeft === true || (call?.isSettled === true && (isUnknown !== true || messages === 0));
 }

@@ -176,9 +176,11 @@ export class Publisher {
       call.resolve(outcome.result);
     } else if (outcome.kind === "lost") {
       call.lost(outcome.mayBeDone);
+      publish.isUnknown ||= outcome.mayBeDone;
       lane.putBack(publish, 0);
     } else if (isRetryable(outcome.error)) {
       call.refused(outcome.error);
+      publish.isUnknown ||= outcome.error.name === "OutcomeUnknown";
       lane.putBack(publish, this.#holdUntil(lane, outcome.error));
     } else if (lane.numbers.conflicts(publish, outcome.error)) {
       call.refused(outcome.error);
