@@ -39,10 +39,10 @@ export const Producer = v.strictObject({
   epoch: v.optional(ProducerEpoch),
   after: v.optional(
     v.pipe(
-      SequenceOrZero,
+      v.strictObject({ epoch: ProducerEpoch, sequence: SequenceOrZero }),
       v.description(
-        "Of the first publish of a new epoch: take over only if this is the last sequence of the epoch before, 0 for a " +
-          "producer that is not known. Conflict when it is another.",
+        "Of the first publish of an epoch: take over only if the producer's epoch and last sequence are these, both 0 for " +
+          "one that is not known. Conflict when they are others.",
       ),
     ),
   ),

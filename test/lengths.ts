@@ -2,6 +2,8 @@
 export type Lengths = {
   /** Sequences of commands that the consumer cursor is compared with its model over. */
   modelRuns: number;
+  /** Runs of a client that publishes over a network which loses and delays. */
+  producerRuns: number;
   /** Rounds of a hundred races of subscribe against publish. */
   raceRounds: number;
   /** Times that a server is ended by SIGKILL under load. */
@@ -17,6 +19,7 @@ export type Lengths = {
 /** Of `npm test`: each run is there, and short. */
 export const SHORT: Lengths = {
   modelRuns: 2_000,
+  producerRuns: 300,
   raceRounds: 10,
   killRounds: 4,
   disconnects: 60,
@@ -27,6 +30,7 @@ export const SHORT: Lengths = {
 /** Of `npm run test:long`. */
 export const LONG: Lengths = {
   modelRuns: 20_000,
+  producerRuns: 20_000,
   raceRounds: 100,
   killRounds: 20,
   disconnects: 500,
@@ -37,6 +41,7 @@ export const LONG: Lengths = {
 /** The tests that have a length: what `npm run test:long` runs. */
 export const LONG_RUNS = [
   "test/consumers/model.test.ts",
+  "test/client/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",

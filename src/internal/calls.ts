@@ -1,4 +1,4 @@
-import type { CheckpointParams, PutStateParams, StoredRange } from "../../rpc/index.ts";
+import type { CheckpointParams, ProducerState, PutStateParams, StoredRange } from "../../rpc/index.ts";
 import type { Refused } from "../platform/refused.ts";
 
 /**
@@ -35,7 +35,7 @@ export type PublishCall = {
 };
 
 /** Who publishes a request; `sequence` is that of its first message (see the contract's `Producer`). */
-export type PublishProducer = { id: string; epoch: number; sequence: number; after?: number };
+export type PublishProducer = { id: string; epoch: number; sequence: number; after?: ProducerState };
 
 /** A condition of the request at index `request`; what is left out is not checked. */
 export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };

@@ -65,14 +65,18 @@ it("takes a producer over only from where the caller says it is, if it says so",
   const stream = "producer-after";
   await batch(client, stream, { id: "a", sequence: 1 }, 3);
 
-  await expect(batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: 2 }, 1)).rejects.toMatchObject({
+  await expect(
+    batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: { epoch: 0, sequence: 2 } }, 1),
+  ).rejects.toMatchObject({
     data: { producer: { epoch: 0, sequence: 3 } },
   });
-  await expect(batch(client, stream, { id: "b", epoch: 1, sequence: 1, after: 2 }, 1)).rejects.toMatchObject({
+  await expect(
+    batch(client, stream, { id: "b", epoch: 1, sequence: 1, after: { epoch: 0, sequence: 2 } }, 1),
+  ).rejects.toMatchObject({
     data: { producer: { epoch: 0, sequence: 0 } },
   });
-  const taken = await batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: 3 }, 1);
-  const again = await batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: 3 }, 1);
+  const taken = await batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: { epoch: 0, sequence: 3 } }, 1);
+  const again = await batch(client, stream, { id: "a", epoch: 1, sequence: 1, after: { epoch: 0, sequence: 3 } }, 1);
 
   expect(taken).toMatchObject({ firstSequence: 4, duplicate: false });
   expect(again).toEqual({ ...taken, duplicate: true });

@@ -23,7 +23,7 @@ export class ProducerNumbers {
   /** The last sequence known to be stored in this epoch; 0 while none is. */
   #stored = 0;
   /** Where the epoch before ended; undefined in the first one. */
-  #after: number | undefined;
+  #after: ProducerState | undefined;
   #isBroken = false;
   /** How often in a row all was numbered anew because the server said so, and nothing was stored. */
   #conflicts = 0;
@@ -72,7 +72,7 @@ export class ProducerNumbers {
     }
     const { epoch, sequence } = number;
     const isFirst = sequence === 0 && epoch === this.#epoch && this.#after !== undefined;
-    const after = isFirst ? `,"after":${this.#after}` : "";
+    const after = isFirst ? `,"after":${JSON.stringify(this.#after)}` : "";
     return `{"producer":{"id":${JSON.stringify(this.#id)},"epoch":${epoch},"sequence":${sequence + 1}${after}},${params.slice(1)}`;
   }
 
@@ -119,7 +119,9 @@ export class ProducerNumbers {
     if (this.#epoch === undefined || (!this.#isBroken && at === undefined)) {
       return [...again];
     }
-    this.#after = at?.sequence ?? (this.#stored > 0 ? this.#stored : (this.#after ?? 0));
+    // What is stored of this epoch tells also of those before it.
+    const stored = at ?? { epoch: this.#epoch, sequence: this.#stored };
+    this.#after = at ?? (this.#stored > 0 ? stored : (this.#after ?? { epoch: 0, sequence: 0 }));
     this.#epoch += 1;
     this.#given = 0;
     this.#stored = 0;
@@ -130,7 +132,7 @@ export class ProducerNumbers {
     for (const publish of wanted) {
       if (publish.number !== undefined) {
         publish.former = [...(publish.former ?? []), publish.number];
-        publish.number = at && storedNumber(publish, at);
+        publish.number = storedNumber(publish, stored);
       }
     }
     return wanted;

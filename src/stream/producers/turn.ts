@@ -20,8 +20,8 @@ export function turnOf(
     return refuseTurn("the producer's epoch was taken over", known);
   }
   const takesOver = epoch > knownEpoch;
-  if (takesOver && after !== undefined && after !== last) {
-    return refuseTurn("the producer's epoch before has another last sequence", known);
+  if (takesOver && after !== undefined && (after.epoch !== knownEpoch || after.sequence !== last)) {
+    return refuseTurn("the producer is elsewhere", known);
   }
   const next = takesOver ? 1 : last + 1;
   return sequence > next
