@@ -1,4 +1,5 @@
-import type { StreamInfo } from "../../rpc/index.ts";
+import { LIMITS } from "../../rpc/index.ts";
+import type { GetProducerResult, ListProducersResult, StreamInfo } from "../../rpc/index.ts";
 
 import { DeliveryPusher } from "./consumers/pusher.ts";
 import type { PushOutcome } from "./consumers/pusher.ts";
@@ -85,6 +86,22 @@ export function streamInfo({ record, log, fanOut, consumers }: LoadedStream): St
     consumers: consumers.count,
     gateways: fanOut.gateways,
   };
+}
+
+/** What `getProducer` tells. */
+export function producerInfo(loaded: LoadedStream | undefined, id: string): GetProducerResult {
+  const unknown = { producer: { id, epoch: 0, sequence: 0 } };
+  return loaded === undefined
+    ? unknown
+    : { epoch: loaded.record.epoch, ...(loaded.producers.info(id, Date.now()) ?? unknown) };
+}
+
+/** What `listProducers` tells. */
+export function producerList(
+  { record, producers }: LoadedStream,
+  { after, limit = LIMITS.pageProducers }: { after?: string | undefined; limit?: number | undefined },
+): ListProducersResult {
+  return { epoch: record.epoch, ...producers.list(after, limit, Date.now()) };
 }
 
 /**

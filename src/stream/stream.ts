@@ -35,7 +35,7 @@ import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { branchStream, loadStream, nextDropAt, streamInfo } from "./loaded-stream.ts";
+import { branchStream, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
 import { retentionFloor, rowBytes } from "./log/retention.ts";
@@ -173,29 +173,15 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
-  getProducer({ producer: id, epoch }: GetProducerParams): GetProducerResult | Refused {
+  getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
     const current = this.#current();
-    const refused = refuseEpoch(current?.record.epoch, epoch);
-    if (refused !== undefined) {
-      return refused;
-    }
-    const unknown = { producer: { id, epoch: 0, sequence: 0 } };
-    return current === undefined
-      ? unknown
-      : { epoch: current.record.epoch, ...(current.producers.info(id, Date.now()) ?? unknown) };
+    return refuseEpoch(current?.record.epoch, epoch) ?? producerInfo(current, producer);
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */
-  listProducers({
-    after,
-    limit = LIMITS.pageProducers,
-    epoch,
-  }: ListProducersParams): ListProducersResult | Refused | undefined {
+  listProducers({ epoch, ...page }: ListProducersParams): ListProducersResult | Refused | undefined {
     const current = this.#current();
-    const refused = refuseEpoch(current?.record.epoch, epoch);
-    return current === undefined || refused !== undefined
-      ? refused
-      : { epoch: current.record.epoch, ...current.producers.list(after, limit, Date.now()) };
+    return refuseEpoch(current?.record.epoch, epoch) ?? (current && producerList(current, page));
   }
 
   /** Changes what the stream keeps, and drops at once what it no longer does. */

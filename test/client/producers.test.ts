@@ -278,19 +278,17 @@ class Network {
   }
 
   #verdictOf(call: SentCall, verdict: "refuse" | "forbid" | "busy" | "unknown" | undefined): object {
-    switch (verdict) {
-      case "unknown":
-        this.#late.push(call);
-        return { error: failure("OutcomeUnknown") };
-      case "busy":
-        return { error: failure("Busy", { limit: 1, retryAfterMs: 1 }) };
-      case "forbid":
-        // As a gateway does, which does not know whose turn it is.
-        return { error: failure("Forbidden") };
-      case "refuse":
-      case undefined:
-        return this.log.publish(numberedOf(call), verdict === "refuse");
+    if (verdict === "unknown") {
+      this.#late.push(call);
+      return { error: failure("OutcomeUnknown") };
     }
+    if (verdict === "busy") {
+      return { error: failure("Busy", { limit: 1, retryAfterMs: 1 }) };
+    }
+    // Forbidden is said by a gateway, which does not know whose turn it is.
+    return verdict === "forbid"
+      ? { error: failure("Forbidden") }
+      : this.log.publish(numberedOf(call), verdict === "refuse");
   }
 }
 
@@ -356,25 +354,25 @@ it("stores each message once and in the order of the calls, whatever is lost, la
     }),
     { numRuns: PRODUCER_RUNS },
   );
+});
 
-  function isSettled({ watched }: { watched: Watched }): boolean {
-    return watched.outcome !== "pending";
-  }
+function isSettled({ watched }: { watched: Watched }): boolean {
+  return watched.outcome !== "pending";
+}
 
-  function check(stored: readonly number[], publishes: readonly { data: number[]; watched: Watched }[]): void {
-    expect(new Set(stored).size, `stored twice: ${stored.join()}`).toBe(stored.length);
-    expect(stored, "overtaken").toEqual(stored.toSorted((a, b) => a - b));
-    for (const { data, watched } of publishes) {
-      const { value, error } = watched.outcome as { value?: object; error?: { name: string } };
-      expect(value ?? error, `${data.join()} is not settled`).toBeDefined();
-      const count = data.filter((one) => stored.includes(one)).length;
-      if (value !== undefined) {
-        expect(count, `${data.join()} was said to be stored`).toBe(data.length);
-      } else if (error?.name === "OutcomeUnknown") {
-        expect([0, data.length], `${data.join()} is stored in part`).toContain(count);
-      } else {
-        expect(count, `${data.join()} was said to be ${error?.name}`).toBe(0);
-      }
+function check(stored: readonly number[], publishes: readonly { data: number[]; watched: Watched }[]): void {
+  expect(new Set(stored).size, `stored twice: ${stored.join()}`).toBe(stored.length);
+  expect(stored, "overtaken").toEqual(stored.toSorted((a, b) => a - b));
+  for (const { data, watched } of publishes) {
+    const { value, error } = watched.outcome as { value?: object; error?: { name: string } };
+    expect(value ?? error, `${data.join()} is not settled`).toBeDefined();
+    const count = data.filter((one) => stored.includes(one)).length;
+    if (value !== undefined) {
+      expect(count, `${data.join()} was said to be stored`).toBe(data.length);
+    } else if (error?.name === "OutcomeUnknown") {
+      expect([0, data.length], `${data.join()} is stored in part`).toContain(count);
+    } else {
+      expect(count, `${data.join()} was said to be ${error?.name}`).toBe(0);
     }
   }
-});
+}

@@ -1,5 +1,6 @@
 import type { StoredRange } from "../../../rpc/index.ts";
-import type { PublishProducer, Refused } from "../../internal/calls.ts";
+import type { PublishProducer } from "../../internal/calls.ts";
+import type { Refused } from "../../platform/refused.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";
 import { rangesOf } from "../producers/producers.ts";

@@ -1,5 +1,6 @@
 import type { ProducerState } from "../../../rpc/index.ts";
-import type { PublishProducer, Refused } from "../../internal/calls.ts";
+import type { PublishProducer } from "../../internal/calls.ts";
+import type { Refused } from "../../platform/refused.ts";
 import { refuse } from "../refuse.ts";
 
 /** Of a producer that the stream does not know. */
