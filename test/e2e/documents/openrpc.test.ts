@@ -121,7 +121,7 @@ it("becomes a TypeScript client that compiles, by OpenRPC's own generator", asyn
     expect(compiled).toBe("");
     expect(await readFile(file, "utf8")).toContain(
       "export type Publish = (stream: StreamName, data: JsonValue, subject?: Subject, headers?: Headers, " +
-        "id?: PublishId, producer?: Producer, expect?: Expect, epoch?: ExpectedEpoch) => Promise<PublishResult>;",
+        "id?: PublishId, producer?: PublishProducer, expect?: Expect, epoch?: ExpectedEpoch) => Promise<PublishResult>;",
     );
   } finally {
     await rm(folder, { recursive: true });
