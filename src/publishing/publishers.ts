@@ -2,8 +2,8 @@ import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../internal/calls.ts";
 import { heldError } from "./publish-order.ts";
 import type { PublishPlace } from "./publish-order.ts";
-
-import { Publisher } from "./publisher.ts";
+import { publisherOf } from "./publisher.ts";
+import type { Publisher } from "./publisher.ts";
 
 /** The publishers of a gateway, one for each stream that is being published to, and what they hold together. */
 export class Publishers {
@@ -33,7 +33,7 @@ export class Publishers {
     }
     this.#waitingBytes += size;
     try {
-      return await this.#of(stream).publish(request, size, place);
+      return await this.#of(stream).add({ request, place }, size);
     } catch (error) {
       place?.failed(error);
       throw error;
@@ -45,7 +45,7 @@ export class Publishers {
   #of(stream: string): Publisher {
     let publisher = this.#publishers.get(stream);
     if (publisher === undefined) {
-      publisher = new Publisher(this.#env, stream, () => this.#publishers.delete(stream));
+      publisher = publisherOf(this.#env, stream, () => this.#publishers.delete(stream));
       this.#publishers.set(stream, publisher);
     }
     return publisher;

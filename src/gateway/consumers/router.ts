@@ -4,7 +4,7 @@ import type { StreamEnd } from "../../internal/epoch.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
-import type { StreamLife } from "./ack-batcher.ts";
+import type { StreamEpoch } from "./ack-batcher.ts";
 
 /** A subscription with what may be done to its socket. */
 export type Route = {
@@ -50,25 +50,25 @@ export class ConsumerRouter {
   }
 
   /** Tells a stream that a subscription is over. */
-  release(life: StreamLife, over: { holder: string; isLost: boolean }): void {
-    this.settle(life, { kind: "release", ...over }).catch(() => {
+  release(of: StreamEpoch, over: { holder: string; isLost: boolean }): void {
+    this.settle(of, { kind: "release", ...over }).catch(() => {
       // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
     });
   }
 
   /** Tells a stream what became of messages; done when it is stored. */
-  settle(life: StreamLife, command: AckCommand): Promise<void> {
-    const key = `${life.stream}/${life.epoch}`;
+  settle(of: StreamEpoch, command: AckCommand): Promise<void> {
+    const key = `${of.stream}/${of.epoch}`;
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
-      batcher = new AckBatcher(this.#env, life, {
+      batcher = new AckBatcher(this.#env, of, {
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
         onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#batchers.delete(key),
       });
       this.#batchers.set(key, batcher);
     }
-    return batcher.settle(command);
+    return batcher.apply(command);
   }
 
   /**
