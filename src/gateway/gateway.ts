@@ -8,13 +8,14 @@ import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
 
+import type { Attachment } from "./attachment.ts";
 import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
-import type { Attachment, SessionHost } from "./session.ts";
+import type { SessionHost } from "./session.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
 
 /** The key of the time at which leases are to be renewed: it must outlast sleep. */

@@ -8,13 +8,13 @@ import type { CallContext, Connection, ClientAck, PublishMessages } from "../met
 import { errorText } from "../platform/error-response.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
+import { HEARD_GRAIN_MS } from "./attachment.ts";
+import type { Attachment, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
-import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
-import type { StoredSubscription } from "./streams/subscription.ts";
 
 /** What a session needs of its gateway. */
 export type SessionHost = StreamSubscriptionsHost &
@@ -24,41 +24,6 @@ export type SessionHost = StreamSubscriptionsHost &
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
   };
-
-/** What its subscriptions need of a socket. */
-export type SessionSocket = {
-  /** Its key in the gateway's tables. */
-  readonly key: string;
-  /** Sends a frame, unless the client reads so slowly that it is better closed. */
-  send(frame: string): void;
-  /** Bytes the runtime holds for a client that does not read; 0 on a runtime that does not tell. */
-  bufferedBytes(): number;
-  /** Keeps every subscription's position in the attachment, and has a deadline watched. */
-  keep(deadlineAt: number | undefined): void;
-  /** A consumer's messages were sent: keeps as {@link keep} does. */
-  pushed(): void;
-  /** The number of a new subscription. */
-  nextSubscription(): number;
-};
-
-/** A socket's attachment, at most 16,384 bytes: what changes with every message, so that it costs no write. */
-export type Attachment = {
-  socket: string;
-  defaultStream: string | undefined;
-  connectedAt: number;
-  /** When the last frame came; what slept may be {@link HEARD_GRAIN_MS} behind. */
-  heardAt: number;
-  /** When a consumer's messages were sent last. */
-  pushedAt: number | undefined;
-  /** When the server sent its Close. */
-  closedAt: number | undefined;
-  lastSubscription: number;
-  subscriptions: StoredSubscription[];
-  consumers: StoredConsumerSubscription[];
-};
-
-/** A frame is noted in the attachment when the last one noted is so long ago: not every frame is worth writing it. */
-const HEARD_GRAIN_MS = 1_000;
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {

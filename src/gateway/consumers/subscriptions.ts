@@ -9,7 +9,7 @@ import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
 import type { ConsumerSubscriptionStore } from "./store.ts";
 import { RENEW_MS } from "../streams/feeds.ts";
-import type { SessionSocket } from "../session.ts";
+import type { SessionSocket } from "../attachment.ts";
 import type { SendFrame } from "../streams/subscription.ts";
 
 /** What the subscriptions of a socket that share consumers need of its gateway. */

@@ -7,7 +7,7 @@ import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
 import { notification } from "../notification.ts";
 import type { SubscriptionRow } from "../schema.ts";
-import type { SessionSocket } from "../session.ts";
+import type { SessionSocket } from "../attachment.ts";
 import type { StreamSubscriptionStore } from "./store.ts";
 import { Subscription } from "./subscription.ts";
 import type { StoredSubscription } from "./subscription.ts";
