@@ -5,12 +5,11 @@ import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../
 
 import { authorise } from "./permissions.ts";
 import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
-import { excessOf } from "../json-rpc/frame.ts";
 import { JsonText } from "../internal/json-text.ts";
-import { utf8Bytes } from "../internal/message-text.ts";
 import { invalid } from "../objects/bytes.ts";
 import { openBody } from "../objects/object-body.ts";
 import { putStream } from "../objects/upload/streamed-put.ts";
+import { jsonParams } from "./json-params.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { reportError } from "../platform/error-response.ts";
@@ -93,7 +92,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
   /** Checks what a call brings and may do, and turns whatever goes wrong into an error of the contract. */
   async #guarded<T>(method: MethodName, params: unknown, run: (params: object) => Promise<T>): Promise<T> {
     try {
-      const checked = asJson(params);
+      const checked = jsonParams(method, params);
       authorise(this.ctx.props, method, checked);
       return await run(checked);
     } catch (error) {
@@ -115,34 +114,4 @@ function sizeOf(size: unknown): number | undefined {
     throw new RpcError("TooLarge", "the object is too large", data);
   }
   return size;
-}
-
-/** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */
-function asJson(params: unknown): object {
-  const text = jsonText(params ?? {});
-  const excess = excessOf(params, LIMITS.nesting);
-  if (excess !== undefined) {
-    throw refusalError(excess);
-  }
-  if (text.length * 3 > LIMITS.frameBytes && utf8Bytes(text) > LIMITS.frameBytes) {
-    throw new RpcError("TooLarge", "the params are too large", { what: "frameBytes", limit: LIMITS.frameBytes });
-  }
-  const parsed: unknown = JSON.parse(text);
-  if (typeof parsed !== "object" || parsed === null) {
-    throw notJson("params are an object");
-  }
-  return parsed;
-}
-
-function jsonText(params: unknown): string {
-  try {
-    return JSON.stringify(params) ?? "null";
-  } catch {
-    // A cycle or a bigint, which JSON has not.
-    throw notJson("params must be JSON");
-  }
-}
-
-function notJson(reason: string): RpcError {
-  return new RpcError("InvalidParams", reason, { issues: [{ path: "", reason }] });
 }
