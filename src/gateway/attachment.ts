@@ -1,37 +1,41 @@
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
-import type { StoredSubscription } from "./streams/subscription.ts";
+import type { StoredStreamSubscription } from "./streams/subscription.ts";
 
-/** Milliseconds after which a further frame is noted in the attachment: not every frame is worth writing it. */
+/** How far `heardAt` of an attachment may be behind: so that not every frame has it written. */
 export const HEARD_GRAIN_MS = 1_000;
 
-/** What its subscriptions need of a socket. */
+/** A socket as its subscriptions see it. */
 export type SessionSocket = {
   /** Its key in the gateway's tables. */
   readonly key: string;
-  /** Sends a frame, unless the client reads so slowly that it is better closed. */
+  /** Sends a frame; closes the socket instead when its client reads too slowly. */
   send(frame: string): void;
   /** Bytes the runtime holds for a client that does not read; 0 on a runtime that does not tell. */
   bufferedBytes(): number;
-  /** Keeps every subscription's position in the attachment, and has a deadline watched. */
+  /** Writes every subscription's position to the attachment. @param deadlineAt When to look for an overdue ack, if ever. */
   keep(deadlineAt: number | undefined): void;
-  /** A consumer's messages were sent: keeps as {@link keep} does. */
+  /** A consumer's messages were sent: notes when, and writes the attachment. */
   pushed(): void;
-  /** The number of a new subscription. */
+  /** A number for a new subscription, never given on this socket before. */
   nextSubscription(): number;
 };
 
-/** A socket's attachment, at most 16,384 bytes: what changes with every message, so that it costs no write. */
+/**
+ * A socket's attachment: what changes with every message, as writing it costs no storage write. The runtime allows 16,384
+ * bytes.
+ */
 export type Attachment = {
+  /** The socket's key in the gateway's tables. */
   socket: string;
   defaultStream: string | undefined;
   connectedAt: number;
-  /** When the last frame came; what slept may be {@link HEARD_GRAIN_MS} behind. */
+  /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */
   heardAt: number;
-  /** When a consumer's messages were sent last. */
+  /** When a consumer's messages were last sent. */
   pushedAt: number | undefined;
   /** When the server sent its Close. */
   closedAt: number | undefined;
   lastSubscription: number;
-  subscriptions: StoredSubscription[];
+  subscriptions: StoredStreamSubscription[];
   consumers: StoredConsumerSubscription[];
 };

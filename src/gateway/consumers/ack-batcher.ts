@@ -51,7 +51,7 @@ export class AckBatcher {
    * @throws RpcError NotFound when the subscription shares no consumer any more, Busy when too much waits,
    *   OutcomeUnknown or Unavailable when the stream does not answer.
    */
-  apply(command: AckCommand): Promise<void> {
+  add(command: AckCommand): Promise<void> {
     const size = "sequences" in command ? command.sequences.length : 1;
     if (this.#batcher.waitingSize + size > MAX_WAITING_SEQUENCES) {
       return Promise.reject(new RpcError("Busy", "too much waits for the stream", { limit: MAX_WAITING_SEQUENCES }));
