@@ -6,12 +6,13 @@ import { utf8Bytes } from "../internal/message-text.ts";
 import { excessOf } from "../json-rpc/frame.ts";
 import { refusalError } from "../platform/refused.ts";
 
-/** The escape of half a surrogate pair, as JSON.stringify writes it; or text that looks like it. */
+/** How JSON.stringify escapes half of a surrogate pair. A text may contain it for other reasons. */
 const HALF_PAIR = "\\ud";
 
 /**
- * The params of a call as JSON has them: RPC brings dates, functions and cycles as well. What is published becomes JSON
- * text here, once: its `data` is a {@link JsonText}, unless its text may be ill-formed, which the check of params tells.
+ * The params of a call as JSON has them: RPC brings dates, functions and cycles as well. The `data` of what is published
+ * becomes JSON text here, once, and is a {@link JsonText} in the result. Only `data` that may be ill-formed stays a value,
+ * so that the check of params finds where.
  *
  * @throws InvalidParams for what JSON can not say, TooLarge beyond the bounds of a frame.
  */

@@ -4,23 +4,24 @@ import { asOutcome, backoffMs } from "./call-object.ts";
 
 /** What one call carries, and how it is made. */
 export type BatcherOptions<Item, Reply, Result> = {
-  /** Most items of one call: one commit should not hold up its stream for long. */
+  /** Most items of one call. */
   readonly maxItems: number;
-  /** Most sizes of one call together; one item alone may exceed it. No bound when left out. */
+  /** Most size of one call's items together; a single item may exceed it. No bound when left out. */
   readonly maxSize?: number;
   /**
-   * What a call that has passed its deadline means for the next one. With `false` the next one waits until it has
-   * returned, because two at once would lose the order; what comes meanwhile is refused. With `true` the next one goes
-   * at once; then the deadline counts from when the oldest item was added, not from the call.
+   * Whether the next call may begin while one that has passed its deadline is still under way.
+   *
+   * `false`: the next one waits for it, and what is added meanwhile is refused. The deadline counts from the call.
+   * `true`: the next one begins. The deadline counts from when the oldest item of the call was added.
    */
   readonly mayOverlap: boolean;
-  /** Makes one call. It fails for all of its items, or replies for each. */
+  /** Makes one call. When it throws, all its items fail. @param dueAt The deadline, in ms since the epoch. */
   readonly call: (items: readonly Item[], dueAt: number) => Promise<Reply>;
-  /** What a reply in time says of each item, in the order of the items. */
+  /** The outcome of each item, in their order, from a reply that came in time. */
   readonly outcomes: (items: readonly Item[], reply: Reply) => readonly (Result | RpcError)[];
-  /** Asked of each waiting item after a call: why it must not be sent any more; undefined when it may be. */
+  /** Asked for each waiting item after a call: why it must not be sent any more; undefined when it may be. */
   readonly refusalOf?: (item: Item) => RpcError | undefined;
-  /** Nothing waits any more. */
+  /** Called when nothing waits any more. */
   readonly onIdle: () => void;
 };
 
@@ -44,7 +45,7 @@ export class Batcher<Item, Reply, Result> {
   #waiting: Waiting<Item, Result>[] = [];
   #waitingSize = 0;
   #isFlushing = false;
-  /** The call under way has passed its deadline: what is added now would only wait behind it. */
+  /** The call under way has passed its deadline: what is added now would only wait for it. */
   #isStuck = false;
   /** Calls in a row that failed. */
   #failures = 0;
@@ -142,7 +143,7 @@ export class Batcher<Item, Reply, Result> {
     }
   }
 
-  /** A call has passed its deadline. What waits behind it was not sent, and has waited long enough. */
+  /** A call has passed its deadline. What waits for it was not sent, and has waited long enough. */
   #giveUp(batch: readonly Waiting<Item, Result>[], late: RpcError): void {
     this.#isStuck = true;
     batch.forEach(({ reject }) => reject(late));

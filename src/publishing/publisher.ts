@@ -19,16 +19,17 @@ type Publish = {
 /** The publishes of one gateway to one stream, in order, with as few commits as there can be. */
 export type Publisher = Batcher<Publish, PublishReply, Published>;
 
-/** A publisher that is idle. Two calls at once would lose the order, so a late one holds up those behind it. */
+/** Makes an idle publisher. */
 export function publisherOf(env: Env, stream: string, onIdle: () => void): Publisher {
   return new Batcher<Publish, PublishReply, Published>({
     maxItems: CALL_REQUESTS,
     maxSize: CALL_BYTES,
+    // Two calls at once would lose the order.
     mayOverlap: false,
     call: async (publishes) =>
       env.STREAM.getByName(stream).publish(publishCall(stream, requestsOf(publishes), lanesOf(publishes))),
     outcomes: (publishes, reply) => outcomes(requestsOf(publishes), reply),
-    // What waits behind a publish that has to be sent again is not stored before it.
+    // What waits after a publish that has to be sent again must not be stored before it.
     refusalOf: ({ place }) => (place?.isHeld === true ? heldError() : undefined),
     onIdle,
   });

@@ -5,7 +5,7 @@ import type { PublishPlace } from "./publish-order.ts";
 import { publisherOf } from "./publisher.ts";
 import type { Publisher } from "./publisher.ts";
 
-/** The publishers of a gateway, one for each stream that is being published to, and what they hold together. */
+/** A publisher for each stream that a gateway is publishing to, with a common bound on the bytes they hold. */
 export class Publishers {
   readonly #env: Env;
   readonly #publishers = new Map<string, Publisher>();
@@ -18,8 +18,8 @@ export class Publishers {
   /**
    * Stores a request's messages in the order of the calls.
    *
-   * @throws RpcError Busy when this gateway holds too much already; what the stream refused; OutcomeUnknown or
-   *   Unavailable when it could not be asked, or one before this place has to be sent again.
+   * @throws RpcError Busy when this gateway holds too much already; what the stream refused; OutcomeUnknown when it did
+   *   not answer; Unavailable when it was not asked, or a publish before this place has to be sent again.
    */
   async publish(stream: string, request: PublishRequest, place: PublishPlace | undefined): Promise<Published> {
     if (place?.isHeld === true) {
@@ -27,7 +27,7 @@ export class Publishers {
     }
     const size = request.bytes.reduce((sum, bytes) => sum + bytes, 0);
     if (this.#waitingBytes + size > LIMITS.publishQueueBytes) {
-      // At once: the next one may come in the same frame.
+      // Before anything is awaited: the next one may come in the same frame.
       place?.hold();
       throw new RpcError("Busy", "this gateway has too much to publish", { limit: LIMITS.publishQueueBytes });
     }

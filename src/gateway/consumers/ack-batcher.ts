@@ -12,7 +12,7 @@ const MAX_WAITING_SEQUENCES = 200_000;
 /** One epoch of a stream. */
 export type StreamEpoch = { readonly stream: string; readonly epoch: string };
 
-/** The holders the stream does not know, or why that epoch of it is over; and how a call before was lost. */
+/** The holders the stream does not know, or why its epoch is over; and the error of the first call, if it was repeated. */
 type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
 /** What an ack batcher tells its owner. */
@@ -24,7 +24,7 @@ export type AckBatcherEvents = {
   onIdle(): void;
 };
 
-/** Brings the ack commands of one gateway's clients to one stream, in order, with as few commits as there can be. */
+/** The ack commands of one gateway's clients to one epoch of a stream, in order, with as few commits as there can be. */
 export class AckBatcher {
   readonly #env: Env;
   readonly #of: StreamEpoch;
@@ -67,7 +67,7 @@ export class AckBatcher {
     }
     const isKnown = (holder: string) => typeof unknown !== "string" && !unknown.includes(holder);
     return commands.map(({ holder }) =>
-      // The call that was lost may have found the holder, stored what it said, and released it.
+      // The lost call may have stored the command and released its holder.
       isKnown(holder) ? undefined : (lost ?? new RpcError("NotFound", "the consumer is deleted", { what: "consumer" })),
     );
   }
