@@ -43,7 +43,7 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(
             mode,
             [
-              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,publishing,runtime,stream}/**/*.test.ts",
+              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
             ],
             (file) => !isInNode(file),
           ),

@@ -121,6 +121,8 @@ export class Batcher<Item, Reply, Result> {
       this.#giveUp(batch, late);
       if (mayOverlap) {
         abandoned.reject(late);
+      } else {
+        this.#isStuck = true;
       }
     }, dueAt - Date.now());
     try {
@@ -145,7 +147,6 @@ export class Batcher<Item, Reply, Result> {
 
   /** A call has passed its deadline. What waits for it was not sent, and has waited long enough. */
   #giveUp(batch: readonly Waiting<Item, Result>[], late: RpcError): void {
-    this.#isStuck = true;
     batch.forEach(({ reject }) => reject(late));
     this.#refuse(notSent);
   }
