@@ -26,7 +26,7 @@ class SessionFollower implements Follower {
   readonly #owner: StreamSubscriptions;
   readonly #socket: SessionSocket;
   /** Whether the client was told the subscription's number: nothing is sent on it before. */
-  isAnswered: boolean;
+  isAnswered = false;
   /** Why the subscription ended before it was answered. */
   closedBy: SubscriptionClosedNotification["reason"] | undefined;
 
@@ -34,7 +34,6 @@ class SessionFollower implements Follower {
     this.#owner = owner;
     this.#socket = socket;
     this.subscription = subscription;
-    this.isAnswered = false;
   }
 
   isPaused(): boolean {
