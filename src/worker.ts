@@ -6,7 +6,7 @@ import { gatewayAt } from "./gateway/pick-gateway.ts";
 import { answerHttp, rpcError } from "./http/rpc.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
-import { deadlineMs } from "./platform/settings.ts";
+import { closeMs } from "./platform/settings.ts";
 
 export { Gateway } from "./gateway/gateway.ts";
 export { Upload } from "./objects/upload/upload.ts";
@@ -111,7 +111,7 @@ function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Resp
 /** Drops the connection of a peer that does not answer a Close: it goes with the request that it belongs to. */
 async function dropUnanswered(server: WebSocket, ctx: ExecutionContext): Promise<void> {
   const isAnswered = await new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(false), deadlineMs("closeMs"));
+    const timer = setTimeout(() => resolve(false), closeMs());
     server.addEventListener("close", () => {
       clearTimeout(timer);
       resolve(true);

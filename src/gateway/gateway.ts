@@ -7,7 +7,7 @@ import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
-import { deadlineMs } from "../platform/settings.ts";
+import { closeMs } from "../platform/settings.ts";
 
 import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
@@ -62,7 +62,7 @@ export class Gateway extends DurableObject<Env> {
       wakeBy,
       closing: (ws) => {
         this.#sessions.delete(ws);
-        wakeBy(Date.now() + deadlineMs("closeMs"));
+        wakeBy(Date.now() + closeMs());
       },
     };
     // Answered by the runtime: a ping wakes nobody.
@@ -203,7 +203,7 @@ export class Gateway extends DurableObject<Env> {
     if (sockets.length === 0) {
       return;
     }
-    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + deadlineMs("closeMs");
+    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + closeMs();
     if (dueAt <= nowMs) {
       this.ctx.abort("no socket is left but those whose peers do not answer a Close");
     }
@@ -256,7 +256,7 @@ export class Gateway extends DurableObject<Env> {
     this.#sessions.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // Those left are closed by the server and do not answer.
-      this.#host.wakeBy(Date.now() + deadlineMs("closeMs"));
+      this.#host.wakeBy(Date.now() + closeMs());
     }
   }
 }

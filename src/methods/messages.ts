@@ -5,7 +5,7 @@ import { JsonText } from "../internal/json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../internal/message-text.ts";
 import type { MessageText } from "../internal/message-text.ts";
 import { callStream, refusalError } from "../platform/call-object.ts";
-import { deadlineMs } from "../platform/settings.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 import { subjectMatcher } from "../internal/subject.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
@@ -86,7 +86,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   let page: Page | undefined;
   let skipped: Page["skipped"];
   let pages = 0;
-  const deadlineAt = Date.now() + deadlineMs("requestDeadlineMs");
+  const deadlineAt = Date.now() + requestDeadlineMs();
   do {
     const [start, room, life] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>

@@ -2,7 +2,7 @@ import { errorNameOf, isRpcError, RpcError } from "../../rpc/index.ts";
 
 import type { Refused } from "../internal/calls.ts";
 import { logError } from "./log.ts";
-import { deadlineMs } from "./settings.ts";
+import { requestDeadlineMs } from "./settings.ts";
 
 /** A stream's remote methods. */
 export type StreamStub = ReturnType<Env["STREAM"]["getByName"]>;
@@ -100,7 +100,7 @@ export function backoffMs(failures: number): number {
 /** Rejects with a DeadlineError when a call takes longer than a request may. */
 export async function withDeadline<R extends PromiseLike<unknown>>(call: R): Promise<Awaited<R>> {
   const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new DeadlineError()), deadlineMs("requestDeadlineMs"));
+  const timer = setTimeout(() => deadline.reject(new DeadlineError()), requestDeadlineMs());
   try {
     return await Promise.race([call, deadline.promise]);
   } finally {

@@ -2,8 +2,8 @@ import { env } from "cloudflare:workers";
 
 import { LIMITS } from "../../rpc/index.ts";
 
-/** The bindings that shorten a deadline. Only tests set them, so they are not in wrangler.toml. */
-const DEADLINE_BINDINGS = { requestDeadlineMs: "REQUEST_DEADLINE_MS", closeMs: "CLOSE_MS" } as const;
+/** The waits that a binding may change. Only tests set one, so they are not in wrangler.toml. */
+export type Wait = "REQUEST_DEADLINE_MS" | "CLOSE_MS" | "PUSH_CHECK_MS" | "ALARM_LOST_MS";
 
 /**
  * What a stream without a `maxBytes` of its own may hold, as the server is configured: never above what any stream
@@ -14,8 +14,18 @@ export function streamBytesOf({ MAX_STREAM_BYTES }: { readonly MAX_STREAM_BYTES?
   return Number.isNaN(configured) ? LIMITS.streamBytes : Math.min(configured, LIMITS.streamMaxBytes);
 }
 
-/** A deadline of the contract in milliseconds, or what a test has set in its place. */
-export function deadlineMs(name: keyof typeof DEADLINE_BINDINGS): number {
-  const shortened: unknown = Reflect.get(env, DEADLINE_BINDINGS[name]);
-  return typeof shortened === "string" ? Number(shortened) : LIMITS[name];
+/** How long to wait, in milliseconds: as long as given, unless a test has set the binding of that name. */
+export function waitMs(name: Wait, ms: number): number {
+  const shortened: unknown = Reflect.get(env, name);
+  return typeof shortened === "string" ? Number(shortened) : ms;
+}
+
+/** How long a request may take before it is answered without its outcome. */
+export function requestDeadlineMs(): number {
+  return waitMs("REQUEST_DEADLINE_MS", LIMITS.requestDeadlineMs);
+}
+
+/** How long a peer may take to answer a Close. */
+export function closeMs(): number {
+  return waitMs("CLOSE_MS", LIMITS.closeMs);
 }

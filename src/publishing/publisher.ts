@@ -4,7 +4,7 @@ import { outcomes, publishCall } from "./publish-call.ts";
 import { heldError } from "./publish-order.ts";
 import type { PublishPlace } from "./publish-order.ts";
 import { asOutcome, backoffMs } from "../platform/call-object.ts";
-import { deadlineMs } from "../platform/settings.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 
 /** Requests of one call: one commit should not hold up its stream for long. */
 const CALL_REQUESTS = 1_000;
@@ -88,7 +88,7 @@ export class Publisher {
 
   /** Settles every request of a call. Returns only when the call has: two at once would lose the order. */
   async #send(batch: readonly Waiting[]): Promise<void> {
-    const deadline = setTimeout(() => this.#giveUp(batch), deadlineMs("requestDeadlineMs"));
+    const deadline = setTimeout(() => this.#giveUp(batch), requestDeadlineMs());
     const stub = this.#env.STREAM.getByName(this.#stream);
     try {
       const requests = batch.map((waiting) => waiting.request);

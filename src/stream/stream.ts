@@ -31,7 +31,7 @@ import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from
 import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
-import { deadlineMs, streamBytesOf } from "../platform/settings.ts";
+import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
 import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
@@ -316,7 +316,7 @@ export class Stream extends DurableObject<Env> {
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
     // It must not hand out any that its caller no longer waits for.
-    const untilMs = Date.now() + deadlineMs("requestDeadlineMs") / 2;
+    const untilMs = Date.now() + requestDeadlineMs() / 2;
     do {
       const fetched = this.#atConsumers((consumers) => consumers.fetch(consumer, limit));
       if (fetched !== undefined) {

@@ -3,7 +3,7 @@ import { expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
-import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/deadline.ts";
+import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/waits.ts";
 import { holdStream } from "../harness/hold.ts";
 import { post, request } from "../harness/http.ts";
 

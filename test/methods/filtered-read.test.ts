@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 
 import { connect } from "../harness/client.ts";
-import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/deadline.ts";
+import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/waits.ts";
 import { faultStream } from "../harness/faults.ts";
 
 afterEach(() => {

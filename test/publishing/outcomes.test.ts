@@ -4,7 +4,7 @@ import { afterEach, expect, it, vi } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { streamWithConsumer } from "../harness/consumers.ts";
-import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/deadline.ts";
+import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/waits.ts";
 import { crash, faultStream } from "../harness/faults.ts";
 import { post } from "../harness/http.ts";
 

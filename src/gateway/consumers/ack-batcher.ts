@@ -2,7 +2,7 @@ import { RpcError } from "../../../rpc/index.ts";
 import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import { asOutcome, backoffMs, isOverloaded } from "../../platform/call-object.ts";
-import { deadlineMs } from "../../platform/settings.ts";
+import { requestDeadlineMs } from "../../platform/settings.ts";
 
 /** Settlements of one call: one commit should not hold up its stream for long. */
 const CALL_SETTLEMENTS = 1_000;
@@ -65,7 +65,7 @@ export class AckBatcher {
       return Promise.reject(new RpcError("Busy", "too much waits for the stream", { limit: MAX_WAITING_SEQUENCES }));
     }
     this.#waitingSequences += size;
-    const dueAt = Date.now() + deadlineMs("requestDeadlineMs");
+    const dueAt = Date.now() + requestDeadlineMs();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ command, size, dueAt, resolve, reject });
       if (!this.#isSending) {
