@@ -76,8 +76,8 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(mode, ["test/e2e/**/*.test.ts"], isEndToEnd),
           globalSetup: "test/e2e/server/global-setup.ts",
           isolate: true,
-          // A test here runs a whole server beside itself, so files take turns, after the others are done.
-          maxWorkers: 1,
+          // A test here runs a whole server beside itself: they go after the others are done.
+          maxWorkers: 2,
           testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           hookTimeout: 60_000,
