@@ -3,7 +3,6 @@ import { RpcTarget } from "cloudflare:workers";
 import { DurableStream, DurableStreamError } from "../../rpc/client.ts";
 import type { ConsumerDelivery, StreamEvent, Subscription } from "../../rpc/client.ts";
 import { backoffMs } from "../../rpc/client/retry.ts";
-import { LIMITS } from "../../rpc/index.ts";
 import type {
   BindingClosed,
   BindingDelivery,
@@ -12,6 +11,7 @@ import type {
   BindingSubscription,
   SubscribeParams,
 } from "../../rpc/index.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 
 import { gatewaySockets } from "./gateway-socket.ts";
 
@@ -52,7 +52,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
       fetch: false,
       reconnect: { leastMs: 100, mostMs: 10_000 },
     });
-    const options = { timeoutMs: LIMITS.requestDeadlineMs };
+    const options = { timeoutMs: requestDeadlineMs() };
     this.#subscription =
       "consumer" in params ? this.#client.subscribe(params, options) : this.#client.subscribe(params, options);
   }

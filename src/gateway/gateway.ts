@@ -7,6 +7,7 @@ import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
+import { closeMs } from "../platform/settings.ts";
 
 import type { Attachment } from "./attachment.ts";
 import { answerClose, isLeaving } from "./closing.ts";
@@ -62,7 +63,7 @@ export class Gateway extends DurableObject<Env> {
       wakeBy,
       closing: (ws) => {
         this.#sessions.delete(ws);
-        wakeBy(Date.now() + LIMITS.closeMs);
+        wakeBy(Date.now() + closeMs());
       },
     };
     // Answered by the runtime: a ping wakes nobody.
@@ -203,7 +204,7 @@ export class Gateway extends DurableObject<Env> {
     if (sockets.length === 0) {
       return;
     }
-    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + LIMITS.closeMs;
+    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + closeMs();
     if (dueAt <= nowMs) {
       this.ctx.abort("no socket is left but those whose peers do not answer a Close");
     }
@@ -256,7 +257,7 @@ export class Gateway extends DurableObject<Env> {
     this.#sessions.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // All that is left are sockets whose peers have not answered the server's Close.
-      this.#host.wakeBy(Date.now() + LIMITS.closeMs);
+      this.#host.wakeBy(Date.now() + closeMs());
     }
   }
 }

@@ -1,6 +1,7 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { RpcError } from "../../rpc/index.ts";
 
 import { asOutcome, backoffMs } from "./call-object.ts";
+import { requestDeadlineMs } from "./settings.ts";
 
 /** What one call carries, and how it is made. */
 export type BatcherOptions<Item, Reply, Result> = {
@@ -111,7 +112,7 @@ export class Batcher<Item, Reply, Result> {
     const { mayOverlap, call, outcomes } = this.#options;
     const items = batch.map(({ item }) => item);
     const startedAt = mayOverlap ? Math.min(...batch.map(({ addedAt }) => addedAt)) : Date.now();
-    const dueAt = startedAt + LIMITS.requestDeadlineMs;
+    const dueAt = startedAt + requestDeadlineMs();
     const abandoned = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       const late = new RpcError(

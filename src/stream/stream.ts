@@ -1,6 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { LIMITS } from "../../rpc/index.ts";
 import type {
   AckMessagesParams,
   ChangeDeadLettersParams,
@@ -25,7 +24,7 @@ import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import type { Refused } from "../platform/refused.ts";
-import { streamBytesOf } from "../platform/settings.ts";
+import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
 import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
@@ -310,7 +309,7 @@ export class Stream extends DurableObject<Env> {
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
     // It must not hand out any that its caller no longer waits for.
-    const untilMs = Date.now() + LIMITS.requestDeadlineMs / 2;
+    const untilMs = Date.now() + requestDeadlineMs() / 2;
     do {
       const fetched = this.#atConsumers((consumers) => consumers.fetch(consumer, limit));
       if (fetched !== undefined) {

@@ -2,9 +2,9 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import { streamWithConsumer } from "../harness/consumers.ts";
+import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/waits.ts";
 import { crash, faultStream } from "../harness/faults.ts";
 import { post } from "../harness/http.ts";
 
@@ -106,6 +106,7 @@ it("says OutcomeUnknown of a publish that takes longer than a request may, and U
     return publish(call);
   });
 
+  shortenRequestDeadline();
   const hanging = client.callError("publish", { stream, data: 2, id: "hangs" });
   await vi.waitFor(() => expect(gate.isReached).toBe(true), 10_000);
   const behind = client.callError("publish", { stream, data: 3 });
@@ -119,7 +120,7 @@ it("says OutcomeUnknown of a publish that takes longer than a request may, and U
   expect([...codes, meanwhile.code]).toEqual([OUTCOME_UNKNOWN, UNAVAILABLE, UNAVAILABLE]);
   expect(retried.sequence).toBe(2);
   expect(messages.map((message) => message.data)).toEqual([1, 2]);
-}, 30_000);
+});
 
 it("says OutcomeUnknown of an ack that was stored, when its reply is lost and the repeated call is refused", async () => {
   const stream = "crashes-settle";
@@ -195,6 +196,7 @@ it("answers an ack within the request deadline, also one that waits behind anoth
     }
     return settle(epoch, settlements);
   });
+  shortenRequestDeadline();
   const startedAt = Date.now();
 
   const hanging = client.callError("ack", { subscription, sequences: [1] });
@@ -207,11 +209,11 @@ it("answers an ack within the request deadline, also one that waits behind anoth
 
   expect(codes).toEqual([OUTCOME_UNKNOWN, UNAVAILABLE]);
   // One deadline, and not one for each attempt.
-  expect(tookMs).toBeLessThan(LIMITS.requestDeadlineMs * 1.5);
+  expect(tookMs).toBeLessThan(SHORT_DEADLINE_MS * 1.9);
   // What nobody waits for any more is stored all the same, once it can be.
   const info = () => client.call("getConsumer", { stream, consumer: "c" });
   await vi.waitFor(async () => expect(await info()).toMatchObject({ ackFloor: 2 }), 5_000);
-}, 45_000);
+});
 
 it("undoes the whole of a change that fails half way, in memory as in storage", async () => {
   const stream = "rolls-back";

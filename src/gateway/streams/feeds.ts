@@ -3,12 +3,13 @@ import type { Push, Start } from "../../internal/calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import { logError } from "../../platform/log.ts";
 import { callStream } from "../../platform/call-object.ts";
+import { waitMs } from "../../platform/settings.ts";
 
 import { Feed } from "./feed.ts";
 import type { Follower } from "./feed.ts";
 
 /** A lost push is looked for one to two of these after the last one: sooner than the 10 s promised. */
-const CHECK_MS = 4_000;
+export const CHECK_MS = 4_000;
 
 /** Milliseconds between renewals of leases. A stream extends a lease in its second half only, so two of these are less than one. */
 export const RENEW_MS = 1_500_000;
@@ -90,7 +91,7 @@ export class Feeds {
     let feed = byEpoch.get(epoch);
     if (feed === undefined) {
       const { env, gateway, wakeBy } = this.#host;
-      const onActive = () => wakeBy(Date.now() + CHECK_MS);
+      const onActive = () => wakeBy(Date.now() + checkMs());
       const made = new Feed({ env, gateway, onActive, onDoubt: () => void this.#check(made) }, { stream, epoch });
       feed = made;
       byEpoch.set(epoch, feed);
@@ -175,7 +176,7 @@ export class Feeds {
    */
   async checkActive(nowMs: number): Promise<void> {
     const active = this.#all().filter((feed) => feed.activeSinceMs !== undefined);
-    const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - CHECK_MS);
+    const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - checkMs());
     if (due.length < active.length) {
       // Those pushed to lately are checked later.
       this.#host.wakeBy(Date.now() + CHECK_MS);
@@ -199,4 +200,8 @@ export class Feeds {
       logError("a check for lost pushes failed", error, { stream: feed.stream });
     }
   }
+}
+
+function checkMs(): number {
+  return waitMs("PUSH_CHECK_MS", CHECK_MS);
 }
