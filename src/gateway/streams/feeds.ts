@@ -179,7 +179,7 @@ export class Feeds {
     const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - checkMs());
     if (due.length < active.length) {
       // Those pushed to lately are checked later.
-      this.#host.wakeBy(Date.now() + CHECK_MS);
+      this.#host.wakeBy(Date.now() + checkMs());
     }
     await Promise.all(due.map((feed) => this.#check(feed)));
   }
