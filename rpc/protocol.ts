@@ -1,5 +1,3 @@
-import type { StreamConfig } from "./stream.ts";
-
 /**
  * What both sides of the wire rely on beside the schemas: names, codes, bounds and what a call has that does not say.
  * They stand apart from the schemas made of them, which the client does not bring along into every browser.
@@ -43,7 +41,7 @@ export const CONSUMER_DEFAULTS = {
 } as const;
 
 /** The config of a stream that was never configured: no bound of its own. */
-export const STREAM_DEFAULTS: StreamConfig = { discard: "old", duplicateWindowMs: 120_000 };
+export const STREAM_DEFAULTS = { discard: "old", duplicateWindowMs: 120_000 } as const;
 
 /** The `limit` of a call that names none; elsewhere it is the most that may be asked for. */
 export const PAGE_DEFAULTS = { fetchMessages: 100, listObjects: 100 } as const;

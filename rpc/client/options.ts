@@ -1,10 +1,11 @@
 import { LIMITS } from "../limits.ts";
 
-import type { ConnectionChange } from "./connection/connection.ts";
+import type { ConnectionChange, ConnectionOptions } from "./connection/connection.ts";
+import type { CallDefaults } from "./calls/caller.ts";
 import { httpAccess } from "./objects/http.ts";
 import type { Fetch, HttpAccess } from "./objects/http.ts";
 import { must, numbersOf } from "./option.ts";
-import type { SocketTimes, WebSocketConstructor } from "./connection/socket.ts";
+import type { WebSocketConstructor } from "./connection/socket.ts";
 
 /** What a client is made with. Durations are milliseconds, sizes bytes of UTF-8. */
 export type DurableStreamOptions = {
@@ -114,22 +115,15 @@ export type DurableStreamOptions = {
 };
 
 /** The options with everything filled in. */
-export type ResolvedOptions = {
-  readonly url: string;
-  /** The stream of calls that name none, as the URL's path says; empty where it names none either. */
-  readonly stream: string;
-  readonly token: DurableStreamOptions["token"];
-  readonly WebSocket: WebSocketConstructor;
-  /** Undefined where objects go over the socket only. */
-  readonly http: HttpAccess | undefined;
-  readonly onState: (change: ConnectionChange) => void;
-  readonly timeoutMs: number;
-  readonly publishTimeoutMs: number;
-  readonly queue: { readonly publishes: number; readonly bytes: number };
-  readonly reconnect: { readonly leastMs: number; readonly mostMs: number };
-  readonly times: SocketTimes;
-  readonly answerTimeoutMs: number;
-};
+export type ResolvedOptions = ConnectionOptions &
+  CallDefaults & {
+    /** Undefined where objects go over the socket only. */
+    readonly http: HttpAccess | undefined;
+    /** Most pending calls, and most bytes of their params. */
+    readonly queue: { readonly publishes: number; readonly bytes: number };
+    /** How long a server may leave a call without an answer, in milliseconds. */
+    readonly answerTimeoutMs: number;
+  };
 
 /** A server answers within its deadline; what is on the way for this much longer is not coming. */
 const ANSWER_GRACE_MS = 10_000;

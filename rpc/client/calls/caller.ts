@@ -5,7 +5,6 @@ import type { Calls } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { PendingCalls } from "./pending-calls.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { PublishIds } from "./publish-ids.ts";
 import type { HeldPlace } from "./publish-lane.ts";
 import type { Publisher } from "./publisher.ts";
@@ -18,18 +17,28 @@ type Queues = {
   readonly publisher: Publisher;
 };
 
+/** What a call has that does not say otherwise. */
+export type CallDefaults = {
+  /** The stream of calls that name none, as the URL's path says; empty when it names none. */
+  readonly stream: string;
+  /** How long a call may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** How long a publish may take, in milliseconds. */
+  readonly publishTimeoutMs: number;
+};
+
 /** Of a call that is part of a work: the place that the work holds for it among the publishes of a stream. */
 type Part = { readonly place?: HeldPlace | undefined };
 
 /** Makes the calls of a client: opens each, within the time it has, and queues it for the socket there is or will be. */
 export class Caller {
   readonly #queues: Queues;
-  readonly #options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">;
+  readonly #defaults: CallDefaults;
   readonly #ids = new PublishIds();
 
-  constructor(queues: Queues, options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">) {
+  constructor(queues: Queues, defaults: CallDefaults) {
     this.#queues = queues;
-    this.#options = options;
+    this.#defaults = defaults;
   }
 
   /**
@@ -45,7 +54,7 @@ export class Caller {
     // A method that is not known here may change something.
     const { gathered, reads }: Partial<MethodTraits> = traitsOf(method) ?? {};
     const isPublish = gathered === "publish";
-    const timeoutMs = options.timeoutMs ?? (isPublish ? this.#options.publishTimeoutMs : this.#options.timeoutMs);
+    const timeoutMs = options.timeoutMs ?? (isPublish ? this.#defaults.publishTimeoutMs : this.#defaults.timeoutMs);
     const request = {
       method,
       params: isPublish ? this.#ids.fill(params) : params,
@@ -63,7 +72,7 @@ export class Caller {
   }
 
   /** Takes the next place among the publishes of the stream that params name, or else the URL. */
-  hold({ stream = this.#options.stream }: { readonly stream?: unknown }): HeldPlace {
+  hold({ stream = this.#defaults.stream }: { readonly stream?: unknown }): HeldPlace {
     return this.#queues.publisher.hold(String(stream));
   }
 }

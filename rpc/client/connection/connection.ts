@@ -2,10 +2,9 @@ import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol.ts";
 
 import { deferred } from "../calls/deferred.ts";
 import { DurableStreamError } from "../error.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { callListener } from "../report.ts";
 import { ClientSocket } from "./socket.ts";
-import type { SocketEnd } from "./socket.ts";
+import type { SocketEnd, SocketTimes, WebSocketConstructor } from "./socket.ts";
 import { startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 
@@ -22,6 +21,18 @@ export type ConnectionChange = {
   readonly retryInMs?: number;
 };
 
+/** What a connection is made with. */
+export type ConnectionOptions = {
+  readonly url: string;
+  /** The API key, or what gives one for each attempt to connect. */
+  readonly token: string | (() => string | Promise<string>);
+  readonly WebSocket: WebSocketConstructor;
+  readonly onState: (change: ConnectionChange) => void;
+  /** The bound of the random wait after the first failure, and the largest bound, in milliseconds. */
+  readonly reconnect: { readonly leastMs: number; readonly mostMs: number };
+  readonly times: SocketTimes;
+};
+
 /** Who uses a connection. Each opening is followed by one loss. */
 export type ConnectionListener = {
   opened(): void;
@@ -36,7 +47,7 @@ export type ConnectionListener = {
 
 /** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
 export class Connection {
-  readonly #options: ResolvedOptions;
+  readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   #state: ConnectionState = "idle";
   #socket: ClientSocket | undefined;
@@ -49,7 +60,7 @@ export class Connection {
   #lastError: DurableStreamError | undefined;
   readonly #wake = () => this.#connect();
 
-  constructor(options: ResolvedOptions, listener: ConnectionListener) {
+  constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
   }
