@@ -6,7 +6,7 @@ import type { ConnectionState } from "./client/connection/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
 import { ConsumerFollower } from "./client/subscriptions/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscriptions/events.ts";
-import type { Follower } from "./client/subscriptions/follower.ts";
+import type { Follower, FollowerHost } from "./client/subscriptions/follower.ts";
 import { readIncoming } from "./client/connection/frame.ts";
 import { handOn } from "./client/subscriptions/notifications.ts";
 import { objectClient } from "./client/objects/object-client.ts";
@@ -16,7 +16,6 @@ import { PendingCalls } from "./client/calls/pending-calls.ts";
 import { resolveOptions } from "./client/options.ts";
 import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
 import { Publisher } from "./client/calls/publisher.ts";
-import type { FollowerHost } from "./client/subscriptions/server-subscription.ts";
 import { StreamFollower } from "./client/subscriptions/stream-follower.ts";
 import { Subscription } from "./client/subscriptions/subscription.ts";
 import type {
@@ -301,7 +300,7 @@ export class DurableStream {
     }
     this.#followers.add(follower);
     if (this.#connection.state === "open") {
-      follower.opened();
+      follower.subscribe();
     } else {
       this.#connection.open();
     }
@@ -312,7 +311,7 @@ export class DurableStream {
     this.#sockets += 1;
     this.#wire.opened();
     for (const follower of this.#followers) {
-      follower.opened();
+      follower.subscribe();
     }
     this.#calls.flush();
     this.#publisher.schedule();

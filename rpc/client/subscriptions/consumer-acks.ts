@@ -1,6 +1,6 @@
 import { LIMITS } from "../../limits.ts";
 
-import type { FollowerHost } from "./server-subscription.ts";
+import type { FollowerHost } from "./follower.ts";
 import { deferred } from "../calls/deferred.ts";
 import type { Deferred } from "../calls/deferred.ts";
 import { isRetryable } from "../retry.ts";
@@ -63,12 +63,6 @@ export class ConsumerAcks {
     return this.#stored.promise;
   }
 
-  /** The subscription ends: tells what there is to tell, and nothing more. */
-  end(): void {
-    this.flush();
-    this.forget();
-  }
-
   /** What was acked is of no account any more. */
   forget(): void {
     this.lost();
@@ -84,13 +78,6 @@ export class ConsumerAcks {
       this.flush();
     } else {
       this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
-    }
-  }
-
-  /** Says something of one message at once; without a subscription it is not said, and the message comes again. */
-  tell(method: "nak" | "term" | "working", params: object): void {
-    if (this.#subscription !== undefined) {
-      this.#host.notify(method, { subscription: this.#subscription, ...params });
     }
   }
 

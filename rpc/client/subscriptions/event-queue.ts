@@ -2,7 +2,7 @@ import { deferred } from "../calls/deferred.ts";
 import type { Deferred } from "../calls/deferred.ts";
 
 /** An event, and what becomes of it. */
-export type LineEvent<Event> = {
+export type QueuedEvent<Event> = {
   readonly event: Event;
   /** The reader has asked for what comes after it. */
   readonly done?: (() => void) | undefined;
@@ -15,7 +15,7 @@ export type LineEvent<Event> = {
 /** What a reader is given at once. */
 export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
 
-type Waiting<Event> = LineEvent<Event> & { readonly together: object };
+type Waiting<Event> = QueuedEvent<Event> & { readonly together: object };
 type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
 
 /**
@@ -43,7 +43,7 @@ export class EventQueue<Event> {
   }
 
   /** Takes events in their order; a batch is of those that were taken at once. */
-  push(together: readonly LineEvent<Event>[]): void {
+  push(together: readonly QueuedEvent<Event>[]): void {
     if (this.#end === undefined) {
       this.#waiting.push(...together.map((one) => ({ ...one, together })));
       this.#serve();

@@ -1,102 +1,70 @@
 import type { Message } from "../../message.ts";
 import type { NotificationParams } from "../../notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "../../protocol.ts";
 import type { SubscribeResult, SubscribeStreamParams } from "../../subscription.ts";
 
 import { CumulativeAcks } from "./cumulative-acks.ts";
 import { FollowCursor } from "./position.ts";
 import { DurableStreamError } from "../error.ts";
-import type { LineEvent } from "./event-queue.ts";
+import type { QueuedEvent } from "./event-queue.ts";
 import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
-import { ServerSubscription } from "./server-subscription.ts";
-import type { FollowerHost, Subscriber } from "./server-subscription.ts";
+import { Follower } from "./follower.ts";
+import type { FollowerHost } from "./follower.ts";
 import type { SubscriptionSink } from "./subscription.ts";
-
-/** What `subscribe` has unless its params say otherwise. */
-const DEFAULT_WINDOW = { maxInFlight: 256, ackWaitMs: 30_000 };
 
 /**
  * Follows a stream: subscribes on every new socket after the last message done, finds out when something is missing,
  * and drops what was handed on before.
  */
-export class StreamFollower implements Subscriber {
-  readonly #host: FollowerHost;
+export class StreamFollower extends Follower {
   readonly #params: SubscribeStreamParams;
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<StreamEvent>;
-  readonly #subscription: ServerSubscription;
   #cursor: FollowCursor | undefined;
   #acks: CumulativeAcks | undefined;
   /** Why another life is followed, from its first message; the next answer tells which it is. */
   #change: EpochChange["reason"] | undefined;
-  #isEnded = false;
 
   constructor(
     host: FollowerHost,
     params: SubscribeStreamParams,
     reading: { isManual: boolean; sink: SubscriptionSink<StreamEvent> },
   ) {
-    this.#host = host;
+    super(host, reading.sink);
     this.#params = params;
     this.#isManual = reading.isManual;
     this.#sink = reading.sink;
-    this.#subscription = new ServerSubscription(host, this);
   }
 
-  opened(): void {
-    this.#subscription.open();
-  }
-
-  lost(): void {
-    this.#leave();
-  }
-
-  receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
+  override receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
     const cursor = this.#cursor;
     const fresh = cursor?.accept(previous, messages);
     if (cursor === undefined || fresh === undefined) {
       return;
     }
     if (fresh === "broken") {
-      this.#unsubscribe();
-      this.#subscription.open();
+      this.resubscribe();
       return;
     }
-    this.#sink.line.push(fresh.map((message) => this.#delivery(cursor, message)));
+    this.#sink.queue.push(fresh.map((message) => this.#delivery(cursor, message)));
     this.#acks?.came(messages, characters);
   }
 
-  receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
+  override receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
     this.#miss(from, to, reason);
   }
 
-  receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    this.#leave();
+  override receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
+    this.lost();
     if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
     } else {
       // After a timeout it goes on behind the last message done; else the answer tells what has become of the stream.
-      this.#subscription.open();
+      this.subscribe();
     }
   }
 
-  finish(): Promise<void> | undefined {
-    return this.#sink.finish();
-  }
-
-  store(): undefined {
-    // An ack that is lost costs nothing: it is this client that knows where to go on.
-  }
-
-  end(error?: unknown): void {
-    if (!this.#isEnded) {
-      this.#isEnded = true;
-      this.#unsubscribe();
-      this.#host.ended(this);
-      this.#sink.ended(error);
-    }
-  }
-
-  subscribeParams(): SubscribeStreamParams {
+  protected override subscribeParams(): SubscribeStreamParams {
     if (this.#cursor !== undefined) {
       const from = { ...this.#cursor.resumeAt, ...this.#time() };
       return { ...this.#params, epoch: this.#cursor.epoch, from };
@@ -106,21 +74,20 @@ export class StreamFollower implements Subscriber {
     return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1, ...this.#time() } };
   }
 
-  begun(answer: SubscribeResult): void {
-    const { subscription, epoch, nextSequence, previousPublishedAt, skipped } = answer;
+  protected override begun(answer: SubscribeResult): void {
+    const { epoch, nextSequence, previousPublishedAt, skipped } = answer;
     if (this.#change !== undefined) {
-      this.#sink.line.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
+      this.#sink.queue.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
       this.#change = undefined;
     }
     this.#cursor ??=
       skipped === undefined
         ? new FollowCursor(epoch, nextSequence - 1, previousPublishedAt)
         : new FollowCursor(epoch, skipped.from - 1, undefined);
-    const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
+    const { maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, ackWaitMs = SUBSCRIPTION_DEFAULTS.ackWaitMs } =
+      this.#params;
     const at = { done: this.#cursor.done, acked: nextSequence - 1 };
-    this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) =>
-      this.#host.notify("ack", { subscription, through }),
-    );
+    this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) => this.notify("ack", { through }));
     if (skipped !== undefined) {
       this.#miss(skipped.from, skipped.to, "skipped");
     }
@@ -128,7 +95,7 @@ export class StreamFollower implements Subscriber {
     this.#sink.begun(answer);
   }
 
-  refused(error: DurableStreamError): void {
+  protected override refused(error: DurableStreamError): void {
     const change = this.#changeOf(error);
     if (change === undefined) {
       this.end(error);
@@ -136,8 +103,17 @@ export class StreamFollower implements Subscriber {
       // What was read of the old life is still handed on, then the change, then the new one.
       this.#cursor = undefined;
       this.#change = change;
-      this.#subscription.open();
+      this.subscribe();
     }
+  }
+
+  protected override flush(): void {
+    this.#acks?.flush();
+  }
+
+  protected override left(): void {
+    this.#acks?.stop();
+    this.#acks = undefined;
   }
 
   /** The time that `from` asked for: wherever it goes on, nothing comes that was published before it. */
@@ -160,7 +136,7 @@ export class StreamFollower implements Subscriber {
     return undefined;
   }
 
-  #delivery(cursor: FollowCursor, message: Message): LineEvent<Delivery> {
+  #delivery(cursor: FollowCursor, message: Message): QueuedEvent<Delivery> {
     let isAcked = false;
     const ack = () => {
       isAcked = true;
@@ -175,7 +151,7 @@ export class StreamFollower implements Subscriber {
     const missing = cursor?.miss(from, to);
     if (cursor !== undefined && missing !== undefined) {
       const done = this.#isManual ? undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, done }]);
+      this.#sink.queue.push([{ event: { type: "gap", ...missing, reason }, done }]);
     }
   }
 
@@ -186,17 +162,5 @@ export class StreamFollower implements Subscriber {
         this.#acks?.finish(sequence);
       }
     }
-  }
-
-  #unsubscribe(): void {
-    this.#acks?.flush();
-    this.#acks = undefined;
-    this.#subscription.unsubscribe();
-  }
-
-  #leave(): void {
-    this.#acks?.stop();
-    this.#acks = undefined;
-    this.#subscription.leave();
   }
 }

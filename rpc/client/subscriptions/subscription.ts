@@ -6,7 +6,6 @@ import type { Deferred } from "../calls/deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
-import type { Follower } from "./follower.ts";
 import { report } from "../report.ts";
 import { backoffMs } from "../retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "../time.ts";
@@ -54,9 +53,17 @@ export type Reading<Event> = {
   readonly onError: HandlerOptions<Event>["onError"] | undefined;
 };
 
+/** What a subscription needs of the follower behind it. */
+export type SubscriptionSource = {
+  /** Waits until the acks are stored. @returns Undefined when there is nothing to wait for. */
+  store(): Promise<void> | undefined;
+  /** Ends it: sends the acks that are due, and delivers nothing more. */
+  end(error?: unknown): void;
+};
+
 /** Where the follower behind a subscription puts what it hears. */
 export type SubscriptionSink<Event> = {
-  readonly line: EventQueue<Event>;
+  readonly queue: EventQueue<Event>;
   /** The server has answered `subscribe`. */
   begun(answer: MethodResult<"subscribe">): void;
   /** The client closes: nothing more is handed on. @returns When the handler is done; undefined when it is already. */
@@ -70,7 +77,7 @@ export type SubscriptionSink<Event> = {
  * is read by `for await`, or by the handler it was made with.
  */
 export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<Event, undefined> {
-  readonly #line = new EventQueue<Event>();
+  readonly #queue = new EventQueue<Event>();
   readonly #begun = deferred<MethodResult<"subscribe">>();
   readonly #over = deferred<void>();
   /** While it drains: the event in hand is done, or it is all over. */
@@ -80,13 +87,13 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   #isOver = false;
   #isRead = false;
   #timer: Timer | undefined;
-  readonly #follower: Pick<Follower, "end" | "store">;
+  readonly #follower: SubscriptionSource;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.close();
 
   /** Made by the `subscribe` of a client. */
   constructor(
-    follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
+    follow: (sink: SubscriptionSink<Event>) => SubscriptionSource,
     reading: Reading<Event> | undefined,
     { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
   ) {
@@ -98,7 +105,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       this.#timer = startTimer(timeoutMs, () => this.#follower.end(new DurableStreamError("Unavailable", why)));
     }
     this.#follower = follow({
-      line: this.#line,
+      queue: this.#queue,
       begun: (answer) => {
         stopTimer(this.#timer);
         this.#begun.resolve(answer);
@@ -186,7 +193,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   #take(isBatch: boolean): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
-    const next = this.#line.next(isBatch);
+    const next = this.#queue.next(isBatch);
     this.#idle?.resolve();
     return next;
   }
@@ -197,10 +204,10 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   #finish(): Promise<void> | undefined {
-    this.#line.end();
+    this.#queue.end();
     this.#pause?.resolve("over");
     // Where a loop was left, or a handler failed, the event in hand will never be done.
-    if (this.#isOver || !this.#line.isInHand || this.#pause !== undefined) {
+    if (this.#isOver || !this.#queue.isInHand || this.#pause !== undefined) {
       return undefined;
     }
     this.#idle ??= deferred<void>();
@@ -225,7 +232,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   /** Has an event handled, as often as it takes. @returns False when it is over before that. */
   async #handle(event: Event, reading: Reading<Event>): Promise<boolean> {
     for (let failures = 1; await this.#fails(event, reading); failures += 1) {
-      if (this.#line.isEnded) {
+      if (this.#queue.isEnded) {
         return false;
       }
       this.#pause = deferred<"over">();
@@ -248,7 +255,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
         await onError(error, event);
       } finally {
         // After it, so that the last word is not said before it has a say.
-        isAgain = this.#line.failed();
+        isAgain = this.#queue.failed();
       }
     }
     return isAgain;
@@ -259,7 +266,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     stopTimer(this.#timer);
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
-    this.#line.end(error);
+    this.#queue.end(error);
     this.#pause?.resolve("over");
     this.#idle?.resolve();
     if (error === undefined) {
