@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Caller } from "./client/calls/caller.ts";
-import { Calls } from "./client/calls/call-queue.ts";
+import { CallQueue } from "./client/calls/call-queue.ts";
 import { Connection } from "./client/connection/connection.ts";
 import type { ConnectionState } from "./client/connection/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
@@ -8,7 +8,7 @@ import { ConsumerFollower } from "./client/subscriptions/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscriptions/events.ts";
 import type { Follower, FollowerHost } from "./client/subscriptions/follower.ts";
 import { readIncoming } from "./client/connection/frame.ts";
-import { handOn } from "./client/subscriptions/notifications.ts";
+import { dispatchNotification } from "./client/subscriptions/notifications.ts";
 import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";
@@ -84,9 +84,9 @@ export interface DurableStream extends ClientMethods {}
 export class DurableStream {
   readonly #options: ResolvedOptions;
   readonly #connection: Connection;
-  readonly #wire: RequestChannel;
-  readonly #open: PendingCalls;
-  readonly #calls: Calls;
+  readonly #channel: RequestChannel;
+  readonly #pendingCalls: PendingCalls;
+  readonly #calls: CallQueue;
   readonly #publisher: Publisher;
   readonly #caller: Caller;
   /** Objects of any size, as bodies and not as JSON: `put`, `get`, and messages too large for one. */
@@ -112,20 +112,25 @@ export class DurableStream {
   constructor(options: DurableStreamOptions) {
     this.#options = resolveOptions(options);
     const bounds = { calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes };
-    this.#open = new PendingCalls(bounds, () => this.#connection.whyOffline);
+    this.#pendingCalls = new PendingCalls(bounds, () => this.#connection.whyOffline);
     this.#connection = new Connection(this.#options, {
       opened: () => this.#opened(),
       received: (frame) => this.#received(frame),
       lost: (mayBeDone) => this.#lost(mayBeDone),
-      refused: (error) => this.#open.refuse(error),
+      refused: (error) => this.#pendingCalls.refuse(error),
       failed: (error) => this.#failed(error),
     });
-    this.#wire = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
-    this.#calls = new Calls(this.#wire);
-    this.#publisher = new Publisher(this.#wire);
-    const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };
+    this.#channel = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
+    this.#calls = new CallQueue(this.#channel);
+    this.#publisher = new Publisher(this.#channel);
+    const queues = {
+      pendingCalls: this.#pendingCalls,
+      connection: this.#connection,
+      calls: this.#calls,
+      publisher: this.#publisher,
+    };
     this.#caller = new Caller(queues, this.#options);
-    this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);
+    this.objects = new Objects(objectClient(this.#caller, this.#pendingCalls), this.#options);
   }
 
   /**
@@ -285,7 +290,7 @@ export class DurableStream {
           this.#calls.request(request, () => isGone() || socket !== this.#sockets);
         }
       },
-      notify: (method, params) => this.#wire.notify(method, JSON.stringify(params)),
+      notify: (method, params) => this.#channel.notify(method, JSON.stringify(params)),
       attach: (subscription, follower) => this.#attached.set(subscription, follower),
       detach: (subscription) => this.#attached.delete(subscription),
       ended: (follower) => this.#followers.delete(follower),
@@ -293,7 +298,7 @@ export class DurableStream {
   }
 
   #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
-    const closedBy = this.#open.endingBy ?? (this.#closing === undefined ? undefined : closed());
+    const closedBy = this.#pendingCalls.endingBy ?? (this.#closing === undefined ? undefined : closed());
     if (signal?.aborted === true || closedBy !== undefined) {
       follower.end(signal?.aborted === true ? undefined : closedBy);
       return follower;
@@ -309,7 +314,7 @@ export class DurableStream {
 
   #opened(): void {
     this.#sockets += 1;
-    this.#wire.opened();
+    this.#channel.opened();
     for (const follower of this.#followers) {
       follower.subscribe();
     }
@@ -325,8 +330,8 @@ export class DurableStream {
     }
     for (const one of incoming) {
       if (one.kind !== "notification") {
-        this.#wire.answered(one);
-      } else if (!handOn(this.#attached, one, frame.length)) {
+        this.#channel.answered(one);
+      } else if (!dispatchNotification(this.#attached, one, frame.length)) {
         this.#connection.drop(`a notification came that is not of this protocol: ${one.method}`);
         return;
       }
@@ -341,11 +346,11 @@ export class DurableStream {
       follower.lost();
     }
     this.#attached.clear();
-    this.#wire.lost(mayBeDone);
+    this.#channel.lost(mayBeDone);
   }
 
   #failed(error: DurableStreamError): void {
-    this.#open.fail(error);
+    this.#pendingCalls.fail(error);
     this.#calls.close();
     this.#publisher.close();
     for (const follower of this.#followers) {
@@ -363,11 +368,11 @@ export class DurableStream {
     for (const follower of this.#followers) {
       follower.end();
     }
-    await this.#open.drain(closed(), deadlineAt - monotonicMs());
+    await this.#pendingCalls.drain(closed(), deadlineAt - monotonicMs());
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();
-    this.#wire.lost(true);
+    this.#channel.lost(true);
   }
 }
 

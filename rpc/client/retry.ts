@@ -1,14 +1,14 @@
 import type { DurableStreamError } from "./error.ts";
 
 /** Errors after which the same request may well succeed. */
-const PASSING: ReadonlySet<string> = new Set(["OutcomeUnknown", "Unavailable", "Busy", "RateLimited"]);
+const RETRYABLE: ReadonlySet<string> = new Set(["OutcomeUnknown", "Unavailable", "Busy", "RateLimited"]);
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
 /** Tells whether the same request may succeed later. A publish is safe to repeat because of its id. */
 export function isRetryable(error: DurableStreamError): boolean {
-  return PASSING.has(error.name);
+  return RETRYABLE.has(error.name);
 }
 
 /** How long to wait before a repetition: what the server asks for, or full jitter up to a bound that doubles. */

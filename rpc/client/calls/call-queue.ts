@@ -9,12 +9,12 @@ type Queued = { readonly request: Request; readonly isGone: () => boolean };
  * Sends every call but publishes, each in a frame of its own so that none waits for another's answer. What only reads
  * is sent again when its socket is lost; of what changes something the outcome is then unknown.
  */
-export class Calls {
-  readonly #wire: RequestChannel;
-  readonly #waiting = new CancellableQueue<Queued>(({ isGone }) => isGone());
+export class CallQueue {
+  readonly #channel: RequestChannel;
+  readonly #queue = new CancellableQueue<Queued>(({ isGone }) => isGone());
 
-  constructor(wire: RequestChannel) {
-    this.#wire = wire;
+  constructor(channel: RequestChannel) {
+    this.#channel = channel;
   }
 
   /** Sends a call, on the next socket if there is none. */
@@ -32,24 +32,24 @@ export class Calls {
 
   /** Sends a request, as soon as the server takes one more. */
   request(request: Request, isGone: () => boolean): void {
-    this.#waiting.push({ request, isGone });
+    this.#queue.push({ request, isGone });
     this.flush();
   }
 
   /** Sends what may be sent now. */
   flush(): void {
-    while (this.#wire.room > 0) {
-      const next = this.#waiting.take();
+    while (this.#channel.room > 0) {
+      const next = this.#queue.take();
       if (next === undefined) {
         return;
       }
-      this.#wire.send([next.request]);
+      this.#channel.send([next.request]);
     }
   }
 
   /** Forgets what it was waiting to send; each call is settled by who opened it. */
   close(): void {
-    this.#waiting.clear();
+    this.#queue.clear();
   }
 
   #settle(call: PendingCall, outcome: Outcome): void {

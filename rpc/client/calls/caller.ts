@@ -1,7 +1,7 @@
 import { traitsOf } from "../../method-traits.ts";
 import type { MethodTraits } from "../../method-traits.ts";
 
-import type { Calls } from "./call-queue.ts";
+import type { CallQueue } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { PendingCalls } from "./pending-calls.ts";
@@ -11,9 +11,9 @@ import type { Publisher } from "./publisher.ts";
 
 /** What a call goes through. */
 type Queues = {
-  readonly open: PendingCalls;
+  readonly pendingCalls: PendingCalls;
   readonly connection: Connection;
-  readonly calls: Calls;
+  readonly calls: CallQueue;
   readonly publisher: Publisher;
 };
 
@@ -42,7 +42,7 @@ export class Caller {
   }
 
   /**
-   * Calls a method.
+   * CallQueue a method.
    *
    * @param part Given when it is part of a work, which goes on while the client closes.
    */
@@ -61,7 +61,7 @@ export class Caller {
       kind: reads === true ? ("reads" as const) : ("changes" as const),
       isPart: part !== undefined,
     };
-    const call = this.#queues.open.add(request, { ...options, timeoutMs });
+    const call = this.#queues.pendingCalls.add(request, { ...options, timeoutMs });
     this.#queues.connection.open();
     if (isPublish) {
       (part?.place ?? this.hold(params)).fill(call);

@@ -21,7 +21,7 @@ export type CallOptions = {
 export type CallKind = "reads" | "changes";
 
 /** Who keeps a call. */
-export type OpenCallHost = {
+export type PendingCallHost = {
   settled(call: PendingCall): void;
   /** Why there is no connection; undefined when there is one, or none was lost yet. */
   whyOffline(): DurableStreamError | undefined;
@@ -35,7 +35,7 @@ export class PendingCall {
   readonly kind: CallKind;
   readonly deadlineAt: number;
   readonly #outcome = deferred<object>();
-  readonly #host: OpenCallHost;
+  readonly #host: PendingCallHost;
   #params: string;
   #isInFlight = false;
   #mayBeDone = false;
@@ -45,7 +45,7 @@ export class PendingCall {
   constructor(
     request: { method: string; params: string; size: number; kind: CallKind },
     deadlineAt: number,
-    host: OpenCallHost,
+    host: PendingCallHost,
   ) {
     this.method = request.method;
     this.#params = request.params;

@@ -5,7 +5,7 @@ import { deferred } from "./deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import { PendingCall } from "./pending-call.ts";
-import type { CallKind, CallOptions, OpenCallHost } from "./pending-call.ts";
+import type { CallKind, CallOptions, PendingCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
@@ -15,30 +15,30 @@ const ENVELOPE_BYTES = 256;
 const UTF8 = new TextEncoder();
 
 /** What takes more than one call: the put of an object, or a body that is read. It takes what time it takes. */
-export type Work = {
+export type Task = {
   /** Ends it now, as far as it depends on the client. */
   giveUp(reason: DurableStreamError): void;
 };
 
 /**
  * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
- * and the works that such calls are part of.
+ * and the tasks that such calls are part of.
  */
 export class PendingCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
-  readonly #whyOffline: OpenCallHost["whyOffline"];
+  readonly #whyOffline: PendingCallHost["whyOffline"];
   readonly #open = new Set<PendingCall>();
-  readonly #works = new Set<Work>();
+  readonly #tasks = new Set<Task>();
   #bytes = 0;
   #sweepTimer: Timer | undefined;
   #sweepAt = Number.POSITIVE_INFINITY;
   #whenEmpty: (() => void) | undefined;
   /** Why nothing new is begun. */
   #endingBy: DurableStreamError | undefined;
-  /** Why nothing is taken any more, of works that were begun before neither. */
+  /** Why nothing is taken any more, of tasks that were begun before neither. */
   #closedBy: DurableStreamError | undefined;
 
-  constructor(bounds: { calls: number; bytes: number }, whyOffline: OpenCallHost["whyOffline"]) {
+  constructor(bounds: { calls: number; bytes: number }, whyOffline: PendingCallHost["whyOffline"]) {
     this.#bounds = bounds;
     this.#whyOffline = whyOffline;
   }
@@ -63,7 +63,7 @@ export class PendingCalls {
     const text = toJson(params);
     const size = UTF8.encode(text).byteLength;
     this.#admit(size);
-    const host: OpenCallHost = {
+    const host: PendingCallHost = {
       settled: (settledCall) => {
         signal?.removeEventListener("abort", abort);
         this.#remove(settledCall);
@@ -80,17 +80,17 @@ export class PendingCalls {
   }
 
   /** A work begins; after the end it is given up at once. */
-  begin(work: Work): void {
+  begin(task: Task): void {
     if (this.#endingBy === undefined) {
-      this.#works.add(work);
+      this.#tasks.add(task);
     } else {
-      work.giveUp(this.#endingBy);
+      task.giveUp(this.#endingBy);
     }
   }
 
   /** A work is over, or needs nothing of the client any more. */
-  finish(work: Work): void {
-    this.#works.delete(work);
+  finish(task: Task): void {
+    this.#tasks.delete(task);
     this.#tellEmpty();
   }
 
@@ -102,7 +102,7 @@ export class PendingCalls {
   /** Begins nothing new, and waits until all that is under way is done, at most so long; then ends what is left. */
   async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
     this.#endingBy ??= reason;
-    if (this.#open.size > 0 || this.#works.size > 0) {
+    if (this.#open.size > 0 || this.#tasks.size > 0) {
       const empty = deferred<void>();
       this.#whenEmpty = empty.resolve;
       await waitAtMost(patienceMs, empty.promise);
@@ -111,7 +111,7 @@ export class PendingCalls {
     for (const call of this.#open) {
       call.giveUp(reason.message);
     }
-    this.#giveUpWorks(reason);
+    this.#giveUpTasks(reason);
   }
 
   /** Settles every call with one error, unless more is known of it. */
@@ -121,18 +121,18 @@ export class PendingCalls {
     }
   }
 
-  /** Does so, ends the works, and takes nothing more. */
+  /** Does so, ends the tasks, and takes nothing more. */
   fail(error: DurableStreamError): void {
     this.#endingBy = error;
     this.#closedBy = error;
     this.refuse(error);
-    this.#giveUpWorks(error);
+    this.#giveUpTasks(error);
   }
 
   /** After the calls: what became of the last of a work, it has to know first. */
-  #giveUpWorks(reason: DurableStreamError): void {
-    for (const work of this.#works) {
-      work.giveUp(reason);
+  #giveUpTasks(reason: DurableStreamError): void {
+    for (const task of this.#tasks) {
+      task.giveUp(reason);
     }
   }
 
@@ -162,7 +162,7 @@ export class PendingCalls {
   }
 
   #tellEmpty(): void {
-    if (this.#open.size === 0 && this.#works.size === 0) {
+    if (this.#open.size === 0 && this.#tasks.size === 0) {
       this.#whenEmpty?.();
     }
   }

@@ -28,7 +28,7 @@ type Pending = { readonly request: Request; readonly size: number; readonly sent
 const MAX_CHARACTERS_IN_FLIGHT = LIMITS.outgoingPauseBytes;
 
 /** What a wire may do to its socket. */
-export type WireSocket = {
+export type ChannelSocket = {
   send(frame: string): void;
   /** The server behind it does its work. */
   proven(): void;
@@ -40,7 +40,7 @@ export type WireSocket = {
  * requests, and gives up a socket on which a request stays without an answer.
  */
 export class RequestChannel {
-  readonly #socket: WireSocket;
+  readonly #socket: ChannelSocket;
   readonly #answerTimeoutMs: number;
   readonly #pending = new Map<number, Pending>();
   #characters = 0;
@@ -49,7 +49,7 @@ export class RequestChannel {
   #isOpen = false;
   #watch: Timer | undefined;
 
-  constructor(socket: WireSocket, answerTimeoutMs: number) {
+  constructor(socket: ChannelSocket, answerTimeoutMs: number) {
     this.#socket = socket;
     this.#answerTimeoutMs = answerTimeoutMs;
   }

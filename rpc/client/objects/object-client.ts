@@ -7,8 +7,8 @@ import type { CallOptions } from "../calls/pending-call.ts";
 import type { PendingCalls } from "../calls/pending-calls.ts";
 import type { HeldPlace } from "../calls/publish-lane.ts";
 
-/** What objects need of a client: calls that go on while it closes, as parts of works that it waits for. */
-export function objectClient(caller: Caller, works: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
+/** What objects need of a client: calls that go on while it closes, as parts of tasks that it waits for. */
+export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
   const method =
     <M extends CallableMethod>(name: M, place?: HeldPlace) =>
     async (params: MethodParams<M>, options?: CallOptions) =>
@@ -23,8 +23,8 @@ export function objectClient(caller: Caller, works: Pick<PendingCalls, "begin" |
     uploadPart: method("uploadPart"),
     completeUpload: method("completeUpload"),
     abortUpload: method("abortUpload"),
-    begin: (work) => works.begin(work),
-    finish: (work) => works.finish(work),
+    begin: (task) => tasks.begin(task),
+    finish: (task) => tasks.finish(task),
     hold: (message) => {
       const place = caller.hold(message);
       return { publish: method("publish", place), leave: () => place.leave() };

@@ -276,8 +276,8 @@ export class Objects {
   #begin(options: CallOptions): Operation {
     return new Operation(options, {
       timeoutMs: this.#timeoutMs,
-      begin: (work) => this.#client.begin(work),
-      finish: (work) => this.#client.finish(work),
+      begin: (task) => this.#client.begin(task),
+      finish: (task) => this.#client.finish(task),
     });
   }
 

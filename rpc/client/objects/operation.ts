@@ -2,7 +2,7 @@ import { deferred } from "../calls/deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
-import type { Work } from "../calls/pending-calls.ts";
+import type { Task } from "../calls/pending-calls.ts";
 import { isRetryable, pauseMs } from "../retry.ts";
 import { monotonicMs, sleep, startTimer, stopTimer } from "../time.ts";
 
@@ -21,15 +21,15 @@ type Repetition = {
 export type OperationHost = {
   /** How long one call may take for which nothing was said. */
   readonly timeoutMs: number;
-  begin(work: Work): void;
-  finish(work: Work): void;
+  begin(task: Task): void;
+  finish(task: Task): void;
 };
 
 /**
  * One work on an object as a whole: the calls, requests, reads and pauses it is made of share one signal and, if a
  * `timeoutMs` was given, one deadline. Without one each step has the time of a call, and the whole takes what it takes.
  */
-export class Operation implements Work {
+export class Operation implements Task {
   readonly #host: OperationHost;
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;

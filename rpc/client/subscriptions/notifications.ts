@@ -10,7 +10,7 @@ import type { Follower } from "./follower.ts";
  * @param characters Length of the frame it came in.
  * @returns False when it is not what the contract says: then nothing this server says can be relied on.
  */
-export function handOn(
+export function dispatchNotification(
   followers: ReadonlyMap<number, Follower>,
   { method, params }: { method: string; params: object },
   characters: number,

@@ -7,7 +7,7 @@ export type MissingRange = { readonly from: number; readonly to: number };
  * Where a follower is in one life of a stream, over any number of server subscriptions: what was handed on, which never
  * is again, and what is done, after which the next subscription begins.
  */
-export class FollowCursor {
+export class StreamPosition {
   readonly epoch: string;
   #received: number;
   #done: number;

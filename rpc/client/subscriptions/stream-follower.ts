@@ -4,7 +4,7 @@ import { SUBSCRIPTION_DEFAULTS } from "../../protocol.ts";
 import type { SubscribeResult, SubscribeStreamParams } from "../../subscription.ts";
 
 import { CumulativeAcks } from "./cumulative-acks.ts";
-import { FollowCursor } from "./position.ts";
+import { StreamPosition } from "./position.ts";
 import { DurableStreamError } from "../error.ts";
 import type { QueuedEvent } from "./event-queue.ts";
 import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
@@ -20,7 +20,7 @@ export class StreamFollower extends Follower {
   readonly #params: SubscribeStreamParams;
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<StreamEvent>;
-  #cursor: FollowCursor | undefined;
+  #position: StreamPosition | undefined;
   #acks: CumulativeAcks | undefined;
   /** Why another life is followed, from its first message; the next answer tells which it is. */
   #change: EpochChange["reason"] | undefined;
@@ -37,16 +37,16 @@ export class StreamFollower extends Follower {
   }
 
   override receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
-    const cursor = this.#cursor;
-    const fresh = cursor?.accept(previous, messages);
-    if (cursor === undefined || fresh === undefined) {
+    const position = this.#position;
+    const fresh = position?.accept(previous, messages);
+    if (position === undefined || fresh === undefined) {
       return;
     }
     if (fresh === "broken") {
       this.resubscribe();
       return;
     }
-    this.#sink.queue.push(fresh.map((message) => this.#delivery(cursor, message)));
+    this.#sink.queue.push(fresh.map((message) => this.#delivery(position, message)));
     this.#acks?.came(messages, characters);
   }
 
@@ -65,9 +65,9 @@ export class StreamFollower extends Follower {
   }
 
   protected override subscribeParams(): SubscribeStreamParams {
-    if (this.#cursor !== undefined) {
-      const from = { ...this.#cursor.resumeAt, ...this.#time() };
-      return { ...this.#params, epoch: this.#cursor.epoch, from };
+    if (this.#position !== undefined) {
+      const from = { ...this.#position.resumeAt, ...this.#time() };
+      return { ...this.#params, epoch: this.#position.epoch, from };
     }
     const { epoch: _epoch, ...anew } = this.#params;
     // By number, so that what the new life has lost already is told as skipped.
@@ -80,18 +80,18 @@ export class StreamFollower extends Follower {
       this.#sink.queue.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
       this.#change = undefined;
     }
-    this.#cursor ??=
+    this.#position ??=
       skipped === undefined
-        ? new FollowCursor(epoch, nextSequence - 1, previousPublishedAt)
-        : new FollowCursor(epoch, skipped.from - 1, undefined);
+        ? new StreamPosition(epoch, nextSequence - 1, previousPublishedAt)
+        : new StreamPosition(epoch, skipped.from - 1, undefined);
     const { maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, ackWaitMs = SUBSCRIPTION_DEFAULTS.ackWaitMs } =
       this.#params;
-    const at = { done: this.#cursor.done, acked: nextSequence - 1 };
+    const at = { done: this.#position.done, acked: nextSequence - 1 };
     this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) => this.notify("ack", { through }));
     if (skipped !== undefined) {
       this.#miss(skipped.from, skipped.to, "skipped");
     }
-    this.#cursor.begin(nextSequence);
+    this.#position.begin(nextSequence);
     this.#sink.begun(answer);
   }
 
@@ -101,7 +101,7 @@ export class StreamFollower extends Follower {
       this.end(error);
     } else {
       // What was read of the old life is still handed on, then the change, then the new one.
-      this.#cursor = undefined;
+      this.#position = undefined;
       this.#change = change;
       this.subscribe();
     }
@@ -125,40 +125,40 @@ export class StreamFollower extends Follower {
   /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */
   #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
     const isOver = name === "EpochChanged" || name === "NotFound";
-    if (this.#cursor !== undefined && name === "Conflict") {
+    if (this.#position !== undefined && name === "Conflict") {
       // The log ends before what came of it, or has another message in its place.
       return "restored";
     }
-    if (isOver && (this.#cursor !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
+    if (isOver && (this.#position !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
       // The next life has begun, or begins with the next subscription, which makes the stream.
       return data?.["reason"] === "restored" ? "restored" : "deleted";
     }
     return undefined;
   }
 
-  #delivery(cursor: FollowCursor, message: Message): QueuedEvent<Delivery> {
+  #delivery(position: StreamPosition, message: Message): QueuedEvent<Delivery> {
     let isAcked = false;
     const ack = () => {
       isAcked = true;
-      this.#finish(cursor, message);
+      this.#finish(position, message);
     };
     const done = this.#isManual ? undefined : ack;
-    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, done, failed: () => !isAcked };
+    return { event: { ...message, type: "message", epoch: position.epoch, ack }, done, failed: () => !isAcked };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
-    const cursor = this.#cursor;
-    const missing = cursor?.miss(from, to);
-    if (cursor !== undefined && missing !== undefined) {
-      const done = this.#isManual ? undefined : () => cursor.finish(missing.to);
+    const position = this.#position;
+    const missing = position?.miss(from, to);
+    if (position !== undefined && missing !== undefined) {
+      const done = this.#isManual ? undefined : () => position.finish(missing.to);
       this.#sink.queue.push([{ event: { type: "gap", ...missing, reason }, done }]);
     }
   }
 
-  #finish(cursor: FollowCursor, { sequence, publishedAt }: Message): void {
-    if (sequence > cursor.done) {
-      cursor.finish(sequence, publishedAt);
-      if (cursor === this.#cursor) {
+  #finish(position: StreamPosition, { sequence, publishedAt }: Message): void {
+    if (sequence > position.done) {
+      position.finish(sequence, publishedAt);
+      if (position === this.#position) {
         this.#acks?.finish(sequence);
       }
     }
