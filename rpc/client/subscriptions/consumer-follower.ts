@@ -13,23 +13,24 @@ import { checkDelay, checkReason } from "./settle-params.ts";
 import { ConsumerAcks } from "./consumer-acks.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
-/** A message that was handed on. With manual acks the reader may have gone on to the next without having settled it. */
+/** A delivered message. `isPassed`: with manual acks, the reader asked for the next one and has not settled this one. */
 type Held = { isPassed: boolean };
 
 /**
- * Takes a share of a consumer. When its socket is lost the server gives what was not settled to others: what waits here
- * is forgotten, what is being handled is finished and acked on the next socket, and not handled twice at a time.
+ * Takes a share of a consumer. When its socket is lost, the server redelivers what was not settled to other subscriptions.
+ * So queued messages are dropped here. The one in the handler is finished, acked on the next socket, and not given to the
+ * handler a second time meanwhile.
  */
 export class ConsumerFollower extends Follower {
   readonly #params: SubscribeConsumerParams;
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<ConsumerDelivery>;
   readonly #acks: ConsumerAcks;
-  /** Handed on and not settled, by sequence. */
+  /** Delivered and not settled, by sequence. */
   readonly #held = new Map<number, Held>();
   /** The answer to the last `subscribe`: another object for each server subscription. */
   #answer: SubscribeResult | undefined;
-  /** The sequence sent last on this subscription; 0 at the start. */
+  /** The last sequence that was sent on this server subscription; 0 at its start. */
   #previous = 0;
 
   constructor(
@@ -50,14 +51,14 @@ export class ConsumerFollower extends Follower {
       return;
     }
     if (previous !== this.#previous) {
-      // Something between was lost: on a new subscription it comes again.
+      // A notification was lost: a new server subscription gets its messages again.
       this.resubscribe();
       return;
     }
     this.#previous = messages.at(-1)?.sequence ?? previous;
     const fresh: QueuedEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
-      // What comes again while it is handled is not handled twice at a time.
+      // A redelivery of a message that the handler still has is dropped, and so is one whose ack is on the way.
       const isInHand = this.#held.get(message.sequence)?.isPassed === false;
       if (!isInHand && !this.#acks.has(message.sequence)) {
         fresh.push(this.#hold(message, answer));
@@ -67,7 +68,7 @@ export class ConsumerFollower extends Follower {
   }
 
   override receiveGap(): void {
-    // A consumer is not told of gaps: its info counts what is lost.
+    // The server sends no gaps for a consumer: `ConsumerInfo.lost` counts them.
   }
 
   override receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
@@ -118,13 +119,13 @@ export class ConsumerFollower extends Follower {
 
   protected override left(): void {
     this.#acks.lost();
-    // The server gives them to other subscriptions.
+    // The server redelivers these to other subscriptions.
     this.#sink.queue.dropWaiting();
   }
 
   /**
-   * A consumer ends with its stream: one of that name in another life, or in a restored stream, is another, in which the
-   * same numbers are other messages. Nothing that was done says anything of it.
+   * Ends it, because the consumer is gone with its epoch. One of the same name in another epoch, or in a restored stream,
+   * is another consumer, whose sequences are other messages. So no ack may reach it.
    */
   #isOver(name: "NotFound" | "EpochChanged", data: ErrorData): void {
     this.#acks.forget();
@@ -141,7 +142,7 @@ export class ConsumerFollower extends Follower {
         this.#held.delete(sequence);
       }
     };
-    /** The first word counts. */
+    /** Only the first of ack, nak and term counts. */
     const settle = (tell: () => void): void => {
       if (!isSettled && !this.isEnded) {
         release();
@@ -149,7 +150,7 @@ export class ConsumerFollower extends Follower {
       }
       isSettled = true;
     };
-    /** What was given to others, or came here again, is not this delivery's to give back. */
+    /** False once the message was redelivered, here or elsewhere: then this delivery must not nak it. */
     const isStillMine = () => answer === this.#answer && this.#held.get(sequence) === held;
     const ack = () => settle(() => this.#acks.ack(sequence, this.#sink.queue.isEmpty));
     const delivery: ConsumerDelivery = {
@@ -181,7 +182,7 @@ export class ConsumerFollower extends Follower {
   }
 }
 
-/** JSON has no undefined, and the contract no null. */
+/** Leaves out undefined fields: the contract's objects are strict. */
 function withDefined(params: { sequences: number[]; delayMs?: number | undefined; reason?: string | undefined }) {
   return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined));
 }

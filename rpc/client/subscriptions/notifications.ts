@@ -4,11 +4,10 @@ import type { NotificationParams } from "../../notifications.ts";
 import type { Follower } from "./follower.ts";
 
 /**
- * Hands a notification to the follower it is for. Of a subscription that nobody follows any more, and of a kind that is
- * not known here, it is dropped.
+ * Passes a notification to its follower. One of an unknown method, or for a subscription that has ended, is dropped.
  *
- * @param characters Length of the frame it came in.
- * @returns False when it is not what the contract says: then nothing this server says can be relied on.
+ * @param characters Length of its frame.
+ * @returns False when it breaks the contract: then the socket can not be trusted.
  */
 export function dispatchNotification(
   followers: ReadonlyMap<number, Follower>,
@@ -39,7 +38,7 @@ export function dispatchNotification(
   }
 }
 
-// Only what the client itself relies on is checked: the rest is the handler's.
+// Checks only what the client itself relies on.
 
 function isMessages(params: object): params is NotificationParams<"messages"> {
   return (

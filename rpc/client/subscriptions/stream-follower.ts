@@ -13,8 +13,8 @@ import type { FollowerHost } from "./follower.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
 /**
- * Follows a stream: subscribes on every new socket after the last message done, finds out when something is missing,
- * and drops what was handed on before.
+ * Follows a stream. On every new socket it subscribes after the last message that is done. It detects missing messages
+ * and drops those that were delivered before.
  */
 export class StreamFollower extends Follower {
   readonly #params: SubscribeStreamParams;
@@ -22,7 +22,7 @@ export class StreamFollower extends Follower {
   readonly #sink: SubscriptionSink<StreamEvent>;
   #position: StreamPosition | undefined;
   #acks: CumulativeAcks | undefined;
-  /** Why another life is followed, from its first message; the next answer tells which it is. */
+  /** Set while a new epoch is to be followed from its first message. The next answer tells its id. */
   #change: EpochChange["reason"] | undefined;
 
   constructor(
@@ -47,7 +47,7 @@ export class StreamFollower extends Follower {
       return;
     }
     this.#sink.queue.push(fresh.map((message) => this.#delivery(position, message)));
-    this.#acks?.came(messages, characters);
+    this.#acks?.received(messages, characters);
   }
 
   override receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
@@ -59,7 +59,7 @@ export class StreamFollower extends Follower {
     if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
     } else {
-      // After a timeout it goes on behind the last message done; else the answer tells what has become of the stream.
+      // After an ack timeout it resumes after the last message done. Otherwise the answer tells what the stream is now.
       this.subscribe();
     }
   }
@@ -70,7 +70,7 @@ export class StreamFollower extends Follower {
       return { ...this.#params, epoch: this.#position.epoch, from };
     }
     const { epoch: _epoch, ...anew } = this.#params;
-    // By number, so that what the new life has lost already is told as skipped.
+    // From sequence 1 rather than "first", so that the answer reports as skipped what the new epoch has lost already.
     return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1, ...this.#time() } };
   }
 
@@ -100,7 +100,7 @@ export class StreamFollower extends Follower {
     if (change === undefined) {
       this.end(error);
     } else {
-      // What was read of the old life is still handed on, then the change, then the new one.
+      // Queued messages of the old epoch are still delivered, then the change, then the new epoch.
       this.#position = undefined;
       this.#change = change;
       this.subscribe();
@@ -116,21 +116,21 @@ export class StreamFollower extends Follower {
     this.#acks = undefined;
   }
 
-  /** The time that `from` asked for: wherever it goes on, nothing comes that was published before it. */
+  /** The `time` of `from`: after a resume too, nothing is delivered that was published before it. */
   #time(): { time?: number } {
     const { from } = this.#params;
     return typeof from === "object" && "time" in from && from.time !== undefined ? { time: from.time } : {};
   }
 
-  /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */
+  /** What became of the epoch that was followed; undefined when the refusal has another reason. */
   #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
     const isOver = name === "EpochChanged" || name === "NotFound";
     if (this.#position !== undefined && name === "Conflict") {
-      // The log ends before what came of it, or has another message in its place.
+      // The log ends before the position, or has another message there.
       return "restored";
     }
     if (isOver && (this.#position !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
-      // The next life has begun, or begins with the next subscription, which makes the stream.
+      // There is a new epoch, or the next `subscribe` makes the stream and starts one.
       return data?.["reason"] === "restored" ? "restored" : "deleted";
     }
     return undefined;
