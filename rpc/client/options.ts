@@ -7,16 +7,17 @@ import type { Fetch, HttpAccess } from "./objects/http.ts";
 import { must, numbersOf } from "./option.ts";
 import type { WebSocketConstructor } from "./connection/socket.ts";
 
-/** What a client is made with. Durations are milliseconds, sizes bytes of UTF-8. */
+/** The options of a client. Durations are milliseconds, sizes are bytes of UTF-8. */
 export type DurableStreamOptions = {
   /**
-   * The server: `https://host`, or with a path, `wss://host/rpc` or `wss://host/stream/<name>`. The latter names the
-   * stream of calls that name none.
+   * The server: `https://host`, or with a path `wss://host/rpc` or `wss://host/stream/<name>`. The last form sets the stream
+   * of calls that name none.
    */
   url: string | URL;
   /**
-   * The API key, or a function that is asked for it at each attempt to connect. A key that the server does not take ends
-   * the client, and every call is Unauthenticated; a function is asked again.
+   * The API key, or a function that returns it, called at each attempt to connect. When the server refuses a string, the
+   * client is closed and every call rejects with Unauthenticated. When it refuses the key of a function, the function is
+   * called again at the next attempt.
    *
    * @example
    * ```ts
@@ -25,113 +26,114 @@ export type DurableStreamOptions = {
    */
   token: string | (() => string | Promise<string>);
   /**
-   * In place of the global `WebSocket`, which Node.js has from 22 on: before, that of the package `ws`.
+   * The WebSocket constructor. Node.js has a global one from version 22 on; before that, pass the one of the package `ws`.
    *
    * @defaultValue the global `WebSocket`
    */
   WebSocket?: WebSocketConstructor;
   /**
-   * How objects of more than 768,000 bytes go over HTTP, to `/r2/` of the same server. With `false`, or in a page of
-   * another origin, for which the server says nothing of CORS, they go over the socket in parts, up to 1,000 of them.
+   * The `fetch` that sends objects of more than 768,000 bytes over HTTP, to `/r2/` of the same server. With `false` they go
+   * over the socket, in up to 1,000 parts.
    *
-   * @defaultValue the global `fetch`
+   * @defaultValue the global `fetch`; `false` in a page of another origin, as the server does not answer CORS requests
    */
   fetch?: Fetch | false;
-  /** Called with each change of the connection, in order. What it throws is reported by `console.error`. */
+  /** Called with each change of the connection, in order. An error that it throws is logged by `console.error`. */
   onState?: (change: ConnectionChange) => void;
   /**
-   * How long a call may take in all, in milliseconds, waiting for a connection included; each call may say otherwise. Then
-   * it is Unavailable, or OutcomeUnknown when it may have been done.
+   * How long a call may take in all, in milliseconds, 0 or more, waiting for a connection included. After that it rejects
+   * with Unavailable, or with OutcomeUnknown when it may have been done. The options of a call may set another value.
    *
    * @defaultValue 30,000
    */
   timeoutMs?: number;
   /**
-   * How long a publish is tried and waits for a connection, in milliseconds; less than the stream's `duplicateWindowMs`,
-   * within which its id is remembered. One that is not done by then is passed over: those to its stream that were called
-   * after it are stored all the same.
+   * How long a publish may take in all, in milliseconds, 0 or more, waiting for a connection and retries included. Keep it
+   * below the stream's `duplicateWindowMs`, for which its id is remembered. A publish that times out is skipped: later
+   * publishes to its stream are stored without it.
    *
    * @defaultValue 60,000
    */
   publishTimeoutMs?: number;
-  /** What may wait to be done: a call beyond it is Busy at once. */
+  /** Bounds of the pending calls. A call beyond them rejects with Busy at once. */
   queue?: {
     /**
-     * At most so many calls, publishes included.
+     * Most pending calls, publishes included; 0 or more.
      *
      * @defaultValue 10,000
      */
     publishes?: number;
     /**
-     * At most so many bytes of their params.
+     * Most bytes of their params; 0 or more.
      *
      * @defaultValue 16,777,216 (16 MiB)
      */
     bytes?: number;
   };
-  /** Waits between attempts to connect: random, up to a bound that doubles with each failure in a row. */
+  /** The waits between attempts to connect: random, up to a bound that doubles with each failure in a row. */
   reconnect?: {
     /**
-     * The bound after the first failure, in milliseconds.
+     * The bound after the first failure, in milliseconds, 0 or more.
      *
      * @defaultValue 500
      */
     leastMs?: number;
     /**
-     * The largest bound, in milliseconds.
+     * The largest bound, in milliseconds, 0 or more.
      *
      * @defaultValue 30,000
      */
     mostMs?: number;
   };
-  /** How it is found out that nobody is there any more: a socket on which nothing is heard is replaced. */
+  /** Detection of a dead peer: a socket on which nothing is received for too long is replaced. */
   ping?: {
     /**
-     * How often the server is pinged, in milliseconds, 1 or more.
+     * Interval between pings, in milliseconds, 1 or more.
      *
      * @defaultValue 25,000
      */
     everyMs?: number;
     /**
-     * After how long a silence the socket is given up, in milliseconds, 1 or more.
+     * Read timeout of the socket, in milliseconds, 1 or more: it is replaced when nothing was received for so long.
      *
      * @defaultValue 75,000
      */
     deadAfterMs?: number;
   };
   /**
-   * How long a handshake may take, and as long again the token that is asked for before it, in milliseconds.
+   * How long the handshake of a socket may take, in milliseconds, 0 or more. The token function, which is called before it,
+   * may take as long again.
    *
    * @defaultValue 10,000
    */
   connectTimeoutMs?: number;
   /**
-   * How long a server may leave a call without any answer before its socket is given up, in milliseconds. It answers within
-   * 15,000, with an error where it has to.
+   * How long the server may take to answer a call before the socket is replaced, in milliseconds, 0 or more. A server
+   * answers within 15,000, if need be with an error.
    *
    * @defaultValue 25,000
    */
   answerTimeoutMs?: number;
 };
 
-/** The options with everything filled in. */
+/** The options with defaults applied. */
 export type ResolvedOptions = ConnectionOptions &
   CallDefaults & {
-    /** Undefined where objects go over the socket only. */
+    /** Undefined when objects go over the socket only. */
     readonly http: HttpAccess | undefined;
     /** Most pending calls, and most bytes of their params. */
     readonly queue: { readonly publishes: number; readonly bytes: number };
-    /** How long a server may leave a call without an answer, in milliseconds. */
+    /** How long the server may take to answer a call before the socket is replaced, in milliseconds. */
     readonly answerTimeoutMs: number;
   };
 
-/** A server answers within its deadline; what is on the way for this much longer is not coming. */
+/** Added to the server's own deadline, for the way there and back. */
 const ANSWER_GRACE_MS = 10_000;
 
 /**
- * Fills in what was not given.
+ * Checks the options and applies defaults.
  *
- * @throws TypeError For what is of a wrong kind: found later, it would be a minute of silence.
+ * @throws TypeError For an option of a wrong type or out of range, which later would only show as a timeout.
  */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
   const { token, queue = {}, reconnect = {}, ping = {}, onState = () => undefined } = options;
@@ -147,7 +149,7 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
     connectTimeoutMs: 10_000,
     answerTimeoutMs: LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
   });
-  // Without a pause between them there would be nothing but pings.
+  // At least 1: an interval of 0 would send nothing but pings.
   const pings = numbersOf("ping", ping, { everyMs: LIMITS.pingMs, deadAfterMs: LIMITS.idleCloseMs }, 1);
   return {
     url: url.href,
@@ -169,10 +171,10 @@ function isText(value: unknown): value is string {
 
 function socketUrl(given: string | URL): URL {
   const url = new URL(given);
-  // Without a scheme `localhost:8787` is a URL too, of the scheme `localhost:`.
+  // `localhost:8787` is a valid URL, whose scheme is `localhost:`.
   must(/^(http|ws)s?:$/.test(url.protocol), "url", "one of https:, http:, wss: or ws:");
   url.protocol = url.protocol.replace(/^http/, "ws");
-  // No WebSocket takes one.
+  // The WebSocket constructor throws for a URL with a fragment.
   url.hash = "";
   if (url.pathname === "/") {
     url.pathname = "/rpc";

@@ -1,16 +1,16 @@
 /**
- * Says that something of the caller's failed, where nobody else hears of it. Not by `reportError`, which ends a process
- * of Deno, and which Node.js does not have.
+ * Logs an error of the caller's code that reaches nobody else. Not by `reportError`, which ends a process of Deno and is
+ * missing in Node.js.
  */
-export function report(what: string, error: unknown): void {
+export function logError(what: string, error: unknown): void {
   console.error(`durable-stream: ${what}:`, error);
 }
 
-/** Calls a listener, whose failure is reported: it is nothing of ours, and no reason to end a process. */
+/** Calls a listener and logs its error, so that it neither reaches the client nor ends the process. */
 export async function callListener(what: string, call: () => unknown): Promise<void> {
   try {
     await call();
   } catch (error) {
-    report(`${what} failed`, error);
+    logError(`${what} failed`, error);
   }
 }

@@ -9,7 +9,7 @@ import { PublishIds } from "./publish-ids.ts";
 import type { HeldPlace } from "./publish-lane.ts";
 import type { Publisher } from "./publisher.ts";
 
-/** What a call goes through. */
+/** The parts of a client that a call passes. */
 type Queues = {
   readonly pendingCalls: PendingCalls;
   readonly connection: Connection;
@@ -17,7 +17,7 @@ type Queues = {
   readonly publisher: Publisher;
 };
 
-/** What a call has that does not say otherwise. */
+/** What applies to a call whose params or options do not say otherwise. */
 export type CallDefaults = {
   /** The stream of calls that name none, as the URL's path says; empty when it names none. */
   readonly stream: string;
@@ -27,10 +27,10 @@ export type CallDefaults = {
   readonly publishTimeoutMs: number;
 };
 
-/** Of a call that is part of a work: the place that the work holds for it among the publishes of a stream. */
+/** Marks a call as part of a task, with the place that the task holds for it among the publishes of a stream. */
 type Part = { readonly place?: HeldPlace | undefined };
 
-/** Makes the calls of a client: opens each, within the time it has, and queues it for the socket there is or will be. */
+/** Makes the calls of a client: gives each its deadline, connects when needed, and queues it for the socket. */
 export class Caller {
   readonly #queues: Queues;
   readonly #defaults: CallDefaults;
@@ -44,14 +44,14 @@ export class Caller {
   /**
    * CallQueue a method.
    *
-   * @param part Given when it is part of a work, which goes on while the client closes.
+   * @param part Given when it is part of a task: such calls are still taken while the client closes.
    */
   async call(
     method: string,
     { params = {}, options = {} }: { params?: object | undefined; options?: CallOptions | undefined },
     part?: Part,
   ): Promise<object> {
-    // A method that is not known here may change something.
+    // An unknown method is not repeated, as it may change something.
     const { gathered, reads }: Partial<MethodTraits> = traitsOf(method) ?? {};
     const isPublish = gathered === "publish";
     const timeoutMs = options.timeoutMs ?? (isPublish ? this.#defaults.publishTimeoutMs : this.#defaults.timeoutMs);
@@ -71,7 +71,7 @@ export class Caller {
     return call.promise;
   }
 
-  /** Takes the next place among the publishes of the stream that params name, or else the URL. */
+  /** Takes the next place among the publishes of a stream: the one in the params, or that of the URL. */
   hold({ stream = this.#defaults.stream }: { readonly stream?: unknown }): HeldPlace {
     return this.#queues.publisher.hold(String(stream));
   }

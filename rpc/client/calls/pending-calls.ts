@@ -9,20 +9,20 @@ import type { CallKind, CallOptions, PendingCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** What a frame holds beside the params of a call. */
+/** At most so many bytes of a frame are not the params. */
 const ENVELOPE_BYTES = 256;
 
 const UTF8 = new TextEncoder();
 
-/** What takes more than one call: the put of an object, or a body that is read. It takes what time it takes. */
+/** What takes more than one call, like the put of an object or the read of a body. */
 export type Task = {
-  /** Ends it now, as far as it depends on the client. */
+  /** Fails it now, unless it needs nothing more of the client. */
   giveUp(reason: DurableStreamError): void;
 };
 
 /**
- * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
- * and the tasks that such calls are part of.
+ * Every call that is not settled, and the tasks that calls are part of. Calls are bounded in number and bytes, and each is
+ * settled by its deadline.
  */
 export class PendingCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
@@ -33,9 +33,9 @@ export class PendingCalls {
   #sweepTimer: Timer | undefined;
   #sweepAt = Number.POSITIVE_INFINITY;
   #whenEmpty: (() => void) | undefined;
-  /** Why nothing new is begun. */
+  /** Set while the client closes: no new call or task is taken, except calls of tasks. */
   #endingBy: DurableStreamError | undefined;
-  /** Why nothing is taken any more, of tasks that were begun before neither. */
+  /** Set when the client is closed: no call is taken. */
   #closedBy: DurableStreamError | undefined;
 
   constructor(bounds: { calls: number; bytes: number }, whyOffline: PendingCallHost["whyOffline"]) {
@@ -44,11 +44,11 @@ export class PendingCalls {
   }
 
   /**
-   * Opens a call; `isPart` when it is part of a work.
+   * Adds a call. `isPart`: it is part of a task.
    *
-   * @throws TypeError For a `timeoutMs` that is none.
-   * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
-   * the bounds, and after the end the error it was closed with.
+   * @throws TypeError When `timeoutMs` is not a number.
+   * @throws DurableStreamError InvalidParams for params that JSON has no text for; TooLarge when they do not fit a frame;
+   * Busy beyond the bounds; once closed, the error it was closed with.
    */
   add(
     { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
@@ -79,7 +79,7 @@ export class PendingCalls {
     return call;
   }
 
-  /** A work begins; after the end it is given up at once. */
+  /** Adds a task. Once the client closes, it is given up at once. */
   begin(task: Task): void {
     if (this.#endingBy === undefined) {
       this.#tasks.add(task);
@@ -88,18 +88,18 @@ export class PendingCalls {
     }
   }
 
-  /** A work is over, or needs nothing of the client any more. */
+  /** The task has ended, or needs nothing more of the client. */
   finish(task: Task): void {
     this.#tasks.delete(task);
     this.#tellEmpty();
   }
 
-  /** Why nothing new is taken; undefined while anything is. */
+  /** Why no new call is taken; undefined while the client is open. */
   get endingBy(): DurableStreamError | undefined {
     return this.#endingBy;
   }
 
-  /** Begins nothing new, and waits until all that is under way is done, at most so long; then ends what is left. */
+  /** Takes nothing new, waits at most `patienceMs` until calls and tasks are done, and gives up the rest. */
   async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
     this.#endingBy ??= reason;
     if (this.#open.size > 0 || this.#tasks.size > 0) {
@@ -114,14 +114,14 @@ export class PendingCalls {
     this.#giveUpTasks(reason);
   }
 
-  /** Settles every call with one error, unless more is known of it. */
+  /** Rejects every call with this error, or with OutcomeUnknown where an earlier attempt may have been done. */
   refuse(error: DurableStreamError): void {
     for (const call of this.#open) {
       call.refuse(error);
     }
   }
 
-  /** Does so, ends the tasks, and takes nothing more. */
+  /** Rejects every call as {@link refuse} does, gives up the tasks, and takes nothing more. */
   fail(error: DurableStreamError): void {
     this.#endingBy = error;
     this.#closedBy = error;
@@ -129,7 +129,7 @@ export class PendingCalls {
     this.#giveUpTasks(error);
   }
 
-  /** After the calls: what became of the last of a work, it has to know first. */
+  /** After the calls, so that a task knows the outcome of its last call. */
   #giveUpTasks(reason: DurableStreamError): void {
     for (const task of this.#tasks) {
       task.giveUp(reason);
@@ -138,7 +138,7 @@ export class PendingCalls {
 
   #admit(size: number): void {
     if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
-      // Sent, it would cost the socket, and every other call on it.
+      // The server would close the socket for such a frame, and every other call on it would be lost.
       const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
       throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
     }
@@ -167,7 +167,7 @@ export class PendingCalls {
     }
   }
 
-  /** One timer for all, set to the earliest deadline. */
+  /** One timer for all calls, set to the earliest deadline. */
   #sweepBy(deadlineAt: number): void {
     if (deadlineAt < this.#sweepAt) {
       stopTimer(this.#sweepTimer);

@@ -7,7 +7,7 @@ import type { CallOptions } from "../calls/pending-call.ts";
 import type { PendingCalls } from "../calls/pending-calls.ts";
 import type { HeldPlace } from "../calls/publish-lane.ts";
 
-/** What objects need of a client: calls that go on while it closes, as parts of tasks that it waits for. */
+/** The calls that objects make. As parts of a task they are still taken while the client closes, which waits for the task. */
 export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
   const method =
     <M extends CallableMethod>(name: M, place?: HeldPlace) =>

@@ -6,7 +6,7 @@ import type { Deferred } from "../calls/deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
-import { report } from "../report.ts";
+import { logError } from "../report.ts";
 import { backoffMs } from "../retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
@@ -246,7 +246,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   /** Calls the handler once. @returns Whether the event is to be handled again. */
-  async #fails(event: Event, { handler, onError = reportFailure }: Reading<Event>): Promise<boolean> {
+  async #fails(event: Event, { handler, onError = logFailure }: Reading<Event>): Promise<boolean> {
     let isAgain = false;
     try {
       await handler(event);
@@ -277,6 +277,6 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 }
 
-function reportFailure(error: unknown): void {
-  report("a handler failed, and gets its event again", error);
+function logFailure(error: unknown): void {
+  logError("a handler failed, and gets its event again", error);
 }
