@@ -28,7 +28,11 @@ export async function putParts(
 ): Promise<MethodResult<"completeUpload">> {
   const { contentType, metadata, ...conditions } = params;
   // An upload whose answer is lost stays empty, and the server drops it when it expires.
-  const creation = { key, ...withDefined({ contentType, metadata }) };
+  const creation = {
+    key,
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
   const { uploadId } = await operation.persistStep((options) => calls.createUpload(creation, options));
   try {
     const uploaded: MethodResult<"uploadPart">[] = [];
@@ -59,13 +63,4 @@ export async function putParts(
 /** Whether the server itself can not tell any more if the upload was completed: another call gets the same answer. */
 function isUnknowable({ name, data }: DurableStreamError): boolean {
   return name === "OutcomeUnknown" && data?.["what"] === "upload";
-}
-
-/** Leaves out undefined fields: the contract's types do not allow them. */
-function withDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  // Only undefined fields are left out.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof T]?: Exclude<T[Name], undefined>;
-  };
 }

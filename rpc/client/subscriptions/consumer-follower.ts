@@ -162,11 +162,11 @@ export class ConsumerFollower extends Follower {
       nak: (delayMs) => {
         checkDelay(delayMs);
         const isMine = isStillMine();
-        settle(() => isMine && this.notify("nak", withDefined({ sequences: [sequence], delayMs })));
+        settle(() => isMine && this.notify("nak", { sequences: [sequence], delayMs }));
       },
       term: (reason) => {
         checkReason(reason);
-        settle(() => this.notify("term", withDefined({ sequences: [sequence], reason })));
+        settle(() => this.notify("term", { sequences: [sequence], reason }));
       },
       working: () => isStillMine() && !isSettled && this.notify("working", { sequences: [sequence] }),
     };
@@ -180,9 +180,4 @@ export class ConsumerFollower extends Follower {
     const done = this.#isManual ? leave : ack;
     return { event: delivery, done, failed, dropped: release };
   }
-}
-
-/** Leaves out undefined fields: the contract's objects are strict. */
-function withDefined(params: { sequences: number[]; delayMs?: number | undefined; reason?: string | undefined }) {
-  return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined));
 }
