@@ -1,4 +1,4 @@
-import { DurableStreamError } from "./client/error.ts";
+import { DurableStreamError, isErrorData } from "./client/error.ts";
 import { errorNameOf } from "./errors.ts";
 import type { ErrorData } from "./errors.ts";
 
@@ -46,8 +46,4 @@ function parsed(json: string | undefined): unknown {
     // Safe: the message only looks like one with data, so there is none.
     return undefined;
   }
-}
-
-function isErrorData(data: unknown): data is ErrorData {
-  return typeof data === "object" && data !== null && !Array.isArray(data);
 }

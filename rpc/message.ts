@@ -12,19 +12,14 @@ import {
   SubjectFilter,
   Time,
 } from "./names.ts";
+import { StringRecord } from "./string-record.ts";
 
 const MAX_HEADERS = 32;
 const MAX_HEADER_CHARACTERS = 4096;
 
-/** Names that valibot silently leaves out of a record, because they are special on JavaScript objects. */
-const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
-
 /** Up to 32 string pairs, 4,096 characters in all. */
 export const Headers = v.pipe(
-  v.custom<Record<string, string>>(
-    (headers) => !Array.isArray(headers) && !RESERVED_NAMES.some((name) => hasOwn(headers, name)),
-    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
-  ),
+  StringRecord,
   v.record(v.pipe(v.string(), v.minLength(1)), v.string()),
   v.maxEntries(MAX_HEADERS),
   v.check(
@@ -36,10 +31,6 @@ export const Headers = v.pipe(
   v.description(`Up to ${MAX_HEADERS} string pairs, ${MAX_HEADER_CHARACTERS} characters in all.`),
 );
 export type Headers = v.InferOutput<typeof Headers>;
-
-function hasOwn(value: unknown, name: string): boolean {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
-}
 
 /** Any JSON value. */
 export const JsonValue = v.pipe(v.unknown(), v.description("Any JSON value."));

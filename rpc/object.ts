@@ -2,6 +2,7 @@ import * as v from "valibot";
 
 import { LIMITS } from "./limits.ts";
 import { Time } from "./names.ts";
+import { StringRecord } from "./string-record.ts";
 
 const UTF8 = new TextEncoder();
 
@@ -48,15 +49,9 @@ export const ContentType = v.pipe(
   v.description("Media type, as in HTTP's Content-Type."),
 );
 
-/** Names that valibot silently leaves out of a record, because they are special on JavaScript objects. */
-const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
-
 /** Custom metadata. Names are lower case, because it is also sent in HTTP headers, whose names are case-insensitive. */
 export const ObjectMetadata = v.pipe(
-  v.custom<Record<string, string>>(
-    (metadata) => !Array.isArray(metadata) && !RESERVED_NAMES.some((name) => hasOwn(metadata, name)),
-    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
-  ),
+  StringRecord,
   v.record(
     v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "a name must be 1 to 64 of [a-z0-9_-]")),
     v.pipe(
@@ -279,10 +274,6 @@ export type CompleteUploadParams = v.InferOutput<typeof CompleteUploadParams>;
 
 export const AbortUploadParams = v.strictObject({ key: ObjectKey, uploadId: UploadId });
 export type AbortUploadParams = v.InferOutput<typeof AbortUploadParams>;
-
-function hasOwn(value: unknown, name: string): boolean {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
-}
 
 function isWellFormed(text: string): boolean {
   return text.isWellFormed();

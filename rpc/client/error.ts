@@ -71,6 +71,7 @@ export function errorOfResponse(error: unknown): DurableStreamError | undefined 
   return new DurableStreamError(errorNameOf(code) ?? "InternalError", message, { code, ...data });
 }
 
-function isErrorData(data: unknown): data is ErrorData {
+/** Whether a value may be the `data` of an error. */
+export function isErrorData(data: unknown): data is ErrorData {
   return typeof data === "object" && data !== null && !Array.isArray(data);
 }
