@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
-import { isMethodName } from "./method-traits.ts";
-import type { MethodName } from "./method-traits.ts";
-import { StreamName } from "./names.ts";
+import { isMethodName } from "./methods/method-traits.ts";
+import type { MethodName } from "./methods/method-traits.ts";
+import { StreamName } from "./schemas/names.ts";
 
 /**
  * The permissions of a service binding, set as its `props` in the caller's configuration. Without props it may do

@@ -1,6 +1,6 @@
 import { DurableStreamError, isErrorData } from "./client/error.ts";
-import { errorNameOf } from "./errors.ts";
-import type { ErrorData } from "./errors.ts";
+import { errorNameOf } from "./protocol/errors.ts";
+import type { ErrorData } from "./protocol/errors.ts";
 
 /** Parses what {@link bindingMessage} makes. */
 const CARRIED = /^(.*?) \[(-\d+)(?: (\{.*\}))?\]$/s;

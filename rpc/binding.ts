@@ -1,7 +1,7 @@
-import type { ContractMethods } from "./contract-methods.ts";
-import type { MethodParams, MethodResult } from "./methods.ts";
-import type { GapNotification, MessagesNotification } from "./notifications.ts";
-import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
+import type { ContractMethods } from "./methods/contract-methods.ts";
+import type { MethodParams, MethodResult } from "./methods/methods.ts";
+import type { GapNotification, MessagesNotification } from "./methods/notifications.ts";
+import type { SubscribeParams, SubscribeResult } from "./schemas/subscription.ts";
 
 /**
  * What another Worker needs to call this one through a service binding: the types, and `bindingError` for the errors of its

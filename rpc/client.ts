@@ -13,8 +13,8 @@ import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";
 import { PendingCalls } from "./client/calls/pending-calls.ts";
-import { resolveOptions } from "./client/options.ts";
-import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
+import { resolveOptions } from "./client-options.ts";
+import type { DurableStreamOptions, ResolvedOptions } from "./client-options.ts";
 import { Publisher } from "./client/calls/publisher.ts";
 import { StreamFollower } from "./client/subscriptions/stream-follower.ts";
 import { Subscription } from "./client/subscriptions/subscription.ts";
@@ -26,11 +26,11 @@ import type {
 } from "./client/subscriptions/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/time.ts";
 import { RequestChannel } from "./client/calls/request-channel.ts";
-import type { ContractMethods } from "./contract-methods.ts";
-import { CALLABLE_METHODS } from "./method-traits.ts";
-import type { CallableMethod } from "./method-traits.ts";
-import type { MethodResult } from "./methods.ts";
-import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
+import type { ContractMethods } from "./methods/contract-methods.ts";
+import { CALLABLE_METHODS } from "./methods/method-traits.ts";
+import type { CallableMethod } from "./methods/method-traits.ts";
+import type { MethodResult } from "./methods/methods.ts";
+import type { SubscribeConsumerParams, SubscribeStreamParams } from "./schemas/subscription.ts";
 
 export type { ConnectionChange, ConnectionState } from "./client/connection/connection.ts";
 export { DurableStreamError } from "./client/error.ts";
@@ -46,11 +46,11 @@ export type { ObjectBody } from "./client/objects/body.ts";
 export type { Objects, PutOptions, ReadObject } from "./client/objects/objects.ts";
 export type { Fetch } from "./client/objects/http.ts";
 export type { CallOptions } from "./client/calls/pending-call.ts";
-export type { DurableStreamOptions } from "./client/options.ts";
+export type { DurableStreamOptions } from "./client-options.ts";
 export { Subscription } from "./client/subscriptions/subscription.ts";
 export type { HandlerOptions, SubscriptionOptions } from "./client/subscriptions/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/connection/socket.ts";
-export type { CallableMethod } from "./method-traits.ts";
+export type { CallableMethod } from "./methods/method-traits.ts";
 
 type ClientMethods = ContractMethods<[options?: CallOptions]>;
 

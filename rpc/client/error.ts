@@ -1,5 +1,5 @@
-import { ErrorCode, errorNameOf } from "../errors.ts";
-import type { ErrorData, ErrorDataOf, ErrorFacts, ErrorName } from "../errors.ts";
+import { ErrorCode, errorNameOf } from "../protocol/errors.ts";
+import type { ErrorData, ErrorDataOf, ErrorFacts, ErrorName } from "../protocol/errors.ts";
 
 /** The optional parts of an error. */
 type Details<Name extends ErrorName> = {

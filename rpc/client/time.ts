@@ -1,4 +1,4 @@
-import { deferred } from "./calls/deferred.ts";
+import { deferred } from "./deferred.ts";
 
 /** A pending timer: a number in browsers and Workers, an object in Node.js. */
 export type Timer = ReturnType<typeof setTimeout>;

@@ -1,5 +1,5 @@
-import { traitsOf } from "../../method-traits.ts";
-import type { MethodTraits } from "../../method-traits.ts";
+import { traitsOf } from "../../methods/method-traits.ts";
+import type { MethodTraits } from "../../methods/method-traits.ts";
 
 import type { CallQueue } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";

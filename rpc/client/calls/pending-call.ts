@@ -1,4 +1,4 @@
-import { deferred } from "./deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 
 /** The options of one call. */

@@ -1,7 +1,7 @@
-import { ALTERNATIVES } from "../../alternatives.ts";
-import { LIMITS } from "../../limits.ts";
+import { ALTERNATIVES } from "../../protocol/alternatives.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
-import { deferred } from "./deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import { PendingCall } from "./pending-call.ts";

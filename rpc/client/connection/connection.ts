@@ -1,8 +1,8 @@
-import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol.ts";
+import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol/protocol.ts";
 
-import { deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
-import { callListener } from "../report.ts";
+import { callListener } from "../log.ts";
 import { ClientSocket } from "./socket.ts";
 import type { SocketEnd, SocketTimes, WebSocketConstructor } from "./socket.ts";
 import { startTimer, stopTimer } from "../time.ts";

@@ -1,4 +1,4 @@
-import { CloseCode } from "../../protocol.ts";
+import { CloseCode } from "../../protocol/protocol.ts";
 
 import { LONGEST_MS, monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";

@@ -1,4 +1,4 @@
-import type { ObjectInfo } from "../../object.ts";
+import type { ObjectInfo } from "../../schemas/object.ts";
 
 import { DurableStreamError, errorOfResponse } from "../error.ts";
 import { changed, invalid } from "./errors.ts";

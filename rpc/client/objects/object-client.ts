@@ -1,5 +1,5 @@
-import type { CallableMethod } from "../../method-traits.ts";
-import type { MethodParams, MethodResult } from "../../methods.ts";
+import type { CallableMethod } from "../../methods/method-traits.ts";
+import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import type { Caller } from "../calls/caller.ts";
 import type { ObjectClient } from "./objects.ts";

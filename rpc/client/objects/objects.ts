@@ -1,5 +1,5 @@
-import { LIMITS } from "../../limits.ts";
-import type { MethodParams, MethodResult } from "../../methods.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import { DurableStreamError } from "../error.ts";
 import { BodyReader, sized, toBase64 } from "./body.ts";

@@ -1,4 +1,4 @@
-import { deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import type { CallOptions } from "../calls/pending-call.ts";

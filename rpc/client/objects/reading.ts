@@ -1,5 +1,5 @@
-import { LIMITS } from "../../limits.ts";
-import type { GetObjectResult, ObjectInfo } from "../../object.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { GetObjectResult, ObjectInfo } from "../../schemas/object.ts";
 
 import { DurableStreamError } from "../error.ts";
 import { fromBase64 } from "./body.ts";

@@ -1,8 +1,8 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
 import type { FollowerHost } from "./follower.ts";
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 import { isRetryable } from "../retry.ts";
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";

@@ -1,15 +1,15 @@
-import type { ErrorData } from "../../errors.ts";
-import type { DeliveredMessage } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
-import { SUBSCRIPTION_DEFAULTS } from "../../protocol.ts";
-import type { SubscribeConsumerParams, SubscribeResult } from "../../subscription.ts";
+import type { ErrorData } from "../../protocol/errors.ts";
+import type { DeliveredMessage } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "../../protocol/protocol.ts";
+import type { SubscribeConsumerParams, SubscribeResult } from "../../schemas/subscription.ts";
 
 import { DurableStreamError } from "../error.ts";
 import type { QueuedEvent } from "./event-queue.ts";
 import type { ConsumerDelivery } from "./events.ts";
 import { Follower } from "./follower.ts";
 import type { FollowerHost } from "./follower.ts";
-import { checkDelay, checkReason } from "./settle-params.ts";
+import { checkDelay, checkReason } from "./ack-command-params.ts";
 import { ConsumerAcks } from "./consumer-acks.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 

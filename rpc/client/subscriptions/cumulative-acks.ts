@@ -1,4 +1,4 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";

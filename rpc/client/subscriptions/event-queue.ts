@@ -1,5 +1,5 @@
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 
 /** An event with the callbacks for what becomes of it. */
 export type QueuedEvent<Event> = {

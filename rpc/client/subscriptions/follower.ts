@@ -1,5 +1,5 @@
-import type { NotificationParams } from "../../notifications.ts";
-import type { SubscribeResult } from "../../subscription.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
+import type { SubscribeResult } from "../../schemas/subscription.ts";
 
 import type { Outcome, Request } from "../calls/request-channel.ts";
 import type { DurableStreamError } from "../error.ts";

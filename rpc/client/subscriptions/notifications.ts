@@ -1,5 +1,5 @@
-import type { Message } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
+import type { Message } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
 
 import type { Follower } from "./follower.ts";
 

@@ -1,4 +1,4 @@
-import type { Message } from "../../message.ts";
+import type { Message } from "../../schemas/message.ts";
 
 /** Sequences that will not be delivered. */
 export type MissingRange = { readonly from: number; readonly to: number };

@@ -1,7 +1,7 @@
-import type { Message } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
-import { SUBSCRIPTION_DEFAULTS } from "../../protocol.ts";
-import type { SubscribeResult, SubscribeStreamParams } from "../../subscription.ts";
+import type { Message } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "../../protocol/protocol.ts";
+import type { SubscribeResult, SubscribeStreamParams } from "../../schemas/subscription.ts";
 
 import { CumulativeAcks } from "./cumulative-acks.ts";
 import { StreamPosition } from "./position.ts";

@@ -1,12 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { MethodResult } from "../../methods.ts";
+import type { MethodResult } from "../../methods/methods.ts";
 
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
-import { logError } from "../report.ts";
+import { logError } from "../log.ts";
 import { backoffMs } from "../retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
-import { DeliveredMessage } from "./message.ts";
-import { Sequence, SequenceOrZero, StreamName } from "./names.ts";
-import { SubscriptionId } from "./subscription.ts";
+import { DeliveredMessage } from "../schemas/message.ts";
+import { Sequence, SequenceOrZero, StreamName } from "../schemas/names.ts";
+import { SubscriptionId } from "../schemas/subscription.ts";
 
 export const MessagesNotification = v.strictObject({
   subscription: SubscriptionId,

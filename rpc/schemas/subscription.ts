@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { From, SequenceRange } from "./message.ts";
 import {
   ConsumerName,
@@ -13,7 +13,7 @@ import {
   SubjectFilter,
   Time,
 } from "./names.ts";
-import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./protocol.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "../protocol/protocol.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));

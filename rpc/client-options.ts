@@ -1,11 +1,11 @@
-import { LIMITS } from "../limits.ts";
+import { LIMITS } from "./protocol/limits.ts";
 
-import type { ConnectionChange, ConnectionOptions } from "./connection/connection.ts";
-import type { CallDefaults } from "./calls/caller.ts";
-import { httpAccess } from "./objects/http.ts";
-import type { Fetch, HttpAccess } from "./objects/http.ts";
-import { must, numbersOf } from "./option.ts";
-import type { WebSocketConstructor } from "./connection/socket.ts";
+import type { ConnectionChange, ConnectionOptions } from "./client/connection/connection.ts";
+import type { CallDefaults } from "./client/calls/caller.ts";
+import { httpAccess } from "./client/objects/http.ts";
+import type { Fetch, HttpAccess } from "./client/objects/http.ts";
+import { must, numbersOf } from "./client/option.ts";
+import type { WebSocketConstructor } from "./client/connection/socket.ts";
 
 /** The options of a client. Durations are milliseconds, sizes are bytes of UTF-8. */
 export type DurableStreamOptions = {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMIT_MEANINGS } from "./limits.ts";
+import { LIMIT_MEANINGS } from "../protocol/limits.ts";
 import { Time } from "./names.ts";
 
 export const NoParams = v.strictObject({});

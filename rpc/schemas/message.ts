@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import {
   Epoch,
   ExpectedEpoch,

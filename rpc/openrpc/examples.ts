@@ -1,7 +1,7 @@
-import { LIMITS } from "./limits.ts";
-import type { MethodName } from "./method-traits.ts";
-import type { MethodParams, MethodResult } from "./methods.ts";
-import { CONSUMER_DEFAULTS, STREAM_DEFAULTS } from "./protocol.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { MethodName } from "../methods/method-traits.ts";
+import type { MethodParams, MethodResult } from "../methods/methods.ts";
+import { CONSUMER_DEFAULTS, STREAM_DEFAULTS } from "../protocol/protocol.ts";
 
 /** An example call of a method with a possible result. */
 export type Example<M extends MethodName> = {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { durationMs, Epoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
 
 const DAY_MS = 86_400_000;

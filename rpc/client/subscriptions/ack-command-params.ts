@@ -1,4 +1,4 @@
-import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "../../protocol.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "../../protocol/protocol.ts";
 
 import { DurableStreamError } from "../error.ts";
 

@@ -1,15 +1,15 @@
 import type * as v from "valibot";
 
-import * as consumer from "./consumer.ts";
-import type { ErrorName } from "./errors.ts";
-import * as message from "./message.ts";
+import * as consumer from "../schemas/consumer.ts";
+import type { ErrorName } from "../protocol/errors.ts";
+import * as message from "../schemas/message.ts";
 import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
 import type { MethodName, MethodTraits } from "./method-traits.ts";
-import * as object from "./object.ts";
-import * as server from "./server.ts";
-import * as state from "./state.ts";
-import * as stream from "./stream.ts";
-import * as subscription from "./subscription.ts";
+import * as object from "../schemas/object.ts";
+import * as server from "../schemas/server.ts";
+import * as state from "../schemas/state.ts";
+import * as stream from "../schemas/stream.ts";
+import * as subscription from "../schemas/subscription.ts";
 
 type Schema = v.GenericSchema;
 

@@ -2,14 +2,14 @@ import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type { ConversionConfig } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 
-import * as consumer from "./consumer.ts";
-import * as message from "./message.ts";
-import * as names from "./names.ts";
-import * as object from "./object.ts";
-import * as server from "./server.ts";
-import * as state from "./state.ts";
-import * as stream from "./stream.ts";
-import * as subscription from "./subscription.ts";
+import * as consumer from "../schemas/consumer.ts";
+import * as message from "../schemas/message.ts";
+import * as names from "../schemas/names.ts";
+import * as object from "../schemas/object.ts";
+import * as server from "../schemas/server.ts";
+import * as state from "../schemas/state.ts";
+import * as stream from "../schemas/stream.ts";
+import * as subscription from "../schemas/subscription.ts";
 
 type Schema = v.GenericSchema;
 
