@@ -77,17 +77,17 @@ export type ErrorDataOf = {
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
-    /** Of a consumer with other options: its `from`; JSON text where it is an object. */
+    /** Of a consumer that exists with other options: its `from`; JSON text when it is an object. */
     readonly from?: string;
-    /** Of a consumer with other options: its `filter`. */
+    /** Of a consumer that exists with other options: its `filter`. */
     readonly filter?: string;
-    /** Of a consumer with other options: its `ackWaitMs`. */
+    /** Of a consumer that exists with other options: its `ackWaitMs`. */
     readonly ackWaitMs?: number;
-    /** Of a consumer with other options: its `maxDeliver`. */
+    /** Of a consumer that exists with other options: its `maxDeliver`. */
     readonly maxDeliver?: number;
-    /** Of a consumer with other options: its `maxInFlight`. */
+    /** Of a consumer that exists with other options: its `maxInFlight`. */
     readonly maxInFlight?: number;
-    /** Of a consumer with other options: its `backoffMs`, as JSON text. */
+    /** Of a consumer that exists with other options: its `backoffMs`, as JSON text. */
     readonly backoffMs?: string;
   };
   RateLimited: {
