@@ -1,4 +1,4 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
 import type { DurableStreamError } from "../error.ts";
 import { PublishLane } from "./publish-lane.ts";
