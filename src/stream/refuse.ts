@@ -59,16 +59,16 @@ export function refuseState(
  * @param life Undefined for a stream that was never used.
  */
 export function refuseThrough(
-  life: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
+  loaded: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
   through: number,
 ): Refused | undefined {
-  const lastSequence = life?.log.last ?? 0;
+  const lastSequence = loaded?.log.last ?? 0;
   if (through > lastSequence) {
-    const facts = withEpoch(life?.record.epoch, { lastSequence });
+    const facts = withEpoch(loaded?.record.epoch, { lastSequence });
     return refuse("Conflict", "a checkpoint can not cover messages that do not exist", facts);
   }
-  if (life !== undefined && through < life.log.floor) {
-    const facts = withEpoch(life.record.epoch, { firstSequence: life.log.firstSequence() });
+  if (loaded !== undefined && through < loaded.log.floor) {
+    const facts = withEpoch(loaded.record.epoch, { firstSequence: loaded.log.firstSequence() });
     return refuse("Conflict", "messages behind what the checkpoint covers are deleted already", facts);
   }
   return undefined;

@@ -65,7 +65,7 @@ export class Stream extends DurableObject<Env> {
     if (loaded !== undefined) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
-        this.#loaded?.consumers.serve();
+        this.#loaded?.consumers.deliverDue();
       });
       // A crash may have come between a commit and its push.
       loaded.fanOut.announce(loaded.log, Date.now());
@@ -79,10 +79,10 @@ export class Stream extends DurableObject<Env> {
    */
   publish(call: PublishCall): PublishReply {
     const nowMs = Date.now();
-    const life = this.#current();
+    const loaded = this.#current();
     const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.#sql.databaseSize };
-    const admission = admit(call, admissionState(life, storage));
-    const previousPublishedAt = life?.log.lastPublishedAt ?? 0;
+    const admission = admit(call, admissionState(loaded, storage));
+    const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
     const publishedAt = Math.max(nowMs, previousPublishedAt);
     if (admission.bodies.length > 0) {
       const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds }) => {
@@ -107,11 +107,11 @@ export class Stream extends DurableObject<Env> {
    * @returns Undefined when the stream was never used; Conflict as in {@link refuseStart}.
    */
   readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
-    const life = this.#current();
-    if (life === undefined) {
+    const loaded = this.#current();
+    if (loaded === undefined) {
       return refuseEpoch(undefined, epoch);
     }
-    return refuseStart(life, epoch, from) ?? readFrom(life, from, { messages: maxMessages, bytes: maxBytes });
+    return refuseStart(loaded, epoch, from) ?? readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
   }
 
   /**
@@ -141,27 +141,27 @@ export class Stream extends DurableObject<Env> {
    * @returns Why it is over, when that epoch is.
    */
   position(gateway: string, epoch: string, seen: Seen[]): number | StreamEnd {
-    const life = this.#withAlarm();
-    if (life?.record.epoch !== epoch) {
-      return endOf(epoch, life?.record.epoch);
+    const loaded = this.#withAlarm();
+    if (loaded?.record.epoch !== epoch) {
+      return endOf(epoch, loaded?.record.epoch);
     }
-    if (!seen.every((one) => holds(life.log, one))) {
-      branchStream(life, (act) => this.#transactor.change(life.record.name, Date.now(), act));
+    if (!seen.every((one) => holds(loaded.log, one))) {
+      branchStream(loaded, (act) => this.#transactor.change(loaded.record.name, Date.now(), act));
       this.#transactor.reload();
       return "streamRestored";
     }
-    life.fanOut.follow(gateway, Date.now());
-    return life.log.last;
+    loaded.fanOut.follow(gateway, Date.now());
+    return loaded.log.last;
   }
 
   /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
   deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    const life = this.#current();
-    const refused = refuseEpoch(life?.record.epoch, epoch);
-    if (life === undefined || refused !== undefined) {
+    const loaded = this.#current();
+    const refused = refuseEpoch(loaded?.record.epoch, epoch);
+    if (loaded === undefined || refused !== undefined) {
       return refused;
     }
-    const { record, log } = life;
+    const { record, log } = loaded;
     const deleted = this.#changeLog(record.name, Date.now(), () =>
       "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
     );
@@ -170,8 +170,8 @@ export class Stream extends DurableObject<Env> {
 
   /** What is known of the stream; undefined when it was never used. */
   info(): StreamInfo | undefined {
-    const life = this.#current();
-    return life === undefined ? undefined : streamInfo(life);
+    const loaded = this.#current();
+    return loaded === undefined ? undefined : streamInfo(loaded);
   }
 
   /** Changes what the stream keeps, and drops at once what it no longer does. */
@@ -190,18 +190,18 @@ export class Stream extends DurableObject<Env> {
 
   /** Deletes the stream with all it holds; false when there was none, EpochChanged when it is not in that life. */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
-    const life = this.#loaded;
-    if (life === undefined) {
+    const loaded = this.#loaded;
+    if (loaded === undefined) {
       return false;
     }
-    const refused = refuseEpoch(life.record.epoch, epoch);
+    const refused = refuseEpoch(loaded.record.epoch, epoch);
     if (refused !== undefined) {
       return refused;
     }
     this.#transactor.forget();
     this.#alarm.clear();
     await this.ctx.storage.deleteAll();
-    life.fanOut.end("streamDeleted", life.consumers.gateways);
+    loaded.fanOut.end("streamDeleted", loaded.consumers.gateways);
     return true;
   }
 
@@ -230,8 +230,8 @@ export class Stream extends DurableObject<Env> {
    *   Either way nothing is changed.
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
-    const life = this.#current();
-    const refused = refuseState(life?.record, expected) ?? refuseThrough(life, through);
+    const loaded = this.#current();
+    const refused = refuseState(loaded?.record, expected) ?? refuseThrough(loaded, through);
     if (refused !== undefined) {
       return refused;
     }
@@ -255,8 +255,8 @@ export class Stream extends DurableObject<Env> {
     if (refused !== undefined) {
       return refused;
     }
-    const life = current ?? this.#transactor.change(stream, Date.now(), (made) => made);
-    return orRefused(() => life.consumers.create(params, (from) => startOf(life, from)));
+    const loaded = current ?? this.#transactor.change(stream, Date.now(), (made) => made);
+    return orRefused(() => loaded.consumers.create(params, (from) => startOf(loaded, from)));
   }
 
   /**
@@ -290,7 +290,7 @@ export class Stream extends DurableObject<Env> {
   /** Starts a consumer over from another place. */
   seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
     return this.#atConsumers(
-      (consumers, life) => refuseStart(life, epoch, from) ?? consumers.seek(consumer, startOf(life, from)),
+      (consumers, loaded) => refuseStart(loaded, epoch, from) ?? consumers.seek(consumer, startOf(loaded, from)),
     );
   }
 
@@ -304,9 +304,9 @@ export class Stream extends DurableObject<Env> {
    *
    * @returns The holders that share no consumer; why it is over, when that epoch is.
    */
-  settle(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
-    const life = this.#current();
-    return life?.record.epoch === epoch ? life.consumers.settle(commands) : endOf(epoch, life?.record.epoch);
+  applyAcks(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
+    const loaded = this.#current();
+    return loaded?.record.epoch === epoch ? loaded.consumers.applyAcks(commands) : endOf(epoch, loaded?.record.epoch);
   }
 
   /**
@@ -332,7 +332,7 @@ export class Stream extends DurableObject<Env> {
   /** Settles or gives back messages of a lease. Safe to repeat. */
   ackMessages({ consumer, lease, outcome = "ack", ...rest }: Omit<AckMessagesParams, "stream">): void | Refused {
     return this.#atConsumers((consumers) =>
-      consumers.settleLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })),
+      consumers.ackLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })),
     );
   }
 
@@ -356,10 +356,10 @@ export class Stream extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
-      this.#loaded?.consumers.serve();
-      const life = this.#current();
-      if (life !== undefined) {
-        const hasIds = this.#transactor.change(life.record.name, nowMs, ({ record, publishIds }) =>
+      this.#loaded?.consumers.deliverDue();
+      const loaded = this.#current();
+      if (loaded !== undefined) {
+        const hasIds = this.#transactor.change(loaded.record.name, nowMs, ({ record, publishIds }) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs),
         );
         this.#setAlarm(nowMs, hasIds);
@@ -382,12 +382,12 @@ export class Stream extends DurableObject<Env> {
 
   /** The same, without what its age limit no longer keeps; undefined when it was never used. */
   #current(): LoadedStream | undefined {
-    const life = this.#withAlarm();
-    if (life === undefined) {
+    const loaded = this.#withAlarm();
+    if (loaded === undefined) {
       return undefined;
     }
     const nowMs = Date.now();
-    const { log, record } = life;
+    const { log, record } = loaded;
     if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
@@ -395,9 +395,9 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Runs a change of the log, and then lets its consumers have what came or make up for what went. */
-  #changeLog<T>(stream: string, nowMs: number, change: (life: LoadedStream) => T): T {
+  #changeLog<T>(stream: string, nowMs: number, change: (loaded: LoadedStream) => T): T {
     const changed = this.#transactor.change(stream, nowMs, change);
-    this.#loaded?.consumers.serve();
+    this.#loaded?.consumers.deliverDue();
     return changed;
   }
 
@@ -410,11 +410,11 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Asks the consumers of a stream that must exist. */
-  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, life: LoadedStream) => T, epoch?: string): T | Refused {
-    const life = this.#current();
-    return life === undefined
+  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
+    const loaded = this.#current();
+    return loaded === undefined
       ? refuse("NotFound", "no such stream", { what: "stream" })
-      : (refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.consumers, life)));
+      : (refuseEpoch(loaded.record.epoch, epoch) ?? orRefused(() => ask(loaded.consumers, loaded)));
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */

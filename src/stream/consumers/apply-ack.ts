@@ -7,7 +7,7 @@ import type { DeadLetter } from "./cursor/types.ts";
 export type SettledAt = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
 
 /** Tells a cursor what a holder says of its messages. Returns what died of it. */
-export function settle(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: SettledAt): DeadLetter[] {
+export function applyAck(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: SettledAt): DeadLetter[] {
   const { holder } = command;
   switch (command.kind) {
     case "ack":

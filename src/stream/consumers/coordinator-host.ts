@@ -9,6 +9,6 @@ export type CoordinatorHost = {
   readonly pusher: DeliveryPusher;
   /** Runs a change in one transaction that ends with `ConsumerCoordinator.save`. */
   change<T>(act: () => T): T;
-  /** Has `ConsumerCoordinator.serve` called at that time or before. */
+  /** Has `ConsumerCoordinator.deliverDue` called at that time or before. */
   wakeBy(atMs: number, nowMs: number): void;
 };

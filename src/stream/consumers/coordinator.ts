@@ -19,7 +19,7 @@ import { messagesAt } from "./next-messages.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { RefusedError } from "../refuse.ts";
 import { retryDeadLetters } from "./retry-dead-letters.ts";
-import { settle } from "./apply-ack.ts";
+import { applyAck } from "./apply-ack.ts";
 import { Subscriber } from "./subscriber.ts";
 
 /** Deadlines that lie this close together are looked after by one alarm. */
@@ -163,13 +163,13 @@ export class ConsumerCoordinator implements DeletionWatcher {
    *
    * @returns The holders that share no consumer here.
    */
-  settle(commands: readonly AckCommand[]): string[] {
-    return this.#run((nowMs) => this.#settleAll(commands, nowMs));
+  applyAcks(commands: readonly AckCommand[]): string[] {
+    return this.#run((nowMs) => this.#applyAll(commands, nowMs));
   }
 
   /** Ends all subscriptions; what they hold comes again. */
   releaseAll(): void {
-    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder, isLost: false })));
+    this.applyAcks(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder, isLost: false })));
   }
 
   /**
@@ -189,10 +189,10 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   /** Takes what the holder of a lease says of its messages; NotFound for a lease of another consumer. */
-  settleLease(name: string, lease: string, command: (holder: string) => AckCommand): void {
+  ackLease(name: string, lease: string, command: (holder: string) => AckCommand): void {
     const consumer = this.#find(name);
     const holder = leaseHolder(lease, consumer.id);
-    this.#run((nowMs) => this.#settle(consumer, command(holder), nowMs));
+    this.#run((nowMs) => this.#applyAck(consumer, command(holder), nowMs));
   }
 
   deadLetters(name: string, { from, limit }: DeadLetterPage): GetDeadLettersResult {
@@ -218,7 +218,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
    * Looks after deadlines, and hands out what can go: after messages came or went, and when the alarm fires. Never
    * throws: what called for it is done already.
    */
-  serve(): void {
+  deliverDue(): void {
     this.#runAlone(() => undefined);
   }
 
@@ -241,7 +241,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
           consumer?.cursor.markUncertain(holder, sequences, nowMs);
         }
         if (consumer !== undefined && isOver(holder)) {
-          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.pusher.wasLost(holder) }, nowMs);
+          this.#applyAck(consumer, { kind: "release", holder, isLost: this.#host.pusher.wasLost(holder) }, nowMs);
         }
       }
     });
@@ -316,7 +316,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
     // A copy: the order changes on the way.
     for (const consumer of Array.from(this.#consumers.values())) {
       this.#expire(consumer, nowMs);
-      const isServed = dispatcher.serve(consumer);
+      const isServed = dispatcher.dispatch(consumer);
       if (!this.#isBehind) {
         // Should a later one not get its turn, it goes before this one next time, and before the one that used it up.
         this.#consumers.delete(consumer.name);
@@ -339,22 +339,22 @@ export class ConsumerCoordinator implements DeletionWatcher {
     }
   }
 
-  #settleAll(commands: readonly AckCommand[], nowMs: number): string[] {
+  #applyAll(commands: readonly AckCommand[], nowMs: number): string[] {
     const unknown = new Set<string>();
     for (const command of commands) {
       const consumer = this.#consumerOf.get(command.holder);
       if (consumer === undefined) {
         unknown.add(command.holder);
       } else {
-        this.#settle(consumer, command, nowMs);
+        this.#applyAck(consumer, command, nowMs);
       }
     }
     return [...unknown];
   }
 
-  #settle(consumer: Consumer, command: AckCommand, nowMs: number): void {
+  #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {
     const underway = this.#host.pusher.underway(command.holder);
-    this.#deadLetters.add(consumer.id, settle(consumer.cursor, command, { nowMs, underway }));
+    this.#deadLetters.add(consumer.id, applyAck(consumer.cursor, command, { nowMs, underway }));
     if (command.kind === "ack") {
       // A late ack settles what has died meanwhile, too.
       this.#deadLetters.delete(consumer.id, command.sequences);

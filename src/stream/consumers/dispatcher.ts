@@ -49,17 +49,17 @@ export class Dispatcher {
    *
    * @returns False when there may be more to hand out, and it is somebody else's turn.
    */
-  serve(consumer: Consumer): boolean {
+  dispatch(consumer: Consumer): boolean {
     const { size } = consumer.subscribers;
     return (
-      this.#serveSuspects(consumer, Math.max(1, size - 1)) &&
-      this.#serveOthers(consumer) &&
-      this.#serveSuspects(consumer, size)
+      this.#dispatchSuspects(consumer, Math.max(1, size - 1)) &&
+      this.#dispatchOthers(consumer) &&
+      this.#dispatchSuspects(consumer, size)
     );
   }
 
   /** Gives suspects to subscriptions with nothing in flight, while fewer than `most` have one. */
-  #serveSuspects(consumer: Consumer, most: number): boolean {
+  #dispatchSuspects(consumer: Consumer, most: number): boolean {
     const { cursor, subscribers } = consumer;
     while (cursor.dueSuspect(this.#nowMs) !== undefined) {
       const all = [...subscribers.values()];
@@ -78,7 +78,7 @@ export class Dispatcher {
     return true;
   }
 
-  #serveOthers(consumer: Consumer): boolean {
+  #dispatchOthers(consumer: Consumer): boolean {
     const emptied = emptiedFor(consumer, this.#nowMs);
     for (;;) {
       const eligible = eligibleSubscribers(consumer).filter((subscriber) => subscriber !== emptied);
