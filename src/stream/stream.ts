@@ -57,7 +57,9 @@ const ALARM_RETRY_MS = 30_000;
 export class Stream extends DurableObject<Env> {
   readonly #sql = this.ctx.storage.sql;
   readonly #alarm = new AlarmClock(this.ctx.storage);
-  readonly #transactor = new Transactor(this.ctx.storage, () => this.#load());
+  readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
+    loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+  );
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -146,8 +148,7 @@ export class Stream extends DurableObject<Env> {
       return endOf(epoch, loaded?.record.epoch);
     }
     if (!seen.every((one) => holds(loaded.log, one))) {
-      branchStream(loaded, (act) => this.#transactor.change(loaded.record.name, Date.now(), act));
-      this.#transactor.reload();
+      branchStream(loaded, this.#transactor);
       return "streamRestored";
     }
     loaded.fanOut.follow(gateway, Date.now());
@@ -399,14 +400,6 @@ export class Stream extends DurableObject<Env> {
     const changed = this.#transactor.change(stream, nowMs, change);
     this.#loaded?.consumers.deliverDue();
     return changed;
-  }
-
-  #load(): LoadedStream {
-    return loadStream(this.ctx, this.env.GATEWAY, {
-      change: (stream, act) => this.#transactor.change(stream, Date.now(), act),
-      wakeBy: (atMs, nowMs) => this.#alarm.ensureBy(atMs, nowMs),
-      onPushCompleted: (outcome) => this.#loaded?.consumers.pushCompleted(outcome),
-    });
   }
 
   /** Asks the consumers of a stream that must exist. */
