@@ -40,9 +40,9 @@ import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { branchStream, loadStream, nextDropAt, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
-import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
+import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
 import { retentionFloor, rowBytes } from "./log/retention.ts";
-import { followFrom, holds, readFrom, refuseStart, startOf } from "./start.ts";
+import { expectStart, followFrom, holds, readFrom, startOf } from "./start.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
@@ -55,7 +55,6 @@ const ALARM_RETRY_MS = 30_000;
  * A stream comes to be with the first write; reads of one that never was find nothing and store nothing.
  */
 export class Stream extends DurableObject<Env> {
-  readonly #sql = this.ctx.storage.sql;
   readonly #alarm = new AlarmClock(this.ctx.storage);
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
@@ -82,7 +81,7 @@ export class Stream extends DurableObject<Env> {
   publish(call: PublishCall): PublishReply {
     const nowMs = Date.now();
     const loaded = this.#current();
-    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.#sql.databaseSize };
+    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.ctx.storage.sql.databaseSize };
     const admission = admit(call, admissionState(loaded, storage));
     const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
     const publishedAt = Math.max(nowMs, previousPublishedAt);
@@ -109,11 +108,10 @@ export class Stream extends DurableObject<Env> {
    * @returns Undefined when the stream was never used; Conflict as in {@link refuseStart}.
    */
   readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
-    const loaded = this.#current();
-    if (loaded === undefined) {
-      return refuseEpoch(undefined, epoch);
-    }
-    return refuseStart(loaded, epoch, from) ?? readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
+    return this.#ifUsed(epoch, (loaded) => {
+      expectStart(loaded, epoch, from);
+      return readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
+    });
   }
 
   /**
@@ -124,14 +122,12 @@ export class Stream extends DurableObject<Env> {
    * @returns Conflict as in {@link refuseStart}: nothing is made then.
    */
   follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
-    const nowMs = Date.now();
-    const refused = refuseStart(this.#current(), epoch, from);
-    if (refused !== undefined) {
-      return refused;
-    }
-    return this.#transactor.change(stream, nowMs, (current) => {
-      current.fanOut.follow(gateway, nowMs);
-      return followFrom(current, from);
+    return orRefused(() => {
+      expectStart(this.#current(), epoch, from);
+      return this.#transactor.change(stream, Date.now(), (loaded) => {
+        loaded.fanOut.follow(gateway, Date.now());
+        return followFrom(loaded, from);
+      });
     });
   }
 
@@ -157,16 +153,12 @@ export class Stream extends DurableObject<Env> {
 
   /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
   deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    const loaded = this.#current();
-    const refused = refuseEpoch(loaded?.record.epoch, epoch);
-    if (loaded === undefined || refused !== undefined) {
-      return refused;
-    }
-    const { record, log } = loaded;
-    const deleted = this.#changeLog(record.name, Date.now(), () =>
-      "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
-    );
-    return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
+    return this.#ifUsed(epoch, ({ record, log }) => {
+      const deleted = this.#changeLog(record.name, Date.now(), () =>
+        "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
+      );
+      return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
+    });
   }
 
   /** What is known of the stream; undefined when it was never used. */
@@ -195,15 +187,10 @@ export class Stream extends DurableObject<Env> {
     if (loaded === undefined) {
       return false;
     }
-    const refused = refuseEpoch(loaded.record.epoch, epoch);
-    if (refused !== undefined) {
-      return refused;
-    }
-    this.#transactor.forget();
-    this.#alarm.clear();
-    await this.ctx.storage.deleteAll();
-    loaded.fanOut.end("streamDeleted", loaded.consumers.gateways);
-    return true;
+    return orRefused(() => {
+      expectEpoch(loaded.record.epoch, epoch);
+      return this.#deleteAll(loaded);
+    });
   }
 
   /** The state document as JSON text, and how often it was put; without an epoch when the stream was never used. */
@@ -219,8 +206,10 @@ export class Stream extends DurableObject<Env> {
    * @returns The new revision; a refusal unless the state is as expected, and then nothing is changed.
    */
   putState({ stream, state, ...expected }: PutStateCall): PutStateResult | Refused {
-    const refused = refuseState(this.#withAlarm()?.record, expected);
-    return refused ?? this.#transactor.change(stream, Date.now(), ({ record }) => record.putState(state));
+    return orRefused(() => {
+      expectState(this.#withAlarm()?.record, expected);
+      return this.#transactor.change(stream, Date.now(), ({ record }) => record.putState(state));
+    });
   }
 
   /**
@@ -231,16 +220,16 @@ export class Stream extends DurableObject<Env> {
    *   Either way nothing is changed.
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
-    const loaded = this.#current();
-    const refused = refuseState(loaded?.record, expected) ?? refuseThrough(loaded, through);
-    if (refused !== undefined) {
-      return refused;
-    }
-    return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
-      ...record.putState(state),
-      deleted: log.deleteThrough(through),
-      firstSequence: log.firstSequence(),
-    }));
+    return orRefused(() => {
+      const loaded = this.#current();
+      expectState(loaded?.record, expected);
+      expectThrough(loaded, through);
+      return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
+        ...record.putState(state),
+        deleted: log.deleteThrough(through),
+        firstSequence: log.firstSequence(),
+      }));
+    });
   }
 
   /**
@@ -249,15 +238,14 @@ export class Stream extends DurableObject<Env> {
    * @returns Conflict for a consumer that was made to be another, LimitReached when there are too many.
    */
   createConsumer({ stream, epoch, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
-    const current = this.#current();
-    // Where one that exists began is compared with the call, whether or not the log has that position still.
-    const begins = current?.consumers.has(params.consumer) === true ? "first" : params.from;
-    const refused = refuseStart(current, epoch, begins);
-    if (refused !== undefined) {
-      return refused;
-    }
-    const loaded = current ?? this.#transactor.change(stream, Date.now(), (made) => made);
-    return orRefused(() => loaded.consumers.create(params, (from) => startOf(loaded, from)));
+    return orRefused(() => {
+      const current = this.#current();
+      // A consumer that exists compares `from` with its own config, whether or not the log still has that position.
+      const isNew = current?.consumers.has(params.consumer) !== true;
+      expectStart(current, epoch, isNew ? params.from : "first");
+      const loaded = current ?? this.#transactor.change(stream, Date.now(), (created) => created);
+      return loaded.consumers.create(params, (from) => startOf(loaded, from));
+    });
   }
 
   /**
@@ -290,9 +278,10 @@ export class Stream extends DurableObject<Env> {
 
   /** Starts a consumer over from another place. */
   seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atConsumers(
-      (consumers, loaded) => refuseStart(loaded, epoch, from) ?? consumers.seek(consumer, startOf(loaded, from)),
-    );
+    return this.#atConsumers((consumers, loaded) => {
+      expectStart(loaded, epoch, from);
+      return consumers.seek(consumer, startOf(loaded, from));
+    });
   }
 
   /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
@@ -402,12 +391,32 @@ export class Stream extends DurableObject<Env> {
     return changed;
   }
 
+  /** Asks a stream that must be in the given epoch, if any; undefined when it was never used. */
+  #ifUsed<T>(epoch: string | undefined, ask: (loaded: LoadedStream) => T): T | Refused | undefined {
+    return orRefused(() => {
+      const loaded = this.#current();
+      expectEpoch(loaded?.record.epoch, epoch);
+      return loaded && ask(loaded);
+    });
+  }
+
   /** Asks the consumers of a stream that must exist. */
   #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
-    const loaded = this.#current();
-    return loaded === undefined
-      ? refuse("NotFound", "no such stream", { what: "stream" })
-      : (refuseEpoch(loaded.record.epoch, epoch) ?? orRefused(() => ask(loaded.consumers, loaded)));
+    return orRefused(() => {
+      const loaded = this.#current();
+      if (loaded === undefined) {
+        throw new RefusedError("NotFound", "no such stream", { what: "stream" });
+      }
+      expectEpoch(loaded.record.epoch, epoch);
+      return ask(loaded.consumers, loaded);
+    });
+  }
+
+  async #deleteAll({ fanOut, consumers }: LoadedStream): Promise<true> {
+    this.#alarm.clear();
+    await this.#transactor.deleteAll();
+    fanOut.end("streamDeleted", consumers.gateways);
+    return true;
   }
 
   /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */

@@ -36,6 +36,8 @@ export class Transactor<Loaded extends InMemory> {
   /**
    * Runs a change in one transaction and creates the stream if there is none. The cursors of consumers that moved are
    * written before the commit.
+   *
+   * @param nowMs When the stream is created, if it is.
    */
   change<T>(stream: string, nowMs: number, act: (loaded: Loaded) => T): T {
     try {
@@ -57,9 +59,10 @@ export class Transactor<Loaded extends InMemory> {
     this.#loaded = hasSchema(this.#storage.sql) ? this.#load() : undefined;
   }
 
-  /** Drops what is in memory: the stream is being deleted. */
-  forget(): void {
+  /** Deletes the stream from memory and from SQLite. */
+  async deleteAll(): Promise<void> {
     this.#loaded = undefined;
+    await this.#storage.deleteAll();
   }
 
   #create(stream: string, nowMs: number): Loaded {
