@@ -30,9 +30,9 @@ type Lease = {
 /**
  * Pushes what was committed to the gateways that follow a stream, and owns the table `gateways`.
  *
- * Pushes are an optimisation and may be lost. A gateway detects that by `previous`, by its regular `position` call, or by
- * the announcement of a stream that was loaded again. The runtime's output gate holds a push back until its commit is on
- * disk.
+ * Pushes are an optimisation and may be lost. A gateway detects that by `previous`, by its regular `position` call, or
+ * by the announcement of a stream that was loaded again. The runtime's output gate holds a push back until its commit
+ * is on disk.
  */
 export class FanOut {
   readonly #ctx: DurableObjectState;
@@ -105,8 +105,8 @@ export class FanOut {
   }
 
   /**
-   * Tells every gateway, and the others given, that this epoch of the stream ended. A gateway that misses it finds out by
-   * its next `position` call.
+   * Tells every gateway, and the others given, that this epoch of the stream ended. A gateway that misses it finds out
+   * by its next `position` call.
    */
   end(reason: StreamEnd, others: ReadonlySet<string>): void {
     const gateways = [...new Set([...this.#leases.keys(), ...others])];
@@ -128,8 +128,8 @@ export class FanOut {
   }
 
   /**
-   * Sends the waiting push until none waits, or a later call took over after PUSH_DEADLINE_MS. Under steady load this loop
-   * never ends, so it must not keep anything of one push to the next.
+   * Sends the waiting push until none waits, or a later call took over after PUSH_DEADLINE_MS. Under steady load this
+   * loop never ends, so it must not keep anything of one push to the next.
    */
   async #send(lease: Lease): Promise<void> {
     while (lease.waiting !== undefined) {
@@ -146,8 +146,9 @@ export class FanOut {
           return;
         }
       } catch {
-        // Safe: the gateway is told the last sequence once more. If that is lost too, it detects the gap by `previous` or
-        // by its next `position` call, or it crashed and has no followers any more. A stub stays broken after an error.
+        // Safe: the gateway is told the last sequence once more. If that is lost too, it detects the gap by `previous`
+        // or by its next `position` call, or it crashed and has no followers any more. A stub stays broken after an
+        // error.
         lease.stub = undefined;
         if (push.count > 0 && lease.waiting === undefined) {
           lease.waiting = announcement(push);

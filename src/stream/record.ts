@@ -6,7 +6,10 @@ import type { StreamRow } from "./schema.ts";
 
 type ConfigChanges = Omit<ConfigureStreamParams, "stream">;
 
-/** The stream's own row: identity, config, state. It owns the table `stream`, except for the floor's columns (see `Log`). */
+/**
+ * The stream's own row: identity, config, state. It owns the table `stream`, except for the floor's columns (see
+ * `Log`).
+ */
 export class StreamRecord {
   readonly #sql: SqlStorage;
   readonly name: string;

@@ -48,8 +48,8 @@ import { Transactor } from "./transactor.ts";
 const ALARM_RETRY_MS = 30_000;
 
 /**
- * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be serialised:
- * it parses no client frame, knows no socket, and passes message text on unparsed.
+ * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be
+ * serialised: it parses no client frame, knows no socket, and passes message text on unparsed.
  *
  * Memory is a cache of SQLite. It is read again after an eviction and after a transaction that failed. The first write
  * creates the stream; reads of a stream that was never used store nothing.
@@ -290,7 +290,8 @@ export class Stream extends DurableObject<Env> {
   /**
    * Applies the ack commands of subscriptions, in one transaction. Idempotent.
    *
-   * @returns The holders that are no subscription of a consumer; how the epoch ended, if the stream is not in it any more.
+   * @returns The holders that are no subscription of a consumer; how the epoch ended, if the stream is not in it any
+   *   more.
    */
   applyAcks(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
     const loaded = this.#current();
@@ -298,10 +299,11 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Delivers messages of a consumer, as joined text, to a new lease. The text is empty only when nothing can be delivered.
+   * Delivers messages of a consumer, as joined text, to a new lease. The text is empty only when nothing can be
+   * delivered.
    *
-   * @returns Unavailable when the time is up before the scan of the log finds a message that matches the filter; the next
-   *   call continues the scan.
+   * @returns Unavailable when the time is up before the scan of the log finds a message that matches the filter; the
+   *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
     // Messages must not be delivered to a caller that no longer waits.
@@ -340,8 +342,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Deletes what is too old, and delivers what is due. Never throws: the runtime gives up an alarm whose handler failed six
-   * times.
+   * Deletes what is too old, and delivers what is due. Never throws: the runtime gives up an alarm whose handler failed
+   * six times.
    */
   override alarm(): void {
     const nowMs = Date.now();
@@ -365,7 +367,9 @@ export class Stream extends DurableObject<Env> {
     return this.#transactor.loaded;
   }
 
-  /** The stream, for calls that read no log. Every call sets the consumers' alarm again, because it may have been lost. */
+  /**
+   * The stream, for calls that read no log. Every call sets the consumers' alarm again, because it may have been lost.
+   */
   #withAlarm(): LoadedStream | undefined {
     this.#loaded?.consumers.arm(Date.now());
     return this.#loaded;

@@ -11,7 +11,9 @@ import type { ScanResult, ScanRange } from "../log/scan.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again. */
+/**
+ * A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again.
+ */
 const SAVE_AFTER_SEQUENCES = 10_000;
 
 /** A consumer's id, name and first config. */
@@ -115,7 +117,9 @@ export class Consumer {
     }
   }
 
-  /** To be called before single messages are deleted. Delivered ones count as matching, even if the filter has changed. */
+  /**
+   * To be called before single messages are deleted. Delivered ones count as matching, even if the filter has changed.
+   */
   lose(messages: readonly MessageText[]): void {
     const { nextSequence } = this.cursor;
     const matching = new Set(this.matching(messages));

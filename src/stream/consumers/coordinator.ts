@@ -65,7 +65,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
     this.#consumers = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
     host.log.watchDeletions(this);
-    // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current one.
+    // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
+    // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
     this.#pusher.check(this.#consumers.all);
   }
@@ -232,8 +233,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   /**
-   * Takes back what passed its ack deadline, and delivers what can be delivered: after messages were added or deleted, and
-   * when the alarm fires. Never throws: the caller has committed its own change already.
+   * Takes back what passed its ack deadline, and delivers what can be delivered: after messages were added or deleted,
+   * and when the alarm fires. Never throws: the caller has committed its own change already.
    */
   deliverDue(): void {
     this.#attempt(() => this.#deliverDue());

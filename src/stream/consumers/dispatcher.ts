@@ -10,7 +10,9 @@ import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Bounds of one dispatcher: pages of the log that it reads, and text that it delivers, before other requests may run. */
+/**
+ * Bounds of one dispatcher: pages of the log that it reads, and text that it delivers, before other requests may run.
+ */
 const MAX_PAGES = 64;
 const MAX_BYTES = 4_194_304;
 
@@ -43,8 +45,8 @@ export class Dispatcher {
    * Delivers a consumer's messages to its subscriptions. Assigns each message to the subscription with the fewest
    * unacked, so a stalled one holds at most its share of `maxInFlight`, unless the others have no room.
    *
-   * Suspects come first, one for each subscription with nothing in flight. If there are several subscriptions, one of them
-   * is kept free of suspects for the other messages, so that neither kind waits for ever.
+   * Suspects come first, one for each subscription with nothing in flight. If there are several subscriptions, one of
+   * them is kept free of suspects for the other messages, so that neither kind waits for ever.
    *
    * @returns False when the bounds are reached and there may be more to deliver.
    */
@@ -195,8 +197,8 @@ function eligibleSubscribers({ subscribers, cursor }: Consumer): Subscriber[] {
 }
 
 /**
- * The subscription that gets nothing now, so that it empties for a suspect that is due: the one with the fewest in flight.
- * Undefined when no suspect is due, or when this is the only subscription left for the other messages.
+ * The subscription that gets nothing now, so that it empties for a suspect that is due: the one with the fewest in
+ * flight. Undefined when no suspect is due, or when this is the only subscription left for the other messages.
  */
 function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscriber | undefined {
   const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));

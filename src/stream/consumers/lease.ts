@@ -2,8 +2,8 @@ import type { Consumer } from "./consumer.ts";
 import { RefusedError } from "../refuse.ts";
 
 /**
- * A lease is `<consumer id>.<holder>`. By the id, a lease of a deleted consumer is unknown to a new one of the same name.
- * The holder is short because the cursor stores it with its messages.
+ * A lease is `<consumer id>.<holder>`. By the id, a lease of a deleted consumer is unknown to a new one of the same
+ * name. The holder is short because the cursor stores it with its messages.
  */
 const LEASE = /^(\d+)\.([0-9a-f]+)$/;
 const HOLDER_CHARACTERS = 12;

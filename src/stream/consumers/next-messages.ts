@@ -7,7 +7,9 @@ import type { ConsumerCursor } from "./cursor/cursor.ts";
 import type { LogPage } from "./cursor/types.ts";
 import type { Log } from "../log/log.ts";
 
-/** Most text of one offer, unless a single message is larger: fits a frame, and large messages do not delay the others. */
+/**
+ * Most text of one offer, unless a single message is larger: fits a frame, and large messages do not delay the others.
+ */
 const OFFER_BYTES = 262_144;
 
 /** What a consumer would deliver next: redeliveries that are due, or else new messages. */
@@ -25,7 +27,8 @@ export function nextMessages(consumer: Consumer, log: Log, at: { limit: number; 
   const due = cursor.dueSequences(at.nowMs, limit);
   if (due.length > 0) {
     const found = new Map(messagesAt(log, due).map((message) => [message.sequence, message]));
-    // Deleted messages are removed from the cursor when they are deleted. Should one be left, it must not stay due for ever.
+    // Deleted messages are removed from the cursor when they are deleted. Should one be left, it must not stay due for
+    // ever.
     cursor.lose(due.filter((sequence) => !found.has(sequence)));
     const messages = withinBytes(due.flatMap((sequence) => found.get(sequence) ?? []));
     return { page: undefined, texts: new Map(messages.map(({ sequence, text }) => [sequence, text])) };

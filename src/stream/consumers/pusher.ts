@@ -28,8 +28,8 @@ export type PushOutcome = {
 };
 
 /**
- * Pushes consumers' messages to the gateways of their subscriptions, and reports the outcome of each call. The runtime's
- * output gate holds a call back until the commit that delivered its messages is on disk.
+ * Pushes consumers' messages to the gateways of their subscriptions, and reports the outcome of each call. The
+ * runtime's output gate holds a call back until the commit that delivered its messages is on disk.
  */
 export class DeliveryPusher {
   readonly #ctx: DurableObjectState;
@@ -86,9 +86,9 @@ export class DeliveryPusher {
   }
 
   /**
-   * Asks the gateways whether they still have the subscriptions with messages in flight. A gateway may have restarted and
-   * lost its sockets while the stream was not loaded. Such messages are redelivered without counting a failed delivery;
-   * an ack deadline would count one.
+   * Asks the gateways whether they still have the subscriptions with messages in flight. A gateway may have restarted
+   * and lost its sockets while the stream was not loaded. Such messages are redelivered without counting a failed
+   * delivery; an ack deadline would count one.
    */
   check(consumers: Iterable<Consumer>): void {
     const asked = [...consumers].flatMap(({ name: consumer, cursor, subscribers }) =>

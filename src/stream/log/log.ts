@@ -24,9 +24,9 @@ type PendingRow = { range: MessageRange; bytes: number };
  * The messages of a stream: the tables `batches` and `holes`, and the floor in `stream`.
  *
  * Sequences start at 1. Those through `floor` are deleted; `last` is the last one assigned. Rows cover every sequence
- * above the floor through `last`, each once. The oldest row may begin below the floor, because a row is deleted only as a
- * whole. When no row is left, the floor is `last`. A hole is a sequence above the floor whose message was deleted singly.
- * Mutators run within the caller's transaction.
+ * above the floor through `last`, each once. The oldest row may begin below the floor, because a row is deleted only as
+ * a whole. When no row is left, the floor is `last`. A hole is a sequence above the floor whose message was deleted
+ * singly. Mutators run within the caller's transaction.
  */
 export class Log {
   readonly #sql: SqlStorage;
@@ -256,8 +256,8 @@ export class Log {
   }
 
   /**
-   * Deletes all messages through `floor`, as the config demands. The next load computes that floor again from the rows and
-   * the config, so it is stored only when no row is left.
+   * Deletes all messages through `floor`, as the config demands. The next load computes that floor again from the rows
+   * and the config, so it is stored only when no row is left.
    */
   dropThrough(floor: number): void {
     if (floor > this.#floor) {

@@ -8,7 +8,9 @@ import type { Log } from "./log.ts";
 const SCAN_MESSAGES = 500;
 const SCAN_BYTES = 1_048_576;
 
-/** A part of the log, from a sequence to the end of the scan, and which messages of it are wanted; undefined for all. */
+/**
+ * A part of the log, from a sequence to the end of the scan, and which messages of it are wanted; undefined for all.
+ */
 export type ScanRange = { readonly from: number; readonly matches: SubjectMatcher | undefined };
 
 /** The wanted messages that exist: the first, the last, and how many. */
