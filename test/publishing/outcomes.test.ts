@@ -129,12 +129,12 @@ it("says OutcomeUnknown of an ack that was stored, when its reply is lost and th
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(1);
   let calls = 0;
-  await faultStream("settle", (settle, epoch, settlements) => {
+  await faultStream("applyAcks", (original, epoch, commands) => {
     calls += 1;
     if (calls > 1) {
       throw OVERLOADED;
     }
-    settle(epoch, settlements);
+    original(epoch, commands);
     throw RESET;
   });
 
@@ -154,12 +154,12 @@ it("does not say NotFound of an ack that was stored together with its subscripti
   await client.untilMessages(2);
   const calls: string[][] = [];
   const gate = { isReleased: false };
-  await faultStream("settle", async (settle, epoch, settlements) => {
-    const call = calls.push(settlements.map(({ kind }) => kind));
+  await faultStream("applyAcks", async (original, epoch, commands) => {
+    const call = calls.push(commands.map(({ kind }) => kind));
     while (!gate.isReleased) {
       await scheduler.wait(10);
     }
-    const unknown = settle(epoch, settlements);
+    const unknown = original(epoch, commands);
     if (call === 2) {
       throw RESET;
     }
@@ -189,12 +189,12 @@ it("answers an ack within the request deadline, also one that waits behind anoth
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(2);
   const gate = { calls: 0, isReleased: false };
-  await faultStream("settle", async (settle, epoch, settlements) => {
+  await faultStream("applyAcks", async (original, epoch, commands) => {
     gate.calls += 1;
     while (!gate.isReleased) {
       await scheduler.wait(10);
     }
-    return settle(epoch, settlements);
+    return original(epoch, commands);
   });
   shortenRequestDeadline();
   const startedAt = Date.now();
@@ -271,8 +271,8 @@ it.each(UNMARKED)("says OutcomeUnknown of an ack that was stored before %s", asy
   await streamWithConsumer(client, stream, 1, { ackWaitMs: 60_000 });
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(1);
-  await faultStream("settle", (settle, epoch, settlements) => {
-    settle(epoch, settlements);
+  await faultStream("applyAcks", (original, epoch, commands) => {
+    original(epoch, commands);
     throw error;
   });
 
@@ -328,7 +328,7 @@ it.each<[what: string, error: Error, calls: number]>([
     asked.reads += 1;
     throw error;
   });
-  await faultStream("settle", () => {
+  await faultStream("applyAcks", () => {
     asked.acks += 1;
     throw error;
   });
@@ -361,13 +361,13 @@ it.each<[what: string, error: Error]>([
     }
     return publish(call);
   });
-  await faultStream("settle", (settle, epoch, settlements) => {
+  await faultStream("applyAcks", (original, epoch, commands) => {
     // One that is reset is asked twice each time.
     const calls = calledAt.settle.push(performance.now());
     if (calls <= (error === RESET ? 2 * failures : failures)) {
       throw error;
     }
-    return settle(epoch, settlements);
+    return original(epoch, commands);
   });
 
   for (let nth = 1; nth <= failures; nth += 1) {

@@ -78,7 +78,7 @@ export class AckBatcher {
    */
   async #call(commands: AckCommand[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#of;
-    const call = async () => this.#env.STREAM.getByName(stream).settle(epoch, commands);
+    const call = async () => this.#env.STREAM.getByName(stream).applyAcks(epoch, commands);
     let lost: RpcError | undefined;
     try {
       return { unknown: await call(), lost };
