@@ -20,7 +20,7 @@ function filesOf(mode: string, include: string[], ofProject: (file: string) => b
   };
 }
 
-const isInNode = (file: string) => /^test\/(client|e2e)\//.test(file);
+const isEndToEnd = (file: string) => file.startsWith("test/e2e/");
 
 export default defineConfig(({ mode }) => ({
   test: {
@@ -43,9 +43,9 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(
             mode,
             [
-              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,publishing,runtime,stream}/**/*.test.ts",
+              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
             ],
-            (file) => !isInNode(file),
+            (file) => !isEndToEnd(file),
           ),
           setupFiles: "test/harness/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
@@ -59,12 +59,25 @@ export default defineConfig(({ mode }) => ({
       {
         plugins: [completeRun()],
         test: {
+          name: "client",
+          // None of them has a length.
+          include: mode === "long" ? [] : ["test/client/**/*.test.ts"],
+          isolate: true,
+          maxWorkers: 2,
+          testTimeout: 20_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        plugins: [completeRun()],
+        test: {
           name: "node",
-          ...filesOf(mode, ["test/{client,e2e}/**/*.test.ts"], isInNode),
+          ...filesOf(mode, ["test/e2e/**/*.test.ts"], isEndToEnd),
           globalSetup: "test/e2e/server/global-setup.ts",
           isolate: true,
-          // A test here runs a whole server beside itself, so files take turns, after the others are done.
-          maxWorkers: 1,
+          // A test here runs a whole server beside itself: they go after the others are done.
+          maxWorkers: 2,
           testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           hookTimeout: 60_000,

@@ -1,17 +1,17 @@
 import * as v from "valibot";
 
-import { isMethodName } from "./method-traits.ts";
-import type { MethodName } from "./method-traits.ts";
-import { StreamName } from "./names.ts";
+import { isMethodName } from "./methods/method-traits.ts";
+import type { MethodName } from "./methods/method-traits.ts";
+import { StreamName } from "./schemas/names.ts";
 
 /**
- * What a binding may do, as its `props` say in the caller's configuration. Without props: everything. A list that is
- * given allows what it holds and nothing else.
+ * The permissions of a service binding, set as its `props` in the caller's configuration. Without props it may do
+ * everything; a list permits only what it names.
  */
 export const BindingProps = v.strictObject({
-  /** Streams by name; of the others nothing is told, not even whether they exist. */
+  /** Names of streams. Of others the caller learns nothing, not even whether they exist. */
   streams: v.optional(v.array(StreamName)),
-  /** Methods of the contract, by name. */
+  /** Names of methods. */
   actions: v.optional(v.array(v.custom<MethodName>((name) => typeof name === "string" && isMethodName(name)))),
 });
 export type BindingProps = v.InferOutput<typeof BindingProps>;

@@ -1,21 +1,21 @@
-import { DurableStreamError } from "./client/error.ts";
-import { errorNameOf } from "./errors.ts";
-import type { ErrorData } from "./errors.ts";
+import { DurableStreamError, isErrorData } from "./client/error.ts";
+import { errorNameOf } from "./protocol/errors.ts";
+import type { ErrorData } from "./protocol/errors.ts";
 
-/** What stands behind a message, as {@link bindingMessage} puts it there. */
+/** Parses what {@link bindingMessage} makes. */
 const CARRIED = /^(.*?) \[(-\d+)(?: (\{.*\}))?\]$/s;
 
 /**
- * The message of an error that crosses a service binding: its code and data stand at the end, as in
- * `the last sequence is another [-32004 {"lastSequence":7}]`. Between two Workers of one runtime an error keeps its own
- * properties; between two processes of `wrangler dev` nothing of it arrives but its message.
+ * The message of an error that crosses a service binding, with code and data at its end, as in
+ * `the last sequence is another [-32004 {"lastSequence":7}]`. Within one runtime an error keeps its properties; between two
+ * processes of `wrangler dev` only its message arrives.
  */
 export function bindingMessage(message: string, code: number, data: ErrorData | undefined): string {
   return data === undefined ? `${message} [${code}]` : `${message} [${code} ${JSON.stringify(data)}]`;
 }
 
 /**
- * What a call of a service binding was rejected with, as an error of the contract, wherever the two Workers run.
+ * Turns what a call of a service binding rejected with into an error of the contract, in production and in `wrangler dev`.
  *
  * ```ts
  * catch (error) {
@@ -23,8 +23,8 @@ export function bindingMessage(message: string, code: number, data: ErrorData | 
  * }
  * ```
  *
- * @returns Undefined for what is none: a call that did not reach the other Worker, or got no answer of it, throws what
- * the runtime has for that. Whether such a call was done is not known.
+ * @returns Undefined for any other error, such as that of the runtime when the call did not reach the other Worker or got
+ * no answer. Whether such a call was done is unknown.
  */
 export function bindingError(thrown: unknown): DurableStreamError | undefined {
   if (!(thrown instanceof Error)) {
@@ -43,11 +43,7 @@ function parsed(json: string | undefined): unknown {
   try {
     return json === undefined ? undefined : JSON.parse(json);
   } catch {
-    // Safe: an error that says its code in other words has no data that could be read.
+    // Safe: the message only looks like one with data, so there is none.
     return undefined;
   }
-}
-
-function isErrorData(data: unknown): data is ErrorData {
-  return typeof data === "object" && data !== null && !Array.isArray(data);
 }

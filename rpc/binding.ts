@@ -1,74 +1,75 @@
-import type { ContractMethods } from "./contract-methods.ts";
-import type { MethodParams, MethodResult } from "./methods.ts";
-import type { GapNotification, MessagesNotification } from "./notifications.ts";
-import type { SubscribeParams, SubscribeResult } from "./subscription.ts";
+import type { ContractMethods } from "./methods/contract-methods.ts";
+import type { MethodParams, MethodResult } from "./methods/methods.ts";
+import type { GapNotification, MessagesNotification } from "./methods/notifications.ts";
+import type { SubscribeParams, SubscribeResult } from "./schemas/subscription.ts";
 
 /**
- * What another Worker sees of this one through a service binding: types, and `bindingError` for what its calls are
- * rejected with. Nothing here brings the contract's schemas along into the caller.
+ * What another Worker needs to call this one through a service binding: the types, and `bindingError` for the errors of its
+ * calls. Nothing here bundles the contract's schemas into the caller.
  */
 
 export type { BindingProps } from "./binding-contract.ts";
 export { bindingError } from "./binding-error.ts";
 export { DurableStreamError } from "./client/error.ts";
 
-/** What `putObject` takes besides text. */
+/** Params of `putObject` with a stream as the body. */
 export type StreamedPut = Omit<MethodParams<"putObject">, "data" | "encoding"> & {
-  /** Bytes. Between two Workers a stream loses what is known of its length. */
+  /** The body. A stream loses its known length between two Workers. */
   data: ReadableStream;
   /**
-   * How many bytes `data` has: up to `objectBytes`, which go to R2 as they come. Without it they wait in parts, in a
-   * Durable Object, and may be `uploadParts` of `objectBodyBytes`.
+   * Length of `data` in bytes, up to 5,363,466,240, which are streamed to R2. Without it the body is stored in parts in a
+   * Durable Object first, and may have up to 768,000,000 bytes.
    */
   size?: number;
 };
 
-/** Asks `getObject` for the body as a stream, however large it is. */
+/** Params of `getObject` for a body of any size as a stream. */
 export type StreamedGet = Omit<MethodParams<"getObject">, "encoding"> & { encoding: "stream" };
 
-/** What a {@link StreamedGet} gets. */
+/** The result of a {@link StreamedGet}. */
 export type StreamedObject = Omit<MethodResult<"getObject">, "data" | "encoding"> & { data: ReadableStream };
 
-/** A message as a follower gets it; one of a consumer carries `deliveryCount`. */
+/** A message of a subscription. One of a consumer has `deliveryCount`. */
 export type BindingMessage = MessagesNotification["messages"][number];
 
-/** What a follower is called with: messages in the stream's order, or in their place what is to be known of it. */
+/** What the callback of a subscription is called with: messages, or a change of the stream. */
 export type BindingDelivery = {
   /** In the stream's order, or in that of a consumer's deliveries; empty beside `gap` and `epochChanged`. */
   messages: BindingMessage[];
-  /** Sequences that will not come: as the notification of that name, or skipped before they were asked for. */
+  /** Sequences that will not be delivered. `skipped`: `from` asked for them, but they were deleted before. */
   gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
   /**
-   * The stream was deleted, or restored to an earlier state: what it is now is followed from its first message, and
+   * The stream was deleted, or restored to an earlier state. Its new epoch is followed from its first message, so
    * sequences start again.
    */
   epochChanged?: { epoch: string; reason: "deleted" | "restored" };
 };
 
 /**
- * Why following is over: a consumer was deleted, alone or with its stream, or is another one since its stream was made
- * again or restored (`epochChanged`); `unsubscribed` by the caller; `handlerFailed` when a call of it threw or could not
- * be made, and four more did not help; `refused` when the server would not go on after a connection was lost.
+ * Why a subscription has ended. `consumerDeleted`, `streamDeleted`: the consumer was deleted, alone or with its stream.
+ * `epochChanged`: the stream was made again or restored, so the consumer is another one. `unsubscribed`: by the caller.
+ * `handlerFailed`: the callback threw or could not be called, five times in a row. `refused`: the server refused to resume
+ * after a lost connection.
  */
 export type BindingClosed = {
   reason: "consumerDeleted" | "streamDeleted" | "epochChanged" | "unsubscribed" | "handlerFailed" | "refused";
 };
 
-/** A stream being followed. It ends by `unsubscribe`, when its stub is disposed of, and with the caller itself. */
+/** A live subscription. It ends by `unsubscribe`, when its stub is disposed of, and when the caller ends. */
 export type BindingSubscription = {
-  /** Ends it. The handler is not called again; what it was doing goes on. */
+  /** Ends it. The callback is not called again; a running call goes on. */
   unsubscribe(): Promise<void>;
-  /** Waits for the end, and tells why it came. */
+  /** Resolves when it has ended, with the reason. */
   whenClosed(): Promise<BindingClosed>;
 };
 
-/** What `subscribe` of the contract answers, with a handle in the place of the subscription's number. */
+/** The result of `subscribe` of the contract, with a handle in place of the subscription's number. */
 export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { subscription: BindingSubscription };
 
 /**
  * The type of a service binding to the entrypoint `DurableStreams`: the methods of the contract that need no socket, and
- * `subscribe`. A call rejects with an Error that has the `code` of `ErrorCode`, and `data` if any; what crosses from one
- * process to another, as between two of `wrangler dev`, loses both: {@link bindingError} tells them in either case.
+ * `subscribe`. A call rejects with an Error that has a `code` of `ErrorCode`, and `data` if any. Between two processes of
+ * `wrangler dev` both properties are lost: {@link bindingError} restores them in either case.
  *
  * @example
  * ```ts
@@ -86,24 +87,25 @@ export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { s
  */
 export type DurableStreamsBinding = ContractMethods & {
   /**
-   * Stores an object whose `data` is a stream: with its `size`, up to 5,363,466,240 bytes go to R2 as they come; without,
-   * up to 768,000,000 wait in parts.
+   * Stores an object whose `data` is a stream: with its `size` up to 5,363,466,240 bytes, streamed to R2; without it up to
+   * 768,000,000 bytes, in parts.
    */
   putObject(params: StreamedPut): Promise<MethodResult<"putObject">>;
   /** Reads an object of any size as a stream, with the encoding `"stream"`. */
   getObject(params: StreamedGet): Promise<StreamedObject>;
   /**
-   * Follows a stream live: `onMessages` is called with what comes, once at a time, and what it has returned from is
-   * acked. Params and order are those of `subscribe` in the contract, and the first call may come before the answer. It
-   * follows as the client does: a lost connection is made again and goes on after the last message handled, so nothing is
-   * missed while this lives, and repeated only when a call throws, which is made again after a pause; and a stream that
-   * is deleted, or restored to an earlier state, is followed into its next life, of which a call tells.
+   * Follows a stream or takes a share of a consumer. `onMessages` is called with one delivery at a time, which is acked when
+   * the call has returned; the first call may come before the result. Params and order are those of `subscribe` in the
+   * contract.
    *
-   * What it costs: a kept callback keeps both sides awake and billed for their time, this Worker and the caller, and a
-   * Durable Object that follows does not hibernate. Where that is not wanted, make a consumer and call `fetchMessages`
-   * from an alarm or a cron trigger: nothing is awake in between.
+   * A lost connection is replaced, and delivery resumes after the last message that was handled. A delivery is repeated only
+   * when its call throws, after a pause. When the stream is deleted, or restored to an earlier state, its new epoch is
+   * followed, after a call with `epochChanged`.
    *
-   * @throws What `subscribe` of the contract answers: NotFound, EpochChanged, LimitReached, InvalidParams.
+   * The callback keeps both Workers awake and billed for the duration, and a Durable Object that subscribes does not
+   * hibernate. To avoid that, create a consumer and call `fetchMessages` from an alarm or a cron trigger.
+   *
+   * @throws The errors of `subscribe` in the contract: NotFound, Conflict, EpochChanged, LimitReached, InvalidParams.
    * @example
    * ```ts
    * const { subscription } = await env.STREAMS.subscribe({ stream: "orders", from: "new" }, async ({ messages }) => {

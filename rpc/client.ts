@@ -1,22 +1,21 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { Caller } from "./client/calls/caller.ts";
-import { Calls } from "./client/calls/call-queue.ts";
+import { CallQueue } from "./client/calls/call-queue.ts";
 import { Connection } from "./client/connection/connection.ts";
 import type { ConnectionState } from "./client/connection/connection.ts";
 import { DurableStreamError } from "./client/error.ts";
 import { ConsumerFollower } from "./client/subscriptions/consumer-follower.ts";
 import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscriptions/events.ts";
-import type { Follower } from "./client/subscriptions/follower.ts";
+import type { Follower, FollowerHost } from "./client/subscriptions/follower.ts";
 import { readIncoming } from "./client/connection/frame.ts";
-import { handOn } from "./client/subscriptions/notifications.ts";
+import { dispatchNotification } from "./client/subscriptions/notifications.ts";
 import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";
 import { PendingCalls } from "./client/calls/pending-calls.ts";
-import { resolveOptions } from "./client/options.ts";
-import type { DurableStreamOptions, ResolvedOptions } from "./client/options.ts";
+import { resolveOptions } from "./client-options.ts";
+import type { DurableStreamOptions, ResolvedOptions } from "./client-options.ts";
 import { Publisher } from "./client/calls/publisher.ts";
-import type { FollowerHost } from "./client/subscriptions/server-subscription.ts";
 import { StreamFollower } from "./client/subscriptions/stream-follower.ts";
 import { Subscription } from "./client/subscriptions/subscription.ts";
 import type {
@@ -27,11 +26,11 @@ import type {
 } from "./client/subscriptions/subscription.ts";
 import { DRAIN_MS, monotonicMs, waitAtMost } from "./client/time.ts";
 import { RequestChannel } from "./client/calls/request-channel.ts";
-import type { ContractMethods } from "./contract-methods.ts";
-import { CALLABLE_METHODS } from "./method-traits.ts";
-import type { CallableMethod } from "./method-traits.ts";
-import type { MethodResult } from "./methods.ts";
-import type { SubscribeConsumerParams, SubscribeStreamParams } from "./subscription.ts";
+import type { ContractMethods } from "./methods/contract-methods.ts";
+import { CALLABLE_METHODS } from "./methods/method-traits.ts";
+import type { CallableMethod } from "./methods/method-traits.ts";
+import type { MethodResult } from "./methods/methods.ts";
+import type { SubscribeConsumerParams, SubscribeStreamParams } from "./schemas/subscription.ts";
 
 export type { ConnectionChange, ConnectionState } from "./client/connection/connection.ts";
 export { DurableStreamError } from "./client/error.ts";
@@ -47,28 +46,28 @@ export type { ObjectBody } from "./client/objects/body.ts";
 export type { Objects, PutOptions, ReadObject } from "./client/objects/objects.ts";
 export type { Fetch } from "./client/objects/http.ts";
 export type { CallOptions } from "./client/calls/pending-call.ts";
-export type { DurableStreamOptions } from "./client/options.ts";
+export type { DurableStreamOptions } from "./client-options.ts";
 export { Subscription } from "./client/subscriptions/subscription.ts";
 export type { HandlerOptions, SubscriptionOptions } from "./client/subscriptions/subscription.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/connection/socket.ts";
-export type { CallableMethod } from "./method-traits.ts";
+export type { CallableMethod } from "./methods/method-traits.ts";
 
 type ClientMethods = ContractMethods<[options?: CallOptions]>;
 
-// The methods below that the class does not write out are put on its prototype from the table.
+// The class defines these methods on its prototype, from the table of methods.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export interface DurableStream extends ClientMethods {}
 
 /**
- * A client of one server, over one WebSocket at a time. It connects when it is first needed, and again whenever the
- * connection is lost, until it is closed; calls and publishes wait for it, within their time.
+ * A client of one server, over one WebSocket at a time. It connects at the first call or subscription, and reconnects until
+ * it is closed. Calls and publishes wait for the connection, within their timeouts.
  *
- * What is published to one stream, by `objects.publishOrPut` too, is stored in the order of the calls. One that is
- * refused, aborted or not done in its time is passed over: those behind it are stored all the same, and one of which the
- * outcome is unknown may be stored, then or later.
+ * Publishes to one stream are stored in the order of the calls; so are those of `objects.publishOrPut`. One that is refused,
+ * aborted or timed out is skipped: later ones are stored without it. One whose outcome is unknown may still be stored, then
+ * or later.
  *
- * It has a method for each of the contract that needs no socket of its own. What fails rejects with a
- * {@link DurableStreamError}, whose `name` says what is in its `data`.
+ * The class has every method of the contract except those that need a socket, for which there is `subscribe`. A method
+ * rejects with a {@link DurableStreamError}, whose `name` says what its `data` holds.
  *
  * @example
  * ```ts
@@ -85,17 +84,18 @@ export interface DurableStream extends ClientMethods {}
 export class DurableStream {
   readonly #options: ResolvedOptions;
   readonly #connection: Connection;
-  readonly #wire: RequestChannel;
-  readonly #open: PendingCalls;
-  readonly #calls: Calls;
+  readonly #channel: RequestChannel;
+  readonly #pendingCalls: PendingCalls;
+  readonly #calls: CallQueue;
   readonly #publisher: Publisher;
   readonly #caller: Caller;
-  /** Objects of any size, as bodies and not as JSON: `put`, `get`, and messages too large for one. */
+  /** Objects of any size, read and written as bodies rather than JSON, and messages too large for a stream. */
   readonly objects: Objects;
   readonly #followers = new Set<Follower>();
-  /** By the number of the server's subscription on this socket. */
+  /** By the number of their server subscription on this socket. */
   readonly #attached = new Map<number, Follower>();
-  #sockets = 0;
+  /** Changes when a socket is opened or lost. */
+  #generation = 0;
   #closing: Promise<void> | undefined;
 
   static {
@@ -113,33 +113,38 @@ export class DurableStream {
   constructor(options: DurableStreamOptions) {
     this.#options = resolveOptions(options);
     const bounds = { calls: this.#options.queue.publishes, bytes: this.#options.queue.bytes };
-    this.#open = new PendingCalls(bounds, () => this.#connection.whyOffline);
+    this.#pendingCalls = new PendingCalls(bounds, () => this.#connection.whyOffline);
     this.#connection = new Connection(this.#options, {
       opened: () => this.#opened(),
       received: (frame) => this.#received(frame),
       lost: (mayBeDone) => this.#lost(mayBeDone),
-      refused: (error) => this.#open.refuse(error),
+      refused: (error) => this.#pendingCalls.refuse(error),
       failed: (error) => this.#failed(error),
     });
-    this.#wire = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
-    this.#calls = new Calls(this.#wire);
-    this.#publisher = new Publisher(this.#wire, this.#options.publishing);
-    const queues = { open: this.#open, connection: this.#connection, calls: this.#calls, publisher: this.#publisher };
+    this.#channel = new RequestChannel(this.#connection, this.#options.answerTimeoutMs);
+    this.#calls = new CallQueue(this.#channel);
+    this.#publisher = new Publisher(this.#channel, this.#options.publishing);
+    const queues = {
+      pendingCalls: this.#pendingCalls,
+      connection: this.#connection,
+      calls: this.#calls,
+      publisher: this.#publisher,
+    };
     this.#caller = new Caller(queues, this.#options);
-    this.objects = new Objects(objectClient(this.#caller, this.#open), this.#options);
+    this.objects = new Objects(objectClient(this.#caller, this.#pendingCalls), this.#options);
   }
 
   /**
-   * The state of the connection now: `idle` until it is first needed, `connecting`, `open`, `waiting` for the next attempt
-   * to connect, or `closed` for good. `onState` of the options hears of changes.
+   * The state of the connection: `idle` until it is first needed, `connecting`, `open`, `waiting` for the next attempt to
+   * connect, or `closed` for good. The option `onState` is called with each change.
    */
   get state(): ConnectionState {
     return this.#connection.state;
   }
 
   /**
-   * Calls a method by its name, as the method of that name does. What only reads is repeated when its connection is lost;
-   * so is a publish, by its id.
+   * Calls a method of the contract by its name. When the connection is lost, a call that only reads is repeated, and so is
+   * a publish, which its id makes safe.
    *
    * @throws DurableStreamError What the server answered; Unavailable when it was not done, OutcomeUnknown when it may
    * have been. The signal's reason when it was aborted.
@@ -150,12 +155,13 @@ export class DurableStream {
   }
 
   /**
-   * Takes a share of a consumer: each of its messages goes to one of those who share it, to `handler` here, which acks it
-   * by being done. One that throws gives it back. After a lost connection it goes on. A consumer ends with its stream, and
-   * then the subscription with NotFound or EpochChanged.
+   * Takes a share of a consumer: each message is delivered to one of the subscriptions of the consumer. `handler` is called
+   * with it, and it is acked when the handler is done. When the handler throws, it is given back for redelivery. The
+   * subscription resumes after a lost connection. It ends with NotFound or EpochChanged when the consumer or its stream is
+   * gone.
    *
    * - `stream`, `consumer`: their names; `createConsumer` makes one.
-   * - `maxInFlight`: most messages that wait here, 1 to 10,000; 256 unless given.
+   * - `maxInFlight`: most messages sent here and not settled, 1 to 10,000; 256 unless given.
    *
    * @param handler Called with one message at a time.
    * @param options `ack`, `onError`, `signal` and `timeoutMs`.
@@ -167,19 +173,20 @@ export class DurableStream {
     options?: HandlerOptions<ConsumerDelivery>,
   ): Subscription<ConsumerDelivery>;
   /**
-   * Follows a stream: `handler` gets each event once and in order, `message`, `gap` or `epochChanged`, and acks it by
-   * being done. One that throws gets it again after a pause. After a lost connection it goes on behind the last event that
-   * was done. Of a stream that is deleted and made again, or restored to an earlier state, it goes on with the event
-   * `epochChanged`.
+   * Follows a stream: `handler` is called with each event once and in order, `message`, `gap` or `epochChanged`, and the
+   * event is acked when the handler is done. When the handler throws, it is called again after a pause. After a lost
+   * connection the subscription resumes after the last event that was done. When the stream is deleted and made again, or
+   * restored to an earlier state, it goes on with the event `epochChanged`.
    *
    * - `stream`: the stream's name; it is made if there is none.
    * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
-   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
+   *   milliseconds since the epoch, also in the future, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
    * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
-   * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.
-   * - `maxDeliver`: how often a message is sent before the server ends the subscription, 1 to 100; 5 unless given.
-   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   * - `ackWaitMs`: after so many milliseconds without an ack, messages are sent again, 100 to 3,600,000; 30,000 unless given.
+   * - `maxDeliver`: how often a message is sent before the server closes the subscription, which the client then opens
+   *   again, 1 to 100; 5 unless given.
+   * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
    * @param handler Called with one event at a time.
    * @param options `ack`, `onError`, `signal` and `timeoutMs`.
@@ -200,12 +207,12 @@ export class DurableStream {
     options?: HandlerOptions<StreamEvent>,
   ): Subscription;
   /**
-   * Takes a share of a consumer: each of its messages goes to one of those who share it, here to the `for await` over what
-   * is returned. Asking for the next one acks the one before. After a lost connection it goes on. A consumer ends with its
-   * stream, and then the loop with NotFound or EpochChanged.
+   * Takes a share of a consumer: each message is delivered to one of the subscriptions of the consumer, here to the
+   * `for await` over the result. Asking for the next message acks the one before. The subscription resumes after a lost
+   * connection. The loop ends with NotFound or EpochChanged when the consumer or its stream is gone.
    *
    * - `stream`, `consumer`: their names; `createConsumer` makes one.
-   * - `maxInFlight`: most messages that wait here, 1 to 10,000; 256 unless given.
+   * - `maxInFlight`: most messages sent here and not settled, 1 to 10,000; 256 unless given.
    *
    * @param options `ack`, `signal` and `timeoutMs`.
    * @example
@@ -217,19 +224,20 @@ export class DurableStream {
    */
   subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
   /**
-   * Follows a stream: the `for await` over what is returned gets each event once and in order, `message`, `gap` or
-   * `epochChanged`. Asking for the next one acks the one before. After a lost connection it goes on behind the last event
-   * that was done. Of a stream that is deleted and made again, or restored to an earlier state, it goes on with the event
-   * `epochChanged`.
+   * Follows a stream: the `for await` over the result gets each event once and in order, `message`, `gap` or
+   * `epochChanged`. Asking for the next event acks the one before. After a lost connection the subscription resumes after
+   * the last event that was done. When the stream is deleted and made again, or restored to an earlier state, it goes on
+   * with the event `epochChanged`.
    *
    * - `stream`: the stream's name; it is made if there is none.
    * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in
-   *   milliseconds since the epoch, which may be to come, or `{ last: n }`.
+   *   milliseconds since the epoch, also in the future, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
    * - `maxInFlight`: most messages sent and not acked, 1 to 10,000; 256 unless given, 1 for strictly one at a time.
-   * - `ackWaitMs`: without an ack for so long, messages are sent again, 100 to 3,600,000; 30,000 unless given.
-   * - `maxDeliver`: how often a message is sent before the server ends the subscription, 1 to 100; 5 unless given.
-   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   * - `ackWaitMs`: after so many milliseconds without an ack, messages are sent again, 100 to 3,600,000; 30,000 unless given.
+   * - `maxDeliver`: how often a message is sent before the server closes the subscription, which the client then opens
+   *   again, 1 to 100; 5 unless given.
+   * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
    * @param options `ack`, `signal` and `timeoutMs`.
    * @example
@@ -261,12 +269,12 @@ export class DurableStream {
   }
 
   /**
-   * Hands on nothing new, waits until handlers are done and acked what they have, then until every call is settled and
-   * every object put and read, and closes the connection. What is not done in time is rejected with what is known of it.
-   * A handler must not wait for this, as this waits for it; a loop is not waited for, see `Subscription.drain`. A body
-   * that is not read to its end is: cancel what is not wanted.
+   * Closes the client in order: delivers nothing more, waits until handlers are done and their events acked, then until
+   * every call is settled and every object put or read, and closes the connection. What is not done within the timeout
+   * rejects with Unavailable or OutcomeUnknown. A handler must not await this. It does not wait for loops: see
+   * `Subscription.drain`. It waits for bodies that are being read: cancel those that are not wanted.
    *
-   * @param timeoutMs How long to wait in all; 10,000 unless given.
+   * @param timeoutMs How long to wait in all, in milliseconds; 10,000 unless given.
    */
   close({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(timeoutMs);
@@ -281,12 +289,12 @@ export class DurableStream {
   #followerHost(): FollowerHost {
     return {
       request: (request, isGone = () => false) => {
-        const socket = this.#sockets;
+        const generation = this.#generation;
         if (this.#connection.state === "open") {
-          this.#calls.request(request, () => isGone() || socket !== this.#sockets);
+          this.#calls.request(request, () => isGone() || generation !== this.#generation);
         }
       },
-      notify: (method, params) => this.#wire.notify(method, JSON.stringify(params)),
+      notify: (method, params) => this.#channel.notify(method, JSON.stringify(params)),
       attach: (subscription, follower) => this.#attached.set(subscription, follower),
       detach: (subscription) => this.#attached.delete(subscription),
       ended: (follower) => this.#followers.delete(follower),
@@ -294,14 +302,14 @@ export class DurableStream {
   }
 
   #follow(follower: Follower, signal: AbortSignal | undefined): Follower {
-    const closedBy = this.#open.endingBy ?? (this.#closing === undefined ? undefined : closed());
+    const closedBy = this.#pendingCalls.endingBy ?? (this.#closing === undefined ? undefined : closed());
     if (signal?.aborted === true || closedBy !== undefined) {
       follower.end(signal?.aborted === true ? undefined : closedBy);
       return follower;
     }
     this.#followers.add(follower);
     if (this.#connection.state === "open") {
-      follower.opened();
+      follower.subscribe();
     } else {
       this.#connection.open();
     }
@@ -309,10 +317,10 @@ export class DurableStream {
   }
 
   #opened(): void {
-    this.#sockets += 1;
-    this.#wire.opened();
+    this.#generation += 1;
+    this.#channel.opened();
     for (const follower of this.#followers) {
-      follower.opened();
+      follower.subscribe();
     }
     this.#calls.flush();
     this.#publisher.schedule();
@@ -326,8 +334,8 @@ export class DurableStream {
     }
     for (const one of incoming) {
       if (one.kind !== "notification") {
-        this.#wire.answered(one);
-      } else if (!handOn(this.#attached, one, frame.length)) {
+        this.#channel.answered(one);
+      } else if (!dispatchNotification(this.#attached, one, frame.length)) {
         this.#connection.drop(`a notification came that is not of this protocol: ${one.method}`);
         return;
       }
@@ -337,16 +345,16 @@ export class DurableStream {
   }
 
   #lost(mayBeDone: boolean): void {
-    this.#sockets += 1;
+    this.#generation += 1;
     for (const follower of this.#followers) {
       follower.lost();
     }
     this.#attached.clear();
-    this.#wire.lost(mayBeDone);
+    this.#channel.lost(mayBeDone);
   }
 
   #failed(error: DurableStreamError): void {
-    this.#open.fail(error);
+    this.#pendingCalls.fail(error);
     this.#calls.close();
     this.#publisher.close();
     for (const follower of this.#followers) {
@@ -358,17 +366,17 @@ export class DurableStream {
     const deadlineAt = monotonicMs() + timeoutMs;
     const handlers = [...this.#followers].flatMap((follower) => follower.finish() ?? []);
     if (handlers.length > 0) {
-      // Until then they may call: what a handler publishes belongs to what it does.
+      // Handlers may still make calls, such as publishes, until they are done.
       await waitAtMost(timeoutMs, Promise.all(handlers));
     }
     for (const follower of this.#followers) {
       follower.end();
     }
-    await this.#open.drain(closed(), deadlineAt - monotonicMs());
+    await this.#pendingCalls.drain(closed(), deadlineAt - monotonicMs());
     this.#calls.close();
     this.#publisher.close();
     this.#connection.close();
-    this.#wire.lost(true);
+    this.#channel.lost(true);
   }
 }
 

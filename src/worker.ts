@@ -1,4 +1,4 @@
-import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
+import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
 import { gatewayAt } from "./gateway/pick-gateway.ts";
 import { authenticate, offeredProtocols } from "./http/auth.ts";
@@ -7,6 +7,7 @@ import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
 import { errorResponse } from "./platform/error-response.ts";
+import { closeMs } from "./platform/settings.ts";
 
 export { Gateway } from "./gateway/gateway.ts";
 export { Upload } from "./objects/upload/upload.ts";
@@ -111,7 +112,7 @@ function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Resp
 /** Drops the connection of a peer that does not answer a Close, by aborting the request that it belongs to. */
 async function dropUnanswered(server: WebSocket, ctx: ExecutionContext): Promise<void> {
   const isAnswered = await new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(false), LIMITS.closeMs);
+    const timer = setTimeout(() => resolve(false), closeMs());
     server.addEventListener("close", () => {
       clearTimeout(timer);
       resolve(true);

@@ -14,6 +14,8 @@ export type Lengths = {
   consumerMessages: number;
   /** Times that the server of a consumer is ended by SIGKILL. */
   consumerCrashes: number;
+  /** Parts of the largest object that is moved, 768 kB each. */
+  objectParts: number;
 };
 
 /** Of `npm test`: each run is there, and short. */
@@ -25,6 +27,7 @@ export const SHORT: Lengths = {
   disconnects: 60,
   consumerMessages: 3_000,
   consumerCrashes: 2,
+  objectParts: 14,
 };
 
 /** Of `npm run test:long`. */
@@ -36,6 +39,7 @@ export const LONG: Lengths = {
   disconnects: 500,
   consumerMessages: 20_000,
   consumerCrashes: 5,
+  objectParts: 261,
 };
 
 /** The tests that have a length: what `npm run test:long` runs. */
@@ -48,6 +52,7 @@ export const LONG_RUNS = [
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/idle.test.ts",
   "test/e2e/faults/kill.test.ts",
+  "test/e2e/large-objects.test.ts",
 ];
 
 /** Those that have no short form: they wait for the runtime to let idle objects sleep. */

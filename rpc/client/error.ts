@@ -1,7 +1,7 @@
-import { ErrorCode, errorNameOf } from "../errors.ts";
-import type { ErrorData, ErrorDataOf, ErrorFacts, ErrorName } from "../errors.ts";
+import { ErrorCode, errorNameOf } from "../protocol/errors.ts";
+import type { ErrorData, ErrorDataOf, ErrorFacts, ErrorName } from "../protocol/errors.ts";
 
-/** What an error is made with beside its name. */
+/** The optional parts of an error. */
 type Details<Name extends ErrorName> = {
   readonly code?: number;
   readonly data?: ErrorFacts<Name>;
@@ -10,18 +10,18 @@ type Details<Name extends ErrorName> = {
 
 /** An error of one name. */
 interface ErrorOf<Name extends ErrorName> extends Error {
-  /** What went wrong: the name of `code` in the contract's table; InternalError for a code that is not in it. */
+  /** The name of `code` in `ErrorCode`; InternalError for a code that is not in it. */
   readonly name: Name;
-  /** The code of the JSON-RPC error, as `ErrorCode` lists it. */
+  /** The code of the JSON-RPC error. */
   readonly code: number;
-  /** The facts, by the error's name; without any it is an empty object. */
+  /** The facts, whose type depends on `name`; an empty object when there are none. */
   readonly data: ErrorDataOf[Name];
 }
 
-/** An error of the client: once its `name` is looked at, the compiler knows its `data`. */
+/** An error of the client. Comparing its `name` narrows the type of its `data`. */
 export type DurableStreamError<Name extends ErrorName = ErrorName> = { [N in Name]: ErrorOf<N> }[Name];
 
-/** A class cannot be a union, by which the compiler knows `data` from `name`: so its type is said apart from it. */
+/** The type of the constructor. A class can not be a union, which narrowing by `name` needs, so its type is declared apart. */
 type DurableStreamErrorClass = {
   new <Name extends ErrorName>(name: Name, message: string, details?: Details<Name>): DurableStreamError<Name>;
   readonly prototype: DurableStreamError;
@@ -29,9 +29,9 @@ type DurableStreamErrorClass = {
 
 // oxlint-disable typescript/no-unsafe-type-assertion -- the type says more of the same fields than the class can
 /**
- * Every error of the client: what the server answered, or what became of a call that it did not answer. `name` says
- * which, and then what is in `data`. `Unavailable`, `Busy` and every refusal say that nothing was done,
- * `OutcomeUnknown` that it may have been.
+ * The error of a call: what the server answered, or what is known of a call that it did not answer. `name` says which error
+ * it is, and what `data` holds. `Unavailable`, `Busy` and every refusal say that nothing was done, `OutcomeUnknown` that it may
+ * have been.
  *
  * @example
  * ```ts
@@ -58,7 +58,7 @@ export const DurableStreamError = class extends Error {
 } as DurableStreamErrorClass;
 // oxlint-enable typescript/no-unsafe-type-assertion
 
-/** The error that a response carries; undefined for what is not an error of JSON-RPC 2.0 (section 5.1). */
+/** Parses the `error` of a response; undefined when it is not an error of JSON-RPC 2.0 (section 5.1). */
 export function errorOfResponse(error: unknown): DurableStreamError | undefined {
   if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error)) {
     return undefined;
@@ -71,6 +71,7 @@ export function errorOfResponse(error: unknown): DurableStreamError | undefined 
   return new DurableStreamError(errorNameOf(code) ?? "InternalError", message, { code, ...data });
 }
 
-function isErrorData(data: unknown): data is ErrorData {
+/** Whether a value may be the `data` of an error. */
+export function isErrorData(data: unknown): data is ErrorData {
   return typeof data === "object" && data !== null && !Array.isArray(data);
 }

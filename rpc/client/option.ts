@@ -1,4 +1,4 @@
-/** @throws TypeError Saying what the option of this name has to be, unless it is so. */
+/** @throws TypeError Which says what kind of value the option has to be, unless `isSo`. */
 export function must(isSo: boolean, name: string, kind: string): asserts isSo {
   if (!isSo) {
     throw new TypeError(`the option ${name} has to be ${kind}`);
@@ -6,9 +6,9 @@ export function must(isSo: boolean, name: string, kind: string): asserts isSo {
 }
 
 /**
- * The numbers of these names as they were given, with defaults for those that were not.
+ * The given numbers, with defaults for those that are missing.
  *
- * @throws TypeError For what is no number, by which nothing would ever be over, or too small.
+ * @throws TypeError For a value that is not a number of `least` or more. With NaN a timeout would never end.
  */
 export function numbersOf<Name extends string>(
   of: string,

@@ -1,23 +1,23 @@
 import type { DurableStreamError } from "./error.ts";
 
-/** Errors after which the same request may well succeed. */
-const PASSING: ReadonlySet<string> = new Set(["OutcomeUnknown", "Unavailable", "Busy", "RateLimited"]);
+/** Errors after which the same request may succeed. */
+const RETRYABLE: ReadonlySet<string> = new Set(["OutcomeUnknown", "Unavailable", "Busy", "RateLimited"]);
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** Tells whether the same request may succeed later. A publish is safe to repeat because of its id. */
+/** Whether the same request may succeed later. Only requests that are safe to repeat may follow OutcomeUnknown. */
 export function isRetryable(error: DurableStreamError): boolean {
-  return PASSING.has(error.name);
+  return RETRYABLE.has(error.name);
 }
 
-/** How long to wait before a repetition: what the server asks for, or full jitter up to a bound that doubles. */
+/** Milliseconds before the next attempt: the error's `retryAfterMs`, or else {@link backoffMs}. */
 export function pauseMs(error: DurableStreamError, failures: number): number {
   const asked: unknown = Reflect.get(error.data, "retryAfterMs");
   return typeof asked === "number" ? asked : backoffMs(failures);
 }
 
-/** Full jitter up to a bound that doubles with each failure. */
+/** Milliseconds with full jitter, up to a bound of 200 ms that doubles with each failure after the first, up to 5 s. */
 export function backoffMs(failures: number): number {
   return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
 }

@@ -1,9 +1,9 @@
-import { deferred } from "./calls/deferred.ts";
+import { deferred } from "./deferred.ts";
 
 /** A pending timer: a number in browsers and Workers, an object in Node.js. */
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** Stops a timer, if there is one. Not every runtime's types let `clearTimeout` take undefined. */
+/** Stops a timer, if there is one. Not every runtime's types allow `clearTimeout(undefined)`. */
 export function stopTimer(timer: Timer | undefined): void {
   if (timer !== undefined) {
     clearTimeout(timer);
@@ -11,25 +11,25 @@ export function stopTimer(timer: Timer | undefined): void {
 }
 
 /**
- * Milliseconds on a clock that only goes forward, for how long something takes: wall time may be set back, and what is
- * timed by it would wait that much longer. Means nothing outside this process.
+ * Milliseconds of a monotonic clock, to measure durations: the wall clock may be set back, and would then extend a wait.
+ * Comparable only within this process.
  */
 export function monotonicMs(): number {
   return performance.now();
 }
 
-/** How long closing waits for what is open, unless it is told otherwise. */
+/** Default timeout of `close` and `drain`, in milliseconds. */
 export const DRAIN_MS = 10_000;
 
-/** A longer delay runs at once: timers count in 32 bits. */
+/** The longest delay of a timer, which is a signed 32-bit number. A longer one fires at once. */
 export const LONGEST_MS = 2_147_483_647;
 
-/** Runs something after so many milliseconds, or after 24 days when that is sooner: who waits longer looks again. */
+/** Runs something after so many milliseconds, but after 24 days at the latest: the caller checks its deadline again. */
 export function startTimer(ms: number, run: () => void): Timer {
   return setTimeout(run, Math.min(ms, LONGEST_MS));
 }
 
-/** Waits so many milliseconds, or for ever once the signal has aborted: who aborts it waits for nothing any more. */
+/** Waits so many milliseconds. Once the signal has aborted it never resolves: the caller races it with the signal. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = startTimer(ms, () => {
@@ -44,7 +44,7 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 /**
  * Waits for a promise, at most so many milliseconds.
  *
- * @returns What it was resolved with; undefined when it came too late.
+ * @returns The promise's value; undefined when the time was over before.
  */
 export async function waitAtMost<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   const late = deferred<undefined>();

@@ -5,25 +5,23 @@ import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../
 
 import { authorise } from "./permissions.ts";
 import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
-import { excessOf } from "../json-rpc/frame.ts";
 import { JsonText } from "../internal/json-text.ts";
-import { utf8Bytes } from "../internal/message-text.ts";
 import { invalid } from "../objects/bytes.ts";
 import { openBody } from "../objects/object-body.ts";
 import { putStream } from "../objects/upload/streamed-put.ts";
+import { jsonParams } from "./json-params.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
-/** A function of the caller, as it arrives: it is called over RPC, and kept by `dup()`. */
+/** A function of the caller, as the runtime hands it over: a stub that is called by RPC and has to be kept by `dup()`. */
 type RemoteHandler = ((delivery: BindingDelivery) => Promise<void>) & Disposable & { dup(): RemoteHandler };
 
 /**
- * The service binding: what other Workers call, typed for them as `DurableStreamsBinding`. It has a method for each of
- * the contract that needs no socket, with the same params, results and error codes, and `subscribe` for who follows
- * live. `ctx.props` say what a binding may do
- * (`BindingProps`), and that it exists is its credential: there is no key.
+ * The service binding: what other Workers call, typed for them as `DurableStreamsBinding`. It has every method of the
+ * contract that needs no socket, with the same params, results and error codes, and a `subscribe` of its own. `ctx.props`
+ * (`BindingProps`) say what a binding may do. There is no key: to have the binding is to be allowed.
  */
 export class DurableStreams extends WorkerEntrypoint<Env> {
   static {
@@ -37,19 +35,19 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     }
   }
 
-  /** Follows a stream; see `DurableStreamsBinding` for what is promised and what it costs. */
+  /** Follows a stream; `DurableStreamsBinding` tells what is promised and what it costs. */
   async subscribe(params: unknown, onMessages: RemoteHandler): Promise<BindingSubscribeResult> {
     return this.#guarded("subscribe", params, async (checked) => {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
       const valid = paramsOf("subscribe", checked);
-      // The stub of an argument ends with the call.
+      // The stub of an argument is disposed of when the call returns.
       return ServiceSubscription.begin(this.env, valid, onMessages.dup());
     });
   }
 
-  /** As in the contract; the body may be a stream, and then have a `size`. */
+  /** As in the contract, but `data` may be a stream; then `size` may tell its length. */
   async putObject(params: unknown): Promise<unknown> {
     const body: unknown = typeof params === "object" && params !== null && "data" in params ? params.data : undefined;
     if (!(body instanceof ReadableStream)) {
@@ -63,15 +61,15 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       });
     } finally {
       if (!body.locked) {
-        // What was refused before any of it was read is not wanted.
+        // It was refused before any of it was read.
         body.cancel().catch(() => {
-          // Safe: a stream that fails as it is cancelled is done with all the same.
+          // Safe: a stream that fails when it is cancelled is over as well.
         });
       }
     }
   }
 
-  /** As in the contract; with the encoding `stream` the body comes as one. */
+  /** As in the contract; with `encoding: "stream"` the body comes as a stream. */
   async getObject(params: unknown): Promise<unknown> {
     if (typeof params !== "object" || params === null || !("encoding" in params) || params.encoding !== "stream") {
       return this.#answer("getObject", params);
@@ -90,10 +88,10 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     });
   }
 
-  /** Checks what a call brings and may do, and turns whatever goes wrong into an error of the contract. */
+  /** Checks that params are JSON and that the binding may make the call; turns every failure into an error of the contract. */
   async #guarded<T>(method: MethodName, params: unknown, run: (params: object) => Promise<T>): Promise<T> {
     try {
-      const checked = asJson(params);
+      const checked = jsonParams(method, params);
       authorise(this.ctx.props, method, checked);
       return await run(checked);
     } catch (error) {
@@ -115,34 +113,4 @@ function sizeOf(size: unknown): number | undefined {
     throw new RpcError("TooLarge", "the object is too large", data);
   }
   return size;
-}
-
-/** Params as JSON has them, within the bounds of a frame: RPC brings dates, functions and cycles as well. */
-function asJson(params: unknown): object {
-  const text = jsonText(params ?? {});
-  const excess = excessOf(params, LIMITS.nesting);
-  if (excess !== undefined) {
-    throw refusalError(excess);
-  }
-  if (text.length * 3 > LIMITS.frameBytes && utf8Bytes(text) > LIMITS.frameBytes) {
-    throw new RpcError("TooLarge", "the params are too large", { what: "frameBytes", limit: LIMITS.frameBytes });
-  }
-  const parsed: unknown = JSON.parse(text);
-  if (typeof parsed !== "object" || parsed === null) {
-    throw notJson("params are an object");
-  }
-  return parsed;
-}
-
-function jsonText(params: unknown): string {
-  try {
-    return JSON.stringify(params) ?? "null";
-  } catch {
-    // A cycle or a bigint, which JSON has not.
-    throw notJson("params must be JSON");
-  }
-}
-
-function notJson(reason: string): RpcError {
-  return new RpcError("InvalidParams", reason, { issues: [{ path: "", reason }] });
 }

@@ -4,10 +4,10 @@ import type { SocketEvent } from "../../rpc/client/connection/socket.ts";
 import { gatewayAt } from "../gateway/pick-gateway.ts";
 import { logError } from "../platform/log.ts";
 
-/** Gateways that no data centre's clients share: an RPC call does not tell where it comes from. */
+/** In place of a data centre's name: an RPC call does not tell where it comes from. */
 const LOCATION = "service";
 
-/** The WebSocket of a client in this Worker: each one leads to a gateway, which asks nobody here for a key. */
+/** The WebSocket class for a client inside this Worker: it connects to a gateway directly, so no key is asked for. */
 export function gatewaySockets(env: Env): WebSocketConstructor {
   return class extends GatewaySocket {
     constructor() {
@@ -38,7 +38,7 @@ class GatewaySocket implements WebSocketLike {
 
   async #open(env: Env): Promise<void> {
     try {
-      // A handshake is the one request that goes by fetch: a WebSocket can not cross an RPC boundary.
+      // By fetch: a WebSocket can not cross an RPC boundary.
       const gateway = gatewayAt(env, LOCATION);
       const { status, webSocket } = await gateway.fetch("https://gateway/rpc", { headers: { Upgrade: "websocket" } });
       if (webSocket === null) {
@@ -51,7 +51,7 @@ class GatewaySocket implements WebSocketLike {
       webSocket.accept();
       this.#tell({ type: "open" });
     } catch (error) {
-      // The client tries again; nobody else learns why.
+      // The client tries again, and does not learn why.
       logError("a gateway could not be connected to", error);
       this.#tell({ type: "error" });
     }

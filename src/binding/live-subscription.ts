@@ -3,7 +3,6 @@ import { RpcTarget } from "cloudflare:workers";
 import { DurableStream, DurableStreamError } from "../../rpc/client.ts";
 import type { ConsumerDelivery, StreamEvent, Subscription } from "../../rpc/client.ts";
 import { backoffMs } from "../../rpc/client/retry.ts";
-import { LIMITS } from "../../rpc/index.ts";
 import type {
   BindingClosed,
   BindingDelivery,
@@ -12,21 +11,21 @@ import type {
   BindingSubscription,
   SubscribeParams,
 } from "../../rpc/index.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 
 import { gatewaySockets } from "./gateway-socket.ts";
 
-/** A function of the caller: called over RPC, and let go of by disposing of it. */
+/** The stub of a caller's function; disposing of it releases the function. */
 export type Handler = ((delivery: BindingDelivery) => Promise<void>) & Disposable;
 
 type FollowedEvent = StreamEvent | ConsumerDelivery;
 
-/** How often the handler is called for one delivery. It is not told apart whether it fails or its Worker is gone. */
+/** How often the handler is called for one delivery. A handler that fails can not be told from a Worker that is gone. */
 const MAX_CALLS = 5;
 
 /**
- * One stream followed for a caller by service binding: a client as any other Worker might run it, over a socket to a
- * gateway of this one, and the caller's handler. It lives in the Worker, which has no state to lose; so no Durable Object
- * keeps a callback, and stream and gateway sleep between messages.
+ * A subscription by service binding: our own client, over a socket to a gateway, with the caller's handler. It runs in the
+ * Worker. So no Durable Object has to keep a callback, and stream and gateway hibernate between messages.
  */
 export class ServiceSubscription extends RpcTarget implements BindingSubscription {
   readonly #client: DurableStream;
@@ -35,7 +34,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
   readonly #closed = Promise.withResolvers<BindingClosed>();
   #isOver = false;
 
-  /** Begins to follow; rejects with what the server refused. */
+  /** Subscribes. @throws What the server refused. */
   static async begin(env: Env, params: SubscribeParams, handler: Handler): Promise<BindingSubscribeResult> {
     const followed = new ServiceSubscription(env, params, handler);
     void followed.#run();
@@ -53,7 +52,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
       fetch: false,
       reconnect: { leastMs: 100, mostMs: 10_000 },
     });
-    const options = { timeoutMs: LIMITS.requestDeadlineMs };
+    const options = { timeoutMs: requestDeadlineMs() };
     this.#subscription =
       "consumer" in params ? this.#client.subscribe(params, options) : this.#client.subscribe(params, options);
   }
@@ -66,12 +65,12 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
     return this.#closed.promise;
   }
 
-  /** Called by the runtime when the caller has let go, or is gone. */
+  /** Called by the runtime when the caller has disposed of the subscription, or is gone. */
   [Symbol.dispose](): void {
     this.#end("unsubscribed");
   }
 
-  /** Hands everything on, one delivery after the other: asking for the next one acks the one before. */
+  /** Passes on one delivery after the other: asking for the next one acks the one before. */
   async #run(): Promise<void> {
     const subscription: { nextBatch(): Promise<IteratorResult<FollowedEvent[], undefined>> } = this.#subscription;
     try {
@@ -93,7 +92,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
         await this.#handler(delivery);
         return true;
       } catch {
-        // The caller's own failure, which it knows of, or its end.
+        // The caller's own failure, which it knows of, or the caller is gone.
         if (calls === MAX_CALLS) {
           return false;
         }
@@ -108,7 +107,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
       return;
     }
     this.#isOver = true;
-    // Before the client, which would wait until acks are stored, and hand more on meanwhile; they go before its close.
+    // First the subscription, so that nothing more is delivered while the client waits for its acks to be stored.
     this.#subscription.close();
     void this.#client.close();
     this.#handler[Symbol.dispose]();
@@ -116,7 +115,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
   }
 }
 
-/** What came together: messages, or one other event. */
+/** Events that came together, as one delivery. */
 function deliveryOf(events: readonly FollowedEvent[]): BindingDelivery {
   const delivery: BindingDelivery = { messages: [] };
   for (const event of events) {
@@ -135,10 +134,10 @@ function deliveryOf(events: readonly FollowedEvent[]): BindingDelivery {
   return delivery;
 }
 
-/** A message without what only a client can do with it: a function would cross as a stub. */
+/** A message without the methods that a client adds: a function would cross as a stub. */
 function messageOf({ type: _type, ...event }: Extract<FollowedEvent, { type: "message" }>): BindingMessage {
   const fields = Object.entries(event).filter(([, value]) => typeof value !== "function");
-  // What is left is the message as it came.
+  // What is left are the fields of a message.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return Object.fromEntries(fields) as BindingMessage;
 }

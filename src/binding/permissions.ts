@@ -4,18 +4,18 @@ import { BindingProps, METHODS, RpcError } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
 
 /**
- * Checks what a caller by service binding may do: the one place that does.
+ * Checks that a service binding may make a call. No other place does.
  *
- * @param props As the binding was configured. Those that are not understood allow nothing: what was meant is unknown.
- * @param params As they came; what names no stream by a string is left to the check of params.
+ * @param props As the binding was configured. Props that do not fit `BindingProps` allow nothing.
+ * @param params As they came. A `stream` that is no string is left to the check of params.
  * @throws Forbidden.
  */
 export function authorise(props: unknown, method: MethodName, params: object): void {
-  const authority = v.safeParse(BindingProps, props ?? {});
-  if (!authority.success) {
+  const checked = v.safeParse(BindingProps, props ?? {});
+  if (!checked.success) {
     throw new RpcError("Forbidden", "the props of this binding are not understood");
   }
-  const { streams, actions } = authority.output;
+  const { streams, actions } = checked.output;
   if (actions !== undefined && !actions.includes(method)) {
     throw new RpcError("Forbidden", "this binding may not call the method", { method });
   }

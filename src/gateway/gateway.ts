@@ -7,17 +7,19 @@ import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
+import { closeMs } from "../platform/settings.ts";
 
+import type { Attachment } from "./attachment.ts";
 import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
-import type { Attachment, SessionHost } from "./session.ts";
+import type { SessionHost } from "./session.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
 
-/** The key of the time at which leases are to be renewed: it must outlast sleep. */
+/** The key under which the time of the next lease renewal is stored, as it must survive an eviction. */
 const RENEW_AT = "renewAt";
 
 const ALARM_RETRY_MS = 30_000;
@@ -27,7 +29,7 @@ const ALARM_RETRY_MS = 30_000;
  * socket needs is in its attachment or in SQLite, and is read back when the gateway wakes.
  */
 export class Gateway extends DurableObject<Env> {
-  /** The open sockets; one that the server has closed is none. */
+  /** The open sockets. One to which the server has sent a Close is not among them. */
   readonly #sessions = new Map<WebSocket, Session>();
   readonly #feeds: Feeds;
   readonly #alarm: AlarmClock;
@@ -61,7 +63,7 @@ export class Gateway extends DurableObject<Env> {
       wakeBy,
       closing: (ws) => {
         this.#sessions.delete(ws);
-        wakeBy(Date.now() + LIMITS.closeMs);
+        wakeBy(Date.now() + closeMs());
       },
     };
     // Answered by the runtime: a ping wakes nobody.
@@ -99,7 +101,7 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /**
-   * Takes a committed batch of a stream and sends it to who is ready for it; the others read it when they are.
+   * Takes a committed batch of a stream and sends it to the followers that are ready; the others read it later.
    *
    * @returns Whether anybody here follows the stream.
    */
@@ -119,12 +121,12 @@ export class Gateway extends DurableObject<Env> {
    * @returns The holders that are no subscription here.
    */
   deliverConsumer(push: ConsumerPush): string[] {
-    // A socket that is gone without a goodbye would go on taking its share: silent ones are looked for soon.
+    // A client that is gone without a Close would go on getting its share: the alarm looks for silent ones soon.
     this.#host.wakeBy(Date.now() + LIMITS.idleCloseMs);
     return this.#host.consumerRouter.deliver(push);
   }
 
-  /** Which of these holders are no subscription here, as after this gateway went down with its sockets. */
+  /** Which of these holders are no subscription here; all of them after a crash, which takes the sockets down. */
   unknownHolders(holders: string[]): string[] {
     return this.#host.consumerRouter.unknown(holders);
   }
@@ -136,15 +138,15 @@ export class Gateway extends DurableObject<Env> {
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
     if (!this.#sessions.has(ws) && attachmentOf(ws).closedAt !== undefined) {
-      // After the server's Close nothing is answered, so nothing is done (RFC 6455 section 1.4). The peer's own may be
-      // here before the frames that came ahead of it are: those are taken.
+      // After the server's Close nothing can be answered, so nothing is done (RFC 6455 section 1.4). Frames that come
+      // after the peer's Close event were sent before it: those are taken.
       return;
     }
     const session = this.#sessionOf(ws);
     try {
       await session.receive(frame);
     } catch (error) {
-      // A request that can not be answered must not be left open.
+      // The client must not wait for an answer that will not come.
       logError("a frame could not be answered", error);
       session.close(CloseCode.InternalError, "internal error");
     }
@@ -159,7 +161,7 @@ export class Gateway extends DurableObject<Env> {
     this.#forget(ws, true);
   }
 
-  /** Looks after overdue acks, silent sockets and leases. Never throws: an alarm that does is given up in the end. */
+  /** Checks overdue acks, silent sockets and leases. Never throws: the runtime retries an alarm a few times only. */
   override alarm(): void {
     const nowMs = Date.now();
     this.#alarm.clear();
@@ -168,8 +170,8 @@ export class Gateway extends DurableObject<Env> {
         this.#lookAfter(ws, session, nowMs);
       }
       this.#dropUnanswered(nowMs);
-      // Nothing here is awaited: the alarm does not fire again before its handler is done, and a stream that does not
-      // answer would hold up the checks of all others.
+      // Not awaited: the alarm does not fire again before its handler is done, so a stream that does not answer would
+      // delay the checks of all others.
       this.ctx.waitUntil(this.#feeds.checkActive(nowMs));
       this.#renewLeases(nowMs);
     } catch (error) {
@@ -178,7 +180,7 @@ export class Gateway extends DurableObject<Env> {
     }
   }
 
-  /** Closes a socket that fell silent, or looks for overdue acks. */
+  /** Closes a socket that has been silent for too long, or looks for its overdue acks. */
   #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
     const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
     const goneAt = session.goneAt(pingedAt);
@@ -188,28 +190,28 @@ export class Gateway extends DurableObject<Env> {
     }
     session.expire(nowMs);
     if (pingedAt !== undefined && goneAt !== undefined && session.isOwing(pingedAt)) {
-      // Too early to tell. One that answered since costs no further look, however long it idles.
+      // Too early to tell: look again. A client that has sent something since costs no further alarm, however long it idles.
       this.#alarm.ensureBy(goneAt, nowMs);
     }
   }
 
   /**
-   * Drops peers that have not answered the server's Close for `closeMs`. The runtime can not drop one hibernating socket,
-   * only all of an object that is aborted: so not before the last open one here is gone.
+   * Drops the peers that have not answered the server's Close within `closeMs`. The runtime can not drop one hibernating
+   * socket, only all sockets of an object that is aborted: so this waits until no open socket is left.
    */
   #dropUnanswered(nowMs: number): void {
     const sockets = this.#sessions.size === 0 ? this.ctx.getWebSockets() : [];
     if (sockets.length === 0) {
       return;
     }
-    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + LIMITS.closeMs;
+    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + closeMs();
     if (dueAt <= nowMs) {
       this.ctx.abort("no socket is left but those whose peers do not answer a Close");
     }
     this.#alarm.ensureBy(dueAt, nowMs);
   }
 
-  /** Renews the leases of the streams followed here, and asks after their consumers, when it is time, and sees to the next time. */
+  /** When it is time, renews the leases of the streams followed here and checks the consumers; sets the next time. */
   #renewLeases(nowMs: number): void {
     const { kv } = this.ctx.storage;
     let dueAt = kv.get<number>(RENEW_AT);
@@ -228,7 +230,7 @@ export class Gateway extends DurableObject<Env> {
     this.#alarm.ensureBy(dueAt, nowMs);
   }
 
-  /** Reads back the sockets that slept or, after a crash, forgets those that did not survive it. */
+  /** Restores the sockets that hibernated; after a crash, deletes what is stored of those that went down. */
   #wake(): void {
     const sockets = this.ctx.getWebSockets().filter((ws) => ws.readyState === WebSocket.OPEN);
     for (const ws of sockets) {
@@ -254,8 +256,8 @@ export class Gateway extends DurableObject<Env> {
     this.#sessions.get(ws)?.closed(isLost);
     this.#sessions.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
-      // Those left are closed by the server and do not answer.
-      this.#host.wakeBy(Date.now() + LIMITS.closeMs);
+      // All that is left are sockets whose peers have not answered the server's Close.
+      this.#host.wakeBy(Date.now() + closeMs());
     }
   }
 }

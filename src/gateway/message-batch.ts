@@ -16,8 +16,8 @@ export function messagesFrame(subscription: number, stream: string, previous: nu
 }
 
 /**
- * A range of a stream's messages on its way to the sockets of one gateway. What is the same for several of them is made
- * once: the frame of all messages, for each subscription number and position, and the messages taken apart.
+ * A range of a stream's messages on its way to the sockets of one gateway. What several of them need is made once: the
+ * parsed messages, and the frame of all messages for each subscription number and position.
  */
 export class MessageBatch {
   readonly first: number;
@@ -54,7 +54,7 @@ export class MessageBatch {
     return this.#messages;
   }
 
-  /** The notification of all messages: the same string for every follower of that number at that position. */
+  /** The notification of all messages: one string for all subscriptions of that number at that position. */
   frame(subscription: number, stream: string, previous: number): string {
     const made = this.#frames.get(subscription);
     if (made?.previous === previous) {

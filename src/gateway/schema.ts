@@ -1,8 +1,8 @@
 /**
- * What a gateway keeps of the subscriptions of its sockets: all that does not change while messages flow. Positions
- * and ack windows are in the sockets' attachments, which cost no write.
+ * A stream's subscription as a gateway stores it: all that does not change while messages flow. Positions and ack windows
+ * are in the sockets' attachments, which cost no storage write.
  */
-export type SubscriptionRow = {
+export type StreamSubscriptionRow = {
   /** The socket's key in its attachment. */
   socket: string;
   /** The subscription's number on that socket. */
@@ -18,7 +18,7 @@ export type SubscriptionRow = {
   rounds: string;
 };
 
-export const SCHEMA = `CREATE TABLE IF NOT EXISTS subscriptions (
+export const STREAM_SCHEMA = `CREATE TABLE IF NOT EXISTS subscriptions (
   socket TEXT NOT NULL,
   subscription INTEGER NOT NULL,
   stream TEXT NOT NULL,

@@ -8,64 +8,29 @@ import type { CallContext, Connection, ClientAck, PublishMessages } from "../met
 import { errorText } from "../platform/error-response.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
+import { HEARD_GRAIN_MS } from "./attachment.ts";
+import type { Attachment, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
-import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
-import type { StoredSubscription } from "./streams/subscription.ts";
 
 /** What a session needs of its gateway. */
 export type SessionHost = StreamSubscriptionsHost &
   ConsumerSubscriptionsHost & {
     readonly startedAt: number;
-    /** The server has sent its Close. */
+    /** Called when the server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
   };
-
-/** What its subscriptions need of a socket. */
-export type SessionSocket = {
-  /** Its key in the gateway's tables. */
-  readonly key: string;
-  /** Sends a frame, unless the client reads so slowly that it is better closed. */
-  send(frame: string): void;
-  /** Bytes the runtime holds for a client that does not read; 0 on a runtime that does not tell. */
-  bufferedBytes(): number;
-  /** Keeps every subscription's position in the attachment, and has a deadline watched. */
-  keep(deadlineAt: number | undefined): void;
-  /** A consumer's messages were sent: keeps as {@link keep} does. */
-  pushed(): void;
-  /** The number of a new subscription. */
-  nextSubscription(): number;
-};
-
-/** A socket's attachment, at most 16,384 bytes: what changes with every message, so that it costs no write. */
-export type Attachment = {
-  socket: string;
-  defaultStream: string | undefined;
-  connectedAt: number;
-  /** When the last frame came; what slept may be {@link HEARD_GRAIN_MS} behind. */
-  heardAt: number;
-  /** When a consumer's messages were sent last. */
-  pushedAt: number | undefined;
-  /** When the server sent its Close. */
-  closedAt: number | undefined;
-  lastSubscription: number;
-  subscriptions: StoredSubscription[];
-  consumers: StoredConsumerSubscription[];
-};
-
-/** A frame is noted in the attachment when the last one noted is so long ago: not every frame is worth writing it. */
-const HEARD_GRAIN_MS = 1_000;
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {
   readonly #host: SessionHost;
   readonly #ws: WebSocket;
   readonly #attachment: Attachment;
-  readonly #followers: StreamSubscriptions;
+  readonly #streams: StreamSubscriptions;
   readonly #consumers: ConsumerSubscriptions;
   readonly #flow = new CallFlow();
   readonly #order = new PublishOrder();
@@ -78,12 +43,12 @@ export class Session implements Connection, SessionSocket {
     this.#ws = ws;
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
-    this.#followers = new StreamSubscriptions(host, this);
+    this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
-    // Taken out before anything is restored, which may already keep what it finds.
+    // Read first: restoring one subscription may already write the attachment anew.
     const { subscriptions, consumers } = attachment;
     this.#consumers.restore(consumers);
-    this.#followers.restore(subscriptions);
+    this.#streams.restore(subscriptions);
   }
 
   get key(): string {
@@ -91,8 +56,8 @@ export class Session implements Connection, SessionSocket {
   }
 
   /**
-   * When the client counts as gone unless it is heard before; undefined for one that never pinged, which is not
-   * expected to.
+   * When the client counts as gone unless it sends something before; undefined for one that never pinged, as it need
+   * not ping now.
    *
    * @param pingedAt When the runtime last answered a ping of it.
    */
@@ -101,8 +66,8 @@ export class Session implements Connection, SessionSocket {
   }
 
   /**
-   * Whether the client got a consumer's messages and was not heard since. One that was heard is looked for again when
-   * more is sent: what it does not settle comes again, to it or to others.
+   * Whether the client has sent nothing since it got a consumer's messages. Once it has, it is not checked again until
+   * more is sent: what it does not acknowledge is redelivered anyway.
    */
   isOwing(pingedAt: number): boolean {
     const { pushedAt, heardAt } = this.#attachment;
@@ -116,7 +81,7 @@ export class Session implements Connection, SessionSocket {
       this.close(CloseCode.UnsupportedData, "text frames only");
       return;
     }
-    // At most three bytes a unit: most frames need no counting.
+    // A UTF-16 unit is at most three bytes: most frames need no counting.
     if (frame.length * 3 > LIMITS.frameBytes && utf8Bytes(frame) > LIMITS.frameBytes) {
       this.send(errorText(null, frameTooLarge()));
       this.close(CloseCode.TooBig, "frame too big");
@@ -153,13 +118,13 @@ export class Session implements Connection, SessionSocket {
   }
 
   keep(deadlineAt: number | undefined): void {
-    this.#attachment.subscriptions = this.#followers.toStored();
+    this.#attachment.subscriptions = this.#streams.toStored();
     this.#attachment.consumers = this.#consumers.toStored();
     try {
       this.#ws.serializeAttachment(this.#attachment);
       this.#heardKeptAt = this.#attachment.heardAt;
     } catch {
-      // Safe: only a socket that is closed refuses, and its subscriptions go with it.
+      // Safe: only a closed socket refuses, and its subscriptions end with it.
     }
     if (deadlineAt !== undefined) {
       this.#host.wakeBy(deadlineAt);
@@ -176,9 +141,9 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.lastSubscription;
   }
 
-  /** Sends again, or closes, what was not acked in time. */
+  /** Looks for overdue acks: sends again, or ends the subscription. */
   expire(nowMs: number): void {
-    this.#followers.expire(nowMs);
+    this.#streams.expire(nowMs);
   }
 
   /** Closes the socket; its subscriptions end with it. */
@@ -193,13 +158,13 @@ export class Session implements Connection, SessionSocket {
     this.#host.closing(this.#ws);
   }
 
-  /** The socket is closed. @param isLost Whether its client failed, and did not leave in order. */
+  /** The socket is closed. @param isLost Whether its client failed, rather than closed in order. */
   closed(isLost: boolean): void {
     if (this.#isClosed) {
       return;
     }
     this.#isClosed = true;
-    this.#followers.closed();
+    this.#streams.closed();
     this.#consumers.closed(isLost);
   }
 
@@ -212,7 +177,7 @@ export class Session implements Connection, SessionSocket {
   }
 
   async subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult> {
-    if (this.#followers.count + this.#consumers.count + this.#opening >= LIMITS.subscriptions) {
+    if (this.#streams.count + this.#consumers.count + this.#opening >= LIMITS.subscriptions) {
       const limit = LIMITS.subscriptions;
       throw new RpcError("LimitReached", "too many subscriptions on this socket", { what: "subscriptions", limit });
     }
@@ -220,7 +185,7 @@ export class Session implements Connection, SessionSocket {
     try {
       return await ("consumer" in params
         ? this.#consumers.subscribe(params, context)
-        : this.#followers.subscribe(params, context));
+        : this.#streams.subscribe(params, context));
     } finally {
       this.#opening -= 1;
     }
@@ -229,7 +194,7 @@ export class Session implements Connection, SessionSocket {
   unsubscribe(subscription: number): void {
     const shared = this.#consumers.get(subscription);
     if (shared === undefined) {
-      this.#followers.unsubscribe(subscription);
+      this.#streams.unsubscribe(subscription);
     } else {
       this.#consumers.unsubscribe(shared);
     }
@@ -244,7 +209,7 @@ export class Session implements Connection, SessionSocket {
     if (this.#consumers.get(subscription) !== undefined) {
       return this.settle(subscription, { kind: "ackThrough", through }, context);
     }
-    return this.#followers.ack(subscription, through);
+    return this.#streams.ack(subscription, through);
   }
 
   async settle(subscription: number, word: ClientAck, context: CallContext): Promise<void> {
@@ -252,7 +217,7 @@ export class Session implements Connection, SessionSocket {
     if (shared !== undefined) {
       return this.#consumers.settle(shared, word, context);
     }
-    this.#followers.get(subscription);
+    this.#streams.get(subscription);
     const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
   }

@@ -1,4 +1,5 @@
 import type { Message } from "../../rpc/index.ts";
+import { toJson } from "./json-text.ts";
 
 /**
  * Messages as text. A message becomes JSON text once, where it arrives from its client; it is sent, stored and
@@ -18,7 +19,7 @@ export type MessageText = { sequence: number; publishedAt: number; subject: stri
 export function messageBody(message: Pick<Message, "data" | "subject" | "headers" | "id">): string {
   const { subject, data, headers, id } = message;
   let body = subject === undefined ? '"data":' : `"subject":"${subject}","data":`;
-  body += JSON.stringify(data);
+  body += toJson(data);
   if (headers !== undefined) {
     body += `,"headers":${JSON.stringify(headers)}`;
   }

@@ -7,6 +7,7 @@ import type { MessageText } from "../internal/message-text.ts";
 import { subjectMatcher } from "../internal/subject.ts";
 import { callStream } from "../platform/call-object.ts";
 import { refusalError } from "../platform/refused.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
 
@@ -109,7 +110,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   let page: Page | undefined;
   let skipped: Page["skipped"];
   let pages = 0;
-  const deadlineAt = Date.now() + LIMITS.requestDeadlineMs;
+  const deadlineAt = Date.now() + requestDeadlineMs();
   do {
     const [start, room, expected] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>

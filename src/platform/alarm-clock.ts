@@ -1,3 +1,5 @@
+import { waitMs } from "./settings.ts";
+
 /** An alarm that is overdue by this much is taken as lost: the runtime gives one up after six failures. */
 const LOST_AFTER_MS = 5_000;
 
@@ -21,7 +23,7 @@ export class AlarmClock {
   /** Makes sure that the alarm fires at `atMs` or earlier. A lost alarm is set again. */
   ensureBy(atMs: number, nowMs: number): void {
     const set = this.#atMs;
-    if (set !== undefined && set <= atMs && set > nowMs - LOST_AFTER_MS) {
+    if (set !== undefined && set <= atMs && set > nowMs - waitMs("ALARM_LOST_MS", LOST_AFTER_MS)) {
       return;
     }
     this.#atMs = atMs;

@@ -1,8 +1,9 @@
-import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
+import { isRpcError, RpcError } from "../../rpc/index.ts";
 
 import { logError } from "./log.ts";
 import { accepted } from "./refused.ts";
 import type { Accepted } from "./refused.ts";
+import { requestDeadlineMs } from "./settings.ts";
 
 /** A stream's remote methods. */
 export type StreamStub = ReturnType<Env["STREAM"]["getByName"]>;
@@ -77,10 +78,10 @@ export function backoffMs(failures: number): number {
   return failures === 0 ? 0 : Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
-/** Rejects with a DeadlineError when a call takes longer than `LIMITS.requestDeadlineMs`. */
+/** Rejects with a DeadlineError when a call takes longer than `requestDeadlineMs()`. */
 export async function withDeadline<R extends PromiseLike<unknown>>(call: R): Promise<Awaited<R>> {
   const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new DeadlineError()), LIMITS.requestDeadlineMs);
+  const timer = setTimeout(() => deadline.reject(new DeadlineError()), requestDeadlineMs());
   try {
     return await Promise.race([call, deadline.promise]);
   } finally {

@@ -1,4 +1,9 @@
+import { env } from "cloudflare:workers";
+
 import { LIMITS } from "../../rpc/index.ts";
+
+/** The waits that a binding may change. Only tests set one, so they are not in wrangler.toml. */
+export type Wait = "REQUEST_DEADLINE_MS" | "CLOSE_MS" | "PUSH_CHECK_MS" | "ALARM_LOST_MS";
 
 /**
  * The configured `maxBytes` of a stream that sets none, in bytes: at most `LIMITS.streamMaxBytes`, and
@@ -7,4 +12,20 @@ import { LIMITS } from "../../rpc/index.ts";
 export function streamBytesOf({ MAX_STREAM_BYTES }: { readonly MAX_STREAM_BYTES?: string }): number {
   const configured = MAX_STREAM_BYTES?.trim() ? Number(MAX_STREAM_BYTES) : Number.NaN;
   return Number.isNaN(configured) ? LIMITS.streamBytes : Math.min(configured, LIMITS.streamMaxBytes);
+}
+
+/** How long to wait, in milliseconds: as long as given, unless a test has set the binding of that name. */
+export function waitMs(name: Wait, ms: number): number {
+  const shortened: unknown = Reflect.get(env, name);
+  return typeof shortened === "string" ? Number(shortened) : ms;
+}
+
+/** How long a request may take before it is answered without its outcome. */
+export function requestDeadlineMs(): number {
+  return waitMs("REQUEST_DEADLINE_MS", LIMITS.requestDeadlineMs);
+}
+
+/** How long a peer may take to answer a Close. */
+export function closeMs(): number {
+  return waitMs("CLOSE_MS", LIMITS.closeMs);
 }

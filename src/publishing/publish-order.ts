@@ -1,6 +1,6 @@
 import { ErrorCode, isRpcError, RpcError } from "../../rpc/index.ts";
 
-/** Errors after which the same publish is sent again: until then those behind it must not be stored. */
+/** Errors after which a client sends the same publish again: until then the ones after it must not be stored. */
 const REPEATED: ReadonlySet<number> = new Set([
   ErrorCode.Busy,
   ErrorCode.RateLimited,
@@ -8,10 +8,10 @@ const REPEATED: ReadonlySet<number> = new Set([
   ErrorCode.OutcomeUnknown,
 ]);
 
-/** The publishes of one caller to one stream that have come and are not answered. */
+/** The unanswered publishes of one caller to one stream: how many, the number of the last, and the first to repeat. */
 type Lane = { open: number; last: number; heldFrom: number };
 
-/** The place of one publish among those of its caller to its stream, from when it came until it is answered. */
+/** The place of one publish in its caller's lane to the stream, from when it came until it is answered. */
 export class PublishPlace {
   readonly #lane: Lane;
   readonly #order: number;
@@ -30,29 +30,29 @@ export class PublishPlace {
     return this.#lane;
   }
 
-  /** Whether one before it has to be sent again: then it must not be stored. */
+  /** Whether one before it has to be sent again. Then this one must not be stored. */
   get isHeld(): boolean {
     return this.#order > this.#lane.heldFrom;
   }
 
-  /** It has to be sent again: those behind it are held. */
+  /** This one has to be sent again: those after it are held. */
   hold(): void {
     this.#lane.heldFrom = Math.min(this.#lane.heldFrom, this.#order);
   }
 
-  /** Holds those behind it if this is an error after which it is sent again. */
+  /** Holds those after it, if this is an error after which it is sent again. */
   failed(error: unknown): void {
     if (isRpcError(error) && REPEATED.has(error.code)) {
       this.hold();
     }
   }
 
-  /** Whether it is the one that has to be sent again, or behind that. */
+  /** Whether it has to be sent again, for its own error or because of one before it. */
   get isToRepeat(): boolean {
     return this.#order >= this.#lane.heldFrom;
   }
 
-  /** It is answered. */
+  /** The publish is answered. */
   leave(): void {
     this.#lane.open -= 1;
     if (this.#lane.open === 0) {
@@ -62,13 +62,13 @@ export class PublishPlace {
 }
 
 /**
- * Keeps the order of one caller's publishes to each stream when one of them is not stored for now. Those that have come
- * behind it are refused too, until the caller has none open to that stream: it sends all of them again, in its order.
+ * Keeps the order of one caller's publishes to each stream when one of them is refused for a time. Those that came after
+ * it are refused too, until none of them is unanswered: the caller sends all of them again, in its order.
  */
 export class PublishOrder {
   readonly #lanes = new Map<string, Lane>();
 
-  /** The next place among those to a stream; it must be left. */
+  /** The next place in the lane to a stream. Every place has to be left. */
   enter(stream: string): PublishPlace {
     const lane = this.#lanes.get(stream) ?? { open: 0, last: 0, heldFrom: Number.POSITIVE_INFINITY };
     this.#lanes.set(stream, lane);
@@ -76,7 +76,7 @@ export class PublishOrder {
   }
 }
 
-/** What is said of a publish behind one that has to be sent again. */
+/** The error of a publish after one that has to be sent again. */
 export function heldError(): RpcError {
   return new RpcError("Unavailable", "a publish before it has to be sent again; this one was not stored");
 }

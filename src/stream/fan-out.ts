@@ -4,10 +4,10 @@ import { MESSAGE_SEPARATOR } from "../internal/message-text.ts";
 
 import type { GatewayRow } from "./schema.ts";
 
-/** How long a gateway is pushed to after it last said that it follows. */
+/** How long a gateway is pushed to after it last called `follow` or `position`. */
 const LEASE_MS = 3_600_000;
 
-/** Text that may wait for one gateway; beyond it the gateway is told only how far the log goes, and reads it. */
+/** Most text that waits for one gateway. Beyond it the gateway is told only the last sequence, and reads the log. */
 const MAX_WAITING_BYTES = 1_048_576;
 
 /** How long a push may take before the next one is sent without waiting for it. */
@@ -15,23 +15,24 @@ const PUSH_DEADLINE_MS = 5_000;
 
 type Stub = ReturnType<Env["GATEWAY"]["getByName"]>;
 
-/** One gateway that wants pushes. One push is under way at a time; what is committed meanwhile waits, merged. */
+/** One gateway that is pushed to. One push is under way at a time; later commits wait, merged into one push. */
 type Lease = {
   name: string;
   expiresAt: number;
-  /** How often it said that it follows: a push answered "nobody here" ends the lease only if it did not since. */
+  /** Number of `follow` calls. A push that finds no follower ends the lease only if none came since it left. */
   renewals: number;
   stub: Stub | undefined;
-  /** When the push under way left. */
+  /** When the push under way was sent; undefined when none is. */
   sending: { sinceMs: number } | undefined;
   waiting: Push | undefined;
 };
 
 /**
- * Tells the gateways that follow a stream what was committed: the table `gateways`, and pushes.
+ * Pushes what was committed to the gateways that follow a stream, and owns the table `gateways`.
  *
- * Pushes may be lost; a gateway finds out by `previous`, by its own check, or when the stream starts and announces
- * where it is. No push leaves before its commit is on disk: the runtime's output gate holds it.
+ * Pushes are an optimisation and may be lost. A gateway detects that by `previous`, by its regular `position` call, or
+ * by the announcement of a stream that was loaded again. The runtime's output gate holds a push back until its commit
+ * is on disk.
  */
 export class FanOut {
   readonly #ctx: DurableObjectState;
@@ -50,12 +51,12 @@ export class FanOut {
     }
   }
 
-  /** How many gateways are pushed to. */
+  /** Number of gateways that are pushed to. */
   get gateways(): number {
     return this.#leases.size;
   }
 
-  /** A gateway follows from now on; writes a row when less than half of its lease is left. */
+  /** Starts or renews a gateway's lease. Writes a row only when less than half of the lease is left. */
   follow(gateway: string, nowMs: number): void {
     let lease = this.#leases.get(gateway);
     if (lease === undefined || lease.expiresAt < nowMs + LEASE_MS / 2) {
@@ -73,9 +74,9 @@ export class FanOut {
   }
 
   /**
-   * Sends what was just committed to every gateway that follows.
+   * Sends what was just committed to every gateway with a lease.
    *
-   * @param at.previousPublishedAt Of the message before the first; 0 when there is none.
+   * @param at.previousPublishedAt When the message before the first was published; 0 when there is none.
    */
   push(ranges: readonly MessageRange[], at: { nowMs: number; previousPublishedAt: number }): void {
     const identity = { stream: this.#stream, epoch: this.#epoch };
@@ -92,24 +93,24 @@ export class FanOut {
     }
   }
 
-  /** Tells every gateway how far the log goes, in case a push was lost when the stream went down. */
+  /** Tells every gateway the last sequence, in case a push was lost when the stream's object went down. */
   announce({ last, lastPublishedAt }: { last: number; lastPublishedAt: number }, nowMs: number): void {
     const nothing = { first: last + 1, last, publishedAt: lastPublishedAt, count: 0, text: "" };
     this.push([nothing], { nowMs, previousPublishedAt: lastPublishedAt });
   }
 
-  /** Has no gateway pushed to any more after a restart; within the transaction that ends the epoch. */
+  /** Deletes all leases from the table; part of the transaction that ends the epoch. */
   forget(): void {
     this.#ctx.storage.sql.exec("DELETE FROM gateways");
   }
 
   /**
-   * Tells every gateway, and the others given, that this epoch of the stream is over; one that can not be told finds
-   * out by its check.
+   * Tells every gateway, and the others given, that this epoch of the stream ended. A gateway that misses it finds out
+   * by its next `position` call.
    */
   end(reason: StreamEnd, others: ReadonlySet<string>): void {
     const gateways = [...new Set([...this.#leases.keys(), ...others])];
-    // Pushes still under way end with their leases: there are no rows left to delete.
+    // So a push under way that completes later finds no lease to delete.
     this.#leases.clear();
     const told = gateways.map((gateway) =>
       this.#namespace.getByName(gateway).streamEnded(this.#stream, this.#epoch, reason),
@@ -127,8 +128,8 @@ export class FanOut {
   }
 
   /**
-   * Sends what waits until nothing does, or another sending has taken over. One loop for all of it: under steady
-   * fan-out it never ends, so nothing of a push may outlive its turn.
+   * Sends the waiting push until none waits, or a later call took over after PUSH_DEADLINE_MS. Under steady load this
+   * loop never ends, so it must not keep anything of one push to the next.
    */
   async #send(lease: Lease): Promise<void> {
     while (lease.waiting !== undefined) {
@@ -145,8 +146,9 @@ export class FanOut {
           return;
         }
       } catch {
-        // Safe: where the log goes is told once more, and after that the gateway finds what it missed by `previous`, by
-        // its own check, or has lost its sockets with its life. A stub stays broken after an error.
+        // Safe: the gateway is told the last sequence once more. If that is lost too, it detects the gap by `previous`
+        // or by its next `position` call, or it crashed and has no followers any more. A stub stays broken after an
+        // error.
         lease.stub = undefined;
         if (push.count > 0 && lease.waiting === undefined) {
           lease.waiting = announcement(push);
@@ -169,13 +171,13 @@ function newLease(name: string, expiresAt: number): Lease {
   return { name, expiresAt, renewals: 0, stub: undefined, sending: undefined, waiting: undefined };
 }
 
-/** Says only how far the log goes. */
+/** A push with the last sequence and no messages. */
 function announcement({ stream, epoch, last, publishedAt }: Push): Push {
   const at = { previous: last, previousPublishedAt: publishedAt, first: last + 1, last, publishedAt };
   return { stream, epoch, ...at, count: 0, text: "" };
 }
 
-/** Two pushes as one, or the announcement of the later where they do not join or are too much to hold. */
+/** Two pushes as one; only the announcement of the later if there is a gap between them, or too much text. */
 function merge(earlier: Push, later: Push): Push {
   const joins = earlier.count > 0 && later.count > 0 && earlier.last === later.previous;
   if (!joins || earlier.text.length + later.text.length > MAX_WAITING_BYTES) {

@@ -1,17 +1,17 @@
 import { LIMITS } from "../../rpc/index.ts";
 import type { GetProducerResult, ListProducersResult, StreamInfo } from "../../rpc/index.ts";
+import type { AlarmClock } from "../platform/alarm-clock.ts";
 
-import { DeliveryPusher } from "./consumers/pusher.ts";
-import type { PushOutcome } from "./consumers/pusher.ts";
+import { PublishIds } from "./admission/publish-ids.ts";
 import { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { Producers } from "./producers/producers.ts";
 import { FanOut } from "./fan-out.ts";
 import { Log } from "./log/log.ts";
-import { PublishIds } from "./admission/publish-ids.ts";
-import { StreamRecord } from "./record.ts";
 import { keptMessages, retentionDueAt } from "./log/retention.ts";
+import { StreamRecord } from "./record.ts";
+import type { Transactor } from "./transactor.ts";
 
-/** A stream in use, as read from SQLite. */
+/** A stream in memory, as read from SQLite. */
 export type LoadedStream = {
   record: StreamRecord;
   log: Log;
@@ -21,57 +21,39 @@ export type LoadedStream = {
   consumers: ConsumerCoordinator;
 };
 
-/** What a life needs of its stream. */
-export type LoadedStreamHost = {
-  /** Runs a change of the stream of that name in one transaction. */
-  change<T>(stream: string, act: () => T): T;
-  wakeBy(atMs: number, nowMs: number): void;
-  onPushCompleted(outcome: PushOutcome): void;
+/** What a loaded stream uses of its Durable Object. */
+type LoadedStreamHost = {
+  readonly ctx: DurableObjectState;
+  readonly namespace: Env["GATEWAY"];
+  readonly alarm: AlarmClock;
+  readonly transactor: Transactor<LoadedStream>;
 };
 
-/** Reads a stream that is in use. */
-export function loadStream(ctx: DurableObjectState, namespace: Env["GATEWAY"], host: LoadedStreamHost): LoadedStream {
+/** Reads a stream that exists from SQLite. */
+export function loadStream(host: LoadedStreamHost): LoadedStream {
+  const { ctx, namespace } = host;
   const { sql } = ctx.storage;
   const record = StreamRecord.load(sql);
   const log = new Log(sql, keptMessages(record.config));
-  const pusher = new DeliveryPusher(
-    { ctx, namespace, onPushCompleted: (outcome) => host.onPushCompleted(outcome) },
-    record,
-  );
-  const consumers = new ConsumerCoordinator(sql, {
-    epoch: record.epoch,
-    log,
-    pusher,
-    change: (act) => host.change(record.name, act),
-    wakeBy: (atMs, nowMs) => host.wakeBy(atMs, nowMs),
-  });
+  const consumers = new ConsumerCoordinator({ ...host, stream: record, log });
   const producers = new Producers(sql, log, () => record.config.producerWindowMs);
-  return {
-    record,
-    log,
-    consumers,
-    producers,
-    publishIds: new PublishIds(sql),
-    fanOut: new FanOut(ctx, namespace, record),
-  };
+  const [publishIds, fanOut] = [new PublishIds(sql), new FanOut(ctx, namespace, record)];
+  return { record, log, consumers, producers, publishIds, fanOut };
 }
 
-/**
- * When a stream next has something to drop by itself: messages by age, or ids after their window. Undefined when it has
- * nothing that will be.
- */
+/** When a stream next has something to delete: messages by age, or ids after their window. Undefined for never. */
 export function nextDropAt(
   { log, record: { config } }: LoadedStream,
   nowMs: number,
   hasIds: boolean,
 ): number | undefined {
   const messagesAt = retentionDueAt(log, config) ?? Infinity;
-  // One alarm a window: what was stored just after the last one waits for the next.
+  // One alarm per window: an id may stay up to one window longer than it has to.
   const dueAt = Math.min(messagesAt, hasIds ? nowMs + config.duplicateWindowMs : Infinity);
   return dueAt === Infinity ? undefined : dueAt;
 }
 
-/** What `getStreamInfo` tells. */
+/** The result of `getStreamInfo`. */
 export function streamInfo({ record, log, fanOut, consumers }: LoadedStream): StreamInfo {
   return {
     stream: record.name,
@@ -105,17 +87,16 @@ export function producerList(
 }
 
 /**
- * Begins another epoch of a stream that was found put back to an earlier state, which is to be loaded again then, and
- * ends all subscriptions of the one before.
- *
- * @param change Runs a change in one transaction.
+ * Gives a stream that was restored from a backup a new epoch, ends all subscriptions of the old one, and loads the
+ * stream again.
  */
-export function branchStream({ record, fanOut, consumers }: LoadedStream, change: (act: () => void) => void): void {
+export function branchStream({ record, fanOut, consumers }: LoadedStream, transactor: Transactor<LoadedStream>): void {
   const { gateways } = consumers;
   consumers.releaseAll();
-  change(() => {
+  transactor.change(record.name, Date.now(), () => {
     record.branch();
     fanOut.forget();
   });
   fanOut.end("streamRestored", gateways);
+  transactor.reload();
 }

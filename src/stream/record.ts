@@ -6,7 +6,10 @@ import type { StreamRow } from "./schema.ts";
 
 type ConfigChanges = Omit<ConfigureStreamParams, "stream">;
 
-/** The stream's own row: identity, config, state. Every statement on the table `stream` but the floor's is here. */
+/**
+ * The stream's own row: identity, config, state. It owns the table `stream`, except for the floor's columns (see
+ * `Log`).
+ */
 export class StreamRecord {
   readonly #sql: SqlStorage;
   readonly name: string;
@@ -26,7 +29,7 @@ export class StreamRecord {
     this.#revision = row.revision;
   }
 
-  /** Reads the row of a stream that is in use. */
+  /** Reads the row of a stream that exists. */
   static load(sql: SqlStorage): StreamRecord {
     const row = sql
       .exec<Omit<StreamRow, "state" | "deleted_through" | "clock_at" | "hole_bytes">>(
@@ -36,7 +39,7 @@ export class StreamRecord {
     return new StreamRecord(sql, row);
   }
 
-  /** Begins a new life of the stream. */
+  /** Creates the stream, with a new epoch. */
   static create(sql: SqlStorage, name: string, nowMs: number): void {
     sql.exec(
       `INSERT INTO stream (name, epoch, created_at, config, state, revision, deleted_through, clock_at, hole_bytes)
@@ -47,7 +50,7 @@ export class StreamRecord {
     );
   }
 
-  /** Gives the stream, put back to an earlier state, an epoch of its own; it is another record from then on. */
+  /** Gives a stream that was restored to an earlier state a new epoch. Load the record again after that. */
   branch(): void {
     this.#sql.exec("UPDATE stream SET epoch = ?", branchedEpoch(this.epoch));
   }
@@ -73,7 +76,7 @@ export class StreamRecord {
     return { epoch: this.epoch, revision: this.#revision };
   }
 
-  /** Applies changes: a field left out stays, null goes back to its default. */
+  /** Changes config fields: one that is left out stays as it is, null resets it to its default. */
   configure(changes: ConfigChanges): void {
     const fields: Record<string, unknown> = { ...this.#config };
     for (const [field, value] of Object.entries(changes)) {

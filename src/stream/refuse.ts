@@ -5,76 +5,10 @@ import type { Refused } from "../platform/refused.ts";
 
 import type { Log } from "./log/log.ts";
 
-/** What a stream returns instead of a result that it refuses. */
-export function refuse<Name extends ErrorName>(name: Name, message: string, data: ErrorDataOf[Name]): Refused {
-  return { refused: { code: ErrorCode[name], message, data } };
-}
-
 /**
- * EpochChanged unless a stream is in the life that is expected, NotFound when it is in none. It comes before every
- * other check: revisions and sequences of another life compare with nothing.
- *
- * @param epoch Undefined for a stream that was never used.
- * @param expected Undefined when any life will do.
+ * Thrown where a stream refuses a call, before it has changed anything. The public methods of the Durable Object return
+ * it as a {@link Refused} instead (see {@link orRefused}): an exception would lose its code and data on the way.
  */
-export function refuseEpoch(epoch: string | undefined, expected: string | undefined): Refused | undefined {
-  if (expected === undefined || expected === epoch) {
-    return undefined;
-  }
-  if (epoch === undefined) {
-    return refuse("NotFound", "the stream was deleted", { what: "stream" });
-  }
-  return endOf(expected, epoch) === "streamDeleted"
-    ? refuse("EpochChanged", "the stream was deleted and made again", { epoch, reason: "deleted" })
-    : refuse("EpochChanged", "the stream was put back to an earlier state", { epoch, reason: "restored" });
-}
-
-/** What a Conflict tells of where a stream is: of which life, if it has one, so that the next try can name it. */
-export function withEpoch<T extends object>(epoch: string | undefined, facts: T): T & { epoch?: string } {
-  return epoch === undefined ? facts : { ...facts, epoch };
-}
-
-/**
- * EpochChanged, NotFound or Conflict (`revision`) unless the state is the one that is expected; before the first put
- * its revision is 0.
- *
- * @param record Undefined for a stream that was never used.
- */
-export function refuseState(
-  record: { epoch: string; revision: number } | undefined,
-  expected: Pick<PutStateParams, "epoch" | "expectedRevision">,
-): Refused | undefined {
-  const { epoch, revision = 0 } = record ?? {};
-  const refused = refuseEpoch(epoch, expected.epoch);
-  if (refused !== undefined || expected.expectedRevision === undefined || expected.expectedRevision === revision) {
-    return refused;
-  }
-  return refuse("Conflict", "the state has another revision", withEpoch(epoch, { revision }));
-}
-
-/**
- * Conflict unless a reader of a state that covers everything up to a sequence could go on behind it: `lastSequence` when
- * that is not given out yet, `firstSequence` when messages behind it are deleted already.
- *
- * @param life Undefined for a stream that was never used.
- */
-export function refuseThrough(
-  life: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
-  through: number,
-): Refused | undefined {
-  const lastSequence = life?.log.last ?? 0;
-  if (through > lastSequence) {
-    const facts = withEpoch(life?.record.epoch, { lastSequence });
-    return refuse("Conflict", "a checkpoint can not cover messages that do not exist", facts);
-  }
-  if (life !== undefined && through < life.log.floor) {
-    const facts = withEpoch(life.record.epoch, { firstSequence: life.log.firstSequence() });
-    return refuse("Conflict", "messages behind what the checkpoint covers are deleted already", facts);
-  }
-  return undefined;
-}
-
-/** Thrown by what refuses, before anything is changed; it never leaves the stream (see {@link orRefused}). */
 export class RefusedError<Name extends ErrorName = ErrorName> extends Error {
   readonly refused: Refused;
 
@@ -84,7 +18,7 @@ export class RefusedError<Name extends ErrorName = ErrorName> extends Error {
   }
 }
 
-/** The result, or the refusal that was thrown instead. */
+/** The result of `act`, or the refusal that it threw. */
 export function orRefused<T>(act: () => T): T | Refused {
   try {
     return act();
@@ -93,5 +27,86 @@ export function orRefused<T>(act: () => T): T | Refused {
       return error.refused;
     }
     throw error;
+  }
+}
+
+/** A refusal as a value. Admission refuses some requests of a call and stores the others, so it does not throw. */
+export function refuse<Name extends ErrorName>(name: Name, message: string, data: ErrorDataOf[Name]): Refused {
+  return { refused: { code: ErrorCode[name], message, data } };
+}
+
+/** What {@link expectEpoch} refuses, as a value. */
+export function refuseEpoch(epoch: string | undefined, expected: string | undefined): Refused | undefined {
+  return orRefused(() => {
+    expectEpoch(epoch, expected);
+    return undefined;
+  });
+}
+
+/**
+ * EpochChanged unless a stream is in the expected epoch, NotFound when there is no stream. To be checked first, because
+ * revisions and sequences of different epochs can not be compared.
+ *
+ * @param epoch Undefined for a stream that was never used.
+ * @param expected Undefined when any epoch will do.
+ * @throws RefusedError
+ */
+export function expectEpoch(epoch: string | undefined, expected: string | undefined): void {
+  if (expected === undefined || expected === epoch) {
+    return;
+  }
+  if (epoch === undefined) {
+    throw new RefusedError("NotFound", "the stream was deleted", { what: "stream" });
+  }
+  if (endOf(expected, epoch) === "streamDeleted") {
+    const message = "the stream was deleted and made again";
+    throw new RefusedError("EpochChanged", message, { epoch, reason: "deleted" });
+  }
+  const message = "the stream was put back to an earlier state";
+  throw new RefusedError("EpochChanged", message, { epoch, reason: "restored" });
+}
+
+/** Adds the stream's epoch, if it has one, to the data of a Conflict: a retry can then name it. */
+export function withEpoch<T extends object>(epoch: string | undefined, facts: T): T & { epoch?: string } {
+  return epoch === undefined ? facts : { ...facts, epoch };
+}
+
+/**
+ * EpochChanged, NotFound or Conflict (`revision`) unless the state is the expected one. Before the first put its
+ * revision is 0.
+ *
+ * @param record Undefined for a stream that was never used.
+ * @throws RefusedError
+ */
+export function expectState(
+  record: { epoch: string; revision: number } | undefined,
+  expected: Pick<PutStateParams, "epoch" | "expectedRevision">,
+): void {
+  const { epoch, revision = 0 } = record ?? {};
+  expectEpoch(epoch, expected.epoch);
+  if (expected.expectedRevision !== undefined && expected.expectedRevision !== revision) {
+    throw new RefusedError("Conflict", "the state has another revision", withEpoch(epoch, { revision }));
+  }
+}
+
+/**
+ * Conflict unless a reader of a state that covers everything through a sequence can continue after it: `lastSequence`
+ * when that sequence does not exist yet, `firstSequence` when messages after it are deleted already.
+ *
+ * @param loaded Undefined for a stream that was never used.
+ * @throws RefusedError
+ */
+export function expectThrough(
+  loaded: { record: { epoch: string }; log: Pick<Log, "floor" | "last" | "firstSequence"> } | undefined,
+  through: number,
+): void {
+  const lastSequence = loaded?.log.last ?? 0;
+  if (through > lastSequence) {
+    const facts = withEpoch(loaded?.record.epoch, { lastSequence });
+    throw new RefusedError("Conflict", "a checkpoint can not cover messages that do not exist", facts);
+  }
+  if (loaded !== undefined && through < loaded.log.floor) {
+    const facts = withEpoch(loaded.record.epoch, { firstSequence: loaded.log.firstSequence() });
+    throw new RefusedError("Conflict", "messages behind what the checkpoint covers are deleted already", facts);
   }
 }

@@ -1,6 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { LIMITS } from "../../rpc/index.ts";
 import type {
   AckMessagesParams,
   ChangeDeadLettersParams,
@@ -29,7 +28,7 @@ import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import type { Refused } from "../platform/refused.ts";
-import { streamBytesOf } from "../platform/settings.ts";
+import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
 import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
@@ -37,24 +36,25 @@ import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { branchStream, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
-import { orRefused, refuse, refuseEpoch, refuseState, refuseThrough } from "./refuse.ts";
+import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
 import { retentionFloor, rowBytes } from "./log/retention.ts";
-import { followFrom, holds, readFrom, refuseStart, startOf } from "./start.ts";
+import { expectStart, followFrom, holds, readFrom, startOf } from "./start.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
 
 /**
- * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be serialised: it
- * parses no client frame, knows no socket, and passes messages on as the text it got.
+ * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be
+ * serialised: it parses no client frame, knows no socket, and passes message text on unparsed.
  *
- * Memory is a cache of SQLite: what is here is read back after every eviction and after every transaction that failed.
- * A stream comes to be with the first write; reads of one that never was find nothing and store nothing.
+ * Memory is a cache of SQLite. It is read again after an eviction and after a transaction that failed. The first write
+ * creates the stream; reads of a stream that was never used store nothing.
  */
 export class Stream extends DurableObject<Env> {
-  readonly #sql = this.ctx.storage.sql;
   readonly #alarm = new AlarmClock(this.ctx.storage);
-  readonly #transactor = new Transactor(this.ctx.storage, () => this.#load());
+  readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
+    loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+  );
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -62,9 +62,9 @@ export class Stream extends DurableObject<Env> {
     if (loaded !== undefined) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
-        this.#loaded?.consumers.serve();
+        this.#loaded?.consumers.deliverDue();
       });
-      // A crash may have come between a commit and its push.
+      // The last push may have been lost in a crash after its commit.
       loaded.fanOut.announce(loaded.log, Date.now());
     }
   }
@@ -72,14 +72,14 @@ export class Stream extends DurableObject<Env> {
   /**
    * Commits publish requests together: one transaction, as few rows as their size allows, one push to each gateway.
    *
-   * @returns An outcome for each request; a refused one does not touch its neighbours.
+   * @returns An outcome for each request. One that is refused does not affect the others.
    */
   publish(call: PublishCall): PublishReply {
     const nowMs = Date.now();
-    const life = this.#current();
-    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.#sql.databaseSize };
-    const admission = admit(call, admissionState(life, storage));
-    const previousPublishedAt = life?.log.lastPublishedAt ?? 0;
+    const loaded = this.#current();
+    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.ctx.storage.sql.databaseSize };
+    const admission = admit(call, admissionState(loaded, storage));
+    const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
     const publishedAt = Math.max(nowMs, previousPublishedAt);
     if (admission.bodies.length > 0) {
       const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds, producers }) => {
@@ -100,95 +100,93 @@ export class Stream extends DurableObject<Env> {
    * Reads a page of the log from `from` on.
    *
    * @param maxMessages Most sequences the page covers.
-   * @param maxBytes Text at which the page takes no further row.
-   * @param epoch The life that `from` is of, as in {@link follow}.
-   * @returns Undefined when the stream was never used; Conflict as in {@link refuseStart}.
+   * @param maxBytes The page takes no further row that would exceed this much text.
+   * @param epoch The epoch of `from`, as in {@link follow}.
+   * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
    */
   readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
-    const life = this.#current();
-    if (life === undefined) {
-      return refuseEpoch(undefined, epoch);
-    }
-    return refuseStart(life, epoch, from) ?? readFrom(life, from, { messages: maxMessages, bytes: maxBytes });
-  }
-
-  /**
-   * A gateway follows from now on, and tells where a subscription of its begins.
-   *
-   * @param epoch The life of the stream that is meant; EpochChanged when it is another, NotFound when it is over and
-   *   there is none.
-   * @returns Conflict as in {@link refuseStart}: nothing is made then.
-   */
-  follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
-    const nowMs = Date.now();
-    const refused = refuseStart(this.#current(), epoch, from);
-    if (refused !== undefined) {
-      return refused;
-    }
-    return this.#transactor.change(stream, nowMs, (current) => {
-      current.fanOut.follow(gateway, nowMs);
-      return followFrom(current, from);
+    return this.#ifUsed(epoch, (loaded) => {
+      expectStart(loaded, epoch, from);
+      return readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
     });
   }
 
   /**
-   * How far the log goes, for a gateway that checks whether it has missed something. Renews its lease.
+   * Pushes to a gateway from now on, and resolves where a new subscription of it starts. Creates the stream if there is
+   * none.
    *
-   * @param seen How far the gateway saw the log go. A stream that does not have that was put back to an earlier state: its
-   *   epoch changes, so that everybody who knew more of it is told.
-   * @returns Why it is over, when that epoch is.
+   * @param epoch The epoch of `from`: EpochChanged when the stream is in another one, NotFound when there is no stream.
+   * @returns A refusal as in {@link expectStart}; nothing is created then.
+   */
+  follow(stream: string, gateway: string, from: From, epoch: string | undefined): Start | Refused {
+    return orRefused(() => {
+      expectStart(this.#current(), epoch, from);
+      return this.#transactor.change(stream, Date.now(), (loaded) => {
+        loaded.fanOut.follow(gateway, Date.now());
+        return followFrom(loaded, from);
+      });
+    });
+  }
+
+  /**
+   * The last sequence, for a gateway that checks whether it missed a push. Renews the gateway's lease.
+   *
+   * @param seen Positions that the gateway saw in the log. If one is not there, the stream was restored to an earlier
+   *   state: it gets a new epoch, and every subscriber is told.
+   * @returns How the epoch ended, if the stream is not in it any more.
    */
   position(gateway: string, epoch: string, seen: Seen[]): number | StreamEnd {
-    const life = this.#withAlarm();
-    if (life?.record.epoch !== epoch) {
-      return endOf(epoch, life?.record.epoch);
+    const loaded = this.#withAlarm();
+    if (loaded?.record.epoch !== epoch) {
+      return endOf(epoch, loaded?.record.epoch);
     }
-    if (!seen.every((one) => holds(life.log, one))) {
-      branchStream(life, (act) => this.#transactor.change(life.record.name, Date.now(), act));
-      this.#transactor.reload();
+    if (!seen.every((one) => holds(loaded.log, one))) {
+      branchStream(loaded, this.#transactor);
       return "streamRestored";
     }
-    life.fanOut.follow(gateway, Date.now());
-    return life.log.last;
+    loaded.fanOut.follow(gateway, Date.now());
+    return loaded.log.last;
   }
 
-  /** Deletes messages up to a sequence, or single ones; undefined when the stream was never used. */
+  /** Deletes all messages through a sequence, or single ones. Undefined when the stream was never used. */
   deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    const life = this.#current();
-    const refused = refuseEpoch(life?.record.epoch, epoch);
-    if (life === undefined || refused !== undefined) {
-      return refused;
-    }
-    const { record, log } = life;
-    const deleted = this.#changeLog(record.name, Date.now(), () =>
-      "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
-    );
-    return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
+    return this.#ifUsed(epoch, ({ record, log }) => {
+      const deleted = this.#changeLog(record.name, Date.now(), () =>
+        "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
+      );
+      return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
+    });
   }
 
-  /** What is known of the stream; undefined when it was never used. */
+  /** The stream's info; undefined when it was never used. */
   info(): StreamInfo | undefined {
-    const life = this.#current();
-    return life === undefined ? undefined : streamInfo(life);
+    const loaded = this.#current();
+    return loaded === undefined ? undefined : streamInfo(loaded);
   }
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
   getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
-    const current = this.#current();
-    return refuseEpoch(current?.record.epoch, epoch) ?? producerInfo(current, producer);
+    return orRefused(() => {
+      const current = this.#current();
+      expectEpoch(current?.record.epoch, epoch);
+      return producerInfo(current, producer);
+    });
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */
   listProducers({ epoch, ...page }: ListProducersParams): ListProducersResult | Refused | undefined {
-    const current = this.#current();
-    return refuseEpoch(current?.record.epoch, epoch) ?? (current && producerList(current, page));
+    return orRefused(() => {
+      const current = this.#current();
+      expectEpoch(current?.record.epoch, epoch);
+      return current && producerList(current, page);
+    });
   }
 
-  /** Changes what the stream keeps, and drops at once what it no longer does. */
+  /** Changes the stream's config, and deletes at once what the new one does not keep. */
   configure({ stream, ...changes }: ConfigureStreamParams): StreamConfig {
     const nowMs = Date.now();
     const config = this.#changeLog(stream, nowMs, ({ record, log }) => {
-      // What the old config dropped stays dropped under the new one.
+      // The floor is computed from the config at each load: what the old config deleted must stay deleted.
       log.keepFloor();
       record.configure(changes);
       log.dropThrough(retentionFloor(log, record.config, nowMs));
@@ -198,24 +196,19 @@ export class Stream extends DurableObject<Env> {
     return config;
   }
 
-  /** Deletes the stream with all it holds; false when there was none, EpochChanged when it is not in that life. */
+  /** Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch. */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
-    const life = this.#loaded;
-    if (life === undefined) {
+    const loaded = this.#loaded;
+    if (loaded === undefined) {
       return false;
     }
-    const refused = refuseEpoch(life.record.epoch, epoch);
-    if (refused !== undefined) {
-      return refused;
-    }
-    this.#transactor.forget();
-    this.#alarm.clear();
-    await this.ctx.storage.deleteAll();
-    life.fanOut.end("streamDeleted", life.consumers.gateways);
-    return true;
+    return orRefused(() => {
+      expectEpoch(loaded.record.epoch, epoch);
+      return this.#deleteAll(loaded);
+    });
   }
 
-  /** The state document as JSON text, and how often it was put; without an epoch when the stream was never used. */
+  /** The state document as JSON text, and how often it was put. No epoch when the stream was never used. */
   getState(): { state: string; revision: number; epoch: string | undefined } {
     const record = this.#withAlarm()?.record;
     return { state: record?.state() ?? "null", revision: record?.revision ?? 0, epoch: record?.epoch };
@@ -225,124 +218,126 @@ export class Stream extends DurableObject<Env> {
    * Replaces the state document.
    *
    * @param state JSON text.
-   * @returns The new revision; a refusal unless the state is as expected, and then nothing is changed.
+   * @returns The new revision, or a refusal as in {@link expectState}; nothing is changed then.
    */
   putState({ stream, state, ...expected }: PutStateCall): PutStateResult | Refused {
-    const refused = refuseState(this.#withAlarm()?.record, expected);
-    return refused ?? this.#transactor.change(stream, Date.now(), ({ record }) => record.putState(state));
+    return orRefused(() => {
+      expectState(this.#withAlarm()?.record, expected);
+      return this.#transactor.change(stream, Date.now(), ({ record }) => record.putState(state));
+    });
   }
 
   /**
-   * Replaces the state document and deletes the messages it covers, both or neither.
+   * Replaces the state document and deletes the messages that it covers, both or neither.
    *
-   * @returns A refusal unless the state is as expected, and Conflict where nobody could go on behind what is covered:
-   *   `lastSequence` when `through` is beyond it, `firstSequence` when messages behind `through` are deleted already.
-   *   Either way nothing is changed.
+   * @returns A refusal as in {@link expectState} and {@link expectThrough}; nothing is changed then.
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
-    const life = this.#current();
-    const refused = refuseState(life?.record, expected) ?? refuseThrough(life, through);
-    if (refused !== undefined) {
-      return refused;
-    }
-    return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
-      ...record.putState(state),
-      deleted: log.deleteThrough(through),
-      firstSequence: log.firstSequence(),
-    }));
+    return orRefused(() => {
+      const loaded = this.#current();
+      expectState(loaded?.record, expected);
+      expectThrough(loaded, through);
+      return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
+        ...record.putState(state),
+        deleted: log.deleteThrough(through),
+        firstSequence: log.firstSequence(),
+      }));
+    });
   }
 
   /**
-   * Makes a consumer, and its stream if there is none. The same call again tells how the consumer stands.
+   * Creates a consumer, and its stream if there is none. Idempotent.
    *
-   * @returns Conflict for a consumer that was made to be another, LimitReached when there are too many.
+   * @returns Conflict when the consumer exists with another config, LimitReached when there are too many.
    */
   createConsumer({ stream, epoch, ...params }: CreateConsumerParams): ConsumerInfo | Refused {
-    const current = this.#current();
-    // Where one that exists began is compared with the call, whether or not the log has that position still.
-    const begins = current?.consumers.has(params.consumer) === true ? "first" : params.from;
-    const refused = refuseStart(current, epoch, begins);
-    if (refused !== undefined) {
-      return refused;
-    }
-    const life = current ?? this.#transactor.change(stream, Date.now(), (made) => made);
-    return orRefused(() => life.consumers.create(params, (from) => startOf(life, from)));
+    return orRefused(() => {
+      const current = this.#current();
+      // A consumer that exists compares `from` with its own config, whether or not the log still has that position.
+      const isNew = current?.consumers.has(params.consumer) !== true;
+      expectStart(current, epoch, isNew ? params.from : "first");
+      const loaded = current ?? this.#transactor.change(stream, Date.now(), (created) => created);
+      return loaded.consumers.create(params, (from) => startOf(loaded, from));
+    });
   }
 
   /**
-   * How a consumer stands. This and all that follow are NotFound when there is no such stream or consumer, and
+   * A consumer's info. This and the methods below return NotFound when there is no such stream or consumer, and
    * EpochChanged when an `epoch` is given that is not the stream's.
    */
   getConsumer(consumer: string): ConsumerInfo | Refused {
     return this.#atConsumers((consumers) => consumers.info(consumer));
   }
 
-  /** Changes a consumer's config without moving it. Safe to repeat. */
+  /** Changes a consumer's config, not its position. Idempotent. */
   updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
     return this.#atConsumers((consumers) => consumers.update(consumer, changes));
   }
 
-  /** How every consumer stands, by name. */
+  /** The info of every consumer, sorted by name. */
   listConsumers(): ConsumerInfo[] | Refused {
     return this.#atConsumers((consumers) => consumers.list());
   }
 
-  /** Deletes a consumer with its dead letters, and tells how it stood. */
+  /** Deletes a consumer and its dead letters, and returns its last info. */
   deleteConsumer(consumer: string): ConsumerInfo | Refused {
     return this.#atConsumers((consumers) => consumers.delete(consumer));
   }
 
-  /** Stops a consumer's deliveries, or lets them go on. */
+  /** Pauses or resumes a consumer's deliveries. Idempotent. */
   pauseConsumer(consumer: string, paused: boolean): ConsumerInfo | Refused {
     return this.#atConsumers((consumers) => consumers.pause(consumer, paused));
   }
 
-  /** Starts a consumer over from another place. */
+  /** Moves a consumer to another position. */
   seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atConsumers(
-      (consumers, life) => refuseStart(life, epoch, from) ?? consumers.seek(consumer, startOf(life, from)),
-    );
+    return this.#atConsumers((consumers, loaded) => {
+      expectStart(loaded, epoch, from);
+      return consumers.seek(consumer, startOf(loaded, from));
+    });
   }
 
-  /** A subscription of a gateway shares a consumer until it says that it is over. Safe to repeat. */
+  /** Adds a subscription of a gateway to a consumer, until its `release`. Idempotent. */
   joinConsumer(call: JoinCall): JoinReply | Refused {
     return this.#atConsumers((consumers, { record }) => ({ epoch: record.epoch, ...consumers.join(call) }));
   }
 
   /**
-   * Takes what subscriptions say of their messages, all in one transaction. Safe to repeat.
+   * Applies the ack commands of subscriptions, in one transaction. Idempotent.
    *
-   * @returns The holders that share no consumer; why it is over, when that epoch is.
+   * @returns The holders that are no subscription of a consumer; how the epoch ended, if the stream is not in it any
+   *   more.
    */
-  settle(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
-    const life = this.#current();
-    return life?.record.epoch === epoch ? life.consumers.settle(commands) : endOf(epoch, life?.record.epoch);
+  applyAcks(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
+    const loaded = this.#current();
+    return loaded?.record.epoch === epoch ? loaded.consumers.applyAcks(commands) : endOf(epoch, loaded?.record.epoch);
   }
 
   /**
-   * Takes messages of a consumer, joined text, for a new lease; none only when there are none to be had.
+   * Delivers messages of a consumer, as joined text, to a new lease. The text is empty only when nothing can be
+   * delivered.
    *
-   * @returns Unavailable when a stretch of the log that does not match is too long to cross at once; the next call
-   *   goes on from there.
+   * @returns Unavailable when the time is up before the scan of the log finds a message that matches the filter; the
+   *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
-    // It must not hand out any that its caller no longer waits for.
-    const untilMs = Date.now() + LIMITS.requestDeadlineMs / 2;
+    // Messages must not be delivered to a caller that no longer waits.
+    const untilMs = Date.now() + requestDeadlineMs() / 2;
     do {
       const fetched = this.#atConsumers((consumers) => consumers.fetch(consumer, limit));
       if (fetched !== undefined) {
         return fetched;
       }
-      // Others get their turn.
+      // Lets other requests run.
       await scheduler.wait(0);
     } while (Date.now() < untilMs);
     return refuse("Unavailable", "no message was found yet; try again", {});
   }
 
-  /** Settles or gives back messages of a lease. Safe to repeat. */
+  /** Acknowledges messages of a lease, or gives them back. Idempotent. */
   ackMessages({ consumer, lease, outcome = "ack", ...rest }: Omit<AckMessagesParams, "stream">): void | Refused {
     return this.#atConsumers((consumers) =>
-      consumers.settleLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })),
+      consumers.ackLease(consumer, lease, (holder) => ({ kind: outcome, holder, ...rest })),
     );
   }
 
@@ -351,25 +346,28 @@ export class Stream extends DurableObject<Env> {
     return this.#atConsumers((consumers) => consumers.deadLetters(asked.consumer, asked), asked.epoch);
   }
 
-  /** Delivers dead messages again, all or some of them, that the stream still has; returns how many. */
+  /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
   retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
     return this.#atConsumers((consumers) => consumers.retryDeadLetters(consumer, sequences), epoch);
   }
 
-  /** Forgets dead letters, all or some of them; returns how many. */
+  /** Deletes dead letters, all or some of them; returns how many. */
   deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
     return this.#atConsumers((consumers) => consumers.deleteDeadLetters(consumer, sequences), epoch);
   }
 
-  /** Drops what is too old, and serves the consumers. Never throws: an alarm that does is given up after six tries. */
+  /**
+   * Deletes what is too old, and delivers what is due. Never throws: the runtime gives up an alarm whose handler failed
+   * six times.
+   */
   override alarm(): void {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
-      this.#loaded?.consumers.serve();
-      const life = this.#current();
-      if (life !== undefined) {
-        const hasIds = this.#transactor.change(life.record.name, nowMs, ({ record, publishIds }) =>
+      this.#loaded?.consumers.deliverDue();
+      const loaded = this.#current();
+      if (loaded !== undefined) {
+        const hasIds = this.#transactor.change(loaded.record.name, nowMs, ({ record, publishIds }) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs),
         );
         this.#setAlarm(nowMs, hasIds);
@@ -384,50 +382,64 @@ export class Stream extends DurableObject<Env> {
     return this.#transactor.loaded;
   }
 
-  /** The stream as it stands, for every call: the alarm for its consumers may have been lost. */
+  /**
+   * The stream, for calls that read no log. Every call sets the consumers' alarm again, because it may have been lost.
+   */
   #withAlarm(): LoadedStream | undefined {
     this.#loaded?.consumers.arm(Date.now());
     return this.#loaded;
   }
 
-  /** The same, without what its age limit no longer keeps; undefined when it was never used. */
+  /** The stream, after deleting what exceeds its age limit; undefined when it was never used. */
   #current(): LoadedStream | undefined {
-    const life = this.#withAlarm();
-    if (life === undefined) {
+    const loaded = this.#withAlarm();
+    if (loaded === undefined) {
       return undefined;
     }
     const nowMs = Date.now();
-    const { log, record } = life;
+    const { log, record } = loaded;
     if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
     return this.#loaded;
   }
 
-  /** Runs a change of the log, and then lets its consumers have what came or make up for what went. */
-  #changeLog<T>(stream: string, nowMs: number, change: (life: LoadedStream) => T): T {
+  /** Changes the log, then delivers new messages, and others in place of deleted ones, to the consumers. */
+  #changeLog<T>(stream: string, nowMs: number, change: (loaded: LoadedStream) => T): T {
     const changed = this.#transactor.change(stream, nowMs, change);
-    this.#loaded?.consumers.serve();
+    this.#loaded?.consumers.deliverDue();
     return changed;
   }
 
-  #load(): LoadedStream {
-    return loadStream(this.ctx, this.env.GATEWAY, {
-      change: (stream, act) => this.#transactor.change(stream, Date.now(), act),
-      wakeBy: (atMs, nowMs) => this.#alarm.ensureBy(atMs, nowMs),
-      onPushCompleted: (outcome) => this.#loaded?.consumers.pushCompleted(outcome),
+  /** Reads or changes a stream that must be in the given epoch, if any; undefined when it was never used. */
+  #ifUsed<T>(epoch: string | undefined, ask: (loaded: LoadedStream) => T): T | Refused | undefined {
+    return orRefused(() => {
+      const loaded = this.#current();
+      expectEpoch(loaded?.record.epoch, epoch);
+      return loaded && ask(loaded);
     });
   }
 
-  /** Asks the consumers of a stream that must exist. */
-  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, life: LoadedStream) => T, epoch?: string): T | Refused {
-    const life = this.#current();
-    return life === undefined
-      ? refuse("NotFound", "no such stream", { what: "stream" })
-      : (refuseEpoch(life.record.epoch, epoch) ?? orRefused(() => ask(life.consumers, life)));
+  /** Calls the consumers of a stream that must exist, in the given epoch, if any. */
+  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
+    return orRefused(() => {
+      const loaded = this.#current();
+      if (loaded === undefined) {
+        throw new RefusedError("NotFound", "no such stream", { what: "stream" });
+      }
+      expectEpoch(loaded.record.epoch, epoch);
+      return ask(loaded.consumers, loaded);
+    });
   }
 
-  /** Asks for the alarm if something is to be dropped later: messages by age, or ids after their window. */
+  async #deleteAll({ fanOut, consumers }: LoadedStream): Promise<true> {
+    this.#alarm.clear();
+    await this.#transactor.deleteAll();
+    fanOut.end("streamDeleted", consumers.gateways);
+    return true;
+  }
+
+  /** Sets the alarm if something is to be deleted later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
     const dueAt = this.#loaded === undefined ? undefined : nextDropAt(this.#loaded, nowMs, hasIds);
     if (dueAt !== undefined) {

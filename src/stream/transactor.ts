@@ -1,45 +1,54 @@
-import type { LoadedStream } from "./loaded-stream.ts";
 import { StreamRecord } from "./record.ts";
 import { hasSchema, migrate } from "./schema.ts";
 
+/** What a transactor holds: everything that is kept in memory of a stream. */
+type InMemory = {
+  readonly consumers: {
+    /** Writes what changed in memory; the last step of each transaction. */
+    save(): void;
+  };
+};
+
 /**
- * Holds the stream as it stands in memory, and runs its changes: each in one transaction, after which memory and SQLite
- * say the same, whether the change was committed or undone.
+ * Holds a stream in memory and runs its changes, each in one transaction. After each, committed or rolled back, memory
+ * and SQLite say the same.
  */
-export class Transactor {
+export class Transactor<Loaded extends InMemory> {
   readonly #storage: DurableObjectStorage;
-  readonly #load: () => LoadedStream;
-  #loaded: LoadedStream | undefined;
+  readonly #load: () => Loaded;
+  #loaded: Loaded | undefined;
 
   /** @param load Reads the stream from SQLite; called only when it is there. */
-  constructor(storage: DurableObjectStorage, load: () => LoadedStream) {
+  constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded) {
     this.#storage = storage;
-    this.#load = load;
+    this.#load = () => load(this);
     if (hasSchema(storage.sql)) {
       storage.transactionSync(() => migrate(storage.sql));
       this.reload();
     }
   }
 
-  /** The stream; undefined when it was never used. */
-  get loaded(): LoadedStream | undefined {
+  /** The stream; undefined when it was never used. It is another object after a transaction that failed. */
+  get loaded(): Loaded | undefined {
     return this.#loaded;
   }
 
   /**
-   * Runs a change in one transaction, in a stream that is made if there is none. The cursors of consumers that it moved
-   * are written before the commit.
+   * Runs a change in one transaction and creates the stream if there is none. The cursors of consumers that moved are
+   * written before the commit.
+   *
+   * @param nowMs When the stream is created, if it is.
    */
-  change<T>(stream: string, nowMs: number, act: (loaded: LoadedStream) => T): T {
+  change<T>(stream: string, nowMs: number, act: (loaded: Loaded) => T): T {
     try {
       return this.#storage.transactionSync(() => {
-        this.#loaded ??= this.#make(stream, nowMs);
+        this.#loaded ??= this.#create(stream, nowMs);
         const changed = act(this.#loaded);
         this.#loaded.consumers.save();
         return changed;
       });
     } catch (error) {
-      // Memory ran ahead of what was just undone.
+      // Memory holds changes that were rolled back.
       this.reload();
       throw error;
     }
@@ -50,12 +59,13 @@ export class Transactor {
     this.#loaded = hasSchema(this.#storage.sql) ? this.#load() : undefined;
   }
 
-  /** The stream is deleted: forgets what is in memory. */
-  forget(): void {
+  /** Deletes the stream from memory and from SQLite. */
+  async deleteAll(): Promise<void> {
     this.#loaded = undefined;
+    await this.#storage.deleteAll();
   }
 
-  #make(stream: string, nowMs: number): LoadedStream {
+  #create(stream: string, nowMs: number): Loaded {
     migrate(this.#storage.sql);
     StreamRecord.create(this.#storage.sql, stream, nowMs);
     return this.#load();

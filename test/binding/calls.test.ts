@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { CALLABLE_METHODS, ErrorCode, LIMITS, METHODS } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
@@ -178,6 +178,62 @@ describe("what RPC can bring and JSON can not", () => {
       expect(await failure(streams.publish({ stream, data }))).toMatchObject({ code });
     }
     expect(await streams.getStreamInfo({ stream })).toMatchObject({ lastSequence: 1 });
+  });
+});
+
+describe("the data of a publish", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it("becomes JSON text once", async () => {
+    const stringify = vi.spyOn(JSON, "stringify");
+    const streams = binding();
+    const stream = "service-once";
+
+    await streams.publish({ stream, data: { text: "marked" } });
+    await streams.publishBatch({ stream, messages: [{ data: ["marked"] }, { data: 2, subject: "a" }] });
+
+    const texts = stringify.mock.results.map(({ value }) => String(value));
+    expect(texts.filter((text) => text.includes("marked"))).toEqual(['{"text":"marked"}', '["marked"]']);
+    expect((await streams.getMessages({ stream })).messages).toMatchObject([
+      { data: { text: "marked" } },
+      { data: ["marked"] },
+      { data: 2, subject: "a" },
+    ]);
+  });
+
+  it("is refused where it is ill-formed, and kept where it only looks so", async () => {
+    const streams = binding();
+    const stream = "service-ill-formed";
+
+    await streams.publish({ stream, data: String.raw`\ud800` });
+
+    expect((await streams.getMessages({ stream })).messages).toMatchObject([{ data: String.raw`\ud800` }]);
+    expect(await failure(streams.publish({ stream, data: { a: "\ud800" } }))).toMatchObject({
+      code: ErrorCode.InvalidParams,
+      data: { issues: [{ path: "data.a" }] },
+    });
+    expect(await failure(streams.publishBatch({ stream, messages: [{ data: 1 }, { data: "\udfff" }] }))).toMatchObject({
+      code: ErrorCode.InvalidParams,
+      data: { issues: [{ path: "messages.1.data" }] },
+    });
+  });
+
+  it("counts as it would in a frame", async () => {
+    const streams = binding();
+    const stream = "service-size";
+    const messages = Array.from({ length: 4 }, () => ({ data: "é".repeat(LIMITS.frameBytes / 8 - 20) }));
+    const bytes = new TextEncoder().encode(JSON.stringify({ stream, messages })).length;
+    const filler = (size: number) => ({ stream, messages: [...messages, { data: "x".repeat(size) }] });
+    const room = LIMITS.frameBytes - bytes - ',{"data":""}'.length;
+
+    await streams.publishBatch(filler(room));
+
+    expect(await failure(streams.publishBatch(filler(room + 1)))).toMatchObject({
+      code: ErrorCode.TooLarge,
+      data: { what: "frameBytes" },
+    });
   });
 });
 

@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
-import type { BindingDelivery } from "../../rpc/index.ts";
+import type { BindingDelivery, DurableStreamsBinding } from "../../rpc/index.ts";
 import { crash, faultGateway, faultStream } from "../harness/faults.ts";
 import { evict, range } from "../harness/objects.ts";
 import { binding, failure } from "../harness/service.ts";
@@ -13,6 +13,13 @@ const PATIENCE = { timeout: 15_000, interval: 5 };
 afterEach(() => {
   vi.restoreAllMocks();
 });
+
+/** Subscribes, and disposes of the subscription's stub after the test: what is left of it would be told by the runtime. */
+async function subscribe(...call: Parameters<DurableStreamsBinding["subscribe"]>) {
+  const subscribed = await streams.subscribe(...call);
+  onTestFinished(() => (subscribed as unknown as Disposable)[Symbol.dispose]());
+  return subscribed;
+}
 
 /** A handler that keeps what it is called with. */
 function recorder(each: (delivery: BindingDelivery) => void | Promise<void> = () => undefined) {
@@ -36,7 +43,7 @@ it("follows from where it is asked to, live and in order", async () => {
   await publishMany(stream, 300);
   const heard = recorder();
 
-  const { subscription, ...start } = await streams.subscribe({ stream, from: { sequence: 11 } }, heard.handler);
+  const { subscription, ...start } = await subscribe({ stream, from: { sequence: 11 } }, heard.handler);
   for (let count = 0; count < 20; count += 1) {
     await streams.publish({ stream, data: count });
   }
@@ -52,7 +59,7 @@ it("calls the handler once at a time", async () => {
   const gate = Promise.withResolvers<void>();
   const slow = recorder(() => gate.promise);
   const other = recorder();
-  const followed = await Promise.all([slow, other].map(({ handler }) => streams.subscribe({ stream }, handler)));
+  const followed = await Promise.all([slow, other].map(({ handler }) => subscribe({ stream }, handler)));
   await streams.publish({ stream, data: 1 });
   await slow.untilSequences([1]);
 
@@ -72,7 +79,7 @@ it("is not sent more than the window while its handler has not returned", async 
   const gate = Promise.withResolvers<void>();
   const heard = recorder(() => gate.promise);
 
-  const { subscription } = await streams.subscribe({ stream, maxInFlight: 2 }, heard.handler);
+  const { subscription } = await subscribe({ stream, maxInFlight: 2 }, heard.handler);
   await heard.untilSequences([1, 2]);
   await publishMany(stream, 1);
   expect(heard.sequences()).toEqual([1, 2]);
@@ -99,7 +106,7 @@ it("misses and repeats nothing when its gateway crashes, as often as it does", a
   const stream = "service-crash";
   const heard = recorder();
   await publishMany(stream, 5);
-  const { subscription } = await streams.subscribe({ stream, from: "new" }, heard.handler);
+  const { subscription } = await subscribe({ stream, from: "new" }, heard.handler);
   await publishMany(stream, 5);
   await heard.untilSequences(range(6, 10));
 
@@ -117,7 +124,7 @@ it("tells what was deleted while its connection was lost", async () => {
   const stream = "service-skipped";
   const gate = Promise.withResolvers<void>();
   const heard = recorder(() => gate.promise);
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
   await publishMany(stream, 1);
   await heard.untilSequences([1]);
   const crashes = await crashGateways();
@@ -136,7 +143,7 @@ it("tells what was deleted while its connection was lost", async () => {
 it("goes on when stream and gateway were evicted: neither holds a callback", async () => {
   const stream = "service-evicted";
   const heard = recorder();
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
   await publishMany(stream, 1);
   await heard.untilSequences([1]);
 
@@ -155,7 +162,7 @@ it("tells what was deleted while its handler was behind", async () => {
   await publishMany(stream, 10);
   const gate = Promise.withResolvers<void>();
   const heard = recorder(() => gate.promise);
-  const { subscription } = await streams.subscribe({ stream, maxInFlight: 4 }, heard.handler);
+  const { subscription } = await subscribe({ stream, maxInFlight: 4 }, heard.handler);
   await heard.untilSequences(range(1, 4));
 
   await streams.deleteMessages({ stream, through: 8 });
@@ -173,8 +180,8 @@ it("shares a consumer's messages, and acks those that its handler is done with",
   await streams.createConsumer(at);
   const [first, second] = [recorder(), recorder()];
   const followed = await Promise.all([
-    streams.subscribe({ ...at, maxInFlight: 2 }, first.handler),
-    streams.subscribe({ ...at, maxInFlight: 2 }, second.handler),
+    subscribe({ ...at, maxInFlight: 2 }, first.handler),
+    subscribe({ ...at, maxInFlight: 2 }, second.handler),
   ]);
 
   await publishMany(at.stream, 20);
@@ -191,7 +198,7 @@ it("shares a consumer's messages, and acks those that its handler is done with",
 it("ends with a consumer that is deleted with its stream", async () => {
   const at = { stream: "service-consumer-deleted", consumer: "workers" };
   await streams.createConsumer(at);
-  const { subscription } = await streams.subscribe(at, () => undefined);
+  const { subscription } = await subscribe(at, () => undefined);
 
   await streams.deleteStream({ stream: at.stream });
 
@@ -201,7 +208,7 @@ it("ends with a consumer that is deleted with its stream", async () => {
 it("follows a stream that is deleted into its next life, and tells that it is another", async () => {
   const stream = "service-deleted";
   const heard = recorder();
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
   await publishMany(stream, 2);
   await heard.untilSequences([1, 2]);
 
@@ -230,7 +237,7 @@ it("begins at the position of an earlier life with the word that it is over", as
   const heard = recorder();
 
   const position = { epoch: `${epoch}x`, from: { sequence: 7 } };
-  const { subscription, ...start } = await streams.subscribe({ stream, ...position }, heard.handler);
+  const { subscription, ...start } = await subscribe({ stream, ...position }, heard.handler);
 
   expect(start).toMatchObject({ epoch, nextSequence: 1 });
   await heard.untilSequences([1]);
@@ -251,7 +258,7 @@ it("begins where its stream is lost while it answers", async () => {
     return original(...args);
   });
 
-  const { subscription, ...start } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription, ...start } = await subscribe({ stream }, heard.handler);
 
   expect(start).toMatchObject({ nextSequence: 1, lastSequence: 1 });
   await heard.untilSequences([1]);
@@ -269,7 +276,7 @@ it.each(["stream", "consumer"])("calls a handler of a %s that throws again, for 
     }
   });
   const params = kind === "stream" ? { stream: at.stream } : at;
-  const { subscription } = await streams.subscribe(params, heard.handler);
+  const { subscription } = await subscribe(params, heard.handler);
 
   await publishMany(at.stream, 1);
   await heard.untilSequences([1]);
@@ -292,7 +299,7 @@ it("is over when the handler throws five times for the same, and calls it no mor
   const heard = recorder(() => {
     throw new Error("thrown by the handler");
   });
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
 
   await publishMany(stream, 1);
 
@@ -309,7 +316,7 @@ it("is over when the handler throws five times for the same, and calls it no mor
 it("closes its socket when the caller lets go", async () => {
   const stream = "service-dispose";
   const heard = recorder();
-  const { subscription } = await streams.subscribe({ stream }, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
   await publishMany(stream, 1);
   await heard.untilSequences([1]);
 

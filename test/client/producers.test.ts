@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
-import { ErrorCode } from "../../rpc/errors.ts";
-import type { ErrorName } from "../../rpc/errors.ts";
+import { ErrorCode } from "../../rpc/index.ts";
+import type { ErrorName } from "../../rpc/index.ts";
 import { ProducerLog } from "./producer-log.ts";
 import type { Numbered } from "./producer-log.ts";
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";

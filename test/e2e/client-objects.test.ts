@@ -7,17 +7,16 @@ import { DurableStream } from "../../rpc/client.ts";
 import type { Fetch, ObjectBody, ReadObject } from "../../rpc/client.ts";
 import { LIMITS } from "../../rpc/index.ts";
 
-import { test as base } from "./server/fixtures.ts";
+import { sharingServer, test as base } from "./server/fixtures.ts";
 import { Proxy } from "./server/proxy.ts";
+import type { Server } from "./server/server.ts";
 
-function withClient(fetchOption: false | undefined) {
-  return base.extend<{ client: DurableStream }>({
-    client: async ({ server }, use) => {
-      const how = fetchOption === undefined ? {} : { fetch: fetchOption };
-      await using client = new DurableStream({ url: server.url, token: server.apiKey, ...how });
-      await use(client);
-    },
-  });
+/** A client of the test's server, which goes by calls alone when it is given no `fetch`. */
+function clientOf(how: { fetch?: false } = {}) {
+  return async ({ server }: { server: Server }, use: (client: DurableStream) => Promise<void>) => {
+    await using client = new DurableStream({ url: server.url, token: server.apiKey, ...how });
+    await use(client);
+  };
 }
 
 async function bytesOf({ body }: ReadObject): Promise<Uint8Array> {
@@ -51,12 +50,14 @@ async function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
   }
 }
 
-describe.for([
-  ["over HTTP", undefined],
-  ["by calls", false],
-] as const)("an object, %s", ([, fetchOption]) => {
-  const test = withClient(fetchOption);
+// A server for each: both put the same keys.
+const byHttp = sharingServer().extend<{ client: DurableStream }>({ client: clientOf() });
+const byCalls = sharingServer().extend<{ client: DurableStream }>({ client: clientOf({ fetch: false }) });
 
+describe.for([
+  ["over HTTP", byHttp],
+  ["by calls", byCalls],
+] as const)("an object, %s", ([, test]) => {
   test("is put and got from bodies of every kind and size", async ({ client }) => {
     const bodies: [string, ObjectBody, Uint8Array][] = [
       ["empty", "", new Uint8Array()],
@@ -178,7 +179,7 @@ describe.for([
   });
 });
 
-const test = withClient(undefined);
+const test = base.extend<{ client: DurableStream }>({ client: clientOf() });
 
 test("large objects are one request each way, small ones and streams none", async ({ server }) => {
   const { fetch: counted, counts } = counting();

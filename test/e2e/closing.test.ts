@@ -1,13 +1,13 @@
 import { describe, expect } from "vitest";
 
-import { test as base } from "./server/fixtures.ts";
+import { sharingServer } from "./server/fixtures.ts";
 import { RawSocket } from "./server/raw-socket.ts";
 
 /** RFC 6455 section 7.4.1. */
 const PROTOCOL_ERROR = 1002;
 
-/** One gateway, so that a test knows which sockets share it. */
-const test = base.extend({ options: { vars: { GATEWAY_SHARDS: "1" } } });
+/** One gateway, so that a test knows which sockets share it, and which does not wait long for the answer to a Close. */
+const test = sharingServer({ vars: { GATEWAY_SHARDS: "1", CLOSE_MS: "1000" } });
 
 const BINARY = 0x2;
 

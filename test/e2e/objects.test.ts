@@ -1,222 +1,22 @@
 import { execFile } from "node:child_process";
-import { createCipheriv, createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
-import type { IncomingMessage } from "node:http";
 import { connect as openTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { buffer, text } from "node:stream/consumers";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
-import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 
 import { describe, expect } from "vitest";
 
-import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { ErrorCode } from "../../rpc/index.ts";
 import type { ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
 
 import { test } from "./server/fixtures.ts";
+import { responseTo, send } from "./server/send.ts";
 import type { Server } from "./server/server.ts";
 
 const run = promisify(execFile);
-
-const PART_BYTES = LIMITS.objectBodyBytes;
-/** 200 MB in whole parts. */
-const PARTS = 261;
-const SIZE = PARTS * PART_BYTES;
-/** 100 MB. */
-const WARM_UP_PARTS = 130;
-/** What the server may grow by while it moves 200 MB; a server that held a body would grow by all of it. */
-const MAX_GROWTH_BYTES = 100_000_000;
-/** How many parts go by between two looks at the server's memory. */
-const SAMPLE_EVERY = 10;
-const CALLS_AT_ONCE = 4;
-const LARGE_MS = 180_000;
-
-/** One part of the large object: bytes that do not compress, the same in every run. */
-function partOf(index: number): Buffer {
-  const counter = Buffer.alloc(16);
-  counter.writeUInt32BE(index);
-  return createCipheriv("aes-128-ctr", Buffer.alloc(16, 7), counter).update(Buffer.alloc(PART_BYTES));
-}
-
-function digestOfWhole(): string {
-  const hash = createHash("sha256");
-  for (let index = 0; index < PARTS; index += 1) {
-    hash.update(partOf(index));
-  }
-  return hash.digest("hex");
-}
-
-/** Resident bytes of the server's processes, which are workerd and the Node that started it. */
-async function memoryOf(server: Server): Promise<number> {
-  const { stdout } = await run("ps", ["-A", "-o", "pgid=,rss="]);
-  return stdout
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([group]) => group === server.processGroup)
-    .reduce((total, [, kilobytes = 0]) => total + kilobytes * 1024, 0);
-}
-
-/** Looks at the server's memory now and then, and keeps the most it saw. */
-class MemoryWatch {
-  readonly #server: Server;
-  readonly #before: number;
-  #most = 0;
-  #parts = 0;
-
-  private constructor(server: Server, before: number) {
-    this.#server = server;
-    this.#before = before;
-  }
-
-  static async begin(server: Server): Promise<MemoryWatch> {
-    return new MemoryWatch(server, await memoryOf(server));
-  }
-
-  /** To be called as each part goes by. */
-  async part(): Promise<void> {
-    this.#parts += 1;
-    if (this.#parts % SAMPLE_EVERY === 0) {
-      await this.#look();
-    }
-  }
-
-  /** By how many bytes the server's processes had grown at most. */
-  async growth(): Promise<number> {
-    await this.#look();
-    return this.#most - this.#before;
-  }
-
-  async #look(): Promise<void> {
-    this.#most = Math.max(this.#most, await memoryOf(this.#server));
-  }
-}
-
-function send(server: Server, method: string, path: string, headers: Record<string, string | number> = {}) {
-  return request(new URL(path, server.url), {
-    method,
-    headers: { Authorization: `Bearer ${server.apiKey}`, ...headers },
-  });
-}
-
-async function responseTo(sent: ReturnType<typeof request>): Promise<IncomingMessage> {
-  const [response]: [IncomingMessage] = (await once(sent, "response")) as [IncomingMessage];
-  return response;
-}
-
-async function upload(server: Server, path: string, parts: number, watch?: MemoryWatch): Promise<ObjectInfo> {
-  const sent = send(server, "PUT", path, { "Content-Length": parts * PART_BYTES });
-  const answered = responseTo(sent);
-  await pipeline(async function* body() {
-    for (let index = 0; index < parts; index += 1) {
-      await watch?.part();
-      yield partOf(index);
-    }
-  }, sent);
-  const response = await answered;
-  expect(response.statusCode).toBe(201);
-  return JSON.parse(await text(response)) as ObjectInfo;
-}
-
-/** Size and SHA-256 of an object, read over HTTP. */
-async function download(server: Server, path: string, watch?: MemoryWatch): Promise<{ size: number; sha256: string }> {
-  const sent = send(server, "GET", path);
-  sent.end();
-  const response = await responseTo(sent);
-  expect(response.statusCode).toBe(200);
-  const hash = createHash("sha256");
-  let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    const parts = Math.floor((size + chunk.byteLength) / PART_BYTES) - Math.floor(size / PART_BYTES);
-    size += chunk.byteLength;
-    for (let part = 0; part < parts; part += 1) {
-      await watch?.part();
-    }
-  }
-  return { size, sha256: hash.digest("hex") };
-}
-
-/** Runs a task for each part, a few at once. */
-async function forEachPart<T>(task: (index: number) => Promise<T>): Promise<T[]> {
-  const results: T[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < PARTS) {
-      const index = next;
-      next += 1;
-      results[index] = await task(index);
-    }
-  };
-  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, worker));
-  return results;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(0)} MB`;
-}
-
-describe("200 MB", () => {
-  test(
-    "go through HTTP in flat memory, and are read by ranges",
-    { timeout: LARGE_MS },
-    async ({ server, connect, annotate }) => {
-      const client = await connect();
-      const expected = digestOfWhole();
-      // A heap grows to where its collector sets in, whatever goes through it: that is before, and not of the large body.
-      await upload(server, "/r2/warm-up", WARM_UP_PARTS);
-      await download(server, "/r2/warm-up");
-
-      const putting = await MemoryWatch.begin(server);
-      const info = await upload(server, "/r2/large", PARTS, putting);
-      const putGrowth = await putting.growth();
-      const getting = await MemoryWatch.begin(server);
-      const got = await download(server, "/r2/large", getting);
-      const getGrowth = await getting.growth();
-      const ranges = await forEachPart(async (index) => {
-        const range = { offset: index * PART_BYTES, length: PART_BYTES };
-        const { data, encoding } = await client.call("getObject", { key: "large", range, encoding: "base64" });
-        expect(encoding).toBe("base64");
-        return createHash("sha256").update(Buffer.from(data, "base64")).digest("hex");
-      });
-
-      await annotate(
-        `the server grew by ${megabytes(putGrowth)} while putting and ${megabytes(getGrowth)} while getting`,
-      );
-      expect(info.size).toBe(SIZE);
-      expect(got).toEqual({ size: SIZE, sha256: expected });
-      expect(putGrowth).toBeLessThan(MAX_GROWTH_BYTES);
-      expect(getGrowth).toBeLessThan(MAX_GROWTH_BYTES);
-      expect(ranges).toEqual(
-        Array.from({ length: PARTS }, (_, index) => createHash("sha256").update(partOf(index)).digest("hex")),
-      );
-    },
-  );
-
-  test("are written by parts over a socket", { timeout: LARGE_MS }, async ({ server, connect }) => {
-    const client = await connect();
-    const expected = digestOfWhole();
-    const { uploadId } = await client.call("createUpload", { key: "large", contentType: "application/x-large" });
-
-    const parts = await forEachPart((index) =>
-      client.call("uploadPart", {
-        key: "large",
-        uploadId,
-        partNumber: index + 1,
-        data: partOf(index).toString("base64"),
-        encoding: "base64",
-      }),
-    );
-    const info = await client.call("completeUpload", { key: "large", uploadId, parts, sha256: expected });
-    const got = await download(server, "/r2/large");
-
-    expect(info).toMatchObject({ size: SIZE, contentType: "application/x-large", sha256: expected });
-    expect(got).toEqual({ size: SIZE, sha256: expected });
-  });
-});
 
 test("an upload survives a crash, and its parts with it", async ({ server, connect }) => {
   const client = await connect();
@@ -362,51 +162,6 @@ describe("curl", () => {
     expect(unpacked.body).toBe("squeeze me");
   });
 });
-
-/** What a client makes of an answer that may be encoded. */
-function decoded(body: Buffer, coding: string | undefined): Buffer {
-  return coding === "gzip" ? gunzipSync(body) : coding === "br" ? brotliDecompressSync(body) : body;
-}
-
-test.for([
-  undefined,
-  "",
-  "gzip",
-  "gzip, deflate, br",
-  "deflate, gzip;q=0.5",
-  "identity",
-  "identity;q=1, *;q=0",
-  "br, gzip",
-  "br",
-  "*",
-])(
-  "a range of what rests encoded is a part as it rests, or all of it, to who takes %j",
-  async (accepted, { server }) => {
-    const plain = Buffer.from("text that something on the way may well want to compress. ".repeat(50));
-    const encoded = gzipSync(plain);
-    const headers = { "Content-Length": encoded.byteLength, "Content-Encoding": "gzip", "Content-Type": "text/plain" };
-    const put = send(server, "PUT", "/r2/encoded", headers);
-    put.end(encoded);
-    expect((await responseTo(put)).statusCode).toBe(201);
-
-    const get = send(server, "GET", "/r2/encoded", {
-      Range: "bytes=10-",
-      ...(accepted === undefined ? {} : { "Accept-Encoding": accepted }),
-    });
-    get.end();
-    const response = await responseTo(get);
-    const body = await buffer(response);
-
-    if (response.statusCode === 206) {
-      expect(body).toEqual(encoded.subarray(10));
-      expect(response.headers["content-encoding"]).toBe("gzip");
-    } else {
-      expect(response.statusCode).toBe(200);
-      expect(decoded(body, response.headers["content-encoding"])).toEqual(plain);
-    }
-    expect(response.headers["vary"]).toBe("Accept-Encoding");
-  },
-);
 
 /** Sends a head as it is, with a body of one byte, and returns the status of the answer. */
 async function exchange(server: Server, head: string): Promise<number> {

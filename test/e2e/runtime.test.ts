@@ -6,9 +6,11 @@ import { deflateRawSync } from "node:zlib";
 
 import { describe, expect } from "vitest";
 
-import { test } from "./server/fixtures.ts";
+import { sharingServer } from "./server/fixtures.ts";
 import { RawSocket } from "./server/raw-socket.ts";
 import type { Server } from "./server/server.ts";
+
+const test = sharingServer();
 
 const INFO = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
 const CLOSE = 0x8;

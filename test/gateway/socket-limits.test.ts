@@ -8,6 +8,7 @@ import type { TestClient } from "../harness/client.ts";
 import { evict, gatewayOf } from "../harness/objects.ts";
 import { holdStream } from "../harness/hold.ts";
 import { request } from "../harness/http.ts";
+import { overrideWait } from "../harness/waits.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -155,6 +156,7 @@ describe("a client that does not read", () => {
   });
 
   it("is sent to again when it has been read, though nothing else happens", async () => {
+    overrideWait("PUSH_CHECK_MS", 500);
     const client = await connect();
     const publisher = await connect();
     const stream = "paused-quietly";
@@ -168,7 +170,7 @@ describe("a client that does not read", () => {
     const whilePaused = client.sequences();
     buffered = 0;
 
-    // The gateway's own alarm looks again, within seconds.
+    // The gateway's own alarm looks again.
     expect(whilePaused).toEqual([]);
     expect(await client.untilMessages(1)).toEqual([1]);
   });

@@ -2,14 +2,14 @@ import fc from "fast-check";
 import { test } from "vitest";
 
 import { MessageBatch } from "../../src/gateway/message-batch.ts";
-import { Subscription } from "../../src/gateway/streams/subscription.ts";
-import type { SubscriptionSpec } from "../../src/gateway/streams/subscription.ts";
+import { StreamSubscription } from "../../src/gateway/streams/subscription.ts";
+import type { StreamSubscriptionSpec } from "../../src/gateway/streams/subscription.ts";
 import { joinMessages, messageBody, messageText, splitMessages } from "../../src/internal/message-text.ts";
 import type { MessageText } from "../../src/internal/message-text.ts";
 
 const ACK_WAIT_MS = 100;
 
-const SPEC: SubscriptionSpec = {
+const SPEC: StreamSubscriptionSpec = {
   id: 1,
   stream: "orders",
   epoch: "epoch",
@@ -33,9 +33,9 @@ const commands = fc.array(
 /** A subscription to a log that is there already, and what its client was sent. */
 class World {
   readonly #messages: readonly MessageText[];
-  readonly #spec: SubscriptionSpec;
+  readonly #spec: StreamSubscriptionSpec;
   readonly #sent = new Set<number>();
-  #subscription: Subscription;
+  #subscription: StreamSubscription;
   #nowMs = 1;
 
   constructor(fates: readonly string[], isFiltered: boolean) {
@@ -45,7 +45,7 @@ class World {
     });
     this.#spec = { ...SPEC, filter: isFiltered ? "a" : undefined };
     const start = { sequence: 0, publishedAt: 0, notBefore: undefined };
-    this.#subscription = new Subscription(this.#spec, start, (frame) => this.#receive(frame));
+    this.#subscription = new StreamSubscription(this.#spec, start, (frame) => this.#receive(frame));
   }
 
   run(kind: string, amount: number): void {
@@ -85,7 +85,7 @@ class World {
   #evict(): void {
     const { rounds } = this.#subscription;
     const send = (frame: string) => this.#receive(frame);
-    this.#subscription = Subscription.restore(this.#spec, this.#subscription.toStored(false), { rounds, send });
+    this.#subscription = StreamSubscription.restore(this.#spec, this.#subscription.toStored(false), { rounds, send });
   }
 
   #recount(): void {

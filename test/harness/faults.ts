@@ -10,7 +10,10 @@ import type { Stream } from "../../src/stream/stream.ts";
  */
 
 /** The remote methods of an object that faults are injected into. */
-type StreamMethods = Pick<Stream, "publish" | "info" | "follow" | "position" | "readPage" | "joinConsumer" | "settle">;
+type StreamMethods = Pick<
+  Stream,
+  "publish" | "info" | "follow" | "position" | "readPage" | "joinConsumer" | "applyAcks"
+>;
 type GatewayMethods = Pick<Gateway, "deliver" | "deliverConsumer">;
 
 type Fault<Self, Method extends (...args: never[]) => unknown> = (

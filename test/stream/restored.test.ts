@@ -9,6 +9,7 @@ import type { TestClient } from "../harness/client.ts";
 import { streamWithConsumer } from "../harness/consumers.ts";
 import { faultGateway } from "../harness/faults.ts";
 import { announcement, evict, gatewayOf, range } from "../harness/objects.ts";
+import { overrideWait } from "../harness/waits.ts";
 import { WorkerSocket } from "../harness/worker-socket.ts";
 
 type Row = Record<string, SqlStorageValue>;
@@ -136,6 +137,7 @@ it("tells a follower of a stream that has grown beyond what it had before its ga
 });
 
 it("tells a follower that is told nothing by the stream, once something is published through its gateway", async () => {
+  overrideWait("PUSH_CHECK_MS", 500);
   const stream = "lease-lost";
   const seen = await followed(stream);
   const { client, before } = seen;
@@ -145,7 +147,7 @@ it("tells a follower that is told nothing by the stream, once something is publi
   await publishTo(stream, 40, "new");
   await client.call("publish", { stream, data: "new" });
   const gateway = await gatewayOf(client);
-  // Its check for lost pushes, which is due within 10 s.
+  // By its check for lost pushes.
   await vi.waitFor(async () => {
     await runDurableObjectAlarm(gateway);
     expect(client.of("subscriptionClosed")).toHaveLength(1);

@@ -2,22 +2,22 @@ import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
 import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
 
-/** A request that waits for its turn, unless nobody wants it any more by then. */
+/** A queued request. It is dropped when it `isGone` by its turn. */
 type Queued = { readonly request: Request; readonly isGone: () => boolean };
 
 /**
- * Sends every call but publishes, each in a frame of its own so that none waits for another's answer. What only reads
- * is sent again when its socket is lost; of what changes something the outcome is then unknown.
+ * Sends all calls except publishes, each in its own frame, so that none waits for the answer to another. When a socket is
+ * lost, calls that only read are sent again; the outcome of the others is unknown.
  */
-export class Calls {
-  readonly #wire: RequestChannel;
-  readonly #waiting = new CancellableQueue<Queued>(({ isGone }) => isGone());
+export class CallQueue {
+  readonly #channel: RequestChannel;
+  readonly #queue = new CancellableQueue<Queued>(({ isGone }) => isGone());
 
-  constructor(wire: RequestChannel) {
-    this.#wire = wire;
+  constructor(channel: RequestChannel) {
+    this.#channel = channel;
   }
 
-  /** Sends a call, on the next socket if there is none. */
+  /** Sends a call; without an open socket, on the next one. */
   call(call: PendingCall): void {
     const request = {
       method: call.method,
@@ -25,34 +25,34 @@ export class Calls {
         return call.params;
       },
       sent: () => call.sent(),
-      settle: (outcome: Outcome) => this.#settle(call, outcome),
+      settle: (outcome: Outcome) => this.#answered(call, outcome),
     };
     this.request(request, () => call.isSettled);
   }
 
-  /** Sends a request, as soon as the server takes one more. */
+  /** Sends a request as soon as fewer than the limit are in flight. */
   request(request: Request, isGone: () => boolean): void {
-    this.#waiting.push({ request, isGone });
+    this.#queue.push({ request, isGone });
     this.flush();
   }
 
-  /** Sends what may be sent now. */
+  /** Sends queued requests, as many as the server takes now. */
   flush(): void {
-    while (this.#wire.room > 0) {
-      const next = this.#waiting.take();
+    while (this.#channel.room > 0) {
+      const next = this.#queue.take();
       if (next === undefined) {
         return;
       }
-      this.#wire.send([next.request]);
+      this.#channel.send([next.request]);
     }
   }
 
-  /** Forgets what it was waiting to send; each call is settled by who opened it. */
+  /** Drops what is queued. `PendingCalls` rejects the calls. */
   close(): void {
-    this.#waiting.clear();
+    this.#queue.clear();
   }
 
-  #settle(call: PendingCall, outcome: Outcome): void {
+  #answered(call: PendingCall, outcome: Outcome): void {
     if (outcome.kind === "result") {
       call.resolve(outcome.result);
     } else if (outcome.kind === "error") {

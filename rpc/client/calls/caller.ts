@@ -1,56 +1,65 @@
-import { traitsOf } from "../../method-traits.ts";
-import type { MethodTraits } from "../../method-traits.ts";
+import { traitsOf } from "../../methods/method-traits.ts";
+import type { MethodTraits } from "../../methods/method-traits.ts";
 
-import type { Calls } from "./call-queue.ts";
+import type { CallQueue } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { PendingCalls } from "./pending-calls.ts";
-import type { ResolvedOptions } from "../options.ts";
 import type { HeldPlace } from "./publish-lane.ts";
 import type { Publisher } from "./publisher.ts";
 
-/** What a call goes through. */
+/** The parts of a client that a call passes. */
 type Queues = {
-  readonly open: PendingCalls;
+  readonly pendingCalls: PendingCalls;
   readonly connection: Connection;
-  readonly calls: Calls;
+  readonly calls: CallQueue;
   readonly publisher: Publisher;
 };
 
-/** Of a call that is part of a work: the place that the work holds for it among the publishes of a stream. */
+/** What applies to a call whose params or options do not say otherwise. */
+export type CallDefaults = {
+  /** The stream of calls that name none, as the URL's path says; empty when it names none. */
+  readonly stream: string;
+  /** How long a call may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** How long a publish may take, in milliseconds. */
+  readonly publishTimeoutMs: number;
+};
+
+/** Marks a call as part of a task, with the place that the task holds for it among the publishes of a stream. */
 type Part = { readonly place?: HeldPlace | undefined };
 
-/** Makes the calls of a client: opens each, within the time it has, and queues it for the socket there is or will be. */
+/** Makes the calls of a client: gives each its deadline, connects when needed, and queues it for the socket. */
 export class Caller {
   readonly #queues: Queues;
-  readonly #options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">;
+  readonly #defaults: CallDefaults;
 
-  constructor(queues: Queues, options: Pick<ResolvedOptions, "stream" | "timeoutMs" | "publishTimeoutMs">) {
+  constructor(queues: Queues, defaults: CallDefaults) {
     this.#queues = queues;
-    this.#options = options;
+    this.#defaults = defaults;
   }
 
   /**
    * Calls a method.
    *
-   * @param part Given when it is part of a work, which goes on while the client closes.
+   * @param part Given when it is part of a task: such calls are still taken while the client closes.
    */
   async call(
     method: string,
     { params = {}, options = {} }: { params?: object | undefined; options?: CallOptions | undefined },
     part?: Part,
   ): Promise<object> {
-    // A method that is not known here may change something.
+    // An unknown method is not repeated, as it may change something.
     const { gathered, reads }: Partial<MethodTraits> = traitsOf(method) ?? {};
     const isPublish = gathered === "publish";
-    const timeoutMs = options.timeoutMs ?? (isPublish ? this.#options.publishTimeoutMs : this.#options.timeoutMs);
+    const timeoutMs = options.timeoutMs ?? (isPublish ? this.#defaults.publishTimeoutMs : this.#defaults.timeoutMs);
     const request = {
       method,
       params,
       kind: reads === true ? ("reads" as const) : ("changes" as const),
       isPart: part !== undefined,
     };
-    const call = this.#queues.open.add(request, { ...options, timeoutMs });
+    const call = this.#queues.pendingCalls.add(request, { ...options, timeoutMs });
     this.#queues.connection.open();
     if (isPublish) {
       (part?.place ?? this.hold(params)).fill(call, messagesOf(params));
@@ -60,8 +69,8 @@ export class Caller {
     return call.promise;
   }
 
-  /** Takes the next place among the publishes of the stream that params name, or else the URL. */
-  hold({ stream = this.#options.stream }: { readonly stream?: unknown }): HeldPlace {
+  /** Takes the next place among the publishes of a stream: the one in the params, or that of the URL. */
+  hold({ stream = this.#defaults.stream }: { readonly stream?: unknown }): HeldPlace {
     return this.#queues.publisher.hold(String(stream));
   }
 }

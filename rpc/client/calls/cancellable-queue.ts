@@ -1,13 +1,13 @@
-/** Fewer than this are not worth sweeping. */
+/** A queue shorter than this is not swept. */
 const FEW = 64;
 
 /**
- * A queue whose items may be given up while they wait. Those are passed over, and swept out often enough that no more
- * of them are held than of the others.
+ * A queue whose items may be cancelled while they are in it. Cancelled items are skipped, and removed often enough that
+ * they are at most half of the queue.
  */
 export class CancellableQueue<Item> {
   readonly #isGone: (item: Item) => boolean;
-  /** In order; from `#next` on. */
+  /** In order. Items before `#next` are taken. */
   #items: Item[] = [];
   #next = 0;
   #sweepAt = FEW;
@@ -30,7 +30,7 @@ export class CancellableQueue<Item> {
     this.#sweep();
   }
 
-  /** The first item that is not given up. */
+  /** The first item that is not cancelled. */
   peek(): Item | undefined {
     let item = this.#items[this.#next];
     while (item !== undefined && this.#isGone(item)) {
@@ -44,7 +44,7 @@ export class CancellableQueue<Item> {
   take(): Item | undefined {
     const item = this.peek();
     this.#next += 1;
-    // Now and then, so that taking one costs no shift of all.
+    // Only now and then: shifting the array for each item would cost its length each time.
     if (this.#next * 2 >= this.#items.length) {
       this.#sweep();
     }

@@ -1,33 +1,33 @@
-import { deferred } from "./deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 
-/** What may be said of one call beside its params. */
+/** The options of one call. */
 export type CallOptions = {
   /**
-   * Gives the call up: it rejects with the signal's reason, and is not sent if it was not yet. What was sent may be done
-   * all the same.
+   * Aborts the call: it rejects with the signal's reason, and is not sent if it was not sent yet. A call that was sent may
+   * still be done.
    */
   signal?: AbortSignal;
   /**
-   * How long the call may take in all, in milliseconds, waiting for a connection included. Then it rejects with
-   * Unavailable (it was not done) or OutcomeUnknown (it may have been).
+   * How long the call may take in all, in milliseconds, waiting for a connection included. After that it rejects with
+   * Unavailable (it was not done) or OutcomeUnknown (it may have been done).
    *
    * @defaultValue `timeoutMs` of the client, 30,000; of a publish `publishTimeoutMs`, 60,000
    */
   timeoutMs?: number;
 };
 
-/** `reads` may be repeated without harm, so a lost one is never unknown. */
+/** A call that only `reads` is safe to repeat, so its outcome is never unknown. */
 export type CallKind = "reads" | "changes";
 
-/** Who keeps a call. */
-export type OpenCallHost = {
+/** What a pending call needs of its owner. */
+export type PendingCallHost = {
   settled(call: PendingCall): void;
-  /** Why there is no connection; undefined when there is one, or none was lost yet. */
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
   whyOffline(): DurableStreamError | undefined;
 };
 
-/** One call on its way: how it will end for its caller, whatever number of sockets that takes. */
+/** One call until its promise is settled, over any number of sockets. It tracks whether the call may have been done. */
 export class PendingCall {
   readonly method: string;
   /** Bytes of UTF-8 of `params`. */
@@ -35,7 +35,7 @@ export class PendingCall {
   readonly kind: CallKind;
   readonly deadlineAt: number;
   readonly #outcome = deferred<object>();
-  readonly #host: OpenCallHost;
+  readonly #host: PendingCallHost;
   #params: string;
   #isInFlight = false;
   #mayBeDone = false;
@@ -45,7 +45,7 @@ export class PendingCall {
   constructor(
     request: { method: string; params: string; size: number; kind: CallKind },
     deadlineAt: number,
-    host: OpenCallHost,
+    host: PendingCallHost,
   ) {
     this.method = request.method;
     this.#params = request.params;
@@ -60,8 +60,8 @@ export class PendingCall {
   }
 
   /**
-   * JSON text, made when the caller called: what the caller does to its objects later changes nothing. Empty once the
-   * call is settled, so that who still has it in a queue holds no text.
+   * JSON text, made at the time of the call: later changes to the caller's objects have no effect. Empty once the call is
+   * settled, so that a queue that still has it holds no text.
    */
   get params(): string {
     return this.#params;
@@ -71,20 +71,20 @@ export class PendingCall {
     return this.#isSettled;
   }
 
-  /** It is on a socket: until an answer says so, nobody knows what became of it. */
+  /** It was sent: its outcome is unknown until it is answered. */
   sent(): void {
     this.#isInFlight = true;
   }
 
-  /** Its socket is gone; `mayBeDone` is false when nothing that was sent on it was read. */
+  /** Its socket is gone. @param mayBeDone False when the server read nothing on that socket. */
   lost(mayBeDone: boolean): void {
     this.#isInFlight = false;
     this.#mayBeDone ||= mayBeDone && this.kind === "changes";
   }
 
   /**
-   * Refused for good. That says nothing of an earlier attempt whose outcome is unknown: then the caller has to know
-   * that, and why it was refused now is the cause.
+   * Refused for good. When the outcome of an earlier attempt is unknown, it rejects with OutcomeUnknown, and the refusal is
+   * its cause.
    */
   refuse(error: DurableStreamError): void {
     if (this.#mayBeDone) {
@@ -95,7 +95,7 @@ export class PendingCall {
     }
   }
 
-  /** This attempt was answered with an error after which another may follow. */
+  /** This attempt was answered with a retryable error. */
   refused(error: DurableStreamError): void {
     this.#isInFlight = false;
     this.#mayBeDone ||= error.name === "OutcomeUnknown";

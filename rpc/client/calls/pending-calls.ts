@@ -1,54 +1,54 @@
-import { ALTERNATIVES } from "../../alternatives.ts";
-import { LIMITS } from "../../limits.ts";
+import { ALTERNATIVES } from "../../protocol/alternatives.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
-import { deferred } from "./deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import { PendingCall } from "./pending-call.ts";
-import type { CallKind, CallOptions, OpenCallHost } from "./pending-call.ts";
+import type { CallKind, CallOptions, PendingCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** What a frame holds beside the params of a call. */
+/** At most so many bytes of a frame are not the params. */
 const ENVELOPE_BYTES = 256;
 
 const UTF8 = new TextEncoder();
 
-/** What takes more than one call: the put of an object, or a body that is read. It takes what time it takes. */
-export type Work = {
-  /** Ends it now, as far as it depends on the client. */
+/** What takes more than one call, like the put of an object or the read of a body. */
+export type Task = {
+  /** Fails it now, unless it needs nothing more of the client. */
   giveUp(reason: DurableStreamError): void;
 };
 
 /**
- * All that is under way: every call that is not settled, bounded in number and bytes and each settled by its deadline,
- * and the works that such calls are part of.
+ * Every call that is not settled, and the tasks that calls are part of. Calls are bounded in number and bytes, and each is
+ * settled by its deadline.
  */
 export class PendingCalls {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
-  readonly #whyOffline: OpenCallHost["whyOffline"];
+  readonly #whyOffline: PendingCallHost["whyOffline"];
   readonly #open = new Set<PendingCall>();
-  readonly #works = new Set<Work>();
+  readonly #tasks = new Set<Task>();
   #bytes = 0;
   #sweepTimer: Timer | undefined;
   #sweepAt = Number.POSITIVE_INFINITY;
   #whenEmpty: (() => void) | undefined;
-  /** Why nothing new is begun. */
+  /** Set while the client closes: no new call or task is taken, except calls of tasks. */
   #endingBy: DurableStreamError | undefined;
-  /** Why nothing is taken any more, of works that were begun before neither. */
+  /** Set when the client is closed: no call is taken. */
   #closedBy: DurableStreamError | undefined;
 
-  constructor(bounds: { calls: number; bytes: number }, whyOffline: OpenCallHost["whyOffline"]) {
+  constructor(bounds: { calls: number; bytes: number }, whyOffline: PendingCallHost["whyOffline"]) {
     this.#bounds = bounds;
     this.#whyOffline = whyOffline;
   }
 
   /**
-   * Opens a call; `isPart` when it is part of a work.
+   * Adds a call. `isPart`: it is part of a task.
    *
-   * @throws TypeError For a `timeoutMs` that is none.
-   * @throws DurableStreamError InvalidParams for what JSON can not say, TooLarge for what no frame can carry, Busy beyond
-   * the bounds, and after the end the error it was closed with.
+   * @throws TypeError When `timeoutMs` is not a number.
+   * @throws DurableStreamError InvalidParams for params that JSON has no text for; TooLarge when they do not fit a frame;
+   * Busy beyond the bounds; once closed, the error it was closed with.
    */
   add(
     { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
@@ -63,7 +63,7 @@ export class PendingCalls {
     const text = toJson(params);
     const size = UTF8.encode(text).byteLength;
     this.#admit(size);
-    const host: OpenCallHost = {
+    const host: PendingCallHost = {
       settled: (settledCall) => {
         signal?.removeEventListener("abort", abort);
         this.#remove(settledCall);
@@ -79,30 +79,30 @@ export class PendingCalls {
     return call;
   }
 
-  /** A work begins; after the end it is given up at once. */
-  begin(work: Work): void {
+  /** Adds a task. Once the client closes, it is given up at once. */
+  begin(task: Task): void {
     if (this.#endingBy === undefined) {
-      this.#works.add(work);
+      this.#tasks.add(task);
     } else {
-      work.giveUp(this.#endingBy);
+      task.giveUp(this.#endingBy);
     }
   }
 
-  /** A work is over, or needs nothing of the client any more. */
-  finish(work: Work): void {
-    this.#works.delete(work);
+  /** The task has ended, or needs nothing more of the client. */
+  finish(task: Task): void {
+    this.#tasks.delete(task);
     this.#tellEmpty();
   }
 
-  /** Why nothing new is taken; undefined while anything is. */
+  /** Why no new call is taken; undefined while the client is open. */
   get endingBy(): DurableStreamError | undefined {
     return this.#endingBy;
   }
 
-  /** Begins nothing new, and waits until all that is under way is done, at most so long; then ends what is left. */
+  /** Takes nothing new, waits at most `patienceMs` until calls and tasks are done, and gives up the rest. */
   async drain(reason: DurableStreamError, patienceMs: number): Promise<void> {
     this.#endingBy ??= reason;
-    if (this.#open.size > 0 || this.#works.size > 0) {
+    if (this.#open.size > 0 || this.#tasks.size > 0) {
       const empty = deferred<void>();
       this.#whenEmpty = empty.resolve;
       await waitAtMost(patienceMs, empty.promise);
@@ -111,34 +111,34 @@ export class PendingCalls {
     for (const call of this.#open) {
       call.giveUp(reason.message);
     }
-    this.#giveUpWorks(reason);
+    this.#giveUpTasks(reason);
   }
 
-  /** Settles every call with one error, unless more is known of it. */
+  /** Rejects every call with this error, or with OutcomeUnknown where an earlier attempt may have been done. */
   refuse(error: DurableStreamError): void {
     for (const call of this.#open) {
       call.refuse(error);
     }
   }
 
-  /** Does so, ends the works, and takes nothing more. */
+  /** Rejects every call as {@link refuse} does, gives up the tasks, and takes nothing more. */
   fail(error: DurableStreamError): void {
     this.#endingBy = error;
     this.#closedBy = error;
     this.refuse(error);
-    this.#giveUpWorks(error);
+    this.#giveUpTasks(error);
   }
 
-  /** After the calls: what became of the last of a work, it has to know first. */
-  #giveUpWorks(reason: DurableStreamError): void {
-    for (const work of this.#works) {
-      work.giveUp(reason);
+  /** After the calls, so that a task knows the outcome of its last call. */
+  #giveUpTasks(reason: DurableStreamError): void {
+    for (const task of this.#tasks) {
+      task.giveUp(reason);
     }
   }
 
   #admit(size: number): void {
     if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
-      // Sent, it would cost the socket, and every other call on it.
+      // The server would close the socket for such a frame, and every other call on it would be lost.
       const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
       throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
     }
@@ -162,12 +162,12 @@ export class PendingCalls {
   }
 
   #tellEmpty(): void {
-    if (this.#open.size === 0 && this.#works.size === 0) {
+    if (this.#open.size === 0 && this.#tasks.size === 0) {
       this.#whenEmpty?.();
     }
   }
 
-  /** One timer for all, set to the earliest deadline. */
+  /** One timer for all calls, set to the earliest deadline. */
   #sweepBy(deadlineAt: number): void {
     if (deadlineAt < this.#sweepAt) {
       stopTimer(this.#sweepTimer);

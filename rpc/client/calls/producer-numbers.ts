@@ -1,4 +1,4 @@
-import type { ProducerState } from "../../errors.ts";
+import type { ProducerState } from "../../protocol/errors.ts";
 
 import type { DurableStreamError } from "../error.ts";
 import type { Publish } from "./publish-lane.ts";

@@ -1,6 +1,6 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
-import type { ProducerState } from "../../errors.ts";
+import type { ProducerState } from "../../protocol/errors.ts";
 import type { DurableStreamError } from "../error.ts";
 import { ProducerNumbers } from "./producer-numbers.ts";
 import { PublishLane } from "./publish-lane.ts";

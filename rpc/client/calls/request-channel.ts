@@ -1,55 +1,55 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
 import type { DurableStreamError } from "../error.ts";
 import type { Incoming } from "../connection/frame.ts";
 import { monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** What became of a request on its socket. */
+/** The outcome of a request on its socket. */
 export type Outcome =
   | { readonly kind: "result"; readonly result: object }
   | { readonly kind: "error"; readonly error: DurableStreamError }
-  /** Its socket is gone; a change `mayBeDone` unless that socket was refused before anything of it was read. */
+  /** Its socket is gone. `mayBeDone` is false when the server refused the socket, and so read nothing on it. */
   | { readonly kind: "lost"; readonly mayBeDone: boolean };
 
-/** A request to be sent on one socket; it is settled exactly once. */
+/** A request for one socket. `settle` is called exactly once. */
 export type Request = {
   readonly method: string;
   /** JSON text. */
   readonly params: string;
-  /** It is on the socket. */
+  /** It was sent. */
   sent?(): void;
   settle(outcome: Outcome): void;
 };
 
 type Pending = { readonly request: Request; readonly size: number; readonly sentAt: number };
 
-/** Characters on the way and not answered; a single longer request goes alone. */
+/** Most characters in requests without an answer. A single longer request is sent alone. */
 const MAX_CHARACTERS_IN_FLIGHT = LIMITS.outgoingPauseBytes;
 
-/** What a wire may do to its socket. */
-export type WireSocket = {
+/** What a channel needs of its socket. */
+export type ChannelSocket = {
   send(frame: string): void;
-  /** The server behind it does its work. */
+  /** The server has answered a request. */
   proven(): void;
   drop(reason: string): void;
 };
 
 /**
- * Requests and answers of one socket after the other. It sends no more than the server takes, matches answers to
- * requests, and gives up a socket on which a request stays without an answer.
+ * Sends requests and matches answers to them, over one socket after another. It never has more requests in flight than the
+ * server takes, and drops a socket on which a request is not answered in time.
  */
 export class RequestChannel {
-  readonly #socket: WireSocket;
+  readonly #socket: ChannelSocket;
   readonly #answerTimeoutMs: number;
   readonly #pending = new Map<number, Pending>();
   #characters = 0;
-  /** Never reused, also not on the next socket: an answer that comes late or twice finds nothing. */
+  /** Never reused, not even on the next socket, so that a late or second answer matches nothing. */
   #lastId = 0;
   #isOpen = false;
   #watch: Timer | undefined;
 
-  constructor(socket: WireSocket, answerTimeoutMs: number) {
+  constructor(socket: ChannelSocket, answerTimeoutMs: number) {
     this.#socket = socket;
     this.#answerTimeoutMs = answerTimeoutMs;
   }
@@ -82,20 +82,20 @@ export class RequestChannel {
     this.#socket.send(texts.length === 1 ? texts.join("") : `[${texts.join(",")}]`);
   }
 
-  /** Sends a request that is not answered; without a socket it is as good as lost. */
+  /** Sends a notification; without an open socket it is dropped. */
   notify(method: string, params: string): void {
     if (this.#isOpen) {
       this.#socket.send(`{"jsonrpc":"2.0","method":"${method}","params":${params}}`);
     }
   }
 
-  /** Takes an answer. One to a request that nobody waits for is dropped. */
+  /** Takes an answer. One to an unknown request is dropped. */
   answered(answer: Exclude<Incoming, { kind: "notification" }>): void {
     const { id } = answer;
     const pending = typeof id === "number" ? this.#pending.get(id) : undefined;
     if (typeof id !== "number" || pending === undefined) {
       if (id === null) {
-        // The server could not read a frame, so that some request will have no answer.
+        // The server could not parse a frame, so some request will never be answered.
         this.#socket.drop("a frame was not understood");
       }
       return;
@@ -106,7 +106,7 @@ export class RequestChannel {
     pending.request.settle(answer);
   }
 
-  /** The socket is gone, and with it every answer. */
+  /** The socket is gone: every request in flight is lost. */
   lost(mayBeDone: boolean): void {
     this.#isOpen = false;
     stopTimer(this.#watch);
@@ -119,7 +119,7 @@ export class RequestChannel {
     }
   }
 
-  /** Watches the request that waits longest; requests are answered in any order, but kept in that of sending. */
+  /** Watches the oldest request. Requests are answered in any order, but the map keeps the order of sending. */
   #watchAnswers(): void {
     const [oldest] = this.#pending.values();
     if (this.#watch !== undefined || oldest === undefined) {
@@ -127,9 +127,9 @@ export class RequestChannel {
     }
     this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - monotonicMs(), () => {
       this.#watch = undefined;
-      const [waiting] = this.#pending.values();
-      if (waiting !== undefined && monotonicMs() - waiting.sentAt >= this.#answerTimeoutMs) {
-        this.#socket.drop(`${waiting.request.method} was not answered`);
+      const [unanswered] = this.#pending.values();
+      if (unanswered !== undefined && monotonicMs() - unanswered.sentAt >= this.#answerTimeoutMs) {
+        this.#socket.drop(`${unanswered.request.method} was not answered`);
       } else {
         this.#watchAnswers();
       }

@@ -1,55 +1,66 @@
-import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol.ts";
+import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol/protocol.ts";
 
-import { deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
-import type { ResolvedOptions } from "../options.ts";
-import { callListener } from "../report.ts";
+import { callListener } from "../log.ts";
 import { ClientSocket } from "./socket.ts";
-import type { SocketEnd } from "./socket.ts";
+import type { SocketEnd, SocketTimes, WebSocketConstructor } from "./socket.ts";
 import { startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** `idle`: never needed yet. `waiting`: for the next attempt to connect. `closed`: for good. */
+/** `idle`: not needed yet. `waiting`: until the next attempt to connect. `closed`: for good. */
 export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "closed";
 
-/** A change of the connection, as `onState` hears it. */
+/** A change of the connection, as `onState` gets it. */
 export type ConnectionChange = {
-  /** What it is now. `waiting`: the next attempt comes by itself; `closed`: there is none. */
+  /** The new state. `waiting`: the next attempt is made without a call; `closed`: there is none. */
   readonly state: ConnectionState;
-  /** In `waiting` and `closed`: why the last socket ended, or could not be opened. Text for people. */
+  /** In `waiting` and `closed`: why the last socket ended or could not be opened, as text for people. */
   readonly reason?: string;
-  /** In `waiting`: in how many milliseconds the next attempt is made. */
+  /** In `waiting`: milliseconds until the next attempt. */
   readonly retryInMs?: number;
 };
 
-/** Who uses a connection. Each opening is followed by one loss. */
+/** What a connection is made with. */
+export type ConnectionOptions = {
+  readonly url: string;
+  /** The API key, or what gives one for each attempt to connect. */
+  readonly token: string | (() => string | Promise<string>);
+  readonly WebSocket: WebSocketConstructor;
+  readonly onState: (change: ConnectionChange) => void;
+  /** The bound of the random wait after the first failure, and the largest bound, in milliseconds. */
+  readonly reconnect: { readonly leastMs: number; readonly mostMs: number };
+  readonly times: SocketTimes;
+};
+
+/** The callbacks of a connection. Each `opened` is followed by one `lost`. */
 export type ConnectionListener = {
   opened(): void;
   received(frame: string): void;
-  /** `mayBeDone` is false when the server refused the socket: it read nothing that was sent on it. */
+  /** @param mayBeDone False when the server refused the socket, and so read nothing that was sent on it. */
   lost(mayBeDone: boolean): void;
-  /** It is tried again, but who waits now would wait in vain. */
+  /** The client goes on trying, but pending calls should fail now. */
   refused(error: DurableStreamError): void;
-  /** There will be no other socket. */
+  /** No other socket will be opened. */
   failed(error: DurableStreamError): void;
 };
 
-/** One socket after the other: when one ends the next is opened, after a wait that grows with each failure. */
+/** Keeps one socket open: when it ends, the next one is opened after a wait whose bound grows with each failure. */
 export class Connection {
-  readonly #options: ResolvedOptions;
+  readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   #state: ConnectionState = "idle";
   #socket: ClientSocket | undefined;
-  /** Attempts since a server last answered. */
+  /** Failures in a row. */
   #failures = 0;
   #retryTimer: Timer | undefined;
-  /** Gives up waiting for a token. */
+  /** Stops waiting for the token function. */
   #leaveToken: (() => void) | undefined;
-  /** Why the last socket ended, or could not be had. */
+  /** Why the last socket ended or could not be opened. */
   #lastError: DurableStreamError | undefined;
   readonly #wake = () => this.#connect();
 
-  constructor(options: ResolvedOptions, listener: ConnectionListener) {
+  constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
   }
@@ -58,12 +69,12 @@ export class Connection {
     return this.#state;
   }
 
-  /** Why there is no open socket; undefined when there is one, or there was no attempt yet that failed. */
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
   get whyOffline(): DurableStreamError | undefined {
     return this.#state === "open" ? undefined : this.#lastError;
   }
 
-  /** Sees to it that there is a connection, now or later. */
+  /** Connects, unless it has begun to before. */
   open(): void {
     if (this.#state === "idle") {
       this.#connect();
@@ -75,12 +86,12 @@ export class Connection {
     this.#socket?.send(frame);
   }
 
-  /** The server behind this socket does its work: the next failure is the first. */
+  /** The server has answered a request: resets the count of failures. */
   proven(): void {
     this.#failures = 0;
   }
 
-  /** Gives the socket up for another one. */
+  /** Ends the socket, so that another one is opened. */
   drop(reason: string): void {
     this.#socket?.end(reason);
   }
@@ -124,14 +135,14 @@ export class Connection {
       });
       this.#socket = socket;
     } catch (cause) {
-      // A WebSocket that can not even be made, for a URL that it does not take, say, can not be made later either.
+      // The constructor throws for a URL that it does not take. It will throw again, so pending calls should not wait.
       const error = failure(`no WebSocket could be made: ${String(cause)}`, cause);
       this.#retry(error);
       this.#listener.refused(error);
     }
   }
 
-  /** The token, which is asked for as long as a handshake may take, and not beyond the end. */
+  /** Asks for the token, for at most as long as a handshake may take. */
   async #token(): Promise<string> {
     const { token, times } = this.#options;
     if (typeof token === "string") {
@@ -161,9 +172,9 @@ export class Connection {
     }
     this.#socket = undefined;
     const wasOpen = this.#state === "open";
-    // How a server refuses a handshake to a client that can see no HTTP status: it lets it in as far as the close code. On
-    // a socket on which nothing was heard before, that says that nothing of it was read.
-    const isRefused = !socket.hasHeard && (code === CloseCode.Unauthenticated || code === CloseCode.Unconfigured);
+    // A browser does not see the HTTP status of a handshake. So the server accepts the socket and closes it with a code. When
+    // nothing was received before that, the server has read nothing.
+    const isRefused = !socket.hasReceived && (code === CloseCode.Unauthenticated || code === CloseCode.Unconfigured);
     if (code === CloseCode.Unauthenticated && typeof this.#options.token === "string") {
       this.#lastError = unauthenticated();
       this.#change({ state: "closed", reason });
@@ -182,7 +193,7 @@ export class Connection {
     }
   }
 
-  /** Full jitter: anything up to a bound that doubles, so that clients of a server that comes back do not come at once. */
+  /** Waits with full jitter, up to a bound that doubles: not all clients of a restarted server connect at once. */
   #retry(error: DurableStreamError, reason = error.message): void {
     if (this.#state === "closed") {
       return;
@@ -206,7 +217,7 @@ export class Connection {
   #change(change: ConnectionChange): void {
     if (this.#state !== change.state) {
       this.#state = change.state;
-      // Later, so that nothing a listener does or throws comes between.
+      // In a microtask, so that the listener can not interrupt what changed the state.
       queueMicrotask(() => void callListener("onState", () => this.#options.onState(change)));
     }
   }
@@ -225,7 +236,7 @@ type OnlineEvents = {
   removeEventListener(type: "online", listener: () => void): void;
 };
 
-/** Browsers say when the network is back, in windows and workers; where nothing is said, nothing is listened for. */
+/** Browsers fire `online`, in windows and workers, when the network is back. Undefined in other runtimes. */
 function onlineEvents(): OnlineEvents | undefined {
   const scope: object = globalThis;
   return typeof navigator === "object" && "onLine" in navigator && isOnlineEvents(scope) ? scope : undefined;

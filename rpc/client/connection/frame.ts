@@ -1,19 +1,19 @@
 import { errorOfResponse } from "../error.ts";
 import type { DurableStreamError } from "../error.ts";
 
-/** What a server says: the answer to a call, or a notification. */
+/** One element of a frame: the answer to a request, or a notification. */
 export type Incoming =
   | { readonly kind: "result"; readonly id: unknown; readonly result: object }
   | { readonly kind: "error"; readonly id: unknown; readonly error: DurableStreamError }
   | { readonly kind: "notification"; readonly method: string; readonly params: object };
 
-/** Reads a frame of a server; undefined when any of it is not what a server of this contract may say. */
+/** Parses a frame: one element or a batch. Undefined when any part of it breaks the contract. */
 export function readIncoming(text: string): Incoming[] | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // Safe: the caller learns that it is no JSON, and closes the socket.
+    // Safe: the caller gets undefined, and drops the socket.
     return undefined;
   }
   const elements: unknown[] = Array.isArray(value) ? value : [value];

@@ -1,4 +1,4 @@
-import { CloseCode } from "../../protocol.ts";
+import { CloseCode } from "../../protocol/protocol.ts";
 
 import { LONGEST_MS, monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
@@ -9,12 +9,12 @@ export type SocketEvent = {
   readonly data?: unknown;
   readonly code?: number;
   readonly reason?: string;
-  /** What an `error` event tells, in Node.js and of the package `ws`; that of a browser tells nothing. */
+  /** Of an `error` event, in Node.js and the package `ws`. Browsers leave it out. */
   readonly message?: string;
   readonly error?: unknown;
 };
 
-/** What this client uses of a WebSocket: those of browsers, Node.js, Workers, Deno, Bun and the package `ws` have it. */
+/** What this client uses of a WebSocket. Browsers, Node.js, Workers, Deno, Bun and the package `ws` have it. */
 export type WebSocketLike = {
   send(data: string): void;
   close(code?: number, reason?: string): void;
@@ -27,17 +27,17 @@ export type WebSocketLike = {
 /** A constructor like the global `WebSocket`. */
 export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
-/** How long a socket may be silent, in milliseconds. */
+/** The timeouts of a socket, in milliseconds. */
 export type SocketTimes = {
-  /** How often `ping` is sent. */
+  /** Interval between two `ping` frames. */
   readonly pingMs: number;
-  /** Without hearing anything for so long the socket is taken for dead. */
+  /** Read timeout: a socket that received nothing for so long is ended. */
   readonly idleMs: number;
-  /** How long opening may take. */
+  /** How long the handshake may take. */
   readonly openMs: number;
 };
 
-/** Who hears of a socket; nothing is heard after its end, which comes once. */
+/** The callbacks of a socket. `ended` is called once, and nothing after it. */
 export type SocketListener = {
   opened(): void;
   received(frame: string): void;
@@ -48,22 +48,22 @@ export type SocketListener = {
 export type SocketEnd = {
   readonly code: number;
   readonly reason: string;
-  /** What the WebSocket threw or told. */
+  /** What the WebSocket threw, or its `error` event carried. */
   readonly cause?: unknown;
 };
 
-/** Says how a socket ended that was never closed in order (RFC 6455 section 7.4.1). */
+/** The code of a socket that ended without a Close frame (RFC 6455 section 7.4.1). */
 const ABNORMAL = 1006;
 
-/** One WebSocket, from its handshake to its end, with the pings that find out when nobody is there any more. */
+/** One WebSocket, from its handshake to its end. Pings detect a peer that is gone. */
 export class ClientSocket {
   readonly #ws: WebSocketLike;
   readonly #times: SocketTimes;
   readonly #listener: SocketListener;
   #openTimer: Timer;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #heardAt = 0;
-  #hasHeard = false;
+  #receivedAt = 0;
+  #hasReceived = false;
   #isEnded = false;
 
   constructor(ws: WebSocketLike, times: SocketTimes, listener: SocketListener) {
@@ -71,19 +71,19 @@ export class ClientSocket {
     this.#times = times;
     this.#listener = listener;
     this.#openTimer = startTimer(times.openMs, () => this.end("the handshake took too long"));
-    // The listeners stay when it has ended: some implementations throw where nobody listens for "error".
+    // The listeners are never removed: some implementations throw when "error" has none.
     ws.addEventListener("open", () => this.#opened());
     ws.addEventListener("message", ({ data }) => this.#received(data));
     ws.addEventListener("error", (event) => this.#failed(event));
     ws.addEventListener("close", ({ code = ABNORMAL, reason = "" }) => this.#over({ code, reason }));
   }
 
-  /** Whether the other side has ever said anything. */
-  get hasHeard(): boolean {
-    return this.#hasHeard;
+  /** Whether any frame was received. */
+  get hasReceived(): boolean {
+    return this.#hasReceived;
   }
 
-  /** Sends a frame; a socket that refuses it is at its end. */
+  /** Sends a frame. A socket that throws is ended. */
   send(frame: string): void {
     if (this.#isEnded) {
       return;
@@ -95,12 +95,12 @@ export class ClientSocket {
     }
   }
 
-  /** Ends the socket now, whatever its other side does. */
+  /** Ends the socket now, without waiting for the other side. */
   end(reason: string): void {
     this.#over({ code: ABNORMAL, reason });
   }
 
-  /** Ends the socket in order: what was sent goes before. */
+  /** Closes the socket normally: the frames that were sent before still arrive. */
   close(): void {
     this.#over({ code: CloseCode.Normal, reason: "done" });
   }
@@ -111,7 +111,7 @@ export class ClientSocket {
       return;
     }
     stopTimer(this.#openTimer);
-    this.#heardAt = monotonicMs();
+    this.#receivedAt = monotonicMs();
     this.#pingTimer = setInterval(() => this.#ping(), Math.min(this.#times.pingMs, this.#times.idleMs, LONGEST_MS));
     this.#listener.opened();
   }
@@ -120,8 +120,8 @@ export class ClientSocket {
     if (this.#isEnded) {
       return;
     }
-    this.#heardAt = monotonicMs();
-    this.#hasHeard = true;
+    this.#receivedAt = monotonicMs();
+    this.#hasReceived = true;
     if (typeof data !== "string") {
       this.end("a binary frame came");
     } else if (data !== "pong") {
@@ -135,7 +135,7 @@ export class ClientSocket {
   }
 
   #ping(): void {
-    if (monotonicMs() - this.#heardAt >= this.#times.idleMs) {
+    if (monotonicMs() - this.#receivedAt >= this.#times.idleMs) {
       this.end("nothing was heard for too long");
     } else {
       this.send("ping");
@@ -159,7 +159,7 @@ export class ClientSocket {
     try {
       this.#ws.close(CloseCode.Normal, "done");
     } catch {
-      // Safe: it is not open yet, or closed already; one that opens later is closed then.
+      // Safe: it is closed already, or not open yet, and then closed once it opens.
     }
   }
 }

@@ -1,31 +1,32 @@
 import { invalid } from "./errors.ts";
 
-/** What an object may be put from. A stream is read once, a part at a time. */
+/** The body of an object that is put. A stream is read once, one part at a time. */
 export type ObjectBody = string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 
-/** Arguments of one call of String.fromCharCode; some ten thousand more overflow the stack. */
+/** Arguments of one call of String.fromCharCode; some ten thousand more would overflow the stack. */
 const CHUNK = 0x2000;
 
 /**
- * A body whose size is known, as one that may be read more than once; a stream stays one.
+ * Turns a body whose size is known into a Blob, which can be read more than once. A stream is returned as it is.
  *
- * @throws DurableStreamError InvalidParams for text that UTF-8 can not say: other characters would stand for it.
+ * @throws DurableStreamError InvalidParams for text with a lone surrogate, which UTF-8 can not encode.
  */
 export function sized(body: ObjectBody): Blob | ReadableStream<Uint8Array> {
   if (typeof body === "string" && /\p{Cs}/u.test(body)) {
     throw invalid("data", "must be well-formed Unicode");
   }
   if (typeof body === "string" || body instanceof Uint8Array) {
-    // Shared memory, the only thing that the types of a Blob exclude, is refused by the Blob itself.
+    // The types of Blob exclude only shared memory, for which its constructor throws.
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     return new Blob([body as string | Uint8Array<ArrayBuffer>]);
   }
   return body;
 }
 
-/** Reads a body in pieces of the sizes asked for. Who has one must release it. */
+/** Reads a body in pieces of the sizes asked for. The caller must release it. */
 export class BodyReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** Read from the source and not returned yet. */
   #held: Uint8Array = new Uint8Array();
   #isAtEnd = false;
 
@@ -33,7 +34,7 @@ export class BodyReader {
     this.#reader = (body instanceof Blob ? body.stream() : body).getReader();
   }
 
-  /** The next bytes, fewer than so many at the end only, and none behind it. */
+  /** Reads the next bytes: fewer than `bytes` only at the end, and none after it. */
   async read(bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     const piece = new Uint8Array(bytes);
     let length = 0;
@@ -54,10 +55,10 @@ export class BodyReader {
     return piece.subarray(0, length);
   }
 
-  /** Lets go of the source: what was not read of it is not wanted. */
+  /** Cancels the source, and with it what was not read. */
   release(reason?: unknown): void {
     this.#reader.cancel(reason).catch(() => {
-      // Safe: a source that fails as it is cancelled is done with all the same.
+      // Safe: nothing more is read from a source, also when its cancel fails.
     });
     this.#reader.releaseLock();
   }

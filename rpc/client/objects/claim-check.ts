@@ -1,12 +1,12 @@
-/** Where the data of a message is that is too large for one. */
+/** A reference to the object that holds the data of a message. */
 export type ClaimCheck = { readonly object: { readonly key: string; readonly etag: string; readonly size: number } };
 
-/** The data of a message that stands for an object. */
+/** The data of a message that refers to an object. */
 export function claimCheck({ key, etag, size }: ClaimCheck["object"]): ClaimCheck {
   return { object: { key, etag, size } };
 }
 
-/** Tells whether a message's data is a claim check and nothing else. */
+/** Whether a message's data is a claim check, with no other fields. */
 export function isClaimCheck(data: unknown): data is ClaimCheck {
   if (!isObject(data) || Object.keys(data).length !== 1 || !("object" in data) || !isObject(data.object)) {
     return false;

@@ -1,9 +1,9 @@
 import { DurableStreamError } from "../error.ts";
 
 /**
- * What is read is not that version of the object any more.
+ * Conflict: the object was replaced while it was read.
  *
- * @param data Of the error that says so: its `etag`, if it has one, is that of the object now.
+ * @param data Facts of the error behind it; their `etag`, if any, is that of the object now.
  */
 export function changed(data: object): DurableStreamError {
   return new DurableStreamError(
@@ -13,7 +13,7 @@ export function changed(data: object): DurableStreamError {
   );
 }
 
-/** A param that the server would not take, where it is found out before. */
+/** InvalidParams for a param that the server would refuse, thrown before anything is sent. */
 export function invalid(path: string, reason: string, cause?: unknown): DurableStreamError {
   return new DurableStreamError("InvalidParams", reason, { data: { issues: [{ path, reason }] }, cause });
 }

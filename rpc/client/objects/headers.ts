@@ -1,6 +1,6 @@
 import { invalid } from "./errors.ts";
 
-/** What is said of an object that is put, beside its key and body. */
+/** The options of a put that describe the object and its conditions. */
 export type PutParams = {
   /**
    * The media type, as in HTTP's Content-Type.
@@ -8,24 +8,24 @@ export type PutParams = {
    * @defaultValue `application/octet-stream`
    */
   contentType?: string | undefined;
-  /** Custom metadata: strings by names of `[a-z0-9_-]`, 4,096 bytes in all. */
+  /** Custom metadata: strings by names of 1 to 64 of `[a-z0-9_-]`, 4,096 bytes of UTF-8 in all. */
   metadata?: Record<string, string> | undefined;
-  /** Only if the object has this etag; `*`: only if there is one. Conflict otherwise. */
+  /** Puts only if the object has this etag, or with `*` only if there is an object. Conflict otherwise. */
   ifMatch?: string | undefined;
-  /** Only if the object has another etag; `*`: only if there is none yet. Conflict otherwise. */
+  /** Puts only if the object does not have this etag, or with `*` only if there is no object. Conflict otherwise. */
   ifNoneMatch?: string | undefined;
-  /** 64 lower-case hexadecimal digits: nothing is stored unless it is the SHA-256 of the body. */
+  /** The SHA-256 of the body, 64 lower-case hexadecimal digits. Nothing is stored when the body has another one. */
   sha256?: string | undefined;
 };
 
 /**
- * The headers that say of a put what the params of `putObject` do.
+ * The HTTP headers for the options of a put.
  *
- * @throws DurableStreamError InvalidParams for metadata that headers would change or can not say.
+ * @throws DurableStreamError InvalidParams for values that a header can not carry unchanged.
  */
 export function putHeaders({ contentType, metadata, ifMatch, ifNoneMatch, sha256 }: PutParams): Record<string, string> {
   const headers: Record<string, string> = {
-    // Always said, so that a Blob's own type, which calls know nothing of, does not stand in for it.
+    // Always set: otherwise `fetch` sends the Blob's own type, which a put by calls does not.
     "Content-Type": contentType ?? "application/octet-stream",
   };
   if (ifMatch !== undefined) {
@@ -42,7 +42,7 @@ export function putHeaders({ contentType, metadata, ifMatch, ifNoneMatch, sha256
     headers["Content-Digest"] = `sha-256=:${btoa(binary)}:`;
   }
   for (const [name, value] of Object.entries(metadata ?? {})) {
-    // Headers have no case.
+    // Header names are case-insensitive, so upper case would be lost.
     if (!/^[a-z0-9_-]+$/.test(name) || /\p{Cs}/u.test(value)) {
       throw invalid("metadata", "a name must be 1 to 64 of [a-z0-9_-], and values well-formed");
     }

@@ -1,4 +1,4 @@
-import type { ObjectInfo } from "../../object.ts";
+import type { ObjectInfo } from "../../schemas/object.ts";
 
 import { DurableStreamError, errorOfResponse } from "../error.ts";
 import { changed, invalid } from "./errors.ts";
@@ -6,34 +6,34 @@ import { putHeaders } from "./headers.ts";
 import type { PutParams } from "./headers.ts";
 import type { Operation } from "./operation.ts";
 
-/** What this client uses of a `fetch`: the global one has it. */
+/** What this client uses of `fetch`; the global one fits. */
 export type Fetch = (
   url: string,
   init: { method: "GET" | "PUT"; headers: Headers; body?: Blob; signal: AbortSignal },
 ) => Promise<Response>;
 
-/** Where objects are over HTTP, and how to get there. */
+/** How objects are reached over HTTP. */
 export type HttpAccess = {
   readonly fetch: Fetch;
-  /** The URL that a key is put behind. */
+  /** Prefix of an object's URL; its key follows. */
   readonly objectsUrl: string;
   readonly token: string | (() => string | Promise<string>);
 };
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
-/** What a URL would make disappear, or take for a step elsewhere. */
+/** Segments that a URL parser removes or resolves. */
 const VANISHING_SEGMENT = /^\.{0,2}$/;
 
-/** What a status says that came from something on the way, without an error of the contract. */
-const FOREIGN: Readonly<Record<number, "Unauthenticated" | "Forbidden" | "NotFound" | "RateLimited">> = {
+/** The error of a status that a proxy answered, without an error of the contract in the body. */
+const PROXY_ERRORS: Readonly<Record<number, "Unauthenticated" | "Forbidden" | "NotFound" | "RateLimited">> = {
   401: "Unauthenticated",
   403: "Forbidden",
   404: "NotFound",
   429: "RateLimited",
 };
 
-/** Finds out whether objects can be had over HTTP here, and where. */
+/** How objects are reached over HTTP; undefined when they are not, by option or in a page of another origin. */
 export function httpAccess(options: {
   url: string | URL;
   token: HttpAccess["token"];
@@ -50,14 +50,14 @@ export function httpAccess(options: {
   }
   const root = url.pathname.replace(/\/(?:rpc|stream\/[^/]*)?$/, "");
   return {
-    // Called without `this`: browsers' own want none but the window.
+    // Called without `this`: the `fetch` of browsers throws for any `this` but the global object.
     fetch: (input, init) => chosen(input, init),
     objectsUrl: `${url.origin}${root}/r2/`,
     token: options.token,
   };
 }
 
-/** Objects as bodies of HTTP, one request each. */
+/** Puts and reads objects over HTTP, one request for each. */
 export class HttpObjects {
   readonly #access: HttpAccess;
 
@@ -65,7 +65,7 @@ export class HttpObjects {
     this.#access = access;
   }
 
-  /** Where an object is; undefined for a key that no URL can carry, as it is none. */
+  /** The URL of an object; undefined for an invalid key that no URL can carry. */
   urlOf(key: string): string | undefined {
     const segments = key.split("/");
     return !/\p{Cs}/u.test(key) && !segments.some((segment) => VANISHING_SEGMENT.test(segment))
@@ -74,10 +74,9 @@ export class HttpObjects {
   }
 
   /**
-   * Puts an object, again and again while that fails for now.
+   * Puts an object, with retries after retryable errors.
    *
-   * @returns Undefined when something on the way, and not the server, does not let so large a request through, or no
-   * header can say the token.
+   * @returns Undefined when a proxy refuses so large a request, or when the token does not fit a header.
    */
   async put(
     url: string,
@@ -91,10 +90,11 @@ export class HttpObjects {
   }
 
   /**
-   * Opens the bytes of one version of an object, from an offset within it to its end.
+   * Opens the bytes of one version of an object, from an offset to its end.
    *
-   * @returns Undefined when they do not come as they rest: encoded, or not from the offset.
-   * @throws DurableStreamError Conflict when the object is another by now. What `fetch` throws.
+   * @returns Undefined when the response is encoded or does not start at the offset, or when the token does not fit a
+   * header.
+   * @throws DurableStreamError Conflict when the object was replaced. What `fetch` throws.
    */
   async open(
     url: string,
@@ -109,22 +109,22 @@ export class HttpObjects {
       (signal) => this.#access.fetch(url, { method: "GET", headers, signal }),
       operation.patienceMs,
     );
-    const isAsItRests =
+    const isRange =
       response.status === 206 &&
       !response.headers.has("Content-Encoding") &&
       response.headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) === true;
-    if (isAsItRests && response.body !== null) {
+    if (isRange && response.body !== null) {
       return response.body.getReader();
     }
     if (response.ok) {
       response.body?.cancel().catch(() => {
-        // Safe: nobody reads it.
+        // Safe: the body is not read.
       });
       return undefined;
     }
     const text = await operation.within(() => response.text(), operation.patienceMs);
-    const error = errorOf(text) ?? foreign(response.status, "reads");
-    // Of a range behind the end of what is there now HTTP says that first.
+    const error = errorOf(text) ?? proxyError(response.status, "reads");
+    // 416 is answered before 412 when the offset is beyond the end of the new version.
     throw response.status === 412 || response.status === 416 ? changed(error.data) : error;
   }
 
@@ -161,13 +161,13 @@ export class HttpObjects {
     if (error === undefined && status === 413) {
       return undefined;
     }
-    throw error ?? foreign(status, "changes");
+    throw error ?? proxyError(status, "changes");
   }
 
   /**
-   * Undefined for a token that no header can say as it is, while a subprotocol can.
+   * The headers with the token; undefined for a token that only the subprotocol, which is base64url, can carry.
    *
-   * @throws DurableStreamError Unavailable without a token, InvalidParams for what no header can say.
+   * @throws DurableStreamError Unavailable when the token function fails, InvalidParams for a value that no header can carry.
    */
   async #authorized(kept: Record<string, string>, operation: Operation): Promise<Headers | undefined> {
     const { token } = this.#access;
@@ -189,15 +189,15 @@ export class HttpObjects {
   }
 }
 
-/** The error in a body of the server, which says it as JSON-RPC does. */
+/** The error in a response body, which has the form of a JSON-RPC error response; undefined when there is none. */
 function errorOf(text: string): DurableStreamError | undefined {
   const body = parsed(text);
   return typeof body === "object" && body !== null && "error" in body ? errorOfResponse(body.error) : undefined;
 }
 
-function foreign(status: number, kind: "reads" | "changes"): DurableStreamError {
+function proxyError(status: number, kind: "reads" | "changes"): DurableStreamError {
   const failed = kind === "reads" ? "Unavailable" : "OutcomeUnknown";
-  const name = FOREIGN[status] ?? (status >= 500 ? failed : "InvalidRequest");
+  const name = PROXY_ERRORS[status] ?? (status >= 500 ? failed : "InvalidRequest");
   return new DurableStreamError(name, `HTTP answered ${status}`);
 }
 
@@ -217,7 +217,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Safe: the caller learns that it says nothing.
+    // Safe: the caller gets undefined for a body that is not JSON.
     return undefined;
   }
 }

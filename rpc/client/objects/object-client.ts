@@ -1,5 +1,5 @@
-import type { CallableMethod } from "../../method-traits.ts";
-import type { MethodParams, MethodResult } from "../../methods.ts";
+import type { CallableMethod } from "../../methods/method-traits.ts";
+import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import type { Caller } from "../calls/caller.ts";
 import type { ObjectClient } from "./objects.ts";
@@ -7,8 +7,8 @@ import type { CallOptions } from "../calls/pending-call.ts";
 import type { PendingCalls } from "../calls/pending-calls.ts";
 import type { HeldPlace } from "../calls/publish-lane.ts";
 
-/** What objects need of a client: calls that go on while it closes, as parts of works that it waits for. */
-export function objectClient(caller: Caller, works: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
+/** The calls that objects make. As parts of a task they are still taken while the client closes, which waits for the task. */
+export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
   const method =
     <M extends CallableMethod>(name: M, place?: HeldPlace) =>
     async (params: MethodParams<M>, options?: CallOptions) =>
@@ -23,8 +23,8 @@ export function objectClient(caller: Caller, works: Pick<PendingCalls, "begin" |
     uploadPart: method("uploadPart"),
     completeUpload: method("completeUpload"),
     abortUpload: method("abortUpload"),
-    begin: (work) => works.begin(work),
-    finish: (work) => works.finish(work),
+    begin: (task) => tasks.begin(task),
+    finish: (task) => tasks.finish(task),
     hold: (message) => {
       const place = caller.hold(message);
       return { publish: method("publish", place), leave: () => place.leave() };

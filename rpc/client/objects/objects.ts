@@ -1,5 +1,5 @@
-import { LIMITS } from "../../limits.ts";
-import type { MethodParams, MethodResult } from "../../methods.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import { DurableStreamError } from "../error.ts";
 import { BodyReader, sized, toBase64 } from "./body.ts";
@@ -17,25 +17,25 @@ import { putParts } from "./upload.ts";
 import type { UploadCalls } from "./upload.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
 
-/** How an object is put. `timeoutMs` is for all of it; without one, each of its calls and requests has its own time. */
+/** The options of a put. `timeoutMs` is for the whole; without it, each call and request has the client's `timeoutMs`. */
 export type PutOptions = CallOptions & PutParams;
 
-/** An object as it is read: `body` in pieces, whatever its size. */
+/** An object that is read, with its `body` as a stream. */
 export type ReadObject = MethodResult<"headObject"> & {
-  /** The bytes, of one version; cancel it if it is not read to its end. */
+  /** The bytes of one version. Cancel it unless it is read to its end. */
   readonly body: ReadableStream<Uint8Array>;
 };
 
 type ObjectInfo = MethodResult<"headObject">;
 
-/** What objects need of their client. */
+/** What {@link Objects} needs of its client. */
 export type ObjectClient = UploadCalls & {
   [M in "getObject" | "putObject" | "deleteObject" | "publish"]: (
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
 } & Pick<OperationHost, "begin" | "finish"> & {
-    /** Takes the next place among the publishes of a stream: those behind it wait until it is published there, or left. */
+    /** Takes the next place among the publishes of a stream. Later ones wait until it is filled or left. */
     hold(message: { stream: string }): {
       publish: ObjectClient["publish"];
       leave(): void;
@@ -43,23 +43,22 @@ export type ObjectClient = UploadCalls & {
   };
 
 /**
- * Up to here a body goes in one call, on a socket that is there, in one round trip; a request of its own would cost a
- * connection, a check of the key and a billed request. It is the most that a call takes: what is larger would go over
- * the socket a third longer, in base64, in parts that hold up the messages on it, and would rest in a Durable Object
- * before it gets to R2. Over HTTP it goes there at once.
+ * A body up to this size is put by one call on the open socket, which saves the connection and the billed request that HTTP
+ * would cost. A larger one does not fit a call. In parts over the socket it would grow by a third in base64, delay messages,
+ * and be stored in a Durable Object before R2; over HTTP it goes to R2 at once.
  */
 const ONE_CALL_BYTES = LIMITS.objectBodyBytes;
 
-/** What a message's JSON has beside what its caller says, with an id of this client. */
+/** At most so many bytes of a message's JSON are not its own fields: the id that the client adds, and punctuation. */
 const ID_BYTES = 64;
 
 const JSON_TYPE = "application/json";
 const IS_JSON = /^application\/json\s*(?:;|$)/i;
 
 /**
- * Objects of any size: in one call what fits a frame, and over HTTP what is larger. Streams, whose length is not known,
- * go over the socket in parts, as does everything where the option `fetch` or the page's origin excludes HTTP: up to
- * `uploadParts` of `objectBodyBytes`.
+ * Objects of any size. Up to 768,000 bytes go in one call, more goes over HTTP. Streams, whose length is not known, go over
+ * the socket in parts, and so does everything when the option `fetch` or the page's origin excludes HTTP: up to 1,000 parts
+ * of 768,000 bytes.
  */
 export class Objects {
   readonly #client: ObjectClient;
@@ -73,20 +72,20 @@ export class Objects {
   }
 
   /**
-   * Puts an object of any size; it is there as a whole or not at all. A stream is read to its end, or cancelled when that is
-   * of no use.
+   * Puts an object of any size, as a whole or not at all. A stream is read to its end, or cancelled when the put fails.
    *
-   * A put of which it is not known what became is made again, up to `timeoutMs`: the same object is there then as after
-   * one, in the place of one that another has put meanwhile, unless a condition is to prevent that. Under a condition an
-   * earlier attempt of this put may be why it does not hold: that is OutcomeUnknown, and not Conflict.
+   * A put whose outcome is unknown is repeated, up to `timeoutMs`. A repetition may replace an object that another client has
+   * put meanwhile, unless `ifMatch` or `ifNoneMatch` prevents it. When a condition does not hold in a repetition, an earlier
+   * attempt may be the reason: that is OutcomeUnknown, and not Conflict.
    *
    * @param key 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is empty, `.` or
    * `..`.
    * @param body Text, bytes, a Blob or a stream: up to 5,363,466,240 bytes over HTTP, 768,000,000 where the length of a
    * stream is not known.
-   * @param options `contentType`, `metadata`, `ifMatch`, `ifNoneMatch`, `sha256`; `signal` and a `timeoutMs` for all of it.
-   * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`), TooLarge beyond `objectBytes`, for a stream beyond
-   * `uploadParts` parts; OutcomeUnknown when it may have been put. The signal's reason when it was aborted.
+   * @param options `contentType`, `metadata`, `ifMatch`, `ifNoneMatch`, `sha256`; `signal` and a `timeoutMs` for the whole.
+   * @returns What is known of the object: size in bytes, etag, media type, metadata.
+   * @throws DurableStreamError Conflict (`ifMatch`, `ifNoneMatch`); TooLarge beyond 5,363,466,240 bytes, for a stream beyond
+   * 1,000 parts; OutcomeUnknown when it may have been put. The signal's reason when it was aborted.
    * @example
    * ```ts
    * const { etag } = await client.objects.put("scans/17.tiff", file, { contentType: "image/tiff", ifNoneMatch: "*" });
@@ -97,12 +96,12 @@ export class Objects {
   }
 
   /**
-   * Opens an object. `timeoutMs` and the signal are for its body too, which is of one version from its first byte to
-   * its last: it fails with Conflict when the object changed and the rest of that version can not be had any more. A
-   * connection that breaks is replaced by another.
+   * Opens an object. `timeoutMs` and the signal cover the read of its body. The body is of one version from its first byte to
+   * its last: it fails with Conflict when the object was replaced before it was read to its end. A broken connection is
+   * replaced, and the read resumed.
    *
-   * @param options `signal` and a `timeoutMs` for all of it.
-   * @returns Size in bytes, etag, media type, metadata, and the `body`. A body that is not wanted must be cancelled.
+   * @param options `signal` and a `timeoutMs` for the whole.
+   * @returns Size in bytes, etag, media type, metadata, and the `body`. Cancel the body unless it is read to its end.
    * @throws DurableStreamError NotFound.
    * @example
    * ```ts
@@ -122,8 +121,8 @@ export class Objects {
   }
 
   /**
-   * Deletes one object, or up to `pageObjects` at once. One that does not exist is no error, so a delete of which it is
-   * not known what became is made again, up to `timeoutMs`; then it deletes, too, what was put meanwhile.
+   * Deletes one object, or up to 1,000 at once. One that does not exist is no error. A delete whose outcome is unknown is
+   * repeated, up to `timeoutMs`; a repetition also deletes an object that was put meanwhile.
    *
    * @throws DurableStreamError OutcomeUnknown when it may have been done.
    */
@@ -135,11 +134,11 @@ export class Objects {
   }
 
   /**
-   * Puts a body as an object, and publishes `{ object: { key, etag, size } }`, the claim check that `resolve` gets it
-   * by. The key is best one of its own: a check of what was replaced since is worth nothing. It takes its place among
-   * the publishes of the stream once the object is there: what is published meanwhile goes before it.
+   * Puts a body as an object, and publishes the claim check `{ object: { key, etag, size } }`, which `resolve` reads it by.
+   * Use a new key for each message: when the object is replaced, the claim check no longer resolves. The message takes its
+   * place among the publishes of the stream when the object is stored: what is published meanwhile goes before it.
    *
-   * @throws DurableStreamError What `put` and `publish` do; when it was the put that failed, nothing is published.
+   * @throws DurableStreamError What `put` and `publish` throw. When the put fails, nothing is published.
    * @example
    * ```ts
    * await client.objects.publish({ stream: "scans" }, "scans/17.tiff", file, { contentType: "image/tiff" });
@@ -158,14 +157,14 @@ export class Objects {
   }
 
   /**
-   * Publishes a message of any size: as it is where it fits, and else its `data` as a JSON object of this key, with a
-   * claim check in its place. `resolve` reads either. The order of calls holds, among `publish` and this: what is
-   * published to the stream behind it waits until the object is there. Only where it is the server that finds the message
-   * too large, because its data is nested too deep or its limits are lower, does it go behind what was published
-   * meanwhile.
+   * Publishes a message of any size. When it fits, it is published as it is; otherwise its `data` is put as a JSON object
+   * under this key, and a claim check is published in its place. `resolve` reads either. Messages are stored in the order of
+   * the calls of this method and `publish`: later ones to the stream wait until the object is stored. There is one exception:
+   * when the server finds the message too large, because its data is nested too deep or the server's limits are lower, it
+   * goes after what was published meanwhile.
    *
-   * @param key Of the object, should there be one; of its own for each message, like `orders/<id>.json`.
-   * @throws DurableStreamError What `put` and `publish` do.
+   * @param key The key of the object, if there is one. Use a new one for each message, like `orders/<id>.json`.
+   * @throws DurableStreamError What `put` and `publish` throw.
    * @example
    * ```ts
    * await client.objects.publishOrPut({ stream: "orders", data: order }, `orders/${order.id}.json`);
@@ -198,10 +197,11 @@ export class Objects {
   }
 
   /**
-   * The data of a message, wherever it is: its own, or if that is a claim check, what its object holds: the value of
-   * JSON, and the bytes, as a Uint8Array, of any other type.
+   * Returns the data of a message. When it is a claim check, reads its object: the parsed value of one of the media type
+   * JSON, the bytes of any other as a Uint8Array.
    *
-   * @throws DurableStreamError NotFound when the object was deleted, Conflict when it is another by now.
+   * @param options `signal` and a `timeoutMs` for the whole.
+   * @throws DurableStreamError NotFound when the object was deleted, Conflict when it was replaced.
    * @example
    * ```ts
    * const order = await client.objects.resolve(event);
@@ -276,8 +276,8 @@ export class Objects {
   #begin(options: CallOptions): Operation {
     return new Operation(options, {
       timeoutMs: this.#timeoutMs,
-      begin: (work) => this.#client.begin(work),
-      finish: (work) => this.#client.finish(work),
+      begin: (task) => this.#client.begin(task),
+      finish: (task) => this.#client.finish(task),
     });
   }
 
@@ -302,19 +302,19 @@ async function* joined(
   }
 }
 
-/** Whether a message of this data is none too large, with the id that it is given where it has none. */
+/** Whether a message is within the limit, with the id that the client adds when it has none. */
 function fits({ subject, headers, id }: Omit<MethodParams<"publish">, "data">, data: Blob): boolean {
   const rest = toJson({ subject, headers, id });
   return rest === undefined || data.size + rest.size + ID_BYTES <= LIMITS.messageBytes;
 }
 
-/** Undefined for what JSON can not say: publishing it tells why. */
+/** The data as JSON; undefined when it has none. Publishing it then fails with the reason. */
 function toJson(data: unknown): Blob | undefined {
   try {
     const text: string | undefined = JSON.stringify(data);
     return text === undefined ? undefined : new Blob([text]);
   } catch {
-    // Safe: see above.
+    // Safe: the publish fails with the reason.
     return undefined;
   }
 }

@@ -1,40 +1,41 @@
-import { deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
-import type { Work } from "../calls/pending-calls.ts";
+import type { Task } from "../calls/pending-calls.ts";
 import { isRetryable, pauseMs } from "../retry.ts";
 import { monotonicMs, sleep, startTimer, stopTimer } from "../time.ts";
 
-/** So slow may a body be sent that is given up for no other reason, in bytes per millisecond: 256 kbit/s. */
+/** The slowest rate at which a body may be sent, when there is no deadline: bytes per millisecond, so 256 kbit/s. */
 const SLOWEST_BYTES_PER_MS = 32;
 
 /** How a call or request is repeated. */
 type Repetition = {
-  /** Bytes of body that it takes along: without a deadline it has the time to send them. */
+  /** Bytes of its body: without a deadline, its timeout grows with them. */
   readonly bytes?: number;
-  /** Tells an error that no repetition changes, though others of its name pass. */
+  /** Whether an error is final, although its name is retryable. */
   readonly isOver?: (error: DurableStreamError) => boolean;
 };
 
-/** What an operation knows of its client. */
+/** What an operation needs of its client. */
 export type OperationHost = {
-  /** How long one call may take for which nothing was said. */
+  /** Default timeout of a call, in milliseconds. */
   readonly timeoutMs: number;
-  begin(work: Work): void;
-  finish(work: Work): void;
+  begin(task: Task): void;
+  finish(task: Task): void;
 };
 
 /**
- * One work on an object as a whole: the calls, requests, reads and pauses it is made of share one signal and, if a
- * `timeoutMs` was given, one deadline. Without one each step has the time of a call, and the whole takes what it takes.
+ * One operation on an object. Its calls, requests, reads and pauses share one signal and, if a `timeoutMs` was given, one
+ * deadline. Without a `timeoutMs` each step has the timeout of a call, and the whole has none.
  */
-export class Operation implements Work {
+export class Operation implements Task {
   readonly #host: OperationHost;
+  /** The caller's signal. */
   readonly #given: AbortSignal | undefined;
   readonly #deadlineAt: number;
   readonly #controller = new AbortController();
-  /** Of an attempt that may have done it, as long as none is known to have. */
+  /** The error of an earlier attempt that may have been done. */
   #unknown: DurableStreamError | undefined;
   readonly #abort = () => this.#controller.abort(this.#given?.reason);
 
@@ -55,48 +56,49 @@ export class Operation implements Work {
     return this.#controller.signal;
   }
 
-  /** How long nothing need be heard before a body that is read is taken for broken off. */
+  /** Read timeout: milliseconds without a byte before the read of a body is broken off. */
   get patienceMs(): number {
     return this.#host.timeoutMs;
   }
 
-  /** How long so many bytes may be on their way; with a deadline that alone counts. */
+  /** Timeout for sending so many bytes, in milliseconds; none with a deadline, which alone counts then. */
   sendingMs(bytes: number): number {
     return this.#deadlineAt === Number.POSITIVE_INFINITY
       ? this.#host.timeoutMs + bytes / SLOWEST_BYTES_PER_MS
       : Number.POSITIVE_INFINITY;
   }
 
-  /** @throws The reason of the caller's signal, which goes before what is known. */
+  /** @throws The reason of the caller's signal, if it was aborted: it takes precedence over any other error. */
   throwIfAbortedByCaller(): void {
     this.#given?.throwIfAborted();
   }
 
-  /** What is left of it is here: closing the client need not wait for it. */
+  /** It needs nothing more of the client, which need not wait for it to close. */
   leave(): void {
     this.#host.finish(this);
   }
 
-  /** It is over: the caller's signal is not listened to any more. */
+  /** It has ended: stops listening to the caller's signal. */
   end(): void {
     this.leave();
     this.#given?.removeEventListener("abort", this.#abort);
   }
 
+  /** The client closes or has failed. */
   giveUp(reason: DurableStreamError): void {
     this.stop(reason);
   }
 
-  /** Gives up what is under way. */
+  /** Aborts the current step. */
   stop(reason?: unknown): void {
     this.end();
     this.#controller.abort(reason);
   }
 
   /**
-   * The options of the next call: what is left of the time.
+   * The options of the next call, whose timeout is the time that is left.
    *
-   * @throws The signal's reason; Unavailable when the time is over.
+   * @throws The signal's reason; Unavailable after the deadline.
    */
   calling(): CallOptions {
     this.signal.throwIfAborted();
@@ -105,8 +107,8 @@ export class Operation implements Work {
   }
 
   /**
-   * Waits for a piece of work, no longer than there is time, or than `mostMs`. The signal it is given tells it that
-   * nobody waits any more.
+   * Waits for a step, until the deadline and for at most `mostMs`. The signal that the step gets aborts when nothing waits
+   * for it any more.
    *
    * @throws The signal's reason; Unavailable when it took too long.
    */
@@ -132,7 +134,7 @@ export class Operation implements Work {
   }
 
   /**
-   * Waits before the next attempt after so many failures, no longer than `mostMs`.
+   * Waits before the next attempt after so many failures, at most `mostMs`.
    *
    * @throws What `within` does.
    */
@@ -141,10 +143,10 @@ export class Operation implements Work {
   }
 
   /**
-   * Makes a call or request that does no harm when it is done twice, again and again while it fails for now, up to the
-   * deadline or for as long as one may take. An attempt that gives undefined did nothing.
+   * Makes a call or request that is safe to repeat, with retries after retryable errors, until the deadline or for the
+   * timeout of one call. An attempt that returns undefined did nothing.
    *
-   * @throws OutcomeUnknown when an attempt may have done it: what became of those after it says nothing of that one.
+   * @throws OutcomeUnknown when an attempt may have been done, whatever later attempts were answered.
    */
   async persist<T>(attempt: (options: CallOptions) => Promise<T>, repetition: Repetition = {}): Promise<T> {
     const done = await this.#repeat(attempt, {
@@ -160,9 +162,9 @@ export class Operation implements Work {
   }
 
   /**
-   * Makes a call as {@link persist} does that is a step of what is done by a later one.
+   * Makes a call as {@link persist} does, for a step that has no effect without a later one.
    *
-   * @throws Unavailable where it is unknown whether this step was done: what it is part of was not.
+   * @throws Unavailable when the outcome of this step is unknown: the operation as a whole was not done.
    */
   async persistStep<T>(step: (options: CallOptions) => Promise<T>): Promise<T> {
     try {
@@ -196,7 +198,7 @@ export class Operation implements Work {
     }
   }
 
-  /** Waits before the next attempt. @returns False when there is none: it is too late, or the client closes. */
+  /** Waits before the next attempt. @returns False when there is none: the time is over, or the client closes. */
   async #pausedInTime(error: DurableStreamError, failures: number, giveUpAt: number): Promise<boolean> {
     if (!this.signal.aborted && monotonicMs() < giveUpAt) {
       try {
@@ -204,7 +206,7 @@ export class Operation implements Work {
         return monotonicMs() < giveUpAt;
       } catch {
         this.throwIfAbortedByCaller();
-        // Whatever else ends the pause, what became of the attempts says more.
+        // Safe: the caller throws the error of the last attempt, which says more than why the pause ended.
       }
     }
     return false;

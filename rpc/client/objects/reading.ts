@@ -1,5 +1,5 @@
-import { LIMITS } from "../../limits.ts";
-import type { GetObjectResult, ObjectInfo } from "../../object.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { GetObjectResult, ObjectInfo } from "../../schemas/object.ts";
 
 import { DurableStreamError } from "../error.ts";
 import { fromBase64 } from "./body.ts";
@@ -15,23 +15,23 @@ type GetObject = (
   options: CallOptions,
 ) => Promise<GetObjectResult>;
 
-/** An object that was opened: what is known of it, and its bytes from the first to the last. */
+/** An opened object: its info and its bytes in order. */
 export type OpenedObject = { readonly info: ObjectInfo; readonly pieces: AsyncGenerator<Uint8Array, void, void> };
 
-/** How an object is reached: by calls, and over HTTP where that is possible. */
+/** How an object is reached: by calls, and over HTTP unless `http` is undefined. */
 export type ObjectSource = {
   readonly key: string;
   readonly getObject: GetObject;
   readonly http: HttpObjects | undefined;
 };
 
-/** Opens an object with a call, which brings all of a small one. The operation ends with the pieces. */
+/** Opens an object with a call, which returns all bytes of a small one. The operation ends when the pieces end. */
 export async function openObject(source: ObjectSource, operation: Operation): Promise<OpenedObject> {
   const { data, encoding: _encoding, range: _range, ...info } = await firstPage(source, operation);
   return { info, pieces: piecesOf(source, { info, first: fromBase64(data) }, operation) };
 }
 
-/** A body as its reader wants it; cancelled, it lets go of everything. */
+/** The pieces as a stream. Cancelling it stops the operation. */
 export function toStream(pieces: OpenedObject["pieces"], operation: Operation): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start(controller) {
@@ -60,7 +60,7 @@ async function firstPage({ key, getObject }: ObjectSource, operation: Operation)
     return await operation.persist((options) => getObject({ key, range, encoding: "base64" }, options));
   } catch (error) {
     if (error instanceof DurableStreamError && error.name === "InvalidParams") {
-      // An empty object has no range to read.
+      // An empty object has no range, so it is read without one.
       return operation.persist((options) => getObject({ key, encoding: "base64" }, options));
     }
     throw error;
@@ -98,8 +98,8 @@ async function* piecesOf(
 }
 
 /**
- * The bytes from an offset on, resumed as often as it takes, until nothing has come for as long as a call may take; none
- * where they can not be had over HTTP.
+ * The bytes from an offset on, over HTTP. A broken body is resumed, until no byte has arrived for the timeout of a call. It
+ * yields nothing when HTTP can not serve them.
  */
 async function* overHttp(
   http: HttpObjects,
@@ -137,13 +137,13 @@ async function* overHttp(
       await operation.pause(failure, failures);
     } finally {
       reader?.cancel().catch(() => {
-        // Safe: nobody reads it any more.
+        // Safe: the body is not read any more.
       });
     }
   }
 }
 
-/** @throws DurableStreamError Unavailable when the body ends, or says nothing for too long. What broke it off. */
+/** @throws DurableStreamError Unavailable when the body ends too early or times out. What the body fails with. */
 async function nextPiece(reader: ReadableStreamDefaultReader<Uint8Array>, operation: Operation): Promise<Uint8Array> {
   const read = await operation.within(() => reader.read(), operation.patienceMs);
   if (read.done) {
@@ -166,12 +166,12 @@ async function page(
     }
     return fromBase64(data);
   } catch (error) {
-    // An offset that there was is behind the end of what is there now.
+    // The offset is beyond the end of a new, shorter version.
     throw error instanceof DurableStreamError && error.name === "InvalidParams" ? changed({}) : error;
   }
 }
 
-/** `fetch` and its bodies throw errors of many kinds when a connection is lost. */
+/** `fetch` and its bodies throw various errors when a connection is lost: Unavailable stands for them. */
 function asFailure(error: unknown): DurableStreamError {
   return error instanceof DurableStreamError
     ? error
@@ -180,6 +180,6 @@ function asFailure(error: unknown): DurableStreamError {
 
 function letGo(pieces: OpenedObject["pieces"]): void {
   pieces.return().catch(() => {
-    // Safe: what it failed with was said to the reader.
+    // Safe: the reader of the stream got its error.
   });
 }

@@ -1,5 +1,5 @@
-import { LIMITS } from "../../limits.ts";
-import type { MethodParams, MethodResult } from "../../methods.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import { DurableStreamError } from "../error.ts";
 import { toBase64 } from "./body.ts";
@@ -7,7 +7,7 @@ import type { PutParams } from "./headers.ts";
 import type { Operation } from "./operation.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
 
-/** The calls that an object is put by in parts. */
+/** The calls that put an object in parts. */
 export type UploadCalls = {
   [M in "createUpload" | "uploadPart" | "completeUpload" | "abortUpload"]: (
     params: MethodParams<M>,
@@ -16,10 +16,10 @@ export type UploadCalls = {
 };
 
 /**
- * Puts an object in parts. What failed for now is sent again: a part takes the place of the one that has its number, and
- * the same completion has the same end.
+ * Puts an object in parts, with retries. That is safe: a part replaces the one with its number, and a repeated
+ * `completeUpload` has the same result.
  *
- * @throws DurableStreamError OutcomeUnknown only once the parts were to be made one object; until then Unavailable.
+ * @throws DurableStreamError OutcomeUnknown only for `completeUpload`; before it, Unavailable.
  */
 export async function putParts(
   calls: UploadCalls,
@@ -27,8 +27,12 @@ export async function putParts(
   operation: Operation,
 ): Promise<MethodResult<"completeUpload">> {
   const { contentType, metadata, ...conditions } = params;
-  // One that is made and not heard of is empty, and dropped in time.
-  const creation = { key, ...withDefined({ contentType, metadata }) };
+  // An upload whose answer is lost stays empty, and the server drops it when it expires.
+  const creation = {
+    key,
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
   const { uploadId } = await operation.persistStep((options) => calls.createUpload(creation, options));
   try {
     const uploaded: MethodResult<"uploadPart">[] = [];
@@ -50,22 +54,13 @@ export async function putParts(
     });
   } catch (error) {
     calls.abortUpload({ key, uploadId }).catch(() => {
-      // Safe: an upload that is not completed is dropped in time.
+      // Safe: the server drops an upload that is not completed when it expires.
     });
     throw error;
   }
 }
 
-/** The server itself can not find out any more what became of the upload: another call would hear the same. */
+/** Whether the server itself can not tell any more if the upload was completed: another call gets the same answer. */
 function isUnknowable({ name, data }: DurableStreamError): boolean {
   return name === "OutcomeUnknown" && data?.["what"] === "upload";
-}
-
-/** The contract knows fields that are left out, and no undefined. */
-function withDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
-  // Only what is undefined is left out.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof T]?: Exclude<T[Name], undefined>;
-  };
 }

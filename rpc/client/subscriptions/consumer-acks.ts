@@ -1,30 +1,32 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
-import type { FollowerHost } from "./server-subscription.ts";
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import type { FollowerHost } from "./follower.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 import { isRetryable } from "../retry.ts";
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 import type { Outcome } from "../calls/request-channel.ts";
 
-/** How long what is done may wait for more to be told with it. */
+/** How long an ack may wait to be sent together with others. */
 const DELAY_MS = 50;
+/** How long after a retryable error acks are sent again. */
 const RETRY_MS = 500;
 
 /**
- * What was done with messages of a consumer, until the server has stored it. Acks go together; those that a lost socket
- * left unanswered are told again on the next one, where they count as much.
+ * The acks of a consumer's messages, until the server has stored them. Acks are sent in groups. Those that a lost socket
+ * left unanswered are sent again on the next socket, where they count as well.
  */
 export class ConsumerAcks {
   readonly #host: FollowerHost;
   readonly #most: number;
-  /** Acked and not stored for certain; `true` while an answer is awaited. */
+  /** Acked here and not known to be stored, by sequence; `true` while its answer is pending. */
   readonly #acked = new Map<number, boolean>();
   #subscription: number | undefined;
-  /** Somebody waits until every ack is stored. */
+  /** Resolves when every ack is stored. */
   #stored: Deferred<void> | undefined;
-  #waiting = 0;
+  /** Acks since the last flush. */
+  #unsent = 0;
   #timer: Timer | undefined;
 
   constructor(host: FollowerHost, maxInFlight: number) {
@@ -32,18 +34,18 @@ export class ConsumerAcks {
     this.#most = Math.max(1, Math.floor(maxInFlight / 2));
   }
 
-  /** Whether a message is acked and the server may not know yet. */
+  /** Whether a message is acked, and its ack is not known to be stored. */
   has(sequence: number): boolean {
     return this.#acked.has(sequence);
   }
 
-  /** There is a subscription to tell it on. */
+  /** A server subscription is open: sends what was acked before. */
   begin(subscription: number): void {
     this.#subscription = subscription;
     this.flush();
   }
 
-  /** The socket is gone: what was not answered is to be told again. */
+  /** The socket is gone: acks that were not answered are sent again on the next one. */
   lost(): void {
     this.#subscription = undefined;
     stopTimer(this.#timer);
@@ -53,7 +55,7 @@ export class ConsumerAcks {
     }
   }
 
-  /** Tells every ack. @returns When they are stored, or it is all over; undefined when there is none. */
+  /** Sends every ack. @returns When they are stored, or the subscription has ended; undefined when there is none. */
   store(): Promise<void> | undefined {
     this.flush();
     if (this.#acked.size === 0) {
@@ -63,38 +65,25 @@ export class ConsumerAcks {
     return this.#stored.promise;
   }
 
-  /** The subscription ends: tells what there is to tell, and nothing more. */
-  end(): void {
-    this.flush();
-    this.forget();
-  }
-
-  /** What was acked is of no account any more. */
+  /** Drops every ack: none is sent again, and nobody waits for one. */
   forget(): void {
     this.lost();
     this.#acked.clear();
     this.#resolveStored();
   }
 
-  /** A message is done. @param isIdle Nothing else is waiting to be done, so that more may come only after this. */
+  /** Acks a message. @param isIdle No other message is queued: the server may send more only after this ack. */
   ack(sequence: number, isIdle: boolean): void {
     this.#acked.set(sequence, false);
-    this.#waiting += 1;
-    if (isIdle || this.#waiting >= this.#most) {
+    this.#unsent += 1;
+    if (isIdle || this.#unsent >= this.#most) {
       this.flush();
     } else {
       this.#timer ??= setTimeout(() => this.flush(), DELAY_MS);
     }
   }
 
-  /** Says something of one message at once; without a subscription it is not said, and the message comes again. */
-  tell(method: "nak" | "term" | "working", params: object): void {
-    if (this.#subscription !== undefined) {
-      this.#host.notify(method, { subscription: this.#subscription, ...params });
-    }
-  }
-
-  /** Tells all acks that are not on the way. */
+  /** Sends all acks that have no answer pending. */
   flush(): void {
     stopTimer(this.#timer);
     this.#timer = undefined;
@@ -102,9 +91,9 @@ export class ConsumerAcks {
     if (subscription === undefined) {
       return;
     }
-    this.#waiting = 0;
-    const unsent = [...this.#acked].filter(([, isOnTheWay]) => !isOnTheWay).map(([sequence]) => sequence);
-    // After lost sockets it may be more than one ack may hold.
+    this.#unsent = 0;
+    const unsent = [...this.#acked].filter(([, isPending]) => !isPending).map(([sequence]) => sequence);
+    // After lost sockets there may be more than one `ack` may hold.
     for (let at = 0; at < unsent.length; at += LIMITS.maxInFlight) {
       const sequences = unsent.slice(at, at + LIMITS.maxInFlight);
       for (const sequence of sequences) {
@@ -119,9 +108,9 @@ export class ConsumerAcks {
     if (outcome.kind === "lost") {
       return;
     }
-    const isToBeTold = outcome.kind === "error" && isRetryable(outcome.error);
+    const isRetried = outcome.kind === "error" && isRetryable(outcome.error);
     for (const sequence of sequences) {
-      if (isToBeTold && this.#acked.has(sequence)) {
+      if (isRetried && this.#acked.has(sequence)) {
         this.#acked.set(sequence, false);
       } else {
         this.#acked.delete(sequence);
@@ -130,7 +119,7 @@ export class ConsumerAcks {
     if (this.#acked.size === 0) {
       this.#resolveStored();
     }
-    if (isToBeTold) {
+    if (isRetried) {
       this.#timer ??= setTimeout(() => this.flush(), RETRY_MS);
     }
   }

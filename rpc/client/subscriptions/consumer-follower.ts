@@ -1,95 +1,77 @@
-import type { ErrorData } from "../../errors.ts";
-import type { DeliveredMessage } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
-import type { SubscribeConsumerParams, SubscribeResult } from "../../subscription.ts";
+import type { ErrorData } from "../../protocol/errors.ts";
+import type { DeliveredMessage } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "../../protocol/protocol.ts";
+import type { SubscribeConsumerParams, SubscribeResult } from "../../schemas/subscription.ts";
 
 import { DurableStreamError } from "../error.ts";
-import type { LineEvent } from "./event-queue.ts";
+import type { QueuedEvent } from "./event-queue.ts";
 import type { ConsumerDelivery } from "./events.ts";
-import { ServerSubscription } from "./server-subscription.ts";
-import type { FollowerHost, Subscriber } from "./server-subscription.ts";
-import { checkDelay, checkReason } from "./settle-params.ts";
+import { Follower } from "./follower.ts";
+import type { FollowerHost } from "./follower.ts";
+import { checkDelay, checkReason } from "./ack-command-params.ts";
 import { ConsumerAcks } from "./consumer-acks.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
-const DEFAULT_MAX_IN_FLIGHT = 256;
-
-/** A message that was handed on. With manual acks the reader may have gone on to the next without having settled it. */
+/** A delivered message. `isPassed`: with manual acks, the reader asked for the next one and has not settled this one. */
 type Held = { isPassed: boolean };
 
 /**
- * Takes a share of a consumer. When its socket is lost the server gives what was not settled to others: what waits here
- * is forgotten, what is being handled is finished and acked on the next socket, and not handled twice at a time.
+ * Takes a share of a consumer. When its socket is lost, the server redelivers what was not settled to other subscriptions.
+ * So queued messages are dropped here. The one in the handler is finished, acked on the next socket, and not given to the
+ * handler a second time meanwhile.
  */
-export class ConsumerFollower implements Subscriber {
-  readonly #host: FollowerHost;
+export class ConsumerFollower extends Follower {
   readonly #params: SubscribeConsumerParams;
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<ConsumerDelivery>;
-  readonly #subscription: ServerSubscription;
-  readonly #settlements: ConsumerAcks;
-  /** Handed on and not settled, by sequence. */
+  readonly #acks: ConsumerAcks;
+  /** Delivered and not settled, by sequence. */
   readonly #held = new Map<number, Held>();
-  /** The life of the stream that the sequences are of. */
-  #epoch: string | undefined;
-  /** Changes with each subscription of the server, whose numbers begin anew on each socket. */
-  #life = {};
-  /** The sequence sent last on this subscription; 0 at the start. */
+  /** The answer to the last `subscribe`: another object for each server subscription. */
+  #answer: SubscribeResult | undefined;
+  /** The last sequence that was sent on this server subscription; 0 at its start. */
   #previous = 0;
-  #isEnded = false;
 
   constructor(
     host: FollowerHost,
     params: SubscribeConsumerParams,
     reading: { isManual: boolean; sink: SubscriptionSink<ConsumerDelivery> },
   ) {
-    this.#host = host;
+    super(host, reading.sink);
     this.#params = params;
     this.#isManual = reading.isManual;
     this.#sink = reading.sink;
-    this.#subscription = new ServerSubscription(host, this);
-    this.#settlements = new ConsumerAcks(host, params.maxInFlight ?? DEFAULT_MAX_IN_FLIGHT);
+    this.#acks = new ConsumerAcks(host, params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight);
   }
 
-  opened(): void {
-    this.#subscription.open();
-  }
-
-  lost(): void {
-    this.#forget();
-    this.#subscription.leave();
-  }
-
-  receive({ previous, messages }: NotificationParams<"messages">): void {
-    const epoch = this.#epoch;
-    if (epoch === undefined) {
+  override receive({ previous, messages }: NotificationParams<"messages">): void {
+    const answer = this.#answer;
+    if (answer === undefined) {
       return;
     }
     if (previous !== this.#previous) {
-      // Something between was lost: on a new subscription it comes again.
-      this.#settlements.flush();
-      this.#forget();
-      this.#subscription.unsubscribe();
-      this.#subscription.open();
+      // A notification was lost: a new server subscription gets its messages again.
+      this.resubscribe();
       return;
     }
     this.#previous = messages.at(-1)?.sequence ?? previous;
-    const fresh: LineEvent<ConsumerDelivery>[] = [];
+    const fresh: QueuedEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
-      // What comes again while it is handled is not handled twice at a time.
+      // A redelivery of a message that the handler still has is dropped, and so is one whose ack is on the way.
       const isInHand = this.#held.get(message.sequence)?.isPassed === false;
-      if (!isInHand && !this.#settlements.has(message.sequence)) {
-        fresh.push(this.#hold(message, epoch));
+      if (!isInHand && !this.#acks.has(message.sequence)) {
+        fresh.push(this.#hold(message, answer));
       }
     }
-    this.#sink.line.push(fresh);
+    this.#sink.queue.push(fresh);
   }
 
-  receiveGap(): void {
-    // A consumer is not told of gaps: its info counts what is lost.
+  override receiveGap(): void {
+    // The server sends no gaps for a consumer: `ConsumerInfo.lost` counts them.
   }
 
-  receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
+  override receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
     if (reason === "streamRestored") {
       this.#isOver("EpochChanged", { reason: "restored" });
     } else {
@@ -97,34 +79,24 @@ export class ConsumerFollower implements Subscriber {
     }
   }
 
-  finish(): Promise<void> | undefined {
-    const handled = this.#sink.finish();
-    return handled === undefined ? this.store() : handled.then(() => this.store());
+  override store(): Promise<void> | undefined {
+    return this.#acks.store();
   }
 
-  store(): Promise<void> | undefined {
-    return this.#settlements.store();
+  override end(error?: unknown): void {
+    super.end(error);
+    this.#acks.forget();
   }
 
-  end(error?: unknown): void {
-    if (!this.#isEnded) {
-      this.#isEnded = true;
-      this.#settlements.end();
-      this.#subscription.unsubscribe();
-      this.#host.ended(this);
-      this.#sink.ended(error);
-    }
-  }
-
-  subscribeParams(): SubscribeConsumerParams {
+  protected override subscribeParams(): SubscribeConsumerParams {
     return this.#params;
   }
 
-  begun(answer: SubscribeResult): void {
+  protected override begun(answer: SubscribeResult): void {
     this.#previous = 0;
-    this.#life = {};
-    this.#epoch ??= answer.epoch;
-    if (this.#epoch !== answer.epoch) {
+    const { epoch } = this.#answer ?? answer;
+    this.#answer = answer;
+    if (epoch !== answer.epoch) {
       this.#isOver("EpochChanged", { epoch: answer.epoch });
       return;
     }
@@ -133,26 +105,35 @@ export class ConsumerFollower implements Subscriber {
         this.#held.delete(sequence);
       }
     }
-    this.#settlements.begin(answer.subscription);
+    this.#acks.begin(answer.subscription);
     this.#sink.begun(answer);
   }
 
-  refused(error: DurableStreamError): void {
+  protected override refused(error: DurableStreamError): void {
     this.end(error);
   }
 
+  protected override flush(): void {
+    this.#acks.flush();
+  }
+
+  protected override left(): void {
+    this.#acks.lost();
+    // The server redelivers these to other subscriptions.
+    this.#sink.queue.dropWaiting();
+  }
+
   /**
-   * A consumer ends with its stream: one of that name in another life, or in a restored stream, is another, in which the
-   * same numbers are other messages. Nothing that was done says anything of it.
+   * Ends it, because the consumer is gone with its epoch. One of the same name in another epoch, or in a restored stream,
+   * is another consumer, whose sequences are other messages. So no ack may reach it.
    */
   #isOver(name: "NotFound" | "EpochChanged", data: ErrorData): void {
-    this.#settlements.forget();
+    this.#acks.forget();
     this.end(new DurableStreamError(name, "the consumer that was subscribed to is gone", { data }));
   }
 
-  #hold(message: DeliveredMessage, epoch: string): LineEvent<ConsumerDelivery> {
+  #hold(message: DeliveredMessage, answer: SubscribeResult): QueuedEvent<ConsumerDelivery> {
     const { sequence, deliveryCount = 1 } = message;
-    const life = this.#life;
     const held: Held = { isPassed: false };
     this.#held.set(sequence, held);
     let isSettled = false;
@@ -161,33 +142,33 @@ export class ConsumerFollower implements Subscriber {
         this.#held.delete(sequence);
       }
     };
-    /** The first word counts. */
+    /** Only the first of ack, nak and term counts. */
     const settle = (tell: () => void): void => {
-      if (!isSettled && !this.#isEnded) {
+      if (!isSettled && !this.isEnded) {
         release();
         tell();
       }
       isSettled = true;
     };
-    /** What was given to others, or came here again, is not this delivery's to give back. */
-    const isStillMine = () => life === this.#life && this.#held.get(sequence) === held;
-    const ack = () => settle(() => this.#settlements.ack(sequence, this.#sink.line.isEmpty));
+    /** False once the message was redelivered, here or elsewhere: then this delivery must not nak it. */
+    const isStillMine = () => answer === this.#answer && this.#held.get(sequence) === held;
+    const ack = () => settle(() => this.#acks.ack(sequence, this.#sink.queue.isEmpty));
     const delivery: ConsumerDelivery = {
       ...message,
       type: "message",
-      epoch,
+      epoch: answer.epoch,
       deliveryCount,
       ack,
       nak: (delayMs) => {
         checkDelay(delayMs);
         const isMine = isStillMine();
-        settle(() => isMine && this.#settlements.tell("nak", withDefined({ sequences: [sequence], delayMs })));
+        settle(() => isMine && this.notify("nak", { sequences: [sequence], delayMs }));
       },
       term: (reason) => {
         checkReason(reason);
-        settle(() => this.#settlements.tell("term", withDefined({ sequences: [sequence], reason })));
+        settle(() => this.notify("term", { sequences: [sequence], reason }));
       },
-      working: () => isStillMine() && !isSettled && this.#settlements.tell("working", { sequences: [sequence] }),
+      working: () => isStillMine() && !isSettled && this.notify("working", { sequences: [sequence] }),
     };
     const leave = () => {
       held.isPassed = true;
@@ -199,15 +180,4 @@ export class ConsumerFollower implements Subscriber {
     const done = this.#isManual ? leave : ack;
     return { event: delivery, done, failed, dropped: release };
   }
-
-  /** What is waiting here goes to others. */
-  #forget(): void {
-    this.#settlements.lost();
-    this.#sink.line.dropWaiting();
-  }
-}
-
-/** JSON has no undefined, and the contract no null. */
-function withDefined(params: { sequences: number[]; delayMs?: number | undefined; reason?: string | undefined }) {
-  return Object.fromEntries(Object.entries(params).filter(([, value]) => value !== undefined));
 }

@@ -1,34 +1,34 @@
-import { LIMITS } from "../../limits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
 
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** How long a finished message may stay unacked when nothing more comes; less where the ack deadline is short. */
+/** How long a finished message may stay unacked when no more arrive; less when the ack deadline is short. */
 const IDLE_MS = 200;
 
-/** A message that takes a place in the server's window, and its share of the frame it came in. */
+/** A message that counts in the server's window, with its share of its frame's length. */
 type InFlight = { readonly sequence: number; readonly characters: number };
 
 /**
- * The acks of one subscription on one socket. They are cumulative, so one is sent when half the window is done, or a
- * moment after the last message was, and never one for each.
+ * The acks of one server subscription. They are cumulative: one is sent when half the window is done, or a moment after
+ * the last message is, and never one for each message.
  */
 export class CumulativeAcks {
   readonly #send: (through: number) => void;
   readonly #mostMessages: number;
   readonly #delayMs: number;
-  /** What came on this socket and is not done, in order. */
+  /** Messages received on this server subscription that are not done, in order. */
   #inFlight: InFlight[] = [];
-  /** Everything up to here is done, wherever it came from. */
+  /** Everything up to here is done, on whichever socket it was received. */
   #finished: number;
   #acked: number;
-  /** What came on this socket, is done, and was not acked: up to which sequence, how many and how long. */
+  /** Received on this server subscription, done and not acked: the last sequence, the count and the characters. */
   #done: number;
   #messages = 0;
   #characters = 0;
   #timer: Timer | undefined;
 
-  /** @param at What is done already, and what the server takes for done. */
+  /** @param at The last sequence that is done, and the last one that the server counts as acked. */
   constructor(
     window: { maxInFlight: number; ackWaitMs: number },
     at: { done: number; acked: number },
@@ -42,16 +42,16 @@ export class CumulativeAcks {
     this.#send = send;
   }
 
-  /** Messages came in a frame of so many characters; what was handed on and done before may be among them. */
-  came(messages: readonly { readonly sequence: number }[], characters: number): void {
+  /** Messages were received in a frame of so many characters. Some may have been delivered and done before. */
+  received(messages: readonly { readonly sequence: number }[], characters: number): void {
     const first = messages[0]?.sequence ?? 0;
     if (first <= (this.#inFlight.at(-1)?.sequence ?? 0)) {
-      // The server went back: what it sends again takes one place only.
+      // The server went back and sends these again: each counts once.
       this.#inFlight = this.#inFlight.filter(({ sequence }) => sequence < first);
     }
     const share = characters / messages.length;
     this.#inFlight.push(...messages.map(({ sequence }) => ({ sequence, characters: share })));
-    // What was acked comes again: that ack is lost, and the next one tells of the same.
+    // An acked message is sent again: its ack was lost, and the next one covers it too.
     this.#acked = Math.min(this.#acked, first - 1);
     this.#count();
   }
@@ -74,7 +74,7 @@ export class CumulativeAcks {
     }
   }
 
-  /** The socket is gone, or the subscription. */
+  /** The server subscription is gone: sends nothing more. */
   stop(): void {
     stopTimer(this.#timer);
     this.#timer = undefined;
@@ -95,7 +95,7 @@ export class CumulativeAcks {
     if (this.#done <= this.#acked) {
       return;
     }
-    // The server also pauses by bytes.
+    // The server's window is bounded in bytes too.
     if (this.#messages >= this.#mostMessages || this.#characters >= LIMITS.outgoingPauseBytes / 2) {
       this.flush();
     } else {

@@ -1,26 +1,26 @@
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 
-/** An event, and what becomes of it. */
-export type LineEvent<Event> = {
+/** An event with the callbacks for what becomes of it. */
+export type QueuedEvent<Event> = {
   readonly event: Event;
-  /** The reader has asked for what comes after it. */
+  /** The reader has asked for the next one. */
   readonly done?: (() => void) | undefined;
-  /** The reader could not do it. Returns whether it is to be handled again, here and before all others: true if absent. */
+  /** The handler failed. Returns whether it is to be handled again, before all others; true if absent. */
   readonly failed?: () => boolean;
-  /** It is forgotten before the reader was given it. */
+  /** It was dropped before it was delivered. */
   readonly dropped?: () => void;
 };
 
-/** What a reader is given at once. */
+/** What one read returns. */
 export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
 
-type Waiting<Event> = LineEvent<Event> & { readonly together: object };
+type Waiting<Event> = QueuedEvent<Event> & { readonly together: object };
 type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
 
 /**
- * A line of events for one reader, who says that one is done, or one batch, by asking for the next. Only one is out at a
- * time.
+ * A queue of events for one reader. Asking for the next event, or batch, says that the one before is done; so only one is
+ * delivered at a time.
  */
 export class EventQueue<Event> {
   #waiting: Waiting<Event>[] = [];
@@ -28,7 +28,7 @@ export class EventQueue<Event> {
   #inHand: Waiting<Event>[] = [];
   #end: { readonly error: unknown } | undefined;
 
-  /** Whether nothing is waiting for the reader. */
+  /** Whether no event is queued. */
   get isEmpty(): boolean {
     return this.#waiting.length === 0;
   }
@@ -42,27 +42,27 @@ export class EventQueue<Event> {
     return this.#end !== undefined;
   }
 
-  /** Takes events in their order; a batch is of those that were taken at once. */
-  push(together: readonly LineEvent<Event>[]): void {
+  /** Appends events. Those of one call may be read as one batch. */
+  push(together: readonly QueuedEvent<Event>[]): void {
     if (this.#end === undefined) {
       this.#waiting.push(...together.map((one) => ({ ...one, together })));
       this.#serve();
     }
   }
 
-  /** Says that the event in hand could not be done. @returns Whether it is to be handled again. */
+  /** The handler failed with the event in hand. @returns Whether it is to be handled again. */
   failed(): boolean {
     return this.#inHand.map(({ failed }) => failed?.() ?? true).includes(true);
   }
 
-  /** Forgets what the reader was not given yet. */
+  /** Drops the events that were not delivered yet. */
   dropWaiting(): void {
     for (const { dropped } of this.#waiting.splice(0)) {
       dropped?.();
     }
   }
 
-  /** Nothing more comes, also not what is waiting; with an error, the reader gets it. */
+  /** Delivers nothing more, and drops what is queued. With an error, the reader gets that. */
   end(error?: unknown): void {
     if (this.#end === undefined) {
       this.#end = { error };
@@ -71,6 +71,7 @@ export class EventQueue<Event> {
     }
   }
 
+  /** Says that the event or batch before is done, and waits for the next. */
   next(isBatch: boolean): Promise<Batch<Event>> {
     for (const { done } of this.#inHand.splice(0)) {
       done?.();
@@ -97,7 +98,7 @@ export class EventQueue<Event> {
     }
   }
 
-  /** What waits next of those that came together. */
+  /** Takes the queued events that were appended together with the first. */
   #takeOf(together: object): Waiting<Event>[] {
     const end = this.#waiting.findIndex((waiting) => waiting.together !== together);
     return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);

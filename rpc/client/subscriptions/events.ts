@@ -8,71 +8,70 @@ export type StoredMessage = {
   readonly subject?: string | undefined;
   /** What was published: any JSON value. */
   readonly data: unknown;
-  /** The pairs of strings that it was published with. */
+  /** The headers that it was published with. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** The id that it was published with, by which it is stored once; the client gives one to each publish. */
+  /** The dedup id that it was published with. The client gives one to each publish that has none. */
   readonly id?: string | undefined;
 };
 
-/** A message of a stream, as a handler gets it. */
+/** A message of a stream as it is delivered. */
 export type Delivery = StoredMessage & {
   readonly type: "message";
-  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  /** The epoch of the stream that its sequence belongs to; pass it to calls beside the sequence. */
   readonly epoch: string;
-  /** Says that this message and all before it are done. Without manual acks it is said when the handler is done. */
+  /** Acks this message and all before it. Unless acks are manual, this happens when the handler is done. */
   ack(): void;
 };
 
-/** Sequences that will not come: the messages are not in the stream any more. */
+/** Sequences that will not be delivered: their messages are no longer in the stream. */
 export type Gap = {
   readonly type: "gap";
   /** The first of them. */
   readonly from: number;
-  /** The last of them; nothing between the two comes. */
+  /** The last of them. */
   readonly to: number;
   /**
-   * `trimmed`: the stream begins behind them by now; `deleted`: one by one, while this follower was behind; `skipped`:
-   * asked for, but deleted before.
+   * `trimmed`: they are below the stream's first message now; `deleted`: deleted one by one, while this follower was
+   * behind; `skipped`: `from` asked for them, but they were deleted before.
    */
   readonly reason: "trimmed" | "deleted" | "skipped";
 };
 
 /**
- * The stream is not the one that was followed: it was `deleted`, or is `restored` to an earlier state, so that messages
- * that were handed on are not in it. What it is now is followed from its first message, and what was made of the old one
- * does not fit. Where nobody has made a deleted stream again yet, the follower does, as `subscribe` makes a stream that is
- * not there.
+ * The stream has a new epoch: it was `deleted` and made again, or `restored` to an earlier state. Sequences now mean other
+ * messages, so state derived from the old epoch does not fit. The new epoch is followed from its first message. A deleted
+ * stream that does not exist yet is made, as `subscribe` does.
  */
 export type EpochChange = {
   readonly type: "epochChanged";
-  /** The life of the stream that is followed from here on: what a call passes beside its sequences. */
+  /** The epoch that is followed from here on; pass it to calls beside their sequences. */
   readonly epoch: string;
-  /** What became of the one that was followed. */
+  /** What became of the old epoch. */
   readonly reason: "deleted" | "restored";
 };
 
-/** What a subscription of a stream hands on, in order, each once; `type` says which it is. */
+/** What a subscription of a stream delivers, each once and in order; `type` says which it is. */
 export type StreamEvent = Delivery | Gap | EpochChange;
 
 /**
- * A message of a consumer. Of `ack`, `nak` and `term` the first one counts; what the contract does not take as a delay or a
- * reason they throw back, as InvalidParams, and nothing is said then.
+ * A message of a consumer as it is delivered. Of `ack`, `nak` and `term` the first one counts. They throw InvalidParams for
+ * a delay or reason out of range, and then nothing is sent.
  */
 export type ConsumerDelivery = StoredMessage & {
   readonly type: "message";
   /** How often the consumer has delivered this message, this time included: 1 for the first. */
   readonly deliveryCount: number;
-  /** The life of the stream that its sequence is of: what a call passes beside a sequence. */
+  /** The epoch of the stream that its sequence belongs to; pass it to calls beside the sequence. */
   readonly epoch: string;
-  /** Says that it is done. Without manual acks it is said when the handler is done. */
+  /** Acks it: it is not delivered again. Unless acks are manual, this happens when the handler is done. */
   ack(): void;
-  /** Gives it back, to be delivered again after so many milliseconds, 0 to 86,400,000, or the consumer's backoff. */
+  /** Gives it back for redelivery after `delayMs`, 0 to 86,400,000, or after the consumer's backoff unless given. */
   nak(delayMs?: number): void;
-  /** Moves it to the dead letters, with a reason of 1 to 256 characters: it is never delivered again. */
+  /** Moves it to the dead letters: it is not delivered again. `reason`: 1 to 256 characters; `term` unless given. */
   term(reason?: string): void;
-  /** Restarts its ack deadline, the consumer's `ackWaitMs`: it is being worked on. */
+  /** Restarts its ack deadline, the consumer's `ackWaitMs`, because the work on it goes on. */
   working(): void;
 };
 
-/** What is done with an event; the next one comes when it is done. One that throws gets it again: see `onError`. */
+/** Handles one event; the next one is delivered when it is done. When it throws, the event comes again: see `onError`. */
 export type Handler<Event> = (event: Event) => void | Promise<void>;

@@ -1,16 +1,15 @@
-import type { Message } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
+import type { Message } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
 
 import type { Follower } from "./follower.ts";
 
 /**
- * Hands a notification to the follower it is for. Of a subscription that nobody follows any more, and of a kind that is
- * not known here, it is dropped.
+ * Passes a notification to its follower. One of an unknown method, or for a subscription that has ended, is dropped.
  *
- * @param characters Length of the frame it came in.
- * @returns False when it is not what the contract says: then nothing this server says can be relied on.
+ * @param characters Length of its frame.
+ * @returns False when it breaks the contract: then the socket can not be trusted.
  */
-export function handOn(
+export function dispatchNotification(
   followers: ReadonlyMap<number, Follower>,
   { method, params }: { method: string; params: object },
   characters: number,
@@ -39,7 +38,7 @@ export function handOn(
   }
 }
 
-// Only what the client itself relies on is checked: the rest is the handler's.
+// Checks only what the client itself relies on.
 
 function isMessages(params: object): params is NotificationParams<"messages"> {
   return (

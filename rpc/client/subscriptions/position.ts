@@ -1,17 +1,17 @@
-import type { Message } from "../../message.ts";
+import type { Message } from "../../schemas/message.ts";
 
-/** Sequences that will not come. */
+/** Sequences that will not be delivered. */
 export type MissingRange = { readonly from: number; readonly to: number };
 
 /**
- * Where a follower is in one life of a stream, over any number of server subscriptions: what was handed on, which never
- * is again, and what is done, after which the next subscription begins.
+ * The position of a follower in one epoch of a stream, over any number of server subscriptions: the last sequence that was
+ * received, which is never delivered again, and the last that is done, after which the next server subscription starts.
  */
-export class FollowCursor {
+export class StreamPosition {
   readonly epoch: string;
   #received: number;
   #done: number;
-  /** When the message that was done last was published; undefined where it is not known. */
+  /** `publishedAt` of the last message that is done; undefined when it is not known. */
   #doneAt: number | undefined;
 
   constructor(epoch: string, position: number, publishedAt: number | undefined) {
@@ -21,7 +21,7 @@ export class FollowCursor {
     this.#doneAt = publishedAt;
   }
 
-  /** Behind what is done, with what tells the server whether its log is still the one that this is a position of. */
+  /** After what is done. `previousPublishedAt` lets the server detect that its log is another one. */
   get resumeAt(): { sequence: number; previousPublishedAt?: number } {
     const sequence = this.#done + 1;
     return this.#doneAt === undefined ? { sequence } : { sequence, previousPublishedAt: this.#doneAt };
@@ -31,16 +31,16 @@ export class FollowCursor {
     return this.#done;
   }
 
-  /** The server follows from this sequence on. */
+  /** The server subscription starts at this sequence. */
   begin(nextSequence: number): void {
     this.#received = Math.max(this.#received, nextSequence - 1);
   }
 
   /**
-   * Takes what came and returns what was not handed on yet.
+   * Takes received messages and returns those that were not delivered yet.
    *
-   * @param previous The sequence sent before the first of them, as the server says.
-   * @returns `broken` when something between must have been lost: nothing is taken then.
+   * @param previous The sequence that the server sent before the first of them.
+   * @returns `broken` when a notification was lost; nothing is taken then.
    */
   accept(previous: number, messages: readonly Message[]): readonly Message[] | "broken" {
     if (previous > this.#received) {
@@ -58,14 +58,14 @@ export class FollowCursor {
     return previous === received ? messages : messages.filter(({ sequence }) => sequence > received);
   }
 
-  /** Takes the word of the server that sequences will not come; those handed on before are not missing. */
+  /** The server says that sequences will not come. @returns Those that were not received before. */
   miss(from: number, to: number): MissingRange | undefined {
     const first = Math.max(from, this.#received + 1);
     this.#received = Math.max(this.#received, to);
     return first <= to ? { from: first, to } : undefined;
   }
 
-  /** Everything up to a sequence is done. @param publishedAt Of the message there, if one came. */
+  /** Everything up to a sequence is done. @param publishedAt Of its message, if there was one. */
   finish(sequence: number, publishedAt?: number): void {
     if (sequence > this.#done) {
       this.#done = sequence;

@@ -1,202 +1,166 @@
-import type { Message } from "../../message.ts";
-import type { NotificationParams } from "../../notifications.ts";
-import type { SubscribeResult, SubscribeStreamParams } from "../../subscription.ts";
+import type { Message } from "../../schemas/message.ts";
+import type { NotificationParams } from "../../methods/notifications.ts";
+import { SUBSCRIPTION_DEFAULTS } from "../../protocol/protocol.ts";
+import type { SubscribeResult, SubscribeStreamParams } from "../../schemas/subscription.ts";
 
 import { CumulativeAcks } from "./cumulative-acks.ts";
-import { FollowCursor } from "./position.ts";
+import { StreamPosition } from "./position.ts";
 import { DurableStreamError } from "../error.ts";
-import type { LineEvent } from "./event-queue.ts";
+import type { QueuedEvent } from "./event-queue.ts";
 import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
-import { ServerSubscription } from "./server-subscription.ts";
-import type { FollowerHost, Subscriber } from "./server-subscription.ts";
+import { Follower } from "./follower.ts";
+import type { FollowerHost } from "./follower.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
-/** What `subscribe` has unless its params say otherwise. */
-const DEFAULT_WINDOW = { maxInFlight: 256, ackWaitMs: 30_000 };
-
 /**
- * Follows a stream: subscribes on every new socket after the last message done, finds out when something is missing,
- * and drops what was handed on before.
+ * Follows a stream. On every new socket it subscribes after the last message that is done. It detects missing messages
+ * and drops those that were delivered before.
  */
-export class StreamFollower implements Subscriber {
-  readonly #host: FollowerHost;
+export class StreamFollower extends Follower {
   readonly #params: SubscribeStreamParams;
   readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<StreamEvent>;
-  readonly #subscription: ServerSubscription;
-  #cursor: FollowCursor | undefined;
+  #position: StreamPosition | undefined;
   #acks: CumulativeAcks | undefined;
-  /** Why another life is followed, from its first message; the next answer tells which it is. */
+  /** Set while a new epoch is to be followed from its first message. The next answer tells its id. */
   #change: EpochChange["reason"] | undefined;
-  #isEnded = false;
 
   constructor(
     host: FollowerHost,
     params: SubscribeStreamParams,
     reading: { isManual: boolean; sink: SubscriptionSink<StreamEvent> },
   ) {
-    this.#host = host;
+    super(host, reading.sink);
     this.#params = params;
     this.#isManual = reading.isManual;
     this.#sink = reading.sink;
-    this.#subscription = new ServerSubscription(host, this);
   }
 
-  opened(): void {
-    this.#subscription.open();
-  }
-
-  lost(): void {
-    this.#leave();
-  }
-
-  receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
-    const cursor = this.#cursor;
-    const fresh = cursor?.accept(previous, messages);
-    if (cursor === undefined || fresh === undefined) {
+  override receive({ previous, messages }: NotificationParams<"messages">, characters: number): void {
+    const position = this.#position;
+    const fresh = position?.accept(previous, messages);
+    if (position === undefined || fresh === undefined) {
       return;
     }
     if (fresh === "broken") {
-      this.#unsubscribe();
-      this.#subscription.open();
+      this.resubscribe();
       return;
     }
-    this.#sink.line.push(fresh.map((message) => this.#delivery(cursor, message)));
-    this.#acks?.came(messages, characters);
+    this.#sink.queue.push(fresh.map((message) => this.#delivery(position, message)));
+    this.#acks?.received(messages, characters);
   }
 
-  receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
+  override receiveGap({ from, to, reason }: NotificationParams<"gap">): void {
     this.#miss(from, to, reason);
   }
 
-  receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    this.#leave();
+  override receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
+    this.lost();
     if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
     } else {
-      // After a timeout it goes on behind the last message done; else the answer tells what has become of the stream.
-      this.#subscription.open();
+      // After an ack timeout it resumes after the last message done. Otherwise the answer tells what the stream is now.
+      this.subscribe();
     }
   }
 
-  finish(): Promise<void> | undefined {
-    return this.#sink.finish();
-  }
-
-  store(): undefined {
-    // An ack that is lost costs nothing: it is this client that knows where to go on.
-  }
-
-  end(error?: unknown): void {
-    if (!this.#isEnded) {
-      this.#isEnded = true;
-      this.#unsubscribe();
-      this.#host.ended(this);
-      this.#sink.ended(error);
-    }
-  }
-
-  subscribeParams(): SubscribeStreamParams {
-    if (this.#cursor !== undefined) {
-      const from = { ...this.#cursor.resumeAt, ...this.#time() };
-      return { ...this.#params, epoch: this.#cursor.epoch, from };
+  protected override subscribeParams(): SubscribeStreamParams {
+    if (this.#position !== undefined) {
+      const from = { ...this.#position.resumeAt, ...this.#time() };
+      return { ...this.#params, epoch: this.#position.epoch, from };
     }
     const { epoch: _epoch, ...anew } = this.#params;
-    // By number, so that what the new life has lost already is told as skipped.
+    // From sequence 1 rather than "first", so that the answer reports as skipped what the new epoch has lost already.
     return this.#change === undefined ? this.#params : { ...anew, from: { sequence: 1, ...this.#time() } };
   }
 
-  begun(answer: SubscribeResult): void {
-    const { subscription, epoch, nextSequence, previousPublishedAt, skipped } = answer;
+  protected override begun(answer: SubscribeResult): void {
+    const { epoch, nextSequence, previousPublishedAt, skipped } = answer;
     if (this.#change !== undefined) {
-      this.#sink.line.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
+      this.#sink.queue.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
       this.#change = undefined;
     }
-    this.#cursor ??=
+    this.#position ??=
       skipped === undefined
-        ? new FollowCursor(epoch, nextSequence - 1, previousPublishedAt)
-        : new FollowCursor(epoch, skipped.from - 1, undefined);
-    const { maxInFlight = DEFAULT_WINDOW.maxInFlight, ackWaitMs = DEFAULT_WINDOW.ackWaitMs } = this.#params;
-    const at = { done: this.#cursor.done, acked: nextSequence - 1 };
-    this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) =>
-      this.#host.notify("ack", { subscription, through }),
-    );
+        ? new StreamPosition(epoch, nextSequence - 1, previousPublishedAt)
+        : new StreamPosition(epoch, skipped.from - 1, undefined);
+    const { maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, ackWaitMs = SUBSCRIPTION_DEFAULTS.ackWaitMs } =
+      this.#params;
+    const at = { done: this.#position.done, acked: nextSequence - 1 };
+    this.#acks = new CumulativeAcks({ maxInFlight, ackWaitMs }, at, (through) => this.notify("ack", { through }));
     if (skipped !== undefined) {
       this.#miss(skipped.from, skipped.to, "skipped");
     }
-    this.#cursor.begin(nextSequence);
+    this.#position.begin(nextSequence);
     this.#sink.begun(answer);
   }
 
-  refused(error: DurableStreamError): void {
+  protected override refused(error: DurableStreamError): void {
     const change = this.#changeOf(error);
     if (change === undefined) {
       this.end(error);
     } else {
-      // What was read of the old life is still handed on, then the change, then the new one.
-      this.#cursor = undefined;
+      // Queued messages of the old epoch are still delivered, then the change, then the new epoch.
+      this.#position = undefined;
       this.#change = change;
-      this.#subscription.open();
+      this.subscribe();
     }
   }
 
-  /** The time that `from` asked for: wherever it goes on, nothing comes that was published before it. */
+  protected override flush(): void {
+    this.#acks?.flush();
+  }
+
+  protected override left(): void {
+    this.#acks?.stop();
+    this.#acks = undefined;
+  }
+
+  /** The `time` of `from`: after a resume too, nothing is delivered that was published before it. */
   #time(): { time?: number } {
     const { from } = this.#params;
     return typeof from === "object" && "time" in from && from.time !== undefined ? { time: from.time } : {};
   }
 
-  /** What a refusal tells of the life that a position is of; undefined when it tells of something else. */
+  /** What became of the epoch that was followed; undefined when the refusal has another reason. */
   #changeOf({ name, data }: DurableStreamError): EpochChange["reason"] | undefined {
     const isOver = name === "EpochChanged" || name === "NotFound";
-    if (this.#cursor !== undefined && name === "Conflict") {
-      // The log ends before what came of it, or has another message in its place.
+    if (this.#position !== undefined && name === "Conflict") {
+      // The log ends before the position, or has another message there.
       return "restored";
     }
-    if (isOver && (this.#cursor !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
-      // The next life has begun, or begins with the next subscription, which makes the stream.
+    if (isOver && (this.#position !== undefined || (this.#params.epoch !== undefined && this.#change === undefined))) {
+      // There is a new epoch, or the next `subscribe` makes the stream and starts one.
       return data?.["reason"] === "restored" ? "restored" : "deleted";
     }
     return undefined;
   }
 
-  #delivery(cursor: FollowCursor, message: Message): LineEvent<Delivery> {
+  #delivery(position: StreamPosition, message: Message): QueuedEvent<Delivery> {
     let isAcked = false;
     const ack = () => {
       isAcked = true;
-      this.#finish(cursor, message);
+      this.#finish(position, message);
     };
     const done = this.#isManual ? undefined : ack;
-    return { event: { ...message, type: "message", epoch: cursor.epoch, ack }, done, failed: () => !isAcked };
+    return { event: { ...message, type: "message", epoch: position.epoch, ack }, done, failed: () => !isAcked };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
-    const cursor = this.#cursor;
-    const missing = cursor?.miss(from, to);
-    if (cursor !== undefined && missing !== undefined) {
-      const done = this.#isManual ? undefined : () => cursor.finish(missing.to);
-      this.#sink.line.push([{ event: { type: "gap", ...missing, reason }, done }]);
+    const position = this.#position;
+    const missing = position?.miss(from, to);
+    if (position !== undefined && missing !== undefined) {
+      const done = this.#isManual ? undefined : () => position.finish(missing.to);
+      this.#sink.queue.push([{ event: { type: "gap", ...missing, reason }, done }]);
     }
   }
 
-  #finish(cursor: FollowCursor, { sequence, publishedAt }: Message): void {
-    if (sequence > cursor.done) {
-      cursor.finish(sequence, publishedAt);
-      if (cursor === this.#cursor) {
+  #finish(position: StreamPosition, { sequence, publishedAt }: Message): void {
+    if (sequence > position.done) {
+      position.finish(sequence, publishedAt);
+      if (position === this.#position) {
         this.#acks?.finish(sequence);
       }
     }
-  }
-
-  #unsubscribe(): void {
-    this.#acks?.flush();
-    this.#acks = undefined;
-    this.#subscription.unsubscribe();
-  }
-
-  #leave(): void {
-    this.#acks?.stop();
-    this.#acks = undefined;
-    this.#subscription.leave();
   }
 }

@@ -1,13 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { MethodResult } from "../../methods.ts";
+import type { MethodResult } from "../../methods/methods.ts";
 
-import { deferred } from "../calls/deferred.ts";
-import type { Deferred } from "../calls/deferred.ts";
+import { deferred } from "../deferred.ts";
+import type { Deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
-import type { Follower } from "./follower.ts";
-import { report } from "../report.ts";
+import { logError } from "../log.ts";
 import { backoffMs } from "../retry.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
@@ -17,15 +16,15 @@ export type SubscriptionOptions = {
   /** Ends the subscription, as `close` does. */
   signal?: AbortSignal;
   /**
-   * How long the server may take to answer the first `subscribe`, in milliseconds, waiting for a connection included. Then
-   * it ends with Unavailable.
+   * How long the server may take to answer the first `subscribe`, in milliseconds, waiting for a connection included. After
+   * that the subscription ends with Unavailable.
    *
-   * @defaultValue as long as it takes
+   * @defaultValue no timeout
    */
   timeoutMs?: number;
   /**
-   * `"auto"`: an event is acked when its handler is done, or the next one is asked for. `"manual"`: by its `ack()`, at
-   * any time. At most `maxInFlight` messages come without an ack.
+   * `"auto"`: an event is acked when its handler is done, or when the next one is asked for. `"manual"`: it is acked by its
+   * `ack()`, at any time. At most `maxInFlight` messages are sent without an ack.
    *
    * @defaultValue `"auto"`
    */
@@ -35,10 +34,11 @@ export type SubscriptionOptions = {
 /** How a subscription is read by a handler. */
 export type HandlerOptions<Event> = SubscriptionOptions & {
   /**
-   * Hears each error that the handler throws, instead of `console.error`. The event then comes again, unless it is acked
-   * or otherwise settled by then, which `onError` may do too: a consumer's message after the consumer's backoff, or it
-   * goes to the dead letters; any other event here and before all others, after a random pause of up to 200 ms that
-   * doubles up to 5 s. An error that `onError` throws ends the subscription.
+   * Called with each error that the handler throws, instead of `console.error`. After that the event comes again, unless
+   * the handler or `onError` has settled it (`ack`, `nak` or `term`). A consumer's message is given back: it is redelivered
+   * after the consumer's backoff, or goes to the dead letters. Any other event is handled again here, before all others,
+   * after a random pause of up to 200 ms, a bound that doubles with each failure up to 5 s. An error that `onError` throws
+   * ends the subscription.
    *
    * @example
    * ```ts
@@ -48,57 +48,65 @@ export type HandlerOptions<Event> = SubscriptionOptions & {
   onError?: (error: unknown, event: Event) => void | Promise<void>;
 };
 
-/** What a subscription is read by, if not by a loop. */
+/** The handler that reads a subscription, when it is not read by a loop. */
 export type Reading<Event> = {
   readonly handler: Handler<Event>;
   readonly onError: HandlerOptions<Event>["onError"] | undefined;
 };
 
-/** Where the follower behind a subscription puts what it hears. */
+/** What a subscription needs of the follower behind it. */
+export type SubscriptionSource = {
+  /** Waits until the acks are stored. @returns Undefined when there is nothing to wait for. */
+  store(): Promise<void> | undefined;
+  /** Ends it: sends the acks that are due, and delivers nothing more. */
+  end(error?: unknown): void;
+};
+
+/** What a follower needs of its subscription. */
 export type SubscriptionSink<Event> = {
-  readonly line: EventQueue<Event>;
+  readonly queue: EventQueue<Event>;
   /** The server has answered `subscribe`. */
   begun(answer: MethodResult<"subscribe">): void;
-  /** The client closes: nothing more is handed on. @returns When the handler is done; undefined when it is already. */
+  /** The client closes: delivers nothing more. @returns When the handler is done; undefined when it is already. */
   finish(): Promise<void> | undefined;
-  /** It is over; with an error unless it was closed. */
+  /** The follower has ended; with an error unless it was closed. */
   ended(error?: unknown): void;
 };
 
 /**
- * What a stream or a consumer sends, through any number of sockets, one at a time: the next one comes when it is done. It
- * is read by `for await`, or by the handler it was made with.
+ * The events of a stream or a consumer, over any number of sockets. They are delivered one at a time: the next one when the
+ * one before is done. It is read by `for await`, or by the handler it was made with.
  */
 export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<Event, undefined> {
-  readonly #line = new EventQueue<Event>();
+  readonly #queue = new EventQueue<Event>();
   readonly #begun = deferred<MethodResult<"subscribe">>();
   readonly #over = deferred<void>();
-  /** While it drains: the event in hand is done, or it is all over. */
+  /** While it drains: resolves when the event in hand is done, or the subscription has ended. */
   #idle: Deferred<void> | undefined;
-  /** While an event waits to be handled again: it is not to be any more. */
+  /** While a failed event waits to be handled again: resolves when it is not to be any more. */
   #pause: Deferred<"over"> | undefined;
   #isOver = false;
   #isRead = false;
   #timer: Timer | undefined;
-  readonly #follower: Pick<Follower, "end" | "store">;
+  readonly #follower: SubscriptionSource;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.close();
 
   /** Made by the `subscribe` of a client. */
   constructor(
-    follow: (sink: SubscriptionSink<Event>) => Pick<Follower, "end" | "store">,
+    follow: (sink: SubscriptionSink<Event>) => SubscriptionSource,
     reading: Reading<Event> | undefined,
     { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
   ) {
     this.#signal = signal;
-    // Before it follows: what is over at once lets go of its signal at once.
+    // Before `follow`: a subscription that ends at once removes the listener at once.
     signal?.addEventListener("abort", this.#abort);
     if (timeoutMs !== undefined) {
       const why = `subscribe was not answered within ${timeoutMs} ms`;
       this.#timer = startTimer(timeoutMs, () => this.#follower.end(new DurableStreamError("Unavailable", why)));
     }
     this.#follower = follow({
-      line: this.#line,
+      queue: this.#queue,
       begun: (answer) => {
         stopTimer(this.#timer);
         this.#begun.resolve(answer);
@@ -107,11 +115,11 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       ended: (error) => this.#ended(error),
     });
     this.ready.catch(() => {
-      // Safe: who does not ask for it learns of the failure where events are read.
+      // Safe: the reader of the events gets the same failure.
     });
     if (reading === undefined) {
       this.ended.catch(() => {
-        // Safe: the reader is told by `next`.
+        // Safe: the reader gets the same failure from `next`.
       });
     } else {
       this.#isRead = true;
@@ -129,15 +137,15 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this.#over.promise;
   }
 
-  /** Says that the event before is done, and waits for the next one. For one reader: a handler is one. */
+  /** Says that the event before is done, and waits for the next one. There may be one reader; a handler is one. */
   async next(): Promise<IteratorResult<Event, undefined>> {
     const { value } = await this.#take(false);
     return value === undefined ? { value, done: true } : { value: value[0], done: false };
   }
 
   /**
-   * Like `next`, for all messages that came in one frame and wait here: they are done together, by asking for what comes
-   * after them. Any other event is alone.
+   * Like `next`, for all queued messages of one frame: they are done together, when the next event or batch is asked for.
+   * Any other event is a batch of one.
    */
   nextBatch(): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
     return this.#take(true);
@@ -152,8 +160,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   /**
    * For one `for await`.
    *
-   * @throws TypeError When it is read already: a second reader would say of what the first one has in hand that it is
-   * done.
+   * @throws TypeError When it has a reader already: a second one would ack what the first has in hand.
    */
   [Symbol.asyncIterator](): this {
     if (this.#isRead) {
@@ -164,17 +171,17 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   /**
-   * Ends the subscription in order: hands nothing on any more, and waits until the event in hand is done, and acks are
-   * stored. Not to be awaited by what handles that event.
+   * Ends the subscription in order: delivers nothing more, and waits until the event in hand is done and its acks are
+   * stored. A handler must not await it.
    *
-   * @param timeoutMs How long to wait; 10,000 unless given.
+   * @param timeoutMs How long to wait, in milliseconds; 10,000 unless given. After that it ends as `close` does.
    */
   async drain({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
-    await waitAtMost(timeoutMs, this.#settle());
+    await waitAtMost(timeoutMs, this.#finishAndStore());
     this.close();
   }
 
-  /** Ends the subscription at once: acks what is done, and hands nothing on any more. */
+  /** Ends the subscription at once: acks what is done, and delivers nothing more. */
   close(): void {
     this.#follower.end();
   }
@@ -186,21 +193,21 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   #take(isBatch: boolean): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
-    const next = this.#line.next(isBatch);
+    const next = this.#queue.next(isBatch);
     this.#idle?.resolve();
     return next;
   }
 
-  async #settle(): Promise<void> {
+  async #finishAndStore(): Promise<void> {
     await this.#finish();
     await this.#follower.store();
   }
 
   #finish(): Promise<void> | undefined {
-    this.#line.end();
+    this.#queue.end();
     this.#pause?.resolve("over");
-    // Where a loop was left, or a handler failed, the event in hand will never be done.
-    if (this.#isOver || !this.#line.isInHand || this.#pause !== undefined) {
+    // After a loop was left, or while a failed event waits for its retry, the event in hand will never be done.
+    if (this.#isOver || !this.#queue.isInHand || this.#pause !== undefined) {
       return undefined;
     }
     this.#idle ??= deferred<void>();
@@ -209,10 +216,10 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
 
   async #run(reading: Reading<Event>): Promise<void> {
     try {
-      // Not `for await`, which would close it before its error is known.
+      // Not `for await`, which would close the subscription before the handler's error is known.
       for (let next = await this.next(); next.done !== true; next = await this.next()) {
         if (!(await this.#handle(next.value, reading))) {
-          // Nothing may say of this event that it is done.
+          // Asking for the next one would ack this event.
           this.#idle?.resolve();
           return;
         }
@@ -222,10 +229,10 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     }
   }
 
-  /** Has an event handled, as often as it takes. @returns False when it is over before that. */
+  /** Calls the handler until it succeeds. @returns False when the subscription ended before. */
   async #handle(event: Event, reading: Reading<Event>): Promise<boolean> {
     for (let failures = 1; await this.#fails(event, reading); failures += 1) {
-      if (this.#line.isEnded) {
+      if (this.#queue.isEnded) {
         return false;
       }
       this.#pause = deferred<"over">();
@@ -238,8 +245,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return true;
   }
 
-  /** Has an event handled once. @returns Whether it is to be handled again. */
-  async #fails(event: Event, { handler, onError = reportFailure }: Reading<Event>): Promise<boolean> {
+  /** Calls the handler once. @returns Whether the event is to be handled again. */
+  async #fails(event: Event, { handler, onError = logFailure }: Reading<Event>): Promise<boolean> {
     let isAgain = false;
     try {
       await handler(event);
@@ -247,8 +254,8 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       try {
         await onError(error, event);
       } finally {
-        // After it, so that the last word is not said before it has a say.
-        isAgain = this.#line.failed();
+        // After `onError`, which may still settle the event.
+        isAgain = this.#queue.failed();
       }
     }
     return isAgain;
@@ -259,7 +266,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     stopTimer(this.#timer);
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#begun.reject(error ?? new DurableStreamError("Unavailable", "the subscription was closed"));
-    this.#line.end(error);
+    this.#queue.end(error);
     this.#pause?.resolve("over");
     this.#idle?.resolve();
     if (error === undefined) {
@@ -270,6 +277,6 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 }
 
-function reportFailure(error: unknown): void {
-  report("a handler failed, and gets its event again", error);
+function logFailure(error: unknown): void {
+  logError("a handler failed, and gets its event again", error);
 }

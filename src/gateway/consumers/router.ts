@@ -4,20 +4,20 @@ import type { StreamEnd } from "../../internal/epoch.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
-import type { StreamLife } from "./ack-batcher.ts";
+import type { StreamEpoch } from "./ack-batcher.ts";
 
-/** A subscription with what may be done to its socket. */
+/** A subscription as the router sees it. */
 export type Route = {
   readonly subscription: ConsumerSubscription;
-  /** Its position moved: it is to be kept. */
+  /** Its position moved: keep it. */
   moved(): void;
   /** The subscription is over. */
   close(reason: SubscriptionClosedNotification["reason"]): void;
 };
 
 /**
- * The subscriptions of this gateway that share consumers, by their names there: streams push to them, and what their
- * clients say goes back.
+ * Routes between streams and the subscriptions of this gateway that share consumers: deliveries to the subscription that
+ * each names as its holder, ack commands back to the stream.
  */
 export class ConsumerRouter {
   readonly #env: Env;
@@ -38,9 +38,9 @@ export class ConsumerRouter {
   }
 
   /**
-   * Forgets a subscription; its stream gives what it holds to others.
+   * Removes a subscription; its stream gives what it holds to others.
    *
-   * @param isLost Whether its client failed, perhaps of what it holds, and did not leave in order.
+   * @param isLost Whether its client failed, perhaps because of what it holds, rather than left in order.
    */
   remove({ spec: { stream, holder }, epoch }: ConsumerSubscription, { isLost }: { isLost: boolean }): void {
     this.#routes.delete(holder);
@@ -50,29 +50,29 @@ export class ConsumerRouter {
   }
 
   /** Tells a stream that a subscription is over. */
-  release(life: StreamLife, over: { holder: string; isLost: boolean }): void {
-    this.settle(life, { kind: "release", ...over }).catch(() => {
-      // Safe: a stream that could not be told learns it with its next push, or at the ack deadline.
+  release(of: StreamEpoch, over: { holder: string; isLost: boolean }): void {
+    this.applyAck(of, { kind: "release", ...over }).catch(() => {
+      // Safe: a stream that was not told learns it by its next push, or redelivers at the ack deadline.
     });
   }
 
-  /** Tells a stream what became of messages; done when it is stored. */
-  settle(life: StreamLife, command: AckCommand): Promise<void> {
-    const key = `${life.stream}/${life.epoch}`;
+  /** Sends an ack command to a stream; done when it is stored. */
+  applyAck(of: StreamEpoch, command: AckCommand): Promise<void> {
+    const key = `${of.stream}/${of.epoch}`;
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
-      batcher = new AckBatcher(this.#env, life, {
+      batcher = new AckBatcher(this.#env, of, {
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
         onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#batchers.delete(key),
       });
       this.#batchers.set(key, batcher);
     }
-    return batcher.settle(command);
+    return batcher.add(command);
   }
 
   /**
-   * Takes messages.
+   * Passes deliveries on to their subscriptions.
    *
    * @returns The holders that are no subscription here.
    */
@@ -95,7 +95,7 @@ export class ConsumerRouter {
     return holders.filter((holder) => !this.#routes.has(holder));
   }
 
-  /** These subscriptions share no consumer any more. */
+  /** Ends subscriptions, and tells their clients why. */
   end(holders: readonly string[], reason: SubscriptionClosedNotification["reason"]): void {
     for (const holder of holders) {
       const route = this.#routes.get(holder);
@@ -105,20 +105,20 @@ export class ConsumerRouter {
   }
 
   /**
-   * Asks every stream whether it knows its subscriptions here. The call that said that they are over may have been
-   * lost, and who waits for messages says nothing by which it would show.
+   * Asks every stream whether it knows its subscriptions here. The call that said that they are over may have been lost;
+   * a client that only waits for messages sends nothing that would show it.
    */
   async check(): Promise<void> {
     const asked: Promise<void>[] = [];
     for (const { subscription } of this.#routes.values()) {
       const { epoch, spec } = subscription;
       if (epoch !== undefined) {
-        // It settles nothing; whoever is unknown is ended on the way.
+        // It changes nothing; a holder that the stream does not know is ended by the answer.
         const question: AckCommand = { kind: "working", holder: spec.holder, sequences: [] };
-        asked.push(this.settle({ stream: spec.stream, epoch }, question));
+        asked.push(this.applyAck({ stream: spec.stream, epoch }, question));
       }
     }
-    // A stream that does not answer is asked at the next check.
+    // A stream that does not answer is asked again at the next check.
     await Promise.allSettled(asked);
   }
 

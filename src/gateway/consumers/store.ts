@@ -2,7 +2,7 @@ import type { ConsumerSubscriptionSpec } from "./subscription.ts";
 import { CONSUMER_SCHEMA } from "../schema.ts";
 import type { ConsumerSubscriptionRow } from "../schema.ts";
 
-/** A subscription as it is kept: its stream has answered. */
+/** A subscription as it is stored, which is once its stream has answered. */
 export type KeptSubscription = ConsumerSubscriptionSpec & { epoch: string };
 
 type KeptRow = Omit<ConsumerSubscriptionRow, "socket">;
@@ -43,7 +43,7 @@ export class ConsumerSubscriptionStore {
     this.#sql.exec("DELETE FROM consumer_subscriptions WHERE socket = ?", socket);
   }
 
-  /** Forgets the subscriptions of sockets that went with an earlier life of the gateway, and returns them. */
+  /** Deletes the subscriptions of all other sockets, which went down with the gateway, and returns them. */
   keepOnly(sockets: readonly string[]): KeptSubscription[] {
     return this.#sql
       .exec<KeptRow>(

@@ -6,7 +6,7 @@ import { messagesFrame } from "../message-batch.ts";
 import { notification } from "../notification.ts";
 import type { SendFrame } from "../streams/subscription.ts";
 
-/** What a subscription of a consumer is; it does not change. */
+/** What a subscription of a consumer was made with; it does not change. */
 export type ConsumerSubscriptionSpec = {
   readonly id: number;
   readonly stream: string;
@@ -14,27 +14,28 @@ export type ConsumerSubscriptionSpec = {
   readonly holder: string;
 };
 
-/** What survives an eviction in the socket's attachment. */
+/** What survives an eviction in the socket's attachment; `previous` is the sequence sent last. */
 export type StoredConsumerSubscription = [id: number, previous: number];
 
 /**
- * One socket's share of a consumer. It has no cursor: the stream knows what it holds, and what comes passes through.
+ * One socket's share of a consumer. It has no cursor and no ack window: the consumer has both, and what it delivers is
+ * passed on.
  */
 export class ConsumerSubscription {
   readonly spec: ConsumerSubscriptionSpec;
   readonly #send: SendFrame;
-  /** The life of the stream that it belongs to; undefined until the stream has answered. */
+  /** The epoch of the stream that it belongs to; undefined until the stream has answered. */
   #epoch: string | undefined;
-  /** Epochs of the stream that ended before that, and why. */
+  /** Epochs of the stream that ended before the answer, and why. */
   readonly #overBefore = new Map<string, StreamEnd>();
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
-  /** What comes before the client knows the subscription's number. */
+  /** Batches held until the client knows the subscription's number; undefined from then on. */
   #held: DeliveryBatch[] | undefined = [];
-  /** Why it ended before that. */
+  /** Why it ended before the client knew its number. */
   #closedBy: SubscriptionClosedNotification["reason"] | undefined;
 
-  /** A subscription that the stream does not know yet, but may push to before it says that it does. */
+  /** Makes a subscription before its stream is asked: the first push may come before the answer. */
   constructor(spec: ConsumerSubscriptionSpec, send: SendFrame) {
     this.spec = spec;
     this.#send = send;
@@ -62,13 +63,13 @@ export class ConsumerSubscription {
     return this.#closedBy !== undefined;
   }
 
-  /** The stream has answered; tells why that epoch of it is over, if it has ended since. */
+  /** The stream has answered. @returns Why its epoch is over, if it has ended since. */
   joined(epoch: string): StreamEnd | undefined {
     this.#epoch = epoch;
     return this.#overBefore.get(epoch);
   }
 
-  /** An epoch of its stream is over; tells whether it is its own. */
+  /** An epoch of its stream is over. @returns Whether it is the subscription's own. */
   epochEnded(epoch: string, reason: StreamEnd): boolean {
     if (this.#epoch === undefined) {
       this.#overBefore.set(epoch, reason);
@@ -80,7 +81,7 @@ export class ConsumerSubscription {
     return [this.spec.id, this.#previous];
   }
 
-  /** Its client was told its number: messages flow. */
+  /** The client was told its number: sends what was held. */
   answered(): void {
     const held = this.#held ?? [];
     this.#held = undefined;

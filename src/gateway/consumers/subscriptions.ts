@@ -9,10 +9,10 @@ import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
 import type { ConsumerSubscriptionStore } from "./store.ts";
 import { RENEW_MS } from "../streams/feeds.ts";
-import type { SessionSocket } from "../session.ts";
+import type { SessionSocket } from "../attachment.ts";
 import type { SendFrame } from "../streams/subscription.ts";
 
-/** What the subscriptions of a socket that share consumers need of its gateway. */
+/** The gateway as the consumer subscriptions of its sockets see it. */
 export type ConsumerSubscriptionsHost = {
   readonly env: Env;
   readonly gateway: string;
@@ -50,13 +50,13 @@ export class ConsumerSubscriptions {
     return Array.from(this.#subscriptions.values(), (subscription) => subscription.toStored());
   }
 
-  /** Takes up again, after an eviction, what the attachment and the store say of the socket. */
+  /** Restores the subscriptions after an eviction. @param stored Their positions, from the attachment. */
   restore(stored: readonly StoredConsumerSubscription[]): void {
     const previous = new Map(stored);
     for (const spec of previous.size === 0 ? [] : this.#host.consumerStore.of(this.#socket.key)) {
       const subscription = ConsumerSubscription.restore(spec, previous.get(spec.id) ?? 0, this.#send);
       this.#subscriptions.set(spec.id, subscription);
-      this.#feed(subscription);
+      this.#addRoute(subscription);
     }
   }
 
@@ -64,17 +64,17 @@ export class ConsumerSubscriptions {
   async subscribe(params: SubscribeConsumerParams, context: CallContext): Promise<SubscribeResult> {
     const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight } = params;
     const { env, gateway } = this.#host;
-    // Random: no name is ever used again, whatever became of the socket it was of.
+    // Random, so that no name is ever used again.
     const holder = crypto.randomUUID().slice(-HOLDER_CHARACTERS);
     const subscription = new ConsumerSubscription({ id: this.#socket.nextSubscription(), stream, holder }, this.#send);
-    this.#feed(subscription);
+    this.#addRoute(subscription);
     let joined: JoinReply;
     try {
       joined = await callStream(env, stream, "reads", (stub) =>
         stub.joinConsumer({ consumer, gateway, holder, maxInFlight }),
       );
     } catch (error) {
-      // Should the stream know it after all, its first push finds nobody here.
+      // If the stream has added it after all, its first push is answered that nobody is here.
       this.#host.consumerRouter.remove(subscription, { isLost: false });
       throw error;
     }
@@ -92,26 +92,26 @@ export class ConsumerSubscriptions {
     this.#host.consumerRouter.remove(subscription, { isLost: false });
   }
 
-  /** Tells the stream what became of a subscription's messages; of a request the answer says that it is stored. */
+  /** Sends an ack, nak, term or working to the stream; done when it is stored, at once for a notification. */
   async settle(subscription: ConsumerSubscription, word: ClientAck, context: CallContext): Promise<void> {
     const { epoch, spec } = subscription;
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
-    const settled = this.#host.consumerRouter.settle({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
+    const stored = this.#host.consumerRouter.applyAck({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
     if (context.isNotification === true) {
-      settled.catch(() => {
-        // Safe: nobody asked, and what is not settled comes again.
+      stored.catch(() => {
+        // Safe: no answer is wanted, and what is not acknowledged is redelivered.
       });
       return;
     }
-    await settled;
+    await stored;
   }
 
   /**
    * The socket is closed: what its subscriptions hold goes to others at once.
    *
-   * @param isLost Whether its client failed, perhaps of what they hold, and did not leave in order.
+   * @param isLost Whether its client failed, perhaps because of what they hold, rather than closed in order.
    */
   closed(isLost: boolean): void {
     this.#isClosed = true;
@@ -127,11 +127,11 @@ export class ConsumerSubscriptions {
   #begin(subscription: ConsumerSubscription, context: CallContext): void {
     const { spec, epoch } = subscription;
     if (this.#isClosed) {
-      // Nothing was sent on it.
+      // Its socket closed meanwhile; nothing was sent on it.
       this.#host.consumerRouter.remove(subscription, { isLost: false });
       return;
     }
-    // One that its consumer's end has overtaken is only answered, and then told.
+    // Deleted while subscribing: answer, then send `subscriptionClosed`.
     if (!subscription.isOver) {
       this.#subscriptions.set(spec.id, subscription);
       this.#host.consumerStore.add(this.#socket.key, { ...spec, epoch: epoch ?? "" });
@@ -141,7 +141,7 @@ export class ConsumerSubscriptions {
     context.afterAnswer.push(() => subscription.answered());
   }
 
-  #feed(subscription: ConsumerSubscription): void {
+  #addRoute(subscription: ConsumerSubscription): void {
     this.#host.consumerRouter.add({
       subscription,
       moved: () => this.#socket.pushed(),

@@ -7,9 +7,8 @@ export type StoredWindow = [floor: number, acked: number, sent: number, count: n
 /**
  * What a subscription was sent and has not acked: order, room, and how often each message was sent.
  *
- * Messages are sent in the stream's order from the ack floor on. When an ack is overdue, sending goes back to the
- * floor and a new round begins; so a message was sent as often as there are rounds that reached it, and the first
- * unacked one most often of all.
+ * Messages are sent in the stream's order from the ack floor on. When an ack is overdue, sending goes back to the floor
+ * and a new round begins. So a message was sent once in each round that reached it, and the first unacked one most often.
  */
 export class AckWindow {
   /** Where sending resumes after a go-back: all up to here is done. */
@@ -33,8 +32,9 @@ export class AckWindow {
   }
 
   /**
-   * Restores a window. Which sequences are unacked is not stored, only how many: unless they are all there are since the
-   * floor they are to be recounted, and are taken for the last ones until then, so that room is never overestimated.
+   * Restores a window. Only the number of unacked messages is stored, not their sequences. If there are fewer than
+   * sequences since the floor, they have to be recounted; until then they are taken for the last ones, so that room is
+   * never overestimated.
    */
   static restore([floor, acked, sent, count]: StoredWindow, rounds: readonly number[]): AckWindow {
     const window = new AckWindow(floor);
@@ -72,7 +72,7 @@ export class AckWindow {
     return this.#bytes;
   }
 
-  /** How far earlier rounds got. */
+  /** The last sequence that each earlier round sent, of those past the floor. */
   get rounds(): readonly number[] {
     return this.#rounds;
   }
@@ -92,7 +92,7 @@ export class AckWindow {
     return this.#isCounted;
   }
 
-  /** Says which messages between the floor and the last sent there are. Those acked meanwhile are left out. */
+  /** Takes which messages the log holds between the floor and the last one sent. Those acked meanwhile are left out. */
   recount(sequences: readonly number[]): void {
     this.#runs = [];
     this.#count = 0;
@@ -124,8 +124,8 @@ export class AckWindow {
       return false;
     }
     let done = 0;
-    // Of what only an earlier round sent, or before an eviction, nobody knows which messages there were: the one that is
-    // acked was, as a client acks what it got.
+    // For what only an earlier round sent, or what was sent before an eviction, it is not known which sequences are
+    // messages. The acked one is, because a client acks what it got.
     let acked = through > this.#sent || !this.#isCounted ? through : this.#acked;
     for (const run of this.#runs) {
       if (run.first > through) {
@@ -148,8 +148,8 @@ export class AckWindow {
     return true;
   }
 
-  /** With nothing in flight and nothing to be sent again, what was passed over without a message is done too. */
-  settle(position: number): void {
+  /** With nothing unacked and nothing to send again, sequences that were passed over without a message are done too. */
+  advanceFloor(position: number): void {
     if (this.#count === 0 && this.highest <= position) {
       this.#floor = Math.max(this.#floor, position);
       this.#rounds = [];

@@ -7,29 +7,29 @@ import type { MessageText } from "../../internal/message-text.ts";
 import { callStream } from "../../platform/call-object.ts";
 
 import { MessageBatch } from "../message-batch.ts";
-import type { Subscription } from "./subscription.ts";
+import type { StreamSubscription } from "./subscription.ts";
 
-/** A page of a replay: enough to keep a socket busy, little enough to hold for every follower that reads. */
+/** Bounds of a replay's page: enough to keep a socket busy, little enough to hold one for every follower that reads. */
 const REPLAY_MESSAGES = 500;
 const REPLAY_BYTES = 131_072;
 
-/** How a stream refuses to read on in a log that is not there: it was deleted, made again, or put back. */
+/** How a stream refuses to read on in a log that it no longer has: it was deleted, made again, or restored. */
 const OTHER_LOG: ReadonlySet<number> = new Set([ErrorCode.NotFound, ErrorCode.EpochChanged, ErrorCode.Conflict]);
 
-/** A subscription with what its feed may do to its socket. */
+/** A subscription as its feed sees it. */
 export type Follower = {
-  readonly subscription: Subscription;
-  /** Whether the socket has more to send than it should. */
+  readonly subscription: StreamSubscription;
+  /** Whether nothing may be sent now: the socket has too much buffered, or the subscription is not answered yet. */
   isPaused(): boolean;
-  /** The position moved: it is to be kept, and its deadline watched. */
+  /** The position moved: keep it, and watch its ack deadline. */
   moved(): void;
   /** The subscription is over. */
   close(reason: SubscriptionClosedNotification["reason"]): void;
 };
 
 /**
- * One stream as its followers on this gateway see it. A push is only the quick way: a follower that is where the push
- * begins gets it at once, every other one reads the log from its own cursor until it has come up.
+ * The followers of one epoch of a stream on this gateway. Pushes are an optimisation: a follower that is at
+ * `push.previous` gets the push at once; every other one replays the log from its own cursor until it has caught up.
  */
 export class Feed {
   readonly #env: Env;
@@ -38,15 +38,15 @@ export class Feed {
   readonly #onDoubt: () => void;
   readonly stream: string;
   readonly epoch: string;
-  /** The last sequence known to be in the log; nothing is known after an eviction. */
+  /** The last sequence known to be in the log; undefined after an eviction. */
   #head: number | undefined;
   readonly #followers = new Set<Follower>();
   readonly #replaying = new Set<Follower>();
-  /** Page reads under way, shared by followers at the same place. */
+  /** Page reads under way, shared by followers at the same position. */
   readonly #reads = new Map<string, Promise<Page>>();
   /**
-   * Since when it is to be checked; undefined when nothing came since the last check. A lost push, or a read that
-   * failed, would not show by itself.
+   * Since when a check is wanted, in ms since the epoch; undefined when nothing came since the last one. A lost push or
+   * a failed read would not show by itself.
    */
   #activeSinceMs: number | undefined;
 
@@ -54,26 +54,26 @@ export class Feed {
     host: {
       readonly env: Env;
       readonly gateway: string;
-      /** It is to be checked later. */
+      /** Check it in a while. */
       readonly onActive: () => void;
-      /** It is to be checked at once. */
+      /** Check it at once. */
       readonly onDoubt: () => void;
     },
-    life: { stream: string; epoch: string },
+    of: { stream: string; epoch: string },
   ) {
     this.#env = host.env;
     this.#gateway = host.gateway;
     this.#onActive = host.onActive;
     this.#onDoubt = host.onDoubt;
-    this.stream = life.stream;
-    this.epoch = life.epoch;
+    this.stream = of.stream;
+    this.epoch = of.epoch;
   }
 
   get isFollowed(): boolean {
     return this.#followers.size > 0;
   }
 
-  /** When the last push came, or what else is to be checked, in milliseconds; undefined when nothing is. */
+  /** When the last push came, or since when something else is to be checked; undefined when nothing is. */
   get activeSinceMs(): number | undefined {
     return this.#activeSinceMs;
   }
@@ -86,28 +86,28 @@ export class Feed {
     this.#followers.delete(follower);
   }
 
-  /** The log goes at least this far; whoever it is served to is up to the caller. */
+  /** The log goes at least this far. Serves nobody: that is up to the caller. */
   advance(head: number): void {
     this.#head = Math.max(this.#head ?? 0, head);
   }
 
-  /** A publisher of this gateway was told that the log goes this far: unless a push says so too, that is checked. */
+  /** A publish through this gateway told that the log goes this far: a check is wanted unless a push says so too. */
   note(sequence: number): void {
     if (sequence > (this.#head ?? 0)) {
       this.#activate();
     }
   }
 
-  /** Whether a follower has not come up to what is known of the log. */
+  /** Whether a follower is behind what is known of the log. */
   isBehind({ subscription }: Follower): boolean {
     return subscription.cursor < (this.#head ?? 0);
   }
 
-  /** Takes a push; what a follower already has is dropped, what it lacks is read. */
+  /** Takes a push. What a follower already has is dropped, what it lacks before the push is read from the log. */
   deliver(push: Push, nowMs: number): void {
     this.advance(push.last);
     if (push.count > 0) {
-      // A push shows what was lost before it: what may be lost now is the next one.
+      // This push shows what was lost before it; the next one may still be lost.
       this.#activeSinceMs = nowMs;
       this.#onActive();
     }
@@ -131,10 +131,10 @@ export class Feed {
     }
   }
 
-  /** Reads the log for a follower that is behind and has room, until it has come up. */
+  /** Reads the log for a follower that is behind and has room, until it has caught up. */
   serve(follower: Follower): void {
     if (follower.isPaused() && this.isBehind(follower)) {
-      // Nothing tells when its socket has been read: the check looks again.
+      // No event tells when the client has read its socket: the check looks again.
       this.#activate();
     }
     const isWanted = this.#mayRead(follower) || !follower.subscription.isCounted;
@@ -145,8 +145,8 @@ export class Feed {
   }
 
   /**
-   * Asks the stream how far its log goes, and whether it is the one that was seen here; serves who is behind. Renews the
-   * stream's lease.
+   * Asks the stream how far its log goes and whether it is still the log seen here, then serves the followers that are
+   * behind. Renews this gateway's lease.
    */
   async check(): Promise<void> {
     const last = await this.#position();
@@ -167,13 +167,13 @@ export class Feed {
     }
   }
 
-  /** Has the check look at this feed, whatever else comes or does not. */
+  /** Has this feed checked, even if no further push comes. */
   #activate(): void {
     this.#activeSinceMs ??= Date.now();
     this.#onActive();
   }
 
-  /** How far this gateway knows the log to go, and the furthest message in it of which it knows the time. */
+  /** The end of the log as far as it is known here, and the last message of which the time is known too. */
   #seen(): Seen[] {
     let end = this.#head ?? 0;
     let furthest: Seen = { sequence: 0, publishedAt: 0 };
@@ -188,7 +188,7 @@ export class Feed {
   async #position(): Promise<number | StreamEnd> {
     const sinceMs = this.#activeSinceMs;
     const seen = this.#seen();
-    // What comes meanwhile may be later than the answer, and is checked in its turn.
+    // A push that comes meanwhile may be later than the answer: it wants a check of its own.
     this.#activeSinceMs = undefined;
     try {
       return await callStream(this.#env, this.stream, "reads", (stub) =>
@@ -196,7 +196,7 @@ export class Feed {
       );
     } catch (error) {
       this.#activeSinceMs ??= sinceMs;
-      // Whatever the question was for, nothing else may ask it again soon.
+      // Nothing else may ask again soon.
       this.#activate();
       throw error;
     }
@@ -242,7 +242,7 @@ export class Feed {
     }
   }
 
-  /** The check tries again: the follower keeps its cursor, so nothing is missed. */
+  /** A read failed. The check tries again; the follower keeps its cursor, so nothing is missed. */
   #interrupted(error: unknown): void {
     this.#activate();
     if (isRpcError(error) && OTHER_LOG.has(error.code)) {
@@ -252,8 +252,8 @@ export class Feed {
     }
   }
 
-  /** After an eviction, reads again which messages are unacked: what an ack makes room for depends on it. */
-  async #recount(subscription: Subscription): Promise<void> {
+  /** After an eviction, reads again which messages are unacked: how much room an ack makes depends on it. */
+  async #recount(subscription: StreamSubscription): Promise<void> {
     if (subscription.isCounted) {
       return;
     }
@@ -271,8 +271,8 @@ export class Feed {
     subscription.recount(unacked);
   }
 
-  /** Reads on in the log that is followed; refused, as one of {@link OTHER_LOG}, where that is not the stream's. */
-  async #read(from: Subscription["next"], room: number): Promise<Page> {
+  /** Reads on in the log that is followed. @throws One of {@link OTHER_LOG} when the stream no longer has that log. */
+  async #read(from: StreamSubscription["next"], room: number): Promise<Page> {
     const maxMessages = Math.min(room, REPLAY_MESSAGES);
     const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}`;
     let read = this.#reads.get(key);
@@ -286,7 +286,7 @@ export class Feed {
     return read;
   }
 
-  async #page(from: Subscription["next"], maxMessages: number): Promise<Page> {
+  async #page(from: StreamSubscription["next"], maxMessages: number): Promise<Page> {
     const page = await callStream(this.#env, this.stream, "reads", (stub) =>
       stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch),
     );

@@ -3,14 +3,15 @@ import type { Push, Start } from "../../internal/calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import { logError } from "../../platform/log.ts";
 import { callStream } from "../../platform/call-object.ts";
+import { waitMs } from "../../platform/settings.ts";
 
 import { Feed } from "./feed.ts";
 import type { Follower } from "./feed.ts";
 
-/** Between the last push and the check for a lost one lie one to two of these: less than the 10 s promised. */
-const CHECK_MS = 4_000;
+/** A lost push is looked for one to two of these after the last one: sooner than the 10 s promised. */
+export const CHECK_MS = 4_000;
 
-/** Leases are to be looked at this often; twice this is well within one. */
+/** Milliseconds between renewals of leases. A stream extends a lease in its second half only, so two of these are less than one. */
 export const RENEW_MS = 1_500_000;
 
 /** What the feeds need of their gateway. */
@@ -22,22 +23,22 @@ export type FeedsHost = {
 };
 
 /**
- * A stream of which subscriptions are being made, and what came of it meanwhile: the answers to them may come after
- * what followed, and in any order.
+ * A stream that is being subscribed to, and what it has sent meanwhile: that may overtake its answers to the
+ * subscriptions, which come in any order.
  */
 type Opening = {
   subscriptions: number;
-  /** How far the pushes of each life went. */
+  /** The last sequence pushed, by epoch. */
   readonly pushed: Map<string, number>;
   /** The epochs that are over, and why. */
   readonly over: Map<string, StreamEnd>;
 };
 
 /**
- * The streams this gateway follows, one feed for each life of each. Interest is registered with the stream before its
+ * The streams this gateway follows, one feed for each epoch of each. Interest is registered with the stream before its
  * log is read, so what is committed in between is pushed, or found by the check.
  *
- * Which of two lives is the later one can not be told by the order in which they are heard of: only the stream knows.
+ * Which of two epochs is the later one can not be told by the order in which they are heard of: only the stream knows.
  */
 export class Feeds {
   readonly #host: FeedsHost;
@@ -82,20 +83,20 @@ export class Feeds {
     }
   }
 
-  /** Takes a follower to the feed of its life of the stream. Where another life is followed too, one of them is over. */
+  /** Adds a follower to the feed of its epoch. Where another epoch of the stream is followed too, one of them is over. */
   add(follower: Follower): Feed {
     const { stream, epoch } = follower.subscription.spec;
-    const lives = this.#feeds.get(stream) ?? new Map<string, Feed>();
-    this.#feeds.set(stream, lives);
-    let feed = lives.get(epoch);
+    const byEpoch = this.#feeds.get(stream) ?? new Map<string, Feed>();
+    this.#feeds.set(stream, byEpoch);
+    let feed = byEpoch.get(epoch);
     if (feed === undefined) {
       const { env, gateway, wakeBy } = this.#host;
-      const onActive = () => wakeBy(Date.now() + CHECK_MS);
+      const onActive = () => wakeBy(Date.now() + checkMs());
       const made = new Feed({ env, gateway, onActive, onDoubt: () => void this.#check(made) }, { stream, epoch });
       feed = made;
-      lives.set(epoch, feed);
-      if (lives.size > 1) {
-        lives.forEach((life) => void this.#check(life));
+      byEpoch.set(epoch, feed);
+      if (byEpoch.size > 1) {
+        byEpoch.forEach((other) => void this.#check(other));
       }
     }
     feed.add(follower);
@@ -107,26 +108,26 @@ export class Feeds {
     return this.#feeds.size > 0;
   }
 
-  /** Whether a follower has not come up to what is known of its stream's log. */
+  /** Whether a follower is behind what is known of its stream's log. */
   isBehind(follower: Follower): boolean {
     return this.#feedOf(follower)?.isBehind(follower) ?? false;
   }
 
-  /** Sends what a follower has room for, if it is behind. */
+  /** Reads the log for a follower that is behind and has room. */
   serve(follower: Follower): void {
     this.#feedOf(follower)?.serve(follower);
   }
 
   remove(follower: Follower): void {
     const { stream, epoch } = follower.subscription.spec;
-    const lives = this.#feeds.get(stream);
-    const feed = lives?.get(epoch);
+    const byEpoch = this.#feeds.get(stream);
+    const feed = byEpoch?.get(epoch);
     feed?.remove(follower);
-    // The stream's lease is left to end: the next push is answered with "nobody here".
+    // The lease is left to expire: the next push is answered with "nobody here".
     if (feed?.isFollowed === false) {
-      lives?.delete(epoch);
+      byEpoch?.delete(epoch);
     }
-    if (lives?.size === 0) {
+    if (byEpoch?.size === 0) {
       this.#feeds.delete(stream);
     }
   }
@@ -134,24 +135,24 @@ export class Feeds {
   /**
    * Takes a push.
    *
-   * @returns Whether anybody here follows that life of the stream, or may be about to.
+   * @returns Whether anybody here follows that epoch of the stream, or may be about to.
    */
   deliver(push: Push): boolean {
     const { stream, epoch, last } = push;
     const opening = this.#openings.get(stream);
     opening?.pushed.set(epoch, Math.max(last, opening.pushed.get(epoch) ?? 0));
-    const lives = this.#feeds.get(stream);
-    const feed = lives?.get(epoch);
+    const byEpoch = this.#feeds.get(stream);
+    const feed = byEpoch?.get(epoch);
     if (feed === undefined) {
-      // The push may be of a later life than those followed or, held up on its way, of an earlier one.
-      lives?.forEach((life) => void this.#check(life));
+      // The push may be of a later epoch than those followed or, delayed on its way, of an earlier one.
+      byEpoch?.forEach((other) => void this.#check(other));
       return opening !== undefined;
     }
     feed.deliver(push, Date.now());
     return true;
   }
 
-  /** A publisher of this gateway learned how far a stream's log goes; its push should come now. */
+  /** A publish through this gateway told how far a stream's log goes; its push should come now. */
   note(stream: string, published: { epoch: string; lastSequence: number }): void {
     this.#feeds.get(stream)?.get(published.epoch)?.note(published.lastSequence);
   }
@@ -168,17 +169,17 @@ export class Feeds {
   }
 
   /**
-   * Checks the feeds that were active, each once no push of it has come for a while: the last one may have been lost.
-   * It goes by the gateway's alarm and not by a timer, which would keep the gateway from sleeping.
+   * Checks each active feed to which no push has come for a while: the last one may have been lost. The gateway's alarm
+   * calls it, not a timer, which would keep the gateway from sleeping.
    *
-   * @returns Done when every stream has answered; who waits for that lets one that does not hold up all others.
+   * @returns When every stream has answered or failed. Do not wait for it: one that is slow would hold up the others.
    */
   async checkActive(nowMs: number): Promise<void> {
     const active = this.#all().filter((feed) => feed.activeSinceMs !== undefined);
-    const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - CHECK_MS);
+    const due = active.filter((feed) => (feed.activeSinceMs ?? nowMs) <= nowMs - checkMs());
     if (due.length < active.length) {
-      // One that was pushed to lately waits its turn.
-      this.#host.wakeBy(Date.now() + CHECK_MS);
+      // Those pushed to lately are checked later.
+      this.#host.wakeBy(Date.now() + checkMs());
     }
     await Promise.all(due.map((feed) => this.#check(feed)));
   }
@@ -188,7 +189,7 @@ export class Feeds {
   }
 
   #all(): Feed[] {
-    return [...this.#feeds.values()].flatMap((lives) => [...lives.values()]);
+    return [...this.#feeds.values()].flatMap((byEpoch) => [...byEpoch.values()]);
   }
 
   async #check(feed: Feed): Promise<void> {
@@ -199,4 +200,8 @@ export class Feeds {
       logError("a check for lost pushes failed", error, { stream: feed.stream });
     }
   }
+}
+
+function checkMs(): number {
+  return waitMs("PUSH_CHECK_MS", CHECK_MS);
 }

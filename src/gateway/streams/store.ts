@@ -1,6 +1,6 @@
-import { SCHEMA } from "../schema.ts";
-import type { SubscriptionRow } from "../schema.ts";
-import type { SubscriptionSpec } from "./subscription.ts";
+import { STREAM_SCHEMA } from "../schema.ts";
+import type { StreamSubscriptionRow } from "../schema.ts";
+import type { StreamSubscriptionSpec } from "./subscription.ts";
 
 /** The table `subscriptions`. */
 export class StreamSubscriptionStore {
@@ -8,10 +8,10 @@ export class StreamSubscriptionStore {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(SCHEMA);
+    sql.exec(STREAM_SCHEMA);
   }
 
-  add(socket: string, spec: SubscriptionSpec): void {
+  add(socket: string, spec: StreamSubscriptionSpec): void {
     this.#sql.exec(
       `INSERT INTO subscriptions
          (socket, subscription, stream, epoch, filter, max_in_flight, ack_wait_ms, max_deliver, rounds)
@@ -28,9 +28,9 @@ export class StreamSubscriptionStore {
   }
 
   /** Every subscription of a socket. */
-  of(socket: string): SubscriptionRow[] {
+  of(socket: string): StreamSubscriptionRow[] {
     return this.#sql
-      .exec<SubscriptionRow>(
+      .exec<StreamSubscriptionRow>(
         `SELECT socket, subscription, stream, epoch, filter, max_in_flight, ack_wait_ms, max_deliver, rounds
          FROM subscriptions WHERE socket = ?`,
         socket,
@@ -55,7 +55,7 @@ export class StreamSubscriptionStore {
     this.#sql.exec("DELETE FROM subscriptions WHERE socket = ?", socket);
   }
 
-  /** Forgets the subscriptions of sockets that went with an earlier life of the gateway. */
+  /** Deletes the subscriptions of all other sockets: those went down with the gateway. */
   keepOnly(sockets: readonly string[]): void {
     this.#sql.exec(
       "DELETE FROM subscriptions WHERE socket NOT IN (SELECT value FROM json_each(?))",

@@ -14,7 +14,7 @@ import type { MessageBatch } from "../message-batch.ts";
 import { messagesFrame } from "../message-batch.ts";
 
 /** What a subscription was asked to be; it does not change. */
-export type SubscriptionSpec = {
+export type StreamSubscriptionSpec = {
   readonly id: number;
   readonly stream: string;
   readonly epoch: string;
@@ -27,11 +27,11 @@ export type SubscriptionSpec = {
 /** Sends a frame to the subscription's client. */
 export type SendFrame = (frame: string) => void;
 
-/** The message before the first that a subscription is to get, and a time that the log had not come to, if any. */
+/** The message before the first that a subscription gets; and the time it starts at, if no message was that late yet. */
 export type StartPosition = Seen & { readonly notBefore: number | undefined };
 
 /** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. */
-export type StoredSubscription = [
+export type StoredStreamSubscription = [
   id: number,
   cursor: number,
   deadlineAt: number,
@@ -42,28 +42,28 @@ export type StoredSubscription = [
   ...StoredWindow,
 ];
 
-/** What an overdue ack leads to. */
+/** What is to be done about the oldest unacked message: nothing, send again from the ack floor, or end. */
 export type Overdue = "notYet" | "goBack" | "close";
 
 /**
- * One socket following one stream, in order. It is a cursor and not a queue: messages are offered to it, it sends what
- * its window has room for, and what does not fit it asks for again by its cursor.
+ * One socket following one stream, in order. It is a cursor and not a queue: it sends those of the messages offered to it
+ * for which its window has room; the others are read again later, from its cursor on.
  */
-export class Subscription {
-  readonly spec: SubscriptionSpec;
+export class StreamSubscription {
+  readonly spec: StreamSubscriptionSpec;
   readonly #send: SendFrame;
   readonly #matches: SubjectMatcher | undefined;
   #window: AckWindow;
   /** The last sequence that was sent, did not match, or is gone. */
   #cursor: number;
   #deadlineAt: number | undefined;
-  /** How far it saw the log go, by which one that was put back to before that is told from it. */
+  /** The furthest message it saw: a log that was restored to before it has another one, or none, in its place. */
   #seen: Seen;
   #isForked = false;
-  /** Nothing published before it is sent, in ms since the epoch; undefined once a later message was met. */
+  /** Messages published before this time (ms since the epoch) are skipped; undefined once a later one was met. */
   #notBefore: number | undefined;
 
-  constructor(spec: SubscriptionSpec, { notBefore, ...seen }: StartPosition, send: SendFrame) {
+  constructor(spec: StreamSubscriptionSpec, { notBefore, ...seen }: StartPosition, send: SendFrame) {
     this.spec = spec;
     this.#send = send;
     this.#matches = spec.filter === undefined ? undefined : subjectMatcher(spec.filter);
@@ -75,12 +75,12 @@ export class Subscription {
 
   /** Restores a subscription after an eviction. */
   static restore(
-    spec: SubscriptionSpec,
-    [, cursor, deadlineAt, , cursorAt, notBefore, ...window]: StoredSubscription,
+    spec: StreamSubscriptionSpec,
+    [, cursor, deadlineAt, , cursorAt, notBefore, ...window]: StoredStreamSubscription,
     rest: { rounds: readonly number[]; send: SendFrame },
-  ): Subscription {
+  ): StreamSubscription {
     const start = { sequence: cursor, publishedAt: cursorAt, notBefore: notBefore === 0 ? undefined : notBefore };
-    const subscription = new Subscription(spec, start, rest.send);
+    const subscription = new StreamSubscription(spec, start, rest.send);
     subscription.#window = AckWindow.restore(window, rest.rounds);
     if (subscription.highest > cursor) {
       subscription.#seen = { sequence: subscription.highest, publishedAt: 0 };
@@ -90,7 +90,7 @@ export class Subscription {
   }
 
   /** @param isBehind Whether a replay is to go on after an eviction. */
-  toStored(isBehind: boolean): StoredSubscription {
+  toStored(isBehind: boolean): StoredStreamSubscription {
     const [deadlineAt, notBefore] = [this.#deadlineAt ?? 0, this.#notBefore ?? 0];
     const cursorAt = this.#seen.sequence === this.#cursor ? this.#seen.publishedAt : 0;
     const place = [this.spec.id, this.#cursor, deadlineAt, isBehind ? 1 : 0, cursorAt, notBefore] as const;
@@ -112,14 +112,14 @@ export class Subscription {
     return sequence === this.#cursor && publishedAt > 0 ? { ...next, previousPublishedAt: publishedAt } : next;
   }
 
-  /** Whether it was offered another message in the place of one that it saw: the log was put back since. */
+  /** Whether it was offered another message in the place of one that it saw: the log was restored since. */
   get isForked(): boolean {
     return this.#isForked;
   }
 
   /**
-   * Whether a push may come from a log that was put back to before what was seen. Publish times never go back in a log,
-   * so that most are certain; only an announcement may as well be one that was held up on its way.
+   * Whether a push may come from a log that was restored to before what was seen. Publish times never go back in a log,
+   * so most cases are certain; but an announcement (a push without messages) may also have been delayed on its way.
    */
   isDoubted(push: Push): boolean {
     const { sequence, publishedAt } = this.#seen;
@@ -139,7 +139,7 @@ export class Subscription {
     return this.#window.rounds;
   }
 
-  /** Whether it is known which messages are unacked: after an eviction it may be read again from the log. */
+  /** Whether it is known which messages are unacked. If not, after an eviction, they are read again from the log. */
   get isCounted(): boolean {
     return this.#window.isCounted;
   }
@@ -149,7 +149,7 @@ export class Subscription {
     return { first: this.#window.floor + 1, last: this.#window.previous };
   }
 
-  /** Says what the log holds in the {@link unackedRange}. */
+  /** Takes what the log holds in the {@link unackedRange}. */
   recount(messages: readonly MessageText[]): void {
     const matches = this.#matches;
     const sent = matches === undefined ? messages : messages.filter((message) => matches(message.subject));
@@ -166,14 +166,14 @@ export class Subscription {
     return this.#window.bytes >= LIMITS.outgoingPauseBytes ? 0 : this.spec.maxInFlight - this.#window.count;
   }
 
-  /** Whether a page is looked through for what is sent, so that more of it is read than there is room for. */
+  /** Whether some messages are skipped, so that pages may be larger than there is room for. */
   get isFiltered(): boolean {
     return this.#matches !== undefined || this.#notBefore !== undefined;
   }
 
   /**
-   * Takes what it has room for from a batch that holds, or begins after, the sequence next to the cursor. Sequences
-   * that are not there any more are told as a gap. Of another log than it saw it takes nothing.
+   * Sends what it has room for of a batch that contains, or begins after, the sequence after the cursor. Sequences
+   * that are gone are told as a gap. It takes nothing of another log than the one it saw.
    */
   offer(batch: MessageBatch, nowMs: number): void {
     this.#isForked ||= this.#isOfAnotherLog(batch);
@@ -192,7 +192,7 @@ export class Subscription {
     } else {
       this.#offerEach(batch);
     }
-    this.#window.settle(this.#cursor);
+    this.#window.advanceFloor(this.#cursor);
     if (this.#window.count > 0) {
       this.#deadlineAt ??= nowMs + this.spec.ackWaitMs;
     }
@@ -208,9 +208,9 @@ export class Subscription {
       return false;
     }
     if (this.#window.ack(through)) {
-      // An ack of what an earlier round had sent spares sending it again.
+      // Acked after an earlier round sent it: it is not sent again.
       this.#cursor = Math.max(this.#cursor, through);
-      this.#window.settle(this.#cursor);
+      this.#window.advanceFloor(this.#cursor);
       this.#deadlineAt = this.#window.count > 0 ? nowMs + this.spec.ackWaitMs : undefined;
     }
     return true;
@@ -222,8 +222,8 @@ export class Subscription {
   }
 
   /**
-   * Looks whether an ack is overdue. Then sending goes back to the ack floor, or is over when the first unacked
-   * message was sent `maxDeliver` times.
+   * Checks whether an ack is overdue. Then sending goes back to the ack floor, or ends when the first unacked message was
+   * sent `maxDeliver` times.
    */
   expire(nowMs: number): Overdue {
     if (this.#deadlineAt === undefined || this.#deadlineAt > nowMs) {
@@ -238,7 +238,7 @@ export class Subscription {
     return "goBack";
   }
 
-  /** Passes over what was published before the time at which it starts. It is done, as if it had never been. */
+  /** Passes over messages published before the time at which it starts, as if they did not exist. */
   #passEarly({ messages }: MessageBatch): void {
     const notBefore = this.#notBefore;
     if (notBefore === undefined) {
@@ -251,10 +251,10 @@ export class Subscription {
     if (early !== undefined && early.sequence > this.#cursor) {
       this.#reach(early.sequence, early.publishedAt);
     }
-    this.#window.settle(this.#cursor);
+    this.#window.advanceFloor(this.#cursor);
   }
 
-  /** Sends one by one what matches and has room, and tells what is missing between. */
+  /** Sends the messages that match, as far as there is room, and tells the gaps between messages. */
   #offerEach(batch: MessageBatch): void {
     let matching: MessageText[] = [];
     for (const message of batch.messages) {
@@ -282,7 +282,7 @@ export class Subscription {
     }
   }
 
-  /** It got as far as a message. */
+  /** Moves the cursor to a message. */
   #reach(sequence: number, publishedAt: number): void {
     this.#cursor = sequence;
     if (sequence > this.#seen.sequence) {
@@ -290,7 +290,7 @@ export class Subscription {
     }
   }
 
-  /** Whether a batch has another message in the place of the one that was seen; what is sent again goes over it. */
+  /** Whether a batch has another message in the place of the one that was seen. */
   #isOfAnotherLog(batch: MessageBatch): boolean {
     const { sequence, publishedAt } = this.#seen;
     if (publishedAt === 0 || sequence < batch.first || sequence > batch.last) {
@@ -321,7 +321,7 @@ export class Subscription {
   #tellGap(from: number, to: number, reason: GapNotification["reason"]): void {
     this.#send(notification("gap", { subscription: this.spec.id, from, to, reason }));
     this.#reach(to, 0);
-    // Told once, also when sending goes back.
-    this.#window.settle(to);
+    // So that it is told only once, even when sending goes back.
+    this.#window.advanceFloor(to);
   }
 }

@@ -6,35 +6,34 @@ import type { CallContext } from "../../methods/context.ts";
 import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
 import { notification } from "../notification.ts";
-import type { SubscriptionRow } from "../schema.ts";
-import type { SessionSocket } from "../session.ts";
+import type { StreamSubscriptionRow } from "../schema.ts";
+import type { SessionSocket } from "../attachment.ts";
 import type { StreamSubscriptionStore } from "./store.ts";
-import { Subscription } from "./subscription.ts";
-import type { StoredSubscription } from "./subscription.ts";
+import { StreamSubscription } from "./subscription.ts";
+import type { StoredStreamSubscription } from "./subscription.ts";
 
-/** What the subscriptions of a socket need of its gateway. */
+/** The gateway as the stream subscriptions of its sockets see it. */
 export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
   readonly store: StreamSubscriptionStore;
-  /** Wakes the gateway at a time, to look at its sessions' deadlines. */
+  /** Wakes the gateway at a time, to check its sessions' ack deadlines. */
   readonly wakeBy: (atMs: number) => void;
 };
 
 /** One subscription as its feed sees it. */
 class SessionFollower implements Follower {
-  readonly subscription: Subscription;
+  readonly subscription: StreamSubscription;
   readonly #owner: StreamSubscriptions;
   readonly #socket: SessionSocket;
-  /** Nothing is sent before the answer that tells the subscription's number. */
-  isAnswered: boolean;
+  /** Whether the client was told the subscription's number: nothing is sent on it before. */
+  isAnswered = false;
   /** Why the subscription ended before it was answered. */
   closedBy: SubscriptionClosedNotification["reason"] | undefined;
 
-  constructor(owner: StreamSubscriptions, socket: SessionSocket, subscription: Subscription) {
+  constructor(owner: StreamSubscriptions, socket: SessionSocket, subscription: StreamSubscription) {
     this.#owner = owner;
     this.#socket = socket;
     this.subscription = subscription;
-    this.isAnswered = false;
   }
 
   isPaused(): boolean {
@@ -66,14 +65,14 @@ export class StreamSubscriptions {
     return this.#followers.size;
   }
 
-  toStored(): StoredSubscription[] {
+  toStored(): StoredStreamSubscription[] {
     return Array.from(this.#followers.values(), (follower) =>
       follower.subscription.toStored(this.#host.feeds.isBehind(follower)),
     );
   }
 
-  /** Takes up again, after an eviction, what the attachment and the store say of the socket. */
-  restore(stored: readonly StoredSubscription[]): void {
+  /** Restores the subscriptions after an eviction. @param stored Their positions, from the attachment. */
+  restore(stored: readonly StoredStreamSubscription[]): void {
     const positions = new Map(stored.map((subscription) => [subscription[0], subscription]));
     for (const row of positions.size === 0 ? [] : this.#host.store.of(this.#socket.key)) {
       const position = positions.get(row.subscription);
@@ -83,7 +82,7 @@ export class StreamSubscriptions {
     }
   }
 
-  /** Sends again, or closes, what was not acked in time. */
+  /** Looks for overdue acks: sends again from the ack floor, or ends the subscription. */
   expire(nowMs: number): void {
     for (const follower of this.#followers.values()) {
       const { subscription } = follower;
@@ -160,7 +159,7 @@ export class StreamSubscriptions {
     return follower;
   }
 
-  /** Makes the subscription where its stream said that it starts. It is held until its answer is sent. */
+  /** Makes the subscription at the start that its stream told. It sends nothing before its answer is sent. */
   #follow(params: SubscribeStreamParams, start: Start): SessionFollower {
     const spec = {
       id: this.#socket.nextSubscription(),
@@ -173,7 +172,7 @@ export class StreamSubscriptions {
     };
     const before = { sequence: start.nextSequence - 1, publishedAt: start.previousPublishedAt ?? 0 };
     const position = { ...before, notBefore: start.notBefore };
-    const subscription = new Subscription(spec, position, (frame) => this.#socket.send(frame));
+    const subscription = new StreamSubscription(spec, position, (frame) => this.#socket.send(frame));
     return new SessionFollower(this, this.#socket, subscription);
   }
 
@@ -200,7 +199,7 @@ export class StreamSubscriptions {
     return { subscription: spec.id, stream: spec.stream, ...start };
   }
 
-  #restore(row: SubscriptionRow, position: StoredSubscription): void {
+  #restore(row: StreamSubscriptionRow, position: StoredStreamSubscription): void {
     const spec = {
       id: row.subscription,
       stream: row.stream,
@@ -214,7 +213,11 @@ export class StreamSubscriptions {
     const rounds: number[] = JSON.parse(row.rounds);
     const [, , , isBehind] = position;
     const send = (frame: string) => this.#socket.send(frame);
-    const follower = new SessionFollower(this, this.#socket, Subscription.restore(spec, position, { rounds, send }));
+    const follower = new SessionFollower(
+      this,
+      this.#socket,
+      StreamSubscription.restore(spec, position, { rounds, send }),
+    );
     follower.isAnswered = true;
     this.#followers.set(spec.id, follower);
     this.#host.feeds.add(follower);

@@ -14,7 +14,7 @@ export function admissionState(
   life: LoadedStream | undefined,
   { nowMs, streamBytes, usedBytes }: { nowMs: number; streamBytes: number; usedBytes: number },
 ): StreamState {
-  const config = life?.record.config ?? STREAM_DEFAULTS;
+  const config: StreamState["config"] = life?.record.config ?? STREAM_DEFAULTS;
   const windowMs = config.duplicateWindowMs;
   const capBytes = config.maxBytes === undefined ? streamBytes : LIMITS.streamMaxBytes;
   return {

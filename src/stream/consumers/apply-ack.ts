@@ -3,11 +3,11 @@ import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { ConsumerCursor } from "./cursor/cursor.ts";
 import type { DeadLetter } from "./cursor/types.ts";
 
-/** When a settlement came, and what was on its way to its holder then. */
-export type SettledAt = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
+/** When an ack command arrived, and which sequences were under way to its holder then. */
+type Arrival = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
 
-/** Tells a cursor what a holder says of its messages. Returns what died of it. */
-export function settle(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: SettledAt): DeadLetter[] {
+/** Applies an ack command to a cursor. Returns the dead letters that this makes. */
+export function applyAck(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: Arrival): DeadLetter[] {
   const { holder } = command;
   switch (command.kind) {
     case "ack":

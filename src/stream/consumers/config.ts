@@ -6,10 +6,10 @@ import { RefusedError } from "../refuse.ts";
 
 const FIELDS = ["from", "filter", "ackWaitMs", "maxDeliver", "maxInFlight", "backoffMs"] as const;
 
-/** What is to be another in a config: a field left out stays, null goes back to its default. */
+/** Changes of a config: a field that is left out stays as it is, null resets it to its default. */
 export type ConsumerChanges = Omit<UpdateConsumerParams, "stream" | "consumer">;
 
-/** The whole config of a consumer, from what was given. */
+/** The given config with defaults for what is left out. */
 export function consumerConfig(given: Omit<CreateConsumerParams, "stream" | "consumer">): ConsumerConfig {
   return {
     from: given.from ?? CONSUMER_DEFAULTS.from,
@@ -38,8 +38,10 @@ function changed<T>(value: T | undefined, change: T | null | undefined): T | und
 }
 
 /**
- * Throws Conflict when they differ: `what` does first and, under its name, what it is (JSON text of an object), with
- * the method to `use` for a consumer that there is.
+ * Conflict when two configs differ. Its data has the first field that differs (`what`), the existing value under that
+ * field's name (an object as JSON text), and the method that changes it (`use`).
+ *
+ * @throws RefusedError
  */
 export function expectSame(existing: ConsumerConfig, asked: ConsumerConfig): void {
   const what = FIELDS.find((field) => JSON.stringify(existing[field]) !== JSON.stringify(asked[field]));
@@ -53,18 +55,18 @@ export function expectSame(existing: ConsumerConfig, asked: ConsumerConfig): voi
   throw new RefusedError("Conflict", "there is such a consumer, and it is another", data);
 }
 
-/** Random: a consumer made anew is another one. */
+/** A random id: a consumer that is deleted and created again gets another one. */
 export function newConsumerId(): number {
   const [random = 0] = crypto.getRandomValues(new Uint32Array(1));
   return random;
 }
 
-/** What a call that places a consumer tells, with what of that is deleted. */
+/** Adds to an info the part of the requested start that is deleted from the log. */
 export function withSkipped(info: ConsumerInfo, skipped: Start["skipped"]): ConsumerInfo {
   return skipped === undefined ? info : { ...info, skipped };
 }
 
-/** Throws LimitReached when there are as many as there may be. */
+/** LimitReached when there are as many as allowed already. Throws RefusedError. */
 export function expectRoom(what: "consumers" | "consumerSubscriptions" | "consumerLeases", count: number): void {
   const limit = LIMITS[what];
   if (count >= limit) {

@@ -11,24 +11,26 @@ import type { ScanResult, ScanRange } from "../log/scan.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** What a filter passed over is written down this seldom: after a restart it is passed over again. */
+/**
+ * A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again.
+ */
 const SAVE_AFTER_SEQUENCES = 10_000;
 
-/** Who a consumer is, and its config so far. */
+/** A consumer's id, name and first config. */
 export type ConsumerIdentity = { readonly id: number; readonly name: string; readonly config: ConsumerConfig };
 
-/** One consumer in memory: its cursor, what its filter makes of the log, and who shares it. */
+/** One consumer in memory: its cursor, its filter, and its subscriptions. */
 export class Consumer {
   readonly id: number;
   readonly name: string;
   readonly cursor: ConsumerCursor;
-  /** By holder, in the order of whose turn it is. */
+  /** By holder, in the order of their turns. */
   readonly subscribers = new Map<string, Subscriber>();
   #config: ConsumerConfig;
   #matches: SubjectMatcher | undefined;
   #savedVersion: number;
   #savedNext: number;
-  /** How many new messages match a filter, up to where they were counted. */
+  /** How many new messages match the filter, counted through a sequence. */
   #counted: { through: number; count: number } | undefined;
 
   private constructor({ id, name, config }: ConsumerIdentity, cursor: ConsumerCursor) {
@@ -41,7 +43,7 @@ export class Consumer {
     this.#savedNext = cursor.nextSequence;
   }
 
-  /** A consumer that has delivered nothing. */
+  /** A new consumer. */
   static create(identity: ConsumerIdentity, { nextSequence, notBefore }: Start): Consumer {
     return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence, notBefore));
   }
@@ -54,7 +56,7 @@ export class Consumer {
     return this.#config;
   }
 
-  /** Goes on with another config, which counts for what comes next. Returns what died of it. */
+  /** Changes the config, for the deliveries that follow. Returns the dead letters that this makes. */
   configure(config: ConsumerConfig, nowMs: number): DeadLetter[] {
     this.#config = config;
     this.#matches = matcherOf(config);
@@ -62,19 +64,19 @@ export class Consumer {
     return this.cursor.configure(config, nowMs);
   }
 
-  /** Whether a restart would forget something that matters. */
+  /** Whether the cursor has to be written before the commit. */
   get isChanged(): boolean {
     const { version, nextSequence } = this.cursor;
     return version !== this.#savedVersion || nextSequence >= this.#savedNext + SAVE_AFTER_SEQUENCES;
   }
 
-  /** The cursor was written as it stands. */
+  /** To be called when the cursor was written. */
   saved(): void {
     this.#savedVersion = this.cursor.version;
     this.#savedNext = this.cursor.nextSequence;
   }
 
-  /** Whether a page of the log is looked through for subjects, so that more of it is read than there is room for. */
+  /** Whether it has a filter; then more of the log is read than there is room for, because not all of it matches. */
   get isFiltered(): boolean {
     return this.#matches !== undefined;
   }
@@ -84,7 +86,7 @@ export class Consumer {
     return matches === undefined ? messages : messages.filter(({ subject }) => matches(subject));
   }
 
-  /** Hands out messages, as the cursor does. */
+  /** Delivers messages, as the cursor does. */
   deliver(request: DeliverRequest): Delivery[] {
     const before = this.cursor.nextSequence;
     const deliveries = this.cursor.deliver(request);
@@ -96,16 +98,16 @@ export class Consumer {
     return deliveries;
   }
 
-  /** What is new up to a sequence; undefined when everything up to there was looked at. */
+  /** The new messages through a sequence; undefined when the cursor is past it. */
   newThrough(through: number): ScanRange | undefined {
     const { nextSequence } = this.cursor;
     return nextSequence > through ? undefined : { from: nextSequence, matches: this.#matches };
   }
 
   /**
-   * Everything up to a sequence is going to be deleted from the log.
+   * To be called before all messages through a sequence are deleted from the log.
    *
-   * @param unread What was found of {@link newThrough}.
+   * @param unread The result of scanning {@link newThrough}.
    */
   trim(through: number, unread: ScanResult | undefined): void {
     this.cursor.trim(through, unread);
@@ -115,7 +117,9 @@ export class Consumer {
     }
   }
 
-  /** Single messages are going to be deleted from the log; those handed out matched, whatever does now. */
+  /**
+   * To be called before single messages are deleted. Delivered ones count as matching, even if the filter has changed.
+   */
   lose(messages: readonly MessageText[]): void {
     const { nextSequence } = this.cursor;
     const matching = new Set(this.matching(messages));
@@ -129,13 +133,13 @@ export class Consumer {
     this.cursor.lose(sequences);
   }
 
-  /** Starts over from another place. */
+  /** Moves it to another position. */
   seek({ nextSequence, notBefore }: Start): void {
     this.cursor.seek(nextSequence, notBefore);
     this.#counted = undefined;
   }
 
-  /** Passes over what was published before the time at which it starts, if that was to come. */
+  /** Passes over messages that were published before its start time, if it has one. */
   passEarly(log: Log): void {
     const { notBefore } = this.cursor;
     if (notBefore !== undefined) {
@@ -146,18 +150,18 @@ export class Consumer {
     }
   }
 
-  /** What is new, up to the end of the log, and was not counted yet; without a filter there is nothing to count. */
+  /** The new messages that were not counted yet; undefined without a filter, where the log knows the count. */
   uncounted(last: number): ScanRange | undefined {
     const from = Math.max((this.#counted?.through ?? 0) + 1, this.cursor.nextSequence);
     return this.#matches === undefined || from > last ? undefined : { from, matches: this.#matches };
   }
 
-  /** Takes note of what was found of {@link uncounted}. */
+  /** Adds the result of scanning {@link uncounted} to the count. */
   counted(last: number, found: ScanResult | undefined): void {
     this.#counted = { through: last, count: (this.#counted?.count ?? 0) + (found?.total ?? 0) };
   }
 
-  /** How it stands, with everything {@link counted}; `deadLetters` are counted by who keeps them. */
+  /** Its info; call {@link counted} before. */
   info(log: Log, deadLetters: number): Omit<ConsumerInfo, "epoch"> {
     const { ackFloor, inFlight, waiting, redelivered, paused, lost } = this.cursor.info();
     const unread = this.isFiltered ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);

@@ -1,79 +1,93 @@
 import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
-import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../../internal/consumer-calls.ts";
+import type { AckCommand, DeadLetterPage, FetchReply, JoinCall, JoinReply } from "../../internal/consumer-calls.ts";
+import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
+import type { DeletionWatcher, Log } from "../log/log.ts";
+import type { Transactor } from "../transactor.ts";
 
-import { Consumer } from "./consumer.ts";
+import { applyAck } from "./apply-ack.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./config.ts";
 import type { ConsumerChanges } from "./config.ts";
-import type { PushOutcome } from "./pusher.ts";
-import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
-import { Consumers } from "./table.ts";
+import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import type { CoordinatorHost } from "./coordinator-host.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import type { DeletionWatcher } from "../log/log.ts";
 import { messagesAt } from "./next-messages.ts";
+import { DeliveryPusher } from "./pusher.ts";
+import type { PushOutcome } from "./pusher.ts";
 import { reconfigure } from "./reconfigure.ts";
-import { RefusedError } from "../refuse.ts";
 import { retryDeadLetters } from "./retry-dead-letters.ts";
-import { settle } from "./apply-ack.ts";
+import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
 import { Subscriber } from "./subscriber.ts";
+import { Consumers } from "./table.ts";
 
-/** Deadlines that lie this close together are looked after by one alarm. */
+/** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
 
+/** What a coordinator uses of its stream. */
+type CoordinatorHost = {
+  readonly ctx: DurableObjectState;
+  readonly namespace: Env["GATEWAY"];
+  readonly alarm: AlarmClock;
+  readonly transactor: Transactor<{ readonly consumers: ConsumerCoordinator }>;
+  readonly stream: { readonly name: string; readonly epoch: string };
+  readonly log: Log;
+};
+
 /**
- * The consumers of a stream: what is asked of them, and who gets what.
+ * The consumers of a stream: answers every request about them, and decides who gets which message.
  *
- * Every request is one transaction: the change, the deliveries it makes room for, and each changed cursor written
- * once. What was handed out leaves after it.
+ * A request that changes something is one transaction: the change, the deliveries that it makes room for, and one write
+ * for each cursor that changed. Batches are pushed after it.
  */
 export class ConsumerCoordinator implements DeletionWatcher {
-  readonly #host: CoordinatorHost;
-  readonly #table: Consumers;
+  readonly #alarm: AlarmClock;
+  readonly #transactor: CoordinatorHost["transactor"];
+  readonly #stream: CoordinatorHost["stream"];
+  readonly #log: Log;
+  readonly #consumers: Consumers;
   readonly #deadLetters: DeadLetters;
-  /** In the order of whose turn it is. */
-  readonly #consumers = new Map<string, Consumer>();
-  readonly #consumerOf = new Map<string, Consumer>();
-  /** Handed out and not sent yet. */
+  readonly #pusher: DeliveryPusher;
+  /** Made by the transaction under way, to be pushed after it. */
   #batches: AddressedBatch[] = [];
-  /** Whether the last turn ended before everything that could go out had. */
+  /** Whether the last delivery stopped at its bounds, with messages left to deliver. */
   #isBehind = false;
 
-  constructor(sql: SqlStorage, host: CoordinatorHost) {
-    this.#host = host;
-    this.#table = new Consumers(sql);
+  constructor(host: CoordinatorHost) {
+    const { sql } = host.ctx.storage;
+    this.#alarm = host.alarm;
+    this.#transactor = host.transactor;
+    this.#stream = host.stream;
+    this.#log = host.log;
+    this.#consumers = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
-    for (const consumer of this.#table.load()) {
-      this.#consumers.set(consumer.name, consumer);
-      for (const holder of consumer.subscribers.keys()) {
-        this.#consumerOf.set(holder, consumer);
-      }
-    }
     host.log.watchDeletions(this);
-    host.pusher.check(this.#consumers.values());
+    // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
+    // one.
+    this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
+    this.#pusher.check(this.#consumers.all);
   }
 
-  /** How many consumers there are. */
+  /** Number of consumers. */
   get count(): number {
     return this.#consumers.size;
   }
 
   /** The gateways of all subscriptions. */
   get gateways(): Set<string> {
-    const subscribers = [...this.#consumers.values()].flatMap((consumer) => [...consumer.subscribers.values()]);
-    return new Set(subscribers.map(({ gateway }) => gateway));
+    return new Set(
+      this.#consumers.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)),
+    );
   }
 
   has(name: string): boolean {
-    return this.#consumers.has(name);
+    return this.#consumers.get(name) !== undefined;
   }
 
-  /** Makes a consumer, or tells how the same one stands; Conflict when it was made to be another. */
+  /** Creates a consumer. Returns the info of one that exists with the same config; Conflict if its config differs. */
   create(
     { consumer: name, ...given }: Omit<CreateConsumerParams, "stream">,
     startAt: (from: From) => Start,
@@ -87,247 +101,263 @@ export class ConsumerCoordinator implements DeletionWatcher {
     expectRoom("consumers", this.#consumers.size);
     const start = startAt(config.from);
     const consumer = Consumer.create({ id: newConsumerId(), name, config }, start);
-    this.#run(() => {
-      this.#table.insert(consumer);
-      this.#consumers.set(name, consumer);
-    });
+    this.#change(() => this.#consumers.insert(consumer));
     return withSkipped(this.#info(consumer), start.skipped);
   }
 
-  /** Changes a consumer's config; what that makes dead goes to its dead letters. */
+  /** Changes a consumer's config. A lower `maxDeliver` may make messages dead letters. */
   update(name: string, changes: ConsumerChanges): ConsumerInfo {
-    return this.#change(name, (consumer, nowMs) => {
-      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#host.log, nowMs }));
-      this.#table.saveConfig(consumer);
+    return this.#changeOne(name, (consumer, nowMs) => {
+      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#log, nowMs }));
+      this.#consumers.saveConfig(consumer);
     });
   }
 
   info(name: string): ConsumerInfo {
-    return this.#change(name, () => undefined);
+    const consumer = this.#consumers.find(name);
+    this.#deliverDue();
+    return this.#info(consumer);
   }
 
-  /** How every consumer stands, by name. */
+  /** The info of every consumer, sorted by name. */
   list(): ConsumerInfo[] {
-    this.#run(() => undefined);
-    const byName = [...this.#consumers.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    countNewMessages(byName, this.#host.log);
+    this.#deliverDue();
+    const byName = this.#consumers.all.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    countNewMessages(byName, this.#log);
     return byName.map((consumer) => this.#info(consumer));
   }
 
-  /** Deletes a consumer, tells its subscriptions, and returns how it stood. */
+  /** Deletes a consumer, ends its subscriptions, and returns its last info. */
   delete(name: string): ConsumerInfo {
-    const consumer = this.#find(name);
+    const consumer = this.#consumers.find(name);
     const info = this.#info(consumer);
-    this.#run(() => {
-      this.#table.delete(consumer);
+    this.#change(() => {
+      this.#consumers.delete(consumer);
       this.#deadLetters.deleteFrom(consumer.id, 0);
-      this.#consumers.delete(name);
     });
-    const subscribers = [...consumer.subscribers.values()];
-    subscribers.forEach(({ holder }) => this.#consumerOf.delete(holder));
-    this.#host.pusher.end(subscribers);
+    this.#pusher.end([...consumer.subscribers.values()]);
     return info;
   }
 
   pause(name: string, paused: boolean): ConsumerInfo {
-    return this.#change(name, ({ cursor }) => cursor.setPaused(paused));
+    return this.#changeOne(name, ({ cursor }) => cursor.setPaused(paused));
   }
 
-  /** Starts a consumer over; its dead letters from there on are forgotten. */
+  /** Moves a consumer to another position, and deletes its dead letters from there on. */
   seek(name: string, start: Start): ConsumerInfo {
-    const info = this.#change(name, (consumer) => {
+    const info = this.#changeOne(name, (consumer) => {
       consumer.seek(start);
       this.#deadLetters.deleteFrom(consumer.id, start.nextSequence);
     });
     return withSkipped(info, start.skipped);
   }
 
-  /** A subscription shares a consumer from now on. The same call again changes nothing. */
+  /** Adds a subscription to a consumer. Idempotent. */
   join({ consumer: name, gateway, holder, maxInFlight }: JoinCall): Omit<JoinReply, "epoch"> {
-    const consumer = this.#find(name);
+    const consumer = this.#consumers.find(name);
     expectRoom("consumerSubscriptions", consumer.subscribers.size);
-    return this.#run(() => {
+    return this.#change(() => {
       const { nextSequence } = consumer.cursor;
       if (!consumer.subscribers.has(holder)) {
-        const subscriber = new Subscriber(holder, gateway, maxInFlight);
-        this.#table.addSubscription(consumer, subscriber);
-        consumer.subscribers.set(holder, subscriber);
-        this.#consumerOf.set(holder, consumer);
+        this.#consumers.addSubscription(consumer, new Subscriber(holder, gateway, maxInFlight));
       }
-      return { nextSequence, lastSequence: this.#host.log.last };
+      return { nextSequence, lastSequence: this.#log.last };
     });
   }
 
   /**
-   * Takes what subscriptions say of their messages, in order.
+   * Applies the ack commands of subscriptions, in order.
    *
-   * @returns The holders that share no consumer here.
+   * @returns The holders that are no subscription of a consumer here.
    */
-  settle(commands: readonly AckCommand[]): string[] {
-    return this.#run((nowMs) => this.#settleAll(commands, nowMs));
+  applyAcks(commands: readonly AckCommand[]): string[] {
+    const unknown = new Set<string>();
+    this.#change((nowMs) => {
+      for (const command of commands) {
+        const consumer = this.#consumers.ofHolder(command.holder);
+        if (consumer === undefined) {
+          unknown.add(command.holder);
+        } else {
+          this.#applyAck(consumer, command, nowMs);
+        }
+      }
+    });
+    return [...unknown];
   }
 
-  /** Ends all subscriptions; what they hold comes again. */
+  /** Ends all subscriptions; what they have in flight is redelivered. */
   releaseAll(): void {
-    this.settle(Array.from(this.#consumerOf.keys(), (holder) => ({ kind: "release", holder, isLost: false })));
+    this.applyAcks(this.#consumers.holders.map((holder) => ({ kind: "release", holder, isLost: false })));
   }
 
   /**
-   * Gives messages to a new lease.
+   * Delivers messages to a new lease.
    *
-   * @returns Undefined when there may be some further on in the log, and it is somebody else's turn.
+   * @returns Undefined when the scan of the log stopped at its bounds before it found a message; call again.
    */
   fetch(name: string, limit: number): FetchReply | undefined {
-    const consumer = this.#find(name);
+    const consumer = this.#consumers.find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const { lease, holder } = newLease(consumer.id);
-    return this.#run((nowMs) => {
+    return this.#change((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new Dispatcher(this.#host.log, nowMs).fetch(consumer, holder, limit);
-      return text === undefined ? undefined : { epoch: this.#host.epoch, lease, text };
+      const text = new Dispatcher(this.#log, nowMs).fetch(consumer, holder, limit);
+      return text === undefined ? undefined : { epoch: this.#stream.epoch, lease, text };
     });
   }
 
-  /** Takes what the holder of a lease says of its messages; NotFound for a lease of another consumer. */
-  settleLease(name: string, lease: string, command: (holder: string) => AckCommand): void {
-    const consumer = this.#find(name);
+  /** Applies the ack command of a lease's holder; NotFound for a lease of another consumer. */
+  ackLease(name: string, lease: string, command: (holder: string) => AckCommand): void {
+    const consumer = this.#consumers.find(name);
     const holder = leaseHolder(lease, consumer.id);
-    this.#run((nowMs) => this.#settle(consumer, command(holder), nowMs));
+    this.#change((nowMs) => this.#applyAck(consumer, command(holder), nowMs));
   }
 
   deadLetters(name: string, { from, limit }: DeadLetterPage): GetDeadLettersResult {
-    const consumer = this.#find(name);
-    this.#run(() => undefined);
-    return { epoch: this.#host.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
+    const consumer = this.#consumers.find(name);
+    this.#deliverDue();
+    return { epoch: this.#stream.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
   }
 
-  /** Puts back dead letters, all or some of them, that still have their message; returns how many. */
+  /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
   retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const consumer = this.#find(name);
+    const consumer = this.#consumers.find(name);
     const letters = this.#deadLetters;
-    return this.#run((nowMs) => retryDeadLetters(consumer, sequences, { letters, log: this.#host.log, nowMs }));
+    return this.#change((nowMs) => retryDeadLetters(consumer, sequences, { letters, log: this.#log, nowMs }));
   }
 
-  /** Forgets dead letters, all or some of them; returns how many. */
+  /** Deletes dead letters, all or some of them; returns how many. */
   deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const { id } = this.#find(name);
-    return this.#run(() => this.#deadLetters.delete(id, sequences));
+    const { id } = this.#consumers.find(name);
+    return this.#change(() => this.#deadLetters.delete(id, sequences));
   }
 
   /**
-   * Looks after deadlines, and hands out what can go: after messages came or went, and when the alarm fires. Never
-   * throws: what called for it is done already.
+   * Takes back what passed its ack deadline, and delivers what can be delivered: after messages were added or deleted,
+   * and when the alarm fires. Never throws: the caller has committed its own change already.
    */
-  serve(): void {
-    this.#runAlone(() => undefined);
+  deliverDue(): void {
+    this.#attempt(() => this.#deliverDue());
   }
 
   /**
-   * Learns what became of parcels, and takes back what did not reach its subscription, or only perhaps. What came to
-   * one that is over by now counts as delivered.
+   * Takes back the batches of a push that certainly or possibly did not reach their subscription. What reached a
+   * subscription that was released meanwhile counts as delivered.
    */
   pushCompleted({ batches, unknown, isUnsure }: PushOutcome): void {
-    const isOver = (holder: string) => unknown.includes(holder) || !this.#consumerOf.has(holder);
+    const isOver = (holder: string) => unknown.includes(holder) || this.#consumers.ofHolder(holder) === undefined;
     if (!isUnsure && !batches.some(({ batch: { holder } }) => isOver(holder))) {
       return;
     }
-    this.#runAlone((nowMs) => {
-      for (const { consumer: name, sequences, batch } of batches) {
-        const { holder } = batch;
-        const consumer = this.#consumers.get(name);
-        if (unknown.includes(holder)) {
-          consumer?.cursor.revertDelivery(holder, sequences, nowMs);
-        } else if (isUnsure) {
-          consumer?.cursor.markUncertain(holder, sequences, nowMs);
+    this.#attempt(() =>
+      this.#change((nowMs) => {
+        for (const { consumer: name, sequences, batch } of batches) {
+          const { holder } = batch;
+          const consumer = this.#consumers.get(name);
+          if (unknown.includes(holder)) {
+            consumer?.cursor.revertDelivery(holder, sequences, nowMs);
+          } else if (isUnsure) {
+            consumer?.cursor.markUncertain(holder, sequences, nowMs);
+          }
+          if (consumer !== undefined && isOver(holder)) {
+            this.#applyAck(consumer, { kind: "release", holder, isLost: this.#pusher.wasLost(holder) }, nowMs);
+          }
         }
-        if (consumer !== undefined && isOver(holder)) {
-          this.#settle(consumer, { kind: "release", holder, isLost: this.#host.pusher.wasLost(holder) }, nowMs);
-        }
-      }
-    });
+      }),
+    );
   }
 
-  /** Writes each cursor that changed; the end of every transaction of the stream. */
+  /** Writes each cursor that changed; the last step of every transaction of the stream. */
   save(): void {
-    for (const consumer of this.#consumers.values()) {
-      this.#table.save(consumer);
-    }
+    this.#consumers.save();
   }
 
-  /** Makes sure that the next deadline is looked after, whatever became of the alarm. */
+  /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
     let atMs = this.#isBehind ? nowMs : Infinity;
-    for (const { cursor } of this.#consumers.values()) {
+    for (const { cursor } of this.#consumers.all) {
       const deadline = cursor.nextDeadline(nowMs) ?? Infinity;
       atMs = Math.min(atMs, Math.ceil(deadline / ALARM_GRAIN_MS) * ALARM_GRAIN_MS);
     }
     if (atMs < Infinity) {
-      this.#host.wakeBy(atMs, nowMs);
+      this.#alarm.ensureBy(atMs, nowMs);
     }
   }
 
   beforeTrim(through: number): void {
-    trimConsumers([...this.#consumers.values()], through, this.#host.log);
+    trimConsumers(this.#consumers.all, through, this.#log);
   }
 
   beforeDelete(sequences: readonly number[]): void {
-    passEarly(this.#consumers.values(), this.#host.log);
-    const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#host.log, sequences);
-    for (const consumer of this.#consumers.values()) {
+    passEarly(this.#consumers.all, this.#log);
+    const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#log, sequences);
+    for (const consumer of this.#consumers.all) {
       consumer.lose(messages);
     }
   }
 
-  /** Changes one consumer, and tells how it stands then. */
-  #change(name: string, act: (consumer: Consumer, nowMs: number) => void): ConsumerInfo {
-    const consumer = this.#find(name);
-    this.#run((nowMs) => act(consumer, nowMs));
+  /** Changes one consumer, and returns its info after that. */
+  #changeOne(name: string, act: (consumer: Consumer, nowMs: number) => void): ConsumerInfo {
+    const consumer = this.#consumers.find(name);
+    this.#change((nowMs) => act(consumer, nowMs));
     return this.#info(consumer);
   }
 
-  #run<T>(act: (nowMs: number) => T): T {
-    const nowMs = Date.now();
-    const result = this.#host.change(() => {
-      passEarly(this.#consumers.values(), this.#host.log);
-      const done = act(nowMs);
+  /** Makes a change, and delivers what it makes room for, in one transaction. */
+  #change<T>(act: (nowMs: number) => T): T {
+    return this.#commit((nowMs) => {
+      const result = act(nowMs);
       this.#deliver(nowMs);
-      return done;
+      return result;
     });
-    this.#host.pusher.send(this.#batches.splice(0));
+  }
+
+  /** Delivers what is due by now. */
+  #deliverDue(): void {
+    this.#commit((nowMs) => this.#deliver(nowMs));
+  }
+
+  /** Runs one transaction, pushes the batches that it made, and sets the alarm for the next deadline. */
+  #commit<T>(act: (nowMs: number) => T): T {
+    const nowMs = Date.now();
+    const result = this.#transactor.change(this.#stream.name, nowMs, () => {
+      passEarly(this.#consumers.all, this.#log);
+      return act(nowMs);
+    });
+    this.#pusher.send(this.#batches.splice(0));
     this.arm(nowMs);
     return result;
   }
 
-  #runAlone(act: (nowMs: number) => void): void {
+  /** Runs what no caller waits for: a failure is logged, and the alarm tries again. */
+  #attempt(act: () => void): void {
     if (this.#consumers.size === 0) {
       return;
     }
     try {
-      this.#run(act);
+      act();
     } catch (error) {
       logError("the consumers of a stream could not be served", error);
-      this.#host.wakeBy(Date.now() + RETRY_MS, Date.now());
+      this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
     }
   }
 
   #deliver(nowMs: number): void {
-    const dispatcher = new Dispatcher(this.#host.log, nowMs);
+    const dispatcher = new Dispatcher(this.#log, nowMs);
     this.#isBehind = false;
-    // A copy: the order changes on the way.
-    for (const consumer of Array.from(this.#consumers.values())) {
+    for (const consumer of this.#consumers.all) {
       this.#expire(consumer, nowMs);
-      const isServed = dispatcher.serve(consumer);
+      const isServed = dispatcher.dispatch(consumer);
       if (!this.#isBehind) {
-        // Should a later one not get its turn, it goes before this one next time, and before the one that used it up.
-        this.#consumers.delete(consumer.name);
-        this.#consumers.set(consumer.name, consumer);
+        // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
+        this.#consumers.moveToBack(consumer);
       }
       this.#isBehind ||= !isServed;
     }
     this.#batches.push(...dispatcher.batches);
   }
 
-  /** Takes back what passed its ack deadline; a lease with nothing in flight is over. */
+  /** Takes back what passed its ack deadline; a lease with nothing left in flight is released. */
   #expire(consumer: Consumer, nowMs: number): void {
     const { cursor } = consumer;
     const { version } = cursor;
@@ -339,44 +369,21 @@ export class ConsumerCoordinator implements DeletionWatcher {
     }
   }
 
-  #settleAll(commands: readonly AckCommand[], nowMs: number): string[] {
-    const unknown = new Set<string>();
-    for (const command of commands) {
-      const consumer = this.#consumerOf.get(command.holder);
-      if (consumer === undefined) {
-        unknown.add(command.holder);
-      } else {
-        this.#settle(consumer, command, nowMs);
-      }
-    }
-    return [...unknown];
-  }
-
-  #settle(consumer: Consumer, command: AckCommand, nowMs: number): void {
-    const underway = this.#host.pusher.underway(command.holder);
-    this.#deadLetters.add(consumer.id, settle(consumer.cursor, command, { nowMs, underway }));
+  #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {
+    const underway = this.#pusher.underway(command.holder);
+    this.#deadLetters.add(consumer.id, applyAck(consumer.cursor, command, { nowMs, underway }));
     if (command.kind === "ack") {
-      // A late ack settles what has died meanwhile, too.
+      // A late ack also removes the dead letter that the message became meanwhile.
       this.#deadLetters.delete(consumer.id, command.sequences);
     }
     if (command.kind === "release") {
-      this.#host.pusher.released(command);
-      this.#table.deleteSubscription(command.holder);
-      consumer.subscribers.delete(command.holder);
-      this.#consumerOf.delete(command.holder);
+      this.#pusher.released(command);
+      this.#consumers.deleteSubscription(command.holder);
     }
   }
 
   #info(consumer: Consumer): ConsumerInfo {
-    countNewMessages([consumer], this.#host.log);
-    return { epoch: this.#host.epoch, ...consumer.info(this.#host.log, this.#deadLetters.count(consumer.id)) };
-  }
-
-  #find(name: string): Consumer {
-    const consumer = this.#consumers.get(name);
-    if (consumer === undefined) {
-      throw new RefusedError("NotFound", "no such consumer", { what: "consumer" });
-    }
-    return consumer;
+    countNewMessages([consumer], this.#log);
+    return { epoch: this.#stream.epoch, ...consumer.info(this.#log, this.#deadLetters.count(consumer.id)) };
   }
 }

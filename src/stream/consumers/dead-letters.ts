@@ -1,10 +1,10 @@
 import type { DeadLetter } from "./cursor/types.ts";
 import type { DeadLetterRow } from "../schema.ts";
 
-/** The table `dead_letters`. A letter outlives its message, and goes with its consumer. */
+/** The table `dead_letters`. A dead letter stays when its message is deleted, and is deleted with its consumer. */
 export class DeadLetters {
   readonly #sql: SqlStorage;
-  /** Letters of each consumer that was asked for: without any, an ack need not look. */
+  /** Cached number of dead letters of a consumer: an ack of a consumer that has none runs no statement. */
   readonly #counts = new Map<number, number>();
 
   constructor(sql: SqlStorage) {
@@ -37,7 +37,7 @@ export class DeadLetters {
     return count;
   }
 
-  /** Letters in the order of their sequences. */
+  /** Dead letters in order of sequence. */
   read(consumer: number, from: number, limit: number): DeadLetter[] {
     return this.#sql
       .exec<DeadLetterRow>(
@@ -51,7 +51,7 @@ export class DeadLetters {
       .map(({ dead_at: deadAt, ...letter }) => ({ ...letter, deadAt }));
   }
 
-  /** Those of the sequences that have a letter, in order. */
+  /** Those of the sequences that are dead letters, in order. */
   among(consumer: number, sequences: readonly number[]): number[] {
     return this.#sql
       .exec<{ sequence: number }>(
@@ -64,7 +64,7 @@ export class DeadLetters {
       .map(({ sequence }) => sequence);
   }
 
-  /** Deletes the letters of some sequences, or all, and returns how many there were. */
+  /** Deletes the dead letters of some sequences, or all; returns how many there were. */
   delete(consumer: number, sequences: readonly number[] | undefined): number {
     if (sequences === undefined) {
       return this.deleteFrom(consumer, 0);
@@ -84,7 +84,7 @@ export class DeadLetters {
     return deleted;
   }
 
-  /** Deletes the letters from a sequence on and returns how many there were. */
+  /** Deletes the dead letters from a sequence on; returns how many there were. */
   deleteFrom(consumer: number, sequence: number): number {
     const count = this.count(consumer);
     const deleted = this.#sql

@@ -10,23 +10,25 @@ import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Pages of the log that one event looks through for its consumers, and text that it hands out, before others get a turn. */
+/**
+ * Bounds of one dispatcher: pages of the log that it reads, and text that it delivers, before other requests may run.
+ */
 const MAX_PAGES = 64;
 const MAX_BYTES = 4_194_304;
 
-/** A fetch takes no further page from here on: one more may be half of what an HTTP answer should hold. */
+/** A fetch with this much text reads no further page: one more may add as much again. */
 const FETCH_BYTES = LIMITS.pageBytes / 2;
 
-/** A batch with the gateway it goes to, the name of the consumer it is of, and what is in it. */
+/** A batch with its gateway, its consumer's name, and its sequences. */
 export type AddressedBatch = { gateway: string; consumer: string; sequences: number[]; batch: DeliveryBatch };
 
-/** A subscription with room, and how many messages it is to get. */
+/** A subscription, and how many messages it is to get. */
 type Share = { readonly subscriber: Subscriber; readonly count: number };
 
-/** What one holder was handed out, of what was offered. */
+/** The deliveries to one holder, and the offer that has their text. */
 type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer };
 
-/** Hands out what consumers may deliver at one moment. */
+/** Delivers what is due at one moment, within the bounds of one transaction. */
 export class Dispatcher {
   readonly batches: AddressedBatch[] = [];
   readonly #log: Log;
@@ -40,26 +42,25 @@ export class Dispatcher {
   }
 
   /**
-   * Gives a consumer's messages to its subscriptions with room: each message goes to whoever has least in flight. So
-   * one that settles nothing keeps at most its equal share of the consumer's `maxInFlight`, unless the others had no
-   * room for theirs, and whatever a quick one settles comes back to the quick one; a lone one may have it all.
+   * Delivers a consumer's messages to its subscriptions. Assigns each message to the subscription with the fewest
+   * unacked, so a stalled one holds at most its share of `maxInFlight`, unless the others have no room.
    *
-   * Suspects, one for each subscription with nothing in flight, come before all others, for which one subscription is kept
-   * if there are several: so neither waits for the other for ever.
+   * Suspects come first, one for each subscription with nothing in flight. If there are several subscriptions, one of
+   * them is kept free of suspects for the other messages, so that neither kind waits for ever.
    *
-   * @returns False when there may be more to hand out, and it is somebody else's turn.
+   * @returns False when the bounds are reached and there may be more to deliver.
    */
-  serve(consumer: Consumer): boolean {
+  dispatch(consumer: Consumer): boolean {
     const { size } = consumer.subscribers;
     return (
-      this.#serveSuspects(consumer, Math.max(1, size - 1)) &&
-      this.#serveOthers(consumer) &&
-      this.#serveSuspects(consumer, size)
+      this.#dispatchSuspects(consumer, Math.max(1, size - 1)) &&
+      this.#dispatchOthers(consumer) &&
+      this.#dispatchSuspects(consumer, size)
     );
   }
 
-  /** Gives suspects to subscriptions with nothing in flight, while fewer than `most` have one. */
-  #serveSuspects(consumer: Consumer, most: number): boolean {
+  /** Delivers suspects to subscriptions with nothing in flight, while fewer than `most` have a suspect. */
+  #dispatchSuspects(consumer: Consumer, most: number): boolean {
     const { cursor, subscribers } = consumer;
     while (cursor.dueSuspect(this.#nowMs) !== undefined) {
       const all = [...subscribers.values()];
@@ -78,7 +79,7 @@ export class Dispatcher {
     return true;
   }
 
-  #serveOthers(consumer: Consumer): boolean {
+  #dispatchOthers(consumer: Consumer): boolean {
     const emptied = emptiedFor(consumer, this.#nowMs);
     for (;;) {
       const eligible = eligibleSubscribers(consumer).filter((subscriber) => subscriber !== emptied);
@@ -96,9 +97,9 @@ export class Dispatcher {
   }
 
   /**
-   * Gives at most `limit` messages to a new lease; a suspect alone.
+   * Delivers at most `limit` messages to a new lease; a suspect alone.
    *
-   * @returns Their text; undefined when none was found yet, and it is somebody else's turn.
+   * @returns Their text; undefined when the bounds are reached before a message was found.
    */
   fetch(consumer: Consumer, holder: string, limit: number): string | undefined {
     const suspect = this.#suspectFor(consumer, holder);
@@ -121,7 +122,7 @@ export class Dispatcher {
     return texts.join(MESSAGE_SEPARATOR);
   }
 
-  /** The suspect whose turn it is, handed out to a holder with nothing in flight; undefined when none is due. */
+  /** Delivers the next suspect to a holder with nothing in flight; undefined when none is due. */
   #suspectFor({ cursor }: Consumer, holder: string): Given | "later" | undefined {
     if (cursor.dueSuspect(this.#nowMs) === undefined) {
       return undefined;
@@ -170,7 +171,7 @@ export class Dispatcher {
       sequences: deliveries.map(({ sequence }) => sequence),
       batch: { holder, last: last.sequence, text: texts.join(MESSAGE_SEPARATOR) },
     });
-    // To the end of the row.
+    // Round robin: the last one served moves to the back.
     consumer.subscribers.delete(holder);
     consumer.subscribers.set(holder, subscriber);
   }
@@ -179,25 +180,25 @@ export class Dispatcher {
     return deliveries.map(({ sequence, deliveryCount }) => {
       const text = texts.get(sequence);
       if (text === undefined) {
-        throw new Error("a message was handed out that was not offered");
+        throw new Error("a message was delivered that was not offered");
       }
       const size = utf8Bytes(text);
       this.#bytes += size;
-      subscriber?.gave(sequence, size);
-      // A message's text is an object with its sequence first: the count goes before that.
+      subscriber?.delivered(sequence, size);
+      // The text is a JSON object: the count becomes its first field.
       return `{"deliveryCount":${deliveryCount},${text.slice(1)}`;
     });
   }
 }
 
-/** Whoever has room, in the order of whose turn it is. */
+/** The subscriptions with room, in the order of their turns. */
 function eligibleSubscribers({ subscribers, cursor }: Consumer): Subscriber[] {
   return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
 }
 
 /**
- * Whoever gets nothing until it has nothing in flight, since a suspect waits for that: the one that is nearest to it. It
- * may be another one next time, but what it has in flight is never more.
+ * The subscription that gets nothing now, so that it empties for a suspect that is due: the one with the fewest in
+ * flight. Undefined when no suspect is due, or when this is the only subscription left for the other messages.
  */
 function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscriber | undefined {
   const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));
@@ -209,11 +210,11 @@ function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscribe
 }
 
 /**
- * Shares out `count` messages as if one by one, each to whoever has least in flight then: everybody is filled up to
- * the same level, as far as there is room, and what is left over goes one each by turn.
+ * Divides `count` messages as if each in turn went to the subscription with the fewest in flight: all are filled to the
+ * same level, as far as they have room, and the rest goes one each.
  *
- * In whole shares, so that neighbours stay together: the cursor is stored by runs of them. Whoever gets nothing is
- * left out, but one is there even so: a page in which nothing matches has to be passed over.
+ * A share is one run of neighbouring messages, because the cursor is stored as runs. Empty shares are left out, except
+ * for one when all are empty: the cursor still has to pass over a page in which nothing matches.
  */
 function sharesOf(count: number, eligible: readonly Subscriber[], cursor: ConsumerCursor): Share[] {
   const targets = eligible.map((subscriber) => ({

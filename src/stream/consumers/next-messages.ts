@@ -7,13 +7,16 @@ import type { ConsumerCursor } from "./cursor/cursor.ts";
 import type { LogPage } from "./cursor/types.ts";
 import type { Log } from "../log/log.ts";
 
-/** Text of one offer: a frame holds it, and two of the largest messages do not hold up the others. */
+/**
+ * Most text of one offer, unless a single message is larger: fits a frame, and large messages do not delay the others.
+ */
 const OFFER_BYTES = 262_144;
 
 /** What a consumer would deliver next: redeliveries that are due, or else new messages. */
 export type Offer = {
-  /** The stretch of the log that was read for new messages. */
+  /** The part of the log that was read for new messages; undefined for redeliveries. */
   page: LogPage | undefined;
+  /** Text by sequence. */
   texts: ReadonlyMap<number, string>;
 };
 
@@ -24,7 +27,8 @@ export function nextMessages(consumer: Consumer, log: Log, at: { limit: number; 
   const due = cursor.dueSequences(at.nowMs, limit);
   if (due.length > 0) {
     const found = new Map(messagesAt(log, due).map((message) => [message.sequence, message]));
-    // Only a fault could have left what was deleted, but it would be due for ever.
+    // Deleted messages are removed from the cursor when they are deleted. Should one be left, it must not stay due for
+    // ever.
     cursor.lose(due.filter((sequence) => !found.has(sequence)));
     const messages = withinBytes(due.flatMap((sequence) => found.get(sequence) ?? []));
     return { page: undefined, texts: new Map(messages.map(({ sequence, text }) => [sequence, text])) };
@@ -47,7 +51,7 @@ export function nextMessages(consumer: Consumer, log: Log, at: { limit: number; 
   };
 }
 
-/** Reads the suspect whose turn it is; undefined when none is due. */
+/** Reads the next suspect; undefined when none is due. */
 export function nextSuspect(cursor: ConsumerCursor, log: Log, nowMs: number): Offer | undefined {
   for (;;) {
     const sequence = cursor.dueSuspect(nowMs);
@@ -55,12 +59,12 @@ export function nextSuspect(cursor: ConsumerCursor, log: Log, nowMs: number): Of
     if (sequence === undefined || message !== undefined) {
       return message && { page: undefined, texts: new Map([[message.sequence, message.text]]) };
     }
-    // Only a fault could have left it, as above.
+    // A deleted message, as in nextMessages.
     cursor.lose([sequence]);
   }
 }
 
-/** The messages that there are of scattered sequences, read by the stretches in which they lie. */
+/** The messages of scattered sequences, as far as they exist. Sequences close together are read as one page. */
 export function messagesAt(log: Log, sequences: readonly number[]): MessageText[] {
   const wanted = new Set(sequences);
   const ascending = sequences.toSorted((a, b) => a - b);

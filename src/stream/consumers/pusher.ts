@@ -4,46 +4,52 @@ import type { Consumer } from "./consumer.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Text of one call, at most but for a single batch: far below the 32 MiB that an RPC may carry. */
+/** Most text of one call, unless a single batch is larger: far below the 32 MiB limit of an RPC. */
 const CALL_BYTES = 4_194_304;
 
 type Stub = ReturnType<Env["GATEWAY"]["getByName"]>;
 
+type StreamIdentity = { readonly name: string; readonly epoch: string };
+
+/** What a pusher uses of its Durable Object. */
+type PusherHost = {
+  readonly ctx: DurableObjectState;
+  readonly namespace: Env["GATEWAY"];
+  readonly stream: StreamIdentity;
+};
+
 /** What became of one call to a gateway. */
 export type PushOutcome = {
   readonly batches: readonly AddressedBatch[];
-  /** Holders that are no subscription of the gateway, so that nothing of this was sent to them. */
+  /** Holders that the gateway has no subscription for: nothing was sent to them. */
   readonly unknown: readonly string[];
-  /** Whether the call failed: it may have reached the gateway or not. */
+  /** The call failed: the gateway may have received it or not. */
   readonly isUnsure: boolean;
 };
 
 /**
- * Brings consumers' messages to the gateways of their subscriptions. A call leaves when the commit that handed its
- * messages out is on disk: the runtime's output gate holds it.
+ * Pushes consumers' messages to the gateways of their subscriptions, and reports the outcome of each call. The
+ * runtime's output gate holds a call back until the commit that delivered its messages is on disk.
  */
 export class DeliveryPusher {
   readonly #ctx: DurableObjectState;
   readonly #namespace: Env["GATEWAY"];
-  readonly #identity: { name: string; epoch: string };
-  readonly #onLanded: (outcome: PushOutcome) => void;
+  readonly #stream: StreamIdentity;
+  readonly #onCompleted: (outcome: PushOutcome) => void;
   readonly #stubs = new Map<string, Stub>();
-  /** Parcels that left and did not land yet, by holder. */
+  /** Batches in calls that have not completed, by holder. */
   readonly #underway = new Map<string, Set<AddressedBatch>>();
-  /** Holders that were lost while something was underway to them. */
+  /** Holders that were lost while a batch was under way to them. */
   readonly #lost = new Set<string>();
 
-  constructor(
-    host: { ctx: DurableObjectState; namespace: Env["GATEWAY"]; onPushCompleted: (outcome: PushOutcome) => void },
-    identity: { name: string; epoch: string },
-  ) {
-    this.#ctx = host.ctx;
-    this.#namespace = host.namespace;
-    this.#onLanded = host.onPushCompleted;
-    this.#identity = identity;
+  constructor({ ctx, namespace, stream }: PusherHost, onCompleted: (outcome: PushOutcome) => void) {
+    this.#ctx = ctx;
+    this.#namespace = namespace;
+    this.#stream = stream;
+    this.#onCompleted = onCompleted;
   }
 
-  /** Sends parcels in their order: one call for each gateway, unless they are too much for one. */
+  /** Sends batches in order: one call for each gateway, or more when the text is too much for one. */
   send(batches: readonly AddressedBatch[]): void {
     for (const [gateway, addressed] of Map.groupBy(batches, (one) => one.gateway)) {
       let call: AddressedBatch[] = [];
@@ -62,26 +68,27 @@ export class DeliveryPusher {
     }
   }
 
-  /** The sequences on their way to a holder, of which nobody can tell yet whether they reach it. */
+  /** The sequences under way to a holder: whether they reach it is not known yet. */
   underway(holder: string): ReadonlySet<number> {
     return new Set([...(this.#underway.get(holder) ?? [])].flatMap(({ sequences }) => sequences));
   }
 
-  /** A holder is over: how it ended is kept until every push under way to it has completed. */
+  /** A holder was released. Whether it was lost is remembered until every push under way to it has completed. */
   released({ holder, isLost }: { holder: string; isLost: boolean }): void {
     if (isLost && this.#underway.has(holder)) {
       this.#lost.add(holder);
     }
   }
 
-  /** Whether a holder that is over was lost, of a push that has just completed. */
+  /** Whether a released holder was lost; to be asked when a push to it completes. */
   wasLost(holder: string): boolean {
     return this.#lost.has(holder);
   }
 
   /**
-   * Asks the gateways whether they still know the subscriptions that have something in flight: a stream that wakes can not
-   * tell which of them went down meanwhile, and its sockets with it. That is nobody's fault, an ack deadline would be.
+   * Asks the gateways whether they still have the subscriptions with messages in flight. A gateway may have restarted
+   * and lost its sockets while the stream was not loaded. Such messages are redelivered without counting a failed
+   * delivery; an ack deadline would count one.
    */
   check(consumers: Iterable<Consumer>): void {
     const asked = [...consumers].flatMap(({ name: consumer, cursor, subscribers }) =>
@@ -94,7 +101,7 @@ export class DeliveryPusher {
     }
   }
 
-  /** Tells the gateways of subscriptions that these are over. */
+  /** Tells the gateways of subscriptions that their consumer is deleted. */
   end(subscribers: readonly Subscriber[]): void {
     for (const [gateway, ended] of Map.groupBy(subscribers, (one) => one.gateway)) {
       const holders = ended.map(({ holder }) => holder);
@@ -102,19 +109,19 @@ export class DeliveryPusher {
     }
   }
 
-  /** A gateway that can not be told finds out when its client acks. */
+  /** A gateway that misses this finds out when its client acks. */
   async #tellEnd(gateway: string, holders: string[]): Promise<void> {
     try {
       await this.#namespace.getByName(gateway).consumerDeleted(holders);
     } catch (error) {
-      logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#identity.name });
+      logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#stream.name });
     }
   }
 
   async #deliver(gateway: string, addressed: readonly AddressedBatch[]): Promise<void> {
-    const { name: stream, epoch } = this.#identity;
+    const { name: stream, epoch } = this.#stream;
     let outcome: PushOutcome;
-    addressed.forEach((one) => this.#left(one));
+    addressed.forEach((one) => this.#addUnderway(one));
     try {
       const batches = addressed.map(({ batch }) => batch);
       const unknown = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches });
@@ -125,8 +132,8 @@ export class DeliveryPusher {
       this.#stubs.delete(gateway);
       outcome = { batches: addressed, unknown: [], isUnsure: true };
     }
-    addressed.forEach((one) => this.#arrived(one));
-    this.#onLanded(outcome);
+    addressed.forEach((one) => this.#removeUnderway(one));
+    this.#onCompleted(outcome);
     const completed = addressed.filter(({ batch: { holder } }) => !this.#underway.has(holder));
     completed.forEach(({ batch: { holder } }) => this.#lost.delete(holder));
   }
@@ -135,19 +142,19 @@ export class DeliveryPusher {
     try {
       const holders = addressed.map(({ batch }) => batch.holder);
       const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
-      this.#onLanded({ batches: addressed, unknown, isUnsure: false });
+      this.#onCompleted({ batches: addressed, unknown, isUnsure: false });
     } catch (error) {
-      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#identity.name });
+      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#stream.name });
     }
   }
 
-  #left(addressed: AddressedBatch): void {
+  #addUnderway(addressed: AddressedBatch): void {
     const { holder } = addressed.batch;
     const underway = this.#underway.get(holder) ?? new Set();
     this.#underway.set(holder, underway.add(addressed));
   }
 
-  #arrived(addressed: AddressedBatch): void {
+  #removeUnderway(addressed: AddressedBatch): void {
     const { holder } = addressed.batch;
     const underway = this.#underway.get(holder);
     underway?.delete(addressed);

@@ -5,7 +5,7 @@ import { scanLog } from "../log/scan.ts";
 import type { DeadLetter } from "./cursor/types.ts";
 import type { Log } from "../log/log.ts";
 
-/** Changes a consumer's config, and returns what died of it. */
+/** Changes a consumer's config, and returns the dead letters that this makes. */
 export function reconfigure(
   consumer: Consumer,
   changes: ConsumerChanges,
@@ -18,14 +18,14 @@ export function reconfigure(
 }
 
 /**
- * Passes over new messages up to the first that matches. How far deliveries have come otherwise depends on who was
- * there to take them, and on restarts: a new filter is not to count from there.
+ * Passes over new messages up to the first that matches the old filter, so that the new filter applies from there on.
+ * Otherwise it would apply from wherever the last scan of the log stopped, which depends on subscriptions and restarts.
  */
 function passUnmatched(consumer: Consumer, log: Log): void {
   const { last } = log;
-  const stretch = consumer.newThrough(last);
-  if (stretch !== undefined) {
-    const [found] = scanLog(log, last, [stretch]);
+  const range = consumer.newThrough(last);
+  if (range !== undefined) {
+    const [found] = scanLog(log, last, [range]);
     consumer.cursor.passOver((found?.from ?? last + 1) - 1);
   }
 }

@@ -3,22 +3,25 @@ import { MAX_UNSETTLED_MESSAGES } from "./cursor/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Log } from "../log/log.ts";
 
-type ConsumersHost = { readonly letters: DeadLetters; readonly log: Log; readonly nowMs: number };
+type Sources = { readonly letters: DeadLetters; readonly log: Log; readonly nowMs: number };
 
-/** Puts back a consumer's dead letters, all or some, that still have their message, as far as there is room; returns how many. */
+/**
+ * Makes a consumer's dead letters due for delivery again, all or some, if the log has their message and the cursor has
+ * room; returns how many.
+ */
 export function retryDeadLetters(
   consumer: Consumer,
   sequences: readonly number[] | undefined,
-  consumers: ConsumersHost,
+  sources: Sources,
 ): number {
   if (sequences !== undefined) {
-    return putBack(consumer, consumers.letters.among(consumer.id, sequences), consumers).count;
+    return requeue(consumer, sources.letters.among(consumer.id, sequences), sources).count;
   }
   let total = 0;
-  // Page by page: most of them may have lost their message.
+  // Page by page, because the messages of many may be deleted.
   for (let from = 0; ;) {
-    const page = consumers.letters.read(consumer.id, from, MAX_UNSETTLED_MESSAGES).map(({ sequence }) => sequence);
-    const { count, isFull } = putBack(consumer, page, consumers);
+    const page = sources.letters.read(consumer.id, from, MAX_UNSETTLED_MESSAGES).map(({ sequence }) => sequence);
+    const { count, isFull } = requeue(consumer, page, sources);
     total += count;
     const last = page.at(-1);
     if (last === undefined || isFull) {
@@ -28,7 +31,7 @@ export function retryDeadLetters(
   }
 }
 
-function putBack({ id, cursor }: Consumer, dead: readonly number[], { letters, log, nowMs }: ConsumersHost) {
+function requeue({ id, cursor }: Consumer, dead: readonly number[], { letters, log, nowMs }: Sources) {
   const existing = log.existing(dead);
   const taken = cursor.requeue(existing, nowMs);
   return { count: letters.delete(id, taken), isFull: taken.length < existing.length };

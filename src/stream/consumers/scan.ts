@@ -3,14 +3,14 @@ import type { Log } from "../log/log.ts";
 import { scanLog } from "../log/scan.ts";
 import type { ScanResult, ScanRange } from "../log/scan.ts";
 
-/** Has consumers that start at a time to come pass over what is before it, which goes before all that reads the log. */
+/** Has consumers pass over messages from before their start time. To be called before anything else reads the log. */
 export function passEarly(consumers: Iterable<Consumer>, log: Log): void {
   for (const consumer of consumers) {
     consumer.passEarly(log);
   }
 }
 
-/** Tells consumers that everything up to a sequence is going to be deleted, and what new messages they lose by it. */
+/** Prepares consumers for the deletion of all messages through a sequence; counts the new ones that they lose. */
 export function trimConsumers(consumers: readonly Consumer[], through: number, log: Log): void {
   passEarly(consumers, log);
   const lost = scanConsumers(log, through, { consumers, ask: (consumer) => consumer.newThrough(through) });
@@ -19,7 +19,7 @@ export function trimConsumers(consumers: readonly Consumer[], through: number, l
   }
 }
 
-/** Brings the counts that consumers keep of new messages up to the end of the log. */
+/** Updates the consumers' counts of new messages to the end of the log. */
 export function countNewMessages(consumers: readonly Consumer[], log: Log): void {
   const { last } = log;
   for (const [consumer, found] of scanConsumers(log, last, { consumers, ask: (one) => one.uncounted(last) })) {
@@ -27,7 +27,7 @@ export function countNewMessages(consumers: readonly Consumer[], log: Log): void
   }
 }
 
-/** Scans the log once for all consumers that ask for something. */
+/** Scans the log once for all consumers that ask for a range. */
 function scanConsumers(
   log: Log,
   through: number,
@@ -36,10 +36,10 @@ function scanConsumers(
   const asked: Consumer[] = [];
   const ranges: ScanRange[] = [];
   for (const consumer of consumers) {
-    const stretch = ask(consumer);
-    if (stretch !== undefined) {
+    const range = ask(consumer);
+    if (range !== undefined) {
       asked.push(consumer);
-      ranges.push(stretch);
+      ranges.push(range);
     }
   }
   const found = scanLog(log, through, ranges);

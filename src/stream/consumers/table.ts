@@ -1,35 +1,75 @@
 import type { ConsumerConfig } from "../../../rpc/index.ts";
 
-import { Consumer } from "./consumer.ts";
+import { RefusedError } from "../refuse.ts";
 import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
+
+import { Consumer } from "./consumer.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import { Subscriber } from "./subscriber.ts";
 
-/** The tables `consumers` and `consumer_subscriptions`. Mutators run within the caller's transaction. */
+/**
+ * The consumers of a stream and their subscriptions: the tables `consumers` and `consumer_subscriptions`, and what they
+ * hold, in memory. Mutators run within the caller's transaction.
+ */
 export class Consumers {
   readonly #sql: SqlStorage;
+  /** By name, in the order of their turns. */
+  readonly #byName = new Map<string, Consumer>();
+  /** The consumer of each subscription. */
+  readonly #byHolder = new Map<string, Consumer>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    for (const { id, name, config: configText, cursor: cursorText } of this.#rows()) {
+      // Written by insert() and save().
+      const [config, cursor]: [ConsumerConfig, StoredCursor] = [JSON.parse(configText), JSON.parse(cursorText)];
+      this.#byName.set(name, Consumer.restore({ id, name, config }, cursor));
+    }
+    const byId = new Map([...this.#byName.values()].map((consumer) => [consumer.id, consumer]));
+    for (const { holder, consumer: id, gateway, max_in_flight } of this.#subscriptionRows()) {
+      const consumer = byId.get(id);
+      if (consumer !== undefined) {
+        this.#keep(consumer, new Subscriber(holder, gateway, max_in_flight));
+      }
+    }
   }
 
-  /** Every consumer with its subscriptions. */
-  load(): Consumer[] {
-    const subscriptions = this.#sql
-      .exec<ConsumerSubscriptionRow>("SELECT holder, consumer, gateway, max_in_flight FROM consumer_subscriptions")
-      .toArray();
-    return this.#sql
-      .exec<ConsumerRow>("SELECT id, name, config, cursor FROM consumers ORDER BY name")
-      .toArray()
-      .map((row) => {
-        // Written by insert() and save().
-        const [config, cursor]: [ConsumerConfig, StoredCursor] = [JSON.parse(row.config), JSON.parse(row.cursor)];
-        const consumer = Consumer.restore({ id: row.id, name: row.name, config }, cursor);
-        for (const { holder, gateway, max_in_flight } of subscriptions.filter(({ consumer: id }) => id === row.id)) {
-          consumer.subscribers.set(holder, new Subscriber(holder, gateway, max_in_flight));
-        }
-        return consumer;
-      });
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** In the order of their turns; a copy. */
+  get all(): Consumer[] {
+    return [...this.#byName.values()];
+  }
+
+  /** The holders of all subscriptions. */
+  get holders(): string[] {
+    return [...this.#byHolder.keys()];
+  }
+
+  get(name: string): Consumer | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The same, or NotFound. */
+  find(name: string): Consumer {
+    const consumer = this.#byName.get(name);
+    if (consumer === undefined) {
+      throw new RefusedError("NotFound", "no such consumer", { what: "consumer" });
+    }
+    return consumer;
+  }
+
+  /** The consumer of a subscription. */
+  ofHolder(holder: string): Consumer | undefined {
+    return this.#byHolder.get(holder);
+  }
+
+  /** Gives all other consumers their turn before this one. */
+  moveToBack(consumer: Consumer): void {
+    this.#byName.delete(consumer.name);
+    this.#byName.set(consumer.name, consumer);
   }
 
   insert(consumer: Consumer): void {
@@ -41,31 +81,37 @@ export class Consumers {
       JSON.stringify(consumer.cursor.toStored()),
     );
     consumer.saved();
+    this.#byName.set(consumer.name, consumer);
   }
 
-  /** Writes the config; a change of it is one of the cursor too, which {@link save} writes. */
+  /** Writes the config. {@link save} writes the cursor, which a new config changes too. */
   saveConfig({ id, config }: Consumer): void {
     this.#sql.exec("UPDATE consumers SET config = ? WHERE id = ?", JSON.stringify(config), id);
   }
 
-  /** Writes the cursor, if a restart must not forget what changed since it was written. */
-  save(consumer: Consumer): void {
-    if (consumer.isChanged) {
-      this.#sql.exec(
-        "UPDATE consumers SET cursor = ? WHERE id = ?",
-        JSON.stringify(consumer.cursor.toStored()),
-        consumer.id,
-      );
-      consumer.saved();
+  /** Writes the cursors that changed in a way that a restart must not forget. */
+  save(): void {
+    for (const consumer of this.#byName.values()) {
+      if (consumer.isChanged) {
+        const cursor = JSON.stringify(consumer.cursor.toStored());
+        this.#sql.exec("UPDATE consumers SET cursor = ? WHERE id = ?", cursor, consumer.id);
+        consumer.saved();
+      }
     }
   }
 
+  /** Deletes a consumer and its subscriptions; the consumer itself still lists them. */
   delete(consumer: Consumer): void {
     this.#sql.exec("DELETE FROM consumers WHERE id = ?", consumer.id);
     this.#sql.exec("DELETE FROM consumer_subscriptions WHERE consumer = ?", consumer.id);
+    this.#byName.delete(consumer.name);
+    for (const holder of consumer.subscribers.keys()) {
+      this.#byHolder.delete(holder);
+    }
   }
 
-  addSubscription(consumer: Consumer, { holder, gateway, maxInFlight }: Subscriber): void {
+  addSubscription(consumer: Consumer, subscriber: Subscriber): void {
+    const { holder, gateway, maxInFlight } = subscriber;
     this.#sql.exec(
       "INSERT INTO consumer_subscriptions (holder, consumer, gateway, max_in_flight) VALUES (?, ?, ?, ?)",
       holder,
@@ -73,9 +119,27 @@ export class Consumers {
       gateway,
       maxInFlight,
     );
+    this.#keep(consumer, subscriber);
   }
 
   deleteSubscription(holder: string): void {
     this.#sql.exec("DELETE FROM consumer_subscriptions WHERE holder = ?", holder);
+    this.#byHolder.get(holder)?.subscribers.delete(holder);
+    this.#byHolder.delete(holder);
+  }
+
+  #rows(): ConsumerRow[] {
+    return this.#sql.exec<ConsumerRow>("SELECT id, name, config, cursor FROM consumers ORDER BY name").toArray();
+  }
+
+  #subscriptionRows(): ConsumerSubscriptionRow[] {
+    return this.#sql
+      .exec<ConsumerSubscriptionRow>("SELECT holder, consumer, gateway, max_in_flight FROM consumer_subscriptions")
+      .toArray();
+  }
+
+  #keep(consumer: Consumer, subscriber: Subscriber): void {
+    consumer.subscribers.set(subscriber.holder, subscriber);
+    this.#byHolder.set(subscriber.holder, consumer);
   }
 }

@@ -7,15 +7,16 @@ import { runsOf, runsText } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
 import type { StreamRow } from "../schema.ts";
 
-/** Text of one row, at most: production refuses a value of 2 MB, local workerd does not. */
+/** Most text of one row. The platform refuses a value of 2 MB; local workerd does not. */
 export const ROW_BYTES = 1_048_576;
 
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
-/** Is told, within the transaction and before it happens, what is going to be deleted. */
+
+/** Is called before messages are deleted, within the same transaction. */
 export type DeletionWatcher = {
-  /** Everything up to a sequence. */
+  /** All messages through a sequence. */
   beforeTrim(through: number): void;
-  /** Single messages; not all of the sequences need exist. */
+  /** Single messages; some of the sequences may not exist. */
   beforeDelete(sequences: readonly number[]): void;
 };
 
@@ -24,10 +25,10 @@ type PendingRow = { range: MessageRange; bytes: number };
 /**
  * The messages of a stream: the tables `batches` and `holes`, and the floor in `stream`.
  *
- * Sequences run from 1. Those up to `floor` are deleted, those up to `last` were given out. Rows cover every sequence
- * from the floor (or below: the row it cuts through stays) to `last`, each once; only when nothing is left there may
- * be no row, and then the floor is `last`. A hole is a sequence above the floor whose message was deleted by itself.
- * Mutators run within the caller's transaction.
+ * Sequences start at 1. Those through `floor` are deleted; `last` is the last one assigned. Rows cover every sequence
+ * above the floor through `last`, each once. The oldest row may begin below the floor, because a row is deleted only as
+ * a whole. When no row is left, the floor is `last`. A hole is a sequence above the floor whose message was deleted
+ * singly. Mutators run within the caller's transaction.
  */
 export class Log {
   readonly #sql: SqlStorage;
@@ -41,7 +42,7 @@ export class Log {
   #oldest: BatchHead | undefined;
   readonly #watchers: DeletionWatcher[] = [];
 
-  /** Reads where the log stands. `maxMessages` raises the floor without a write, so it is worked out again here. */
+  /** Reads the log's bounds. `maxMessages` raises the floor without a write, so the floor is computed again here. */
   constructor(sql: SqlStorage, maxMessages: number | undefined) {
     this.#sql = sql;
     this.#batches = new Batches(sql);
@@ -57,47 +58,47 @@ export class Log {
     this.#raiseFloor(this.floorForCount(maxMessages));
   }
 
-  /** Tells one more of deletions. */
+  /** Adds one that is called before deletions. */
   watchDeletions(watcher: DeletionWatcher): void {
     this.#watchers.push(watcher);
   }
 
-  /** The sequence up to which everything is deleted. */
+  /** Everything through this sequence is deleted. */
   get floor(): number {
     return this.#floor;
   }
 
-  /** The last sequence given out; 0 before the first. */
+  /** The last sequence assigned; 0 before the first. */
   get last(): number {
     return this.#last;
   }
 
-  /** Milliseconds since the epoch. */
+  /** When the last message was published, in milliseconds since the Unix epoch. */
   get lastPublishedAt(): number {
     return this.#lastPublishedAt;
   }
 
-  /** When a message was published; 0 for one that was never given out, or of which nothing is known any more. */
+  /** When a message was published; 0 when the sequence was never assigned, or its row is deleted. */
   publishedAt(sequence: number): number {
     return sequence === this.#last ? this.#lastPublishedAt : this.#batches.publishedAt(sequence);
   }
 
-  /** How many messages there are. */
+  /** Number of messages. */
   get messages(): number {
     return this.#last - this.#floor - this.#holes;
   }
 
-  /** UTF-8 bytes stored; the row that the floor cuts through counts whole. */
+  /** UTF-8 bytes stored; a row that begins below the floor counts as a whole. */
   get bytes(): number {
     return this.#oldest === undefined ? 0 : this.#endBytes - startBytes(this.#oldest) - this.#holeBytes;
   }
 
-  /** When the oldest stored row was published; undefined when there is none. */
+  /** When the oldest row was published; undefined when there is none. */
   get oldestPublishedAt(): number | undefined {
     return this.#oldest?.published_at;
   }
 
-  /** The first message there is; one past the last when there is none. */
+  /** The sequence of the first message; `last + 1` when there is none. */
   firstSequence(): number {
     let from = this.#floor + 1;
     while (this.#holes > 0 && from <= this.#last) {
@@ -115,9 +116,9 @@ export class Log {
    * Appends messages with the next sequences, in as few rows as their size allows.
    *
    * @param bytes UTF-8 bytes of each body.
-   * @param at.rowBytes Text of one row, at most; a larger message has a row of its own.
-   * @param at.runs What is of producers, in its order.
-   * @returns What each row holds.
+   * @param at.rowBytes Most text of one row; a larger message gets a row of its own.
+   * @param at.runs The messages of producers, in their order.
+   * @returns The range of each row.
    */
   append(
     bodies: readonly string[],
@@ -129,7 +130,7 @@ export class Log {
     for (const [index, body] of bodies.entries()) {
       const sequence = row.range.last + 1;
       const text = messageText(sequence, publishedAt, body);
-      // Heads are ASCII: what the text is longer than the body, it is also in bytes.
+      // The head, which the text has before the body, is ASCII: its length is its size in bytes.
       const size = (bytes[index] ?? 0) + text.length - body.length;
       if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
         rows.push(row);
@@ -150,10 +151,10 @@ export class Log {
   }
 
   /**
-   * Reads a page from `from` on, or from above the floor if that is later.
+   * Reads a page that starts at `from`, or after the floor if that is later.
    *
    * @param maxMessages Most sequences the page covers.
-   * @param maxBytes Text at which the page takes no further row.
+   * @param maxBytes The page takes no further row that would exceed this much text.
    */
   read(from: number, maxMessages: number, maxBytes: number): MessageRange {
     const first = Math.max(from, this.#floor + 1);
@@ -164,14 +165,14 @@ export class Log {
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
   }
 
-  /** What of the messages after a sequence is of producers, in its order, and how many rows there are after it. */
+  /** The messages of producers after a sequence, in their order, and the number of rows after it. */
   runsAfter(sequence: number): { rows: number; runs: (StoredRun & { publishedAt: number })[] } {
     const rows = this.#batches.producersAfter(sequence);
     const runs = rows.flatMap((row) => runsOf(row).map((run) => ({ ...run, publishedAt: row.published_at })));
     return { rows: rows.length, runs };
   }
 
-  /** How many messages there are above a sequence. */
+  /** Number of messages after a sequence. */
   countAbove(sequence: number): number {
     const above = Math.max(sequence, this.#floor);
     const holes = this.#holes === 0 ? 0 : this.#countHolesAbove(above);
@@ -190,12 +191,12 @@ export class Log {
       .map(({ value }) => value);
   }
 
-  /** The first sequence published at `timeMs` or later; one past the last when there is none. */
+  /** The first sequence published at `timeMs` or later; `last + 1` when there is none. */
   sequenceAt(timeMs: number): number {
     if (timeMs > this.#lastPublishedAt) {
       return this.#last + 1;
     }
-    // Times never go back, so the rows are in their order too: halve the range of sequences until one row is left.
+    // Publish times never decrease with the sequence: binary search.
     let low = this.#floor + 1;
     let high = this.#last + 1;
     while (low < high) {
@@ -209,14 +210,14 @@ export class Log {
     return low;
   }
 
-  /** The floor that leaves the last `messages`, or all when there are fewer. */
+  /** The floor that keeps the last `messages`, or all when there are fewer. */
   floorForCount(messages: number | undefined): number {
     if (messages === undefined) {
       return this.#floor;
     }
     let floor = this.#last - messages;
     if (this.#holes > 0) {
-      // Each hole above leaves room for one message more below; that may uncover further holes.
+      // Each hole above the floor makes room for one message more below it, where there may be further holes.
       let next = floor - this.#countHolesAbove(floor);
       while (next !== floor) {
         floor = next;
@@ -226,7 +227,7 @@ export class Log {
     return Math.max(floor, this.#floor);
   }
 
-  /** The floor that drops every row published at `timeMs` or before. */
+  /** The floor that deletes every row published at `timeMs` or before. */
   floorForAge(timeMs: number): number {
     if (this.#oldest === undefined || this.#oldest.published_at > timeMs) {
       return this.#floor;
@@ -235,7 +236,7 @@ export class Log {
     return kept === undefined ? this.#last : Math.max(this.#floor, kept.first_sequence - 1);
   }
 
-  /** The floor that drops oldest rows until at most `maxBytes` are left. */
+  /** The floor that deletes the oldest rows until at most `maxBytes` are left. */
   floorForBytes(maxBytes: number): number {
     let excess = this.bytes - maxBytes;
     let floor = this.#floor;
@@ -248,9 +249,9 @@ export class Log {
   }
 
   /**
-   * Raises the floor for good: a caller asked for the deletion.
+   * Deletes all messages through a sequence, on request of a client. The floor is stored.
    *
-   * @returns How many messages that deleted.
+   * @returns How many messages were deleted.
    */
   deleteThrough(sequence: number): number {
     const before = this.messages;
@@ -265,8 +266,8 @@ export class Log {
   }
 
   /**
-   * Raises the floor by what the config keeps. That is worked out again from the rows and the config at the next
-   * start, so the floor itself is written only when no row is left to tell it.
+   * Deletes all messages through `floor`, as the config demands. The next load computes that floor again from the rows
+   * and the config, so it is stored only when no row is left.
    */
   dropThrough(floor: number): void {
     if (floor > this.#floor) {
@@ -279,7 +280,7 @@ export class Log {
     }
   }
 
-  /** Writes the floor as it stands. */
+  /** Stores the floor. */
   keepFloor(): void {
     this.#sql.exec(
       "UPDATE stream SET deleted_through = ?, clock_at = ?, hole_bytes = ?",
@@ -290,9 +291,9 @@ export class Log {
   }
 
   /**
-   * Deletes single messages; sequences that do not exist are passed over.
+   * Deletes single messages; sequences that do not exist are ignored.
    *
-   * @returns How many messages that deleted.
+   * @returns How many messages were deleted.
    */
   deleteSequences(sequences: readonly number[]): number {
     const before = this.messages;
@@ -316,7 +317,7 @@ export class Log {
     return before - this.messages;
   }
 
-  /** Takes the wanted messages out of a row and returns their sequences. */
+  /** Removes the wanted messages from a row and returns their sequences. */
   #deleteWithinRow(row: BatchHead, wanted: ReadonlySet<number>): number[] {
     const stored = this.#batches.messages(row.first_sequence);
     const messages = splitMessages(stored);
@@ -347,7 +348,7 @@ export class Log {
     this.#oldest ??= head;
   }
 
-  /** The row of a sequence that was given out and is above the floor. */
+  /** The row of a sequence that was assigned and is above the floor. */
   #rowAt(sequence: number): BatchHead {
     const row = this.#batches.at(sequence);
     if (row === undefined || row.last_sequence < sequence) {

@@ -8,21 +8,23 @@ import type { Log } from "./log.ts";
 const SCAN_MESSAGES = 500;
 const SCAN_BYTES = 1_048_576;
 
-/** A stretch of the log, from a sequence to where the scan ends, and what is looked for in it. */
+/**
+ * A part of the log, from a sequence to the end of the scan, and which messages of it are wanted; undefined for all.
+ */
 export type ScanRange = { readonly from: number; readonly matches: SubjectMatcher | undefined };
 
-/** What there is of it: the first, the last, and how many. */
+/** The wanted messages that exist: the first, the last, and how many. */
 export type ScanResult = LostMessages;
 
 /**
- * Finds what matches in stretches of the log that all end at `through`. Whatever their number, each message is read
- * once, and none where the log knows without.
+ * Finds the messages that match in several ranges of the log, which all end at `through`. Each message is read at most
+ * once, however many ranges there are. A range without a filter and without holes is not read at all.
  *
- * @returns For each stretch, in order; undefined where nothing matches.
+ * @returns A result for each range, in order; undefined where nothing matches.
  */
 export function scanLog(log: Log, through: number, ranges: readonly ScanRange[]): (ScanResult | undefined)[] {
   const end = Math.min(through, log.last);
-  const found = ranges.map((range) => wholeStretch(log, end, range));
+  const found = ranges.map((range) => wholeRange(log, end, range));
   const open = [...ranges.entries()].filter(([index]) => found[index] === undefined);
   const start = Math.min(...open.map(([, { from }]) => from));
   for (let next = Math.max(start, log.floor + 1); next <= end;) {
@@ -36,8 +38,8 @@ export function scanLog(log: Log, through: number, ranges: readonly ScanRange[])
   return found;
 }
 
-/** What is in a stretch without a filter and without a hole; undefined where that has to be read. */
-function wholeStretch(log: Log, to: number, { from: wanted, matches }: ScanRange): ScanResult | undefined {
+/** The result of a range without a filter and without holes; undefined for a range that has to be read. */
+function wholeRange(log: Log, to: number, { from: wanted, matches }: ScanRange): ScanResult | undefined {
   const from = Math.max(wanted, log.floor + 1);
   const total = log.countAbove(from - 1) - log.countAbove(to);
   return matches === undefined && total > 0 && total === to - from + 1 ? { from, to, total } : undefined;

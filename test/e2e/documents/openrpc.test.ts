@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 
-import { EXAMPLES } from "../../../rpc/examples.ts";
+import { EXAMPLES } from "../../../rpc/openrpc/examples.ts";
 import { METHODS, NOTIFICATIONS, openRpcDocument } from "../../../rpc/index.ts";
 
 const require = createRequire(import.meta.url);

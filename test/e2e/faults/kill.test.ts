@@ -5,6 +5,7 @@ import { describe, expect, inject } from "vitest";
 import { ErrorCode } from "../../../rpc/index.ts";
 import type { Message } from "../../../rpc/index.ts";
 
+import { LONG } from "../../lengths.ts";
 import type { Client } from "../server/client.ts";
 import { test } from "../server/fixtures.ts";
 import { violations } from "./history.ts";
@@ -67,9 +68,12 @@ describe("a server that is killed and started again under load", () => {
       expect(followers.flatMap((follower) => follower.surprises)).toEqual([]);
       expect(figures[1]?.refused, "the chain never conflicts with itself").toBe(0);
       expect(refusalsOf(publishers), "nothing but a wrong expectation is refused").toEqual([ErrorCode.Conflict]);
-      // The load was what it is meant to be: crashes left publishes open, of which some were stored and some were not.
-      expect(figures[0]?.unknownAndStored).toBeGreaterThan(0);
-      expect(figures[0]?.unknownAndNotStored).toBeGreaterThan(0);
+      // The load was what it is meant to be: crashes left publishes open, of which some were stored and some were not. A
+      // few rounds may do without either.
+      if (ROUNDS >= LONG.killRounds) {
+        expect(figures[0]?.unknownAndStored).toBeGreaterThan(0);
+        expect(figures[0]?.unknownAndNotStored).toBeGreaterThan(0);
+      }
     },
   );
 });

@@ -25,7 +25,7 @@ describe("Python's aiorpcX", () => {
   test.skipIf(python === undefined)(
     python === undefined ? `NOT RUN: ${where} are not installed here` : "publishes, follows, acks and reads codes",
     async ({ server }) => {
-      const script = join(import.meta.dirname, "aiorpcx.py");
+      const script = join(import.meta.dirname, "aiorpcx-peer.py");
 
       const { stdout } = await promisify(execFile)(python ?? "", [script, socketUrl(server), server.apiKey]);
 

@@ -4,9 +4,11 @@ import jayson from "jayson";
 import { describe, expect } from "vitest";
 
 import { ErrorCode } from "../../../rpc/index.ts";
-import { test } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import { exerciseErrors } from "./interop.ts";
 import type { Server } from "../server/server.ts";
+
+const test = sharingServer();
 
 type Answer = { id: unknown; result?: unknown; error?: { code: number; data?: unknown } };
 
@@ -39,7 +41,7 @@ describe("jayson over HTTP", () => {
     const { client } = clientOf(server);
     const call = promisify(client.request.bind(client)) as unknown as (...args: unknown[]) => Promise<Answer>;
 
-    const answer = await call("publish", { stream: "ids", data: 1 }, id);
+    const answer = await call("publish", { stream: `ids-${typeof id}`, data: 1 }, id);
 
     expect(answer).toMatchObject({ id, result: { sequence: 1 } });
   });

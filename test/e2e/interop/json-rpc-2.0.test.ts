@@ -5,9 +5,11 @@ import { describe, expect } from "vitest";
 import { WebSocket } from "ws";
 
 import { ErrorCode } from "../../../rpc/index.ts";
-import { test } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import { exercise, socketUrl, subprotocols } from "./interop.ts";
 import type { Server } from "../server/server.ts";
+
+const test = sharingServer();
 
 describe("json-rpc-2.0", () => {
   test("has ids of its own, numbers from 1", async ({ server }) => {

@@ -3,9 +3,11 @@ import { describe, expect } from "vitest";
 import { WebSocket } from "ws";
 
 import { ErrorCode } from "../../../rpc/index.ts";
-import { test } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import { exercise, exerciseErrors, socketUrl, subprotocols } from "./interop.ts";
 import type { Server } from "../server/server.ts";
+
+const test = sharingServer();
 
 // Its ids are numbers from 0. Its WebSocket transport has no place for credentials, neither headers nor subprotocols,
 // so that its `connection` is replaced by one that has them. It gives errors out in its own class, with their code.

@@ -1,9 +1,11 @@
 import { Client } from "rpc-websockets";
 import { describe } from "vitest";
 
-import { test } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import { exercise, socketUrl } from "./interop.ts";
 import type { Server } from "../server/server.ts";
+
+const test = sharingServer();
 
 // It has no batches, and passes the bare error object where others have a class. Its own subscribe() speaks of events
 // of its own server; notifications of any other come as events of their method's name.

@@ -49,7 +49,7 @@ beforeAll(async () => {
   const packages = [join(project, tarball), `ws@${await versionOf("ws")}`, `@types/ws@${await versionOf("@types/ws")}`];
   await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], { cwd: project });
   await mkdir(join(project, "use"));
-  const uses = join(import.meta.dirname, ".");
+  const uses = join(import.meta.dirname, "installed");
   for (const name of await readdir(uses)) {
     await copyFile(join(uses, name), join(project, "use", name));
   }

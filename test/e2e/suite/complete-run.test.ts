@@ -11,7 +11,7 @@ const VITEST = join(root, "node_modules/vitest/vitest.mjs");
 type Run = { code: unknown; output: string; errors: string };
 
 async function runVitest(folder: string, env: Record<string, string> = {}): Promise<Run> {
-  const config = join("test/e2e", folder, "vitest.config.ts");
+  const config = join("test/e2e/suite", folder, "vitest.config.ts");
   const run = spawn(process.execPath, [VITEST, "run", "--config", config, "--reporter=tap-flat"], {
     cwd: root,
     env: { ...process.env, ...env },

@@ -1,39 +1,42 @@
 /**
- * Where one durable consumer stands: which matching messages were handed out, to whom, and what became of them.
+ * The position of one durable consumer: which matching messages were delivered, to whom, and with what result.
  *
  * A message is in exactly one state:
  *
- *            deliver                   ack, ackThrough
- *     new ─────────────▶ in flight ────────────────────▶ settled
- *      │                  │     ▲                           ▲
- *      │    ack deadline, │     │ deliver,                  │
- *      │    nak, release; │     │ once due                  │ late ack
- *      │    undeliver,    ▼     │                           │
- *      │    doubt        waiting ───────────────────────────┘
+ *            deliver                        ack, ackThrough
+ *     new ─────────────▶ in flight ──────────────────────────▶ acked
+ *      │                  │     ▲                                ▲
+ *      │   ack deadline,  │     │ deliver,                       │
+ *      │   nak, release;  │     │ once due                       │ late ack
+ *      │  revertDelivery, ▼     │                                │
+ *      │  markUncertain  waiting ────────────────────────────────┘
  *      ▼                        ▲
  *     lost                dead ─┘ requeue
  *
- * Dead: from in flight by the first three after `maxDeliver` deliveries that count, by `term` from in flight or waiting,
- * and by `configure` from waiting, if it lowers `maxDeliver`. What waits has deliveries left. Never by `undeliver`, which
- * takes the delivery back, nor by `doubt`, which does not count it.
+ * Unsettled is a message that is in flight or waiting: it was delivered, or put back to be delivered again, and is
+ * neither acked nor dead. The cursor stores the unsettled messages and `nextSequence`, from which new ones are read.
+ * Acked, dead and lost messages are not stored: they are those below `nextSequence` that are not unsettled. The owner
+ * stores the dead letters.
  *
- * A delivery counts when the message itself made it fail, as far as can be told: by nak; by an ack deadline or the loss
- * of its holder when it was alone there; and by a deadline when its holder has settled what it was given after it, for then
- * it did not wait behind another one. Among several in flight at one holder any may have been the cause, and the others
- * were perhaps never begun: none of these deliveries counts, and each message is under suspicion. A holder that leaves in
- * order accuses nobody.
+ * Dead: a message in flight whose ack deadline, nak or release was the last of `maxDeliver` deliveries that count; one
+ * that got a `term`; and a waiting one when `configure` lowers `maxDeliver` to the number of its deliveries that count.
+ * `revertDelivery` and `markUncertain` never make a message dead, because they do not count the delivery.
+ *
+ * A delivery counts when the message itself is the likely cause of the failure. That is so for a nak; for an ack
+ * deadline or the loss of the holder, when the message was the only one in flight there; and for an ack deadline, when
+ * the holder has already settled a message that it got later, so that this one was not just waiting for its turn. When
+ * a holder fails with several messages in flight, any of them may be the cause, and the others were perhaps never
+ * processed. Then no delivery counts, and each of the messages is suspected. A holder that is released without being
+ * lost causes no suspicion.
  *
  *                     failed among several        again                     failed alone
  *     no suspicion ────────────────────▶ once ───────▶ twice: a suspect ───────────────▶ a delivery that counts
  *           ▲                              │                 │                                │
  *           └───────────── nak ────────────┴─────────────────┴────────────────────────────────┘
  *
- * A suspect is delivered alone: to a holder with nothing in flight, which gets nothing else meanwhile.
+ * A suspect is delivered alone: to a holder with nothing in flight, which gets nothing else until the suspect is back.
  *
- * Lost: what is deleted from the stream while new, in flight or waiting. `seek` makes everything from there on new.
- *
- * Settled, dead and lost messages are not remembered: they are what lies below `nextSequence` and is not unsettled.
- * The owner keeps the dead letters.
+ * Lost: deleted from the stream while new, in flight or waiting. `seek` makes everything from its position on new.
  */
 import type {
   CursorConfig,
@@ -54,7 +57,7 @@ import {
   backoffAfter,
   countedOf,
   excused,
-  handedOut,
+  delivered,
   isInFlightAt,
   newlyWaiting,
   suspected,
@@ -63,8 +66,8 @@ import {
 import type { Unsettled } from "./unsettled.ts";
 
 /**
- * The cursor of one consumer as plain values in memory: no clock, no storage. The owner writes `toStored()` in the
- * same transaction as the dead letters that a call returns, and lets nothing handed out leave before that.
+ * The cursor of one consumer: plain values in memory, no clock, no storage. The owner writes `toStored()` in the same
+ * transaction as the dead letters that a call returns, and sends deliveries only after that.
  */
 export class ConsumerCursor {
   #config: CursorConfig;
@@ -75,7 +78,7 @@ export class ConsumerCursor {
   #lost: LostMessages | undefined;
   #version = 0;
 
-  /** A cursor that has handed out nothing and starts at `nextSequence`, but not before a time. */
+  /** A cursor that has delivered nothing. It starts at `nextSequence`, but not before the time `notBefore`. */
   constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
     this.#config = config;
     this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
@@ -83,7 +86,7 @@ export class ConsumerCursor {
     this.#notBefore = notBefore;
   }
 
-  /** What is in flight keeps its holder and its deadline. */
+  /** Messages in flight keep their holder and their deadline. */
   static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
     const cursor = new ConsumerCursor(config, stored.nextSequence, stored.notBefore);
     cursor.#paused = stored.paused;
@@ -103,33 +106,33 @@ export class ConsumerCursor {
   }
 
   /**
-   * Grows with every change that a restart must not forget. Passing over messages that do not match is not one: the
-   * log shows it again.
+   * Grows with every change that has to be stored. Passing over messages that do not match is not such a change: a
+   * restart reads them again.
    */
   get version(): number {
     return this.#version + this.#unsettled.version;
   }
 
-  /** Where to read the log for messages not handed out yet. */
+  /** Where to read the log for new messages. */
   get nextSequence(): number {
     return this.#nextSequence;
   }
 
   /**
-   * The time to come at which it starts, in ms since the epoch: until the log has a message of that time, the owner
-   * passes over what comes, and then tells by {@link started}.
+   * The future time at which it starts, in ms since the Unix epoch. The owner passes over earlier messages until the
+   * log has one of that time, and then calls {@link started}.
    */
   get notBefore(): number | undefined {
     return this.#notBefore;
   }
 
-  /** How many more may be in flight, at all holders together; none while paused. */
+  /** How many more messages may be in flight, at all holders together; none while paused. */
   get room(): number {
-    // More than may be were in flight when `configure` lowered it.
+    // `configure` may lower `maxInFlight` below what is in flight.
     return this.#paused ? 0 : Math.max(0, this.#config.maxInFlight - this.#unsettled.inFlight);
   }
 
-  /** How many of them may be new messages; reading the log is of no use when it is none. */
+  /** How many of those may be new messages; when it is 0, the log need not be read. */
   get roomForNew(): number {
     const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
     return Math.max(0, Math.min(this.room, (maxInFlight === 1 ? 1 : maxUnsettled) - this.#unsettled.size));
@@ -145,7 +148,7 @@ export class ConsumerCursor {
     return this.#unsettled.inFlightOf(holder);
   }
 
-  /** How many more this holder may be given; none while it has a suspect, which is to be alone. */
+  /** How many more messages this holder may get; none while it has a suspect, which is to be alone. */
   roomOf(holder: string, maxInFlight: number): number {
     return this.#unsettled.hasSuspect(holder) ? 0 : maxInFlight - this.inFlightOf(holder);
   }
@@ -155,36 +158,37 @@ export class ConsumerCursor {
     return this.#unsettled.hasSuspect(holder);
   }
 
-  /** Whether this holder has the message now. */
+  /** Whether this holder has the message in flight. */
   isInFlightAt(holder: string, sequence: number): boolean {
     const message = this.#unsettled.get(sequence);
     return message !== undefined && isInFlightAt(holder, message);
   }
 
-  /** Whoever was given something unsettled and did not give it back. */
+  /** The holders that have got an unsettled message and did not give it back. */
   get holders(): string[] {
     return this.#unsettled.holders;
   }
 
-  /** The redeliveries that `deliver` would hand out first, in its order, to a holder with room for `limit`. */
+  /** The redeliveries that `deliver` would make first, in its order, to a holder with room for `limit`. */
   dueSequences(nowMs: number, limit: number): number[] {
     return this.#unsettled.due(nowMs, Math.min(limit, this.room)).map(({ sequence }) => sequence);
   }
 
-  /** The redelivery that `deliverSuspect` would hand out. */
+  /** The redelivery that `deliverSuspect` would make. */
   dueSuspect(nowMs: number): number | undefined {
     return this.room === 0 ? undefined : this.#unsettled.dueSuspect(nowMs)?.sequence;
   }
 
-  /** Hands out the suspect that is due longest, to a holder with nothing in flight; to no other. */
+  /** Delivers the suspect that is due longest; only to a holder with nothing in flight. */
   deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
     const message = this.room === 0 || this.inFlightOf(holder) > 0 ? undefined : this.#unsettled.dueSuspect(nowMs);
-    return message && this.#handOut(message, { holder, behind: this.#nextSequence - 1, nowMs });
+    return message && this.#deliverTo(message, { holder, behind: this.#nextSequence - 1, nowMs });
   }
 
   /**
-   * Hands out redeliveries that are due, the longest due first, then new messages of the page. The same page may be
-   * offered to one holder after the other: what is handed out already is skipped. Suspects are left to `deliverSuspect`.
+   * Delivers redeliveries that are due, the longest due first, then new messages of the page. The same page may be
+   * offered to several holders in turn: messages that were delivered already are skipped. `deliverSuspect` delivers
+   * suspects.
    */
   deliver({ holder, maxInFlight, limit, page, nowMs }: DeliverRequest): Delivery[] {
     if (page !== undefined && page.from > this.#nextSequence) {
@@ -194,14 +198,14 @@ export class ConsumerCursor {
     const room = Math.min(limit, this.roomOf(holder, maxInFlight), this.room);
     const behind = this.#nextSequence - 1;
     const due = this.#unsettled.due(nowMs, room);
-    const deliveries = due.map((message) => this.#handOut(message, { holder, behind, nowMs }));
+    const deliveries = due.map((message) => this.#deliverTo(message, { holder, behind, nowMs }));
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
         if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
-        deliveries.push(this.#handOut(newlyWaiting(sequence, nowMs), { holder, behind: undefined, nowMs }));
+        deliveries.push(this.#deliverTo(newlyWaiting(sequence, nowMs), { holder, behind: undefined, nowMs }));
         this.#nextSequence = sequence + 1;
       }
     }
@@ -209,7 +213,7 @@ export class ConsumerCursor {
     return deliveries;
   }
 
-  /** Settles what is in flight, at whichever holder, or waiting; the rest is left alone. Returns how many. */
+  /** Acks messages in flight, at any holder, or waiting; ignores all others. Returns how many. */
   ack(sequences: readonly number[]): number {
     const before = this.#unsettled.size;
     for (const sequence of sequences) {
@@ -219,12 +223,12 @@ export class ConsumerCursor {
     return before - this.#unsettled.size;
   }
 
-  /** Settles what this holder was given up to there and did not give back by nak. Returns how many. */
+  /** Acks the messages through a sequence that this holder has got and did not give back by nak. Returns how many. */
   ackThrough(holder: string, through: number): number {
     return this.ack(this.#unsettled.givenTo(holder, through).map(({ sequence }) => sequence));
   }
 
-  /** Puts back what this holder has in flight, with no suspicion left; nothing else. Returns what died of it. */
+  /** Puts back messages that this holder has in flight, and clears their suspicion. Returns the dead letters. */
   nak({ holder, sequences, delayMs, nowMs }: NakRequest): DeadLetter[] {
     return this.#inFlightAt(holder, sequences).flatMap((message) => {
       this.#noteReached(message);
@@ -233,16 +237,16 @@ export class ConsumerCursor {
     });
   }
 
-  /** Makes dead letters of what is in flight, at whichever holder, or waiting. */
+  /** Makes dead letters of messages in flight, at any holder, or waiting. */
   term({ sequences, reason = "term", nowMs }: TermRequest): DeadLetter[] {
     return sequences.flatMap((sequence) => {
       const message = this.#unsettled.get(sequence);
       this.#noteReached(message);
-      return message === undefined ? [] : [this.#bury(message, reason, nowMs)];
+      return message === undefined ? [] : [this.#deadLetter(message, reason, nowMs)];
     });
   }
 
-  /** Restarts the ack deadline of what this holder has in flight; nothing else. */
+  /** Restarts the ack deadline of messages that this holder has in flight. */
   working(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
       this.#unsettled.put({ ...message, dueAt: nowMs + this.#config.ackWaitMs });
@@ -250,8 +254,8 @@ export class ConsumerCursor {
   }
 
   /**
-   * Takes back what has passed its ack deadline; the backoff counts from the deadline, however late the call. To be
-   * called when `nextDeadline` has come, and before `deliver`. Returns what died of it.
+   * Takes back messages that have passed their ack deadline. The backoff counts from the deadline, however late the
+   * call. To be called when `nextDeadline` is reached, and before `deliver`. Returns the dead letters.
    */
   expire(nowMs: number): DeadLetter[] {
     const overdue = this.#unsettled.overdue(nowMs);
@@ -262,7 +266,7 @@ export class ConsumerCursor {
     });
   }
 
-  /** This holder was surely never sent what it has in flight: the delivery does not count, and it is due at once. */
+  /** For messages that certainly did not reach this holder: the delivery does not count, and they are due at once. */
   revertDelivery(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
       const takenBack = { ...withoutHolder(message, holder), deliveries: message.deliveries - 1 };
@@ -271,8 +275,8 @@ export class ConsumerCursor {
   }
 
   /**
-   * Nobody knows whether this holder was sent what it has in flight: it comes again after its backoff, and after
-   * UNSURE_WAIT_MS at the earliest. The delivery does not count: perhaps no client ever had the message.
+   * For messages that may not have reached this holder: they are due after their backoff, and after UNSURE_WAIT_MS at
+   * the earliest. The delivery does not count, because perhaps no client ever had the message.
    */
   markUncertain(holder: string, sequences: readonly number[], nowMs: number): void {
     for (const message of this.#inFlightAt(holder, sequences)) {
@@ -281,7 +285,7 @@ export class ConsumerCursor {
     }
   }
 
-  /** The holder is gone: what it has in flight is due at once. Returns what died of it. */
+  /** Ends a holder: its messages in flight are due at once. Returns the dead letters. */
   release({ holder, isLost, underway = new Set(), nowMs }: ReleaseRequest): DeadLetter[] {
     const given = this.#unsettled.givenTo(holder, Infinity).filter(({ sequence }) => !underway.has(sequence));
     const isAlone = this.inFlightOf(holder) === 1;
@@ -300,9 +304,9 @@ export class ConsumerCursor {
   }
 
   /**
-   * Everything up to `through` was deleted from the stream.
+   * All messages through `through` were deleted from the stream.
    *
-   * @param unread What matched and existed from `nextSequence` to `through`, if anything: the cursor never saw it.
+   * @param unread The new messages that matched and existed from `nextSequence` to `through`, if any.
    */
   trim(through: number, unread: LostMessages | undefined): void {
     this.lose(this.#unsettled.upTo(through).map(({ sequence }) => sequence));
@@ -312,7 +316,7 @@ export class ConsumerCursor {
     this.passOver(through);
   }
 
-  /** Single messages that match the filter were deleted from the stream; what is settled or dead is no loss. */
+  /** Single messages that match the filter were deleted from the stream; acked and dead ones do not count as lost. */
   lose(sequences: readonly number[]): void {
     for (const sequence of sequences) {
       if (sequence >= this.#nextSequence || this.#unsettled.get(sequence) !== undefined) {
@@ -322,19 +326,21 @@ export class ConsumerCursor {
     }
   }
 
-  /** New messages up to there are not to be delivered. It is no change: the log shows it again. */
+  /** Skips new messages through a sequence. Not a change that has to be stored, as {@link version} says. */
   passOver(through: number): void {
     this.#nextSequence = Math.max(this.#nextSequence, through + 1);
   }
 
-  /** The log has come to `notBefore`, and what was published before it is passed over. That is no change either. */
+  /**
+   * The log has reached `notBefore`, and earlier messages are passed over. Not a change that has to be stored either.
+   */
   started(): void {
     this.#notBefore = undefined;
   }
 
   /**
-   * Goes on with another config. What is in flight keeps its deadline, what waits its time. Returns what died of it:
-   * what waits, and was delivered as often as it may be now.
+   * Changes the config. Messages in flight keep their deadline, waiting ones their time. Returns the dead letters:
+   * waiting messages that have already had as many deliveries as the new config allows.
    */
   configure(config: CursorConfig, nowMs: number): DeadLetter[] {
     this.#config = config;
@@ -343,12 +349,12 @@ export class ConsumerCursor {
     return this.#unsettled
       .inOrder()
       .filter((message) => message.state === "waiting" && countedOf(message) >= config.maxDeliver)
-      .map((message) => this.#bury(message, "maxDeliver", nowMs));
+      .map((message) => this.#deadLetter(message, "maxDeliver", nowMs));
   }
 
   /**
-   * Starts over at `nextSequence` and not before a time, like a consumer made anew: what is unsettled is forgotten, and what was settled
-   * from there on comes again. The owner drops the dead letters from there on.
+   * Moves to `nextSequence`, like a new consumer that starts there: unsettled messages are forgotten, and acked ones
+   * from there on are delivered again. The owner deletes the dead letters from there on.
    */
   seek(nextSequence: number, notBefore?: number): void {
     this.ack(this.#unsettled.inOrder().map(({ sequence }) => sequence));
@@ -357,7 +363,7 @@ export class ConsumerCursor {
     this.#version++;
   }
 
-  /** While paused nothing is handed out; acks and ack deadlines still count. */
+  /** While paused nothing is delivered; acks and ack deadlines still apply. */
   setPaused(paused: boolean): void {
     if (paused !== this.#paused) {
       this.#paused = paused;
@@ -366,8 +372,8 @@ export class ConsumerCursor {
   }
 
   /**
-   * Makes dead letters whose messages still exist due again, with no delivery counted. Returns those it took: not what
-   * is new or unsettled, nor more than may be unsettled.
+   * Makes dead letters whose messages still exist due again, with their deliveries reset. Returns those that it took:
+   * not new or unsettled messages, and no more than there is room for.
    */
   requeue(sequences: readonly number[], nowMs: number): number[] {
     const { maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
@@ -382,9 +388,9 @@ export class ConsumerCursor {
   }
 
   /**
-   * When something next happens by itself: an ack deadline, overdue or not, or a redelivery time after `nowMs`. A
-   * redelivery that is due already needs no alarm: it waits for room, and whatever makes room calls `deliver`, and
-   * `deliverSuspect`.
+   * The next time at which the owner has to act: an ack deadline, even one in the past, or a redelivery time after
+   * `nowMs`. A redelivery that is due already needs no alarm. It waits for room, and whoever makes room calls `deliver`
+   * and `deliverSuspect`.
    */
   nextDeadline(nowMs: number): number | undefined {
     const deadline = this.#unsettled.nextInFlight?.dueAt ?? Infinity;
@@ -404,12 +410,12 @@ export class ConsumerCursor {
     return this.inFlightOf(holders.at(-1) ?? "") === 1;
   }
 
-  /** Whether its holder has settled what it was given after it: so it had its turn, and did not wait behind another. */
+  /** Whether its holder has already settled a message that it got later: so this one was not just waiting its turn. */
   #isPassedOver({ sequence, behind = sequence, holders }: Unsettled): boolean {
     return this.#unsettled.reachedBy(holders.at(-1) ?? "") > behind;
   }
 
-  /** A message is settled or given back: the one holder it was given to, as new, has come that far. */
+  /** Notes how far a holder has come, when it settles a message that it got as new, and no one else before. */
   #noteReached(message: Unsettled | undefined): void {
     const [holder] = message?.holders ?? [];
     if (message !== undefined && message.behind === undefined && holder !== undefined) {
@@ -417,14 +423,14 @@ export class ConsumerCursor {
     }
   }
 
-  #handOut(message: Unsettled, to: { holder: string; behind: number | undefined; nowMs: number }): Delivery {
+  #deliverTo(message: Unsettled, to: { holder: string; behind: number | undefined; nowMs: number }): Delivery {
     const { holder, behind, nowMs } = to;
     const { sequence, deliveries: deliveryCount } = message;
-    this.#unsettled.put(handedOut(message, { holder, behind, deadline: nowMs + this.#config.ackWaitMs }));
+    this.#unsettled.put(delivered(message, { holder, behind, deadline: nowMs + this.#config.ackWaitMs }));
     return { sequence, deliveryCount: deliveryCount + 1 };
   }
 
-  /** Puts back what its holder has failed with, and counts that against it if no other one can have been the cause. */
+  /** Puts back a message whose delivery failed. The delivery counts if the message is the likely cause. */
   #fail(message: Unsettled, isGuilty: boolean, nowMs: number): DeadLetter[] {
     if (isGuilty) {
       return this.#countFailure(message, nowMs);
@@ -433,7 +439,7 @@ export class ConsumerCursor {
     return [];
   }
 
-  /** With one delivery left at least, though `configure` may have lowered `maxDeliver` while it was in flight. */
+  /** The message with at least one delivery left, even if `configure` lowered `maxDeliver` while it was in flight. */
   #spared(message: Unsettled): Unsettled {
     const least = message.deliveries - (this.#config.maxDeliver - 1);
     return { ...message, uncounted: Math.max(message.uncounted, least) };
@@ -441,13 +447,13 @@ export class ConsumerCursor {
 
   #countFailure(message: Unsettled, nowMs: number): DeadLetter[] {
     if (countedOf(message) >= this.#config.maxDeliver) {
-      return [this.#bury(message, "maxDeliver", nowMs)];
+      return [this.#deadLetter(message, "maxDeliver", nowMs)];
     }
     this.#unsettled.put({ ...message, state: "waiting" });
     return [];
   }
 
-  #bury({ sequence, deliveries }: Unsettled, reason: string, nowMs: number): DeadLetter {
+  #deadLetter({ sequence, deliveries }: Unsettled, reason: string, nowMs: number): DeadLetter {
     this.#unsettled.remove(sequence);
     return { sequence, deliveries, reason, deadAt: nowMs };
   }

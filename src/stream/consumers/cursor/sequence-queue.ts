@@ -3,8 +3,8 @@ type Entry = { readonly sequence: number; readonly rank: number };
 /**
  * Sequences ordered by a rank (a time, or the sequence itself), lowest first, equal ranks by sequence.
  *
- * A binary heap that knows where each sequence stands, so that one in the middle is moved or taken out in
- * O(log n) and leaves nothing behind: the queue is never larger than what it holds.
+ * A binary heap with the position of each sequence, so that any sequence is moved or removed in O(log n), and removed
+ * ones take no space.
  */
 export class SequenceQueue {
   readonly #heap: Entry[] = [];
@@ -19,14 +19,14 @@ export class SequenceQueue {
     return this.#heap[0]?.sequence;
   }
 
-  /** Puts a sequence in, or moves it to its new rank. */
+  /** Adds a sequence, or moves it to its new rank. */
   set(sequence: number, rank: number): void {
     const entry = { sequence, rank };
     const position = this.#positions.get(sequence);
     if (position === undefined) {
       this.#siftUp(entry, this.#heap.length);
     } else {
-      this.#settle(entry, position);
+      this.#sift(entry, position);
     }
   }
 
@@ -39,7 +39,7 @@ export class SequenceQueue {
     this.#positions.delete(sequence);
     const last = this.#heap.pop();
     if (last !== undefined && last.sequence !== sequence) {
-      this.#settle(last, position);
+      this.#sift(last, position);
     }
   }
 
@@ -60,7 +60,7 @@ export class SequenceQueue {
     return taken.map(({ sequence }) => sequence);
   }
 
-  #settle(entry: Entry, position: number): void {
+  #sift(entry: Entry, position: number): void {
     const parent = this.#heap[parentOf(position)];
     if (position > 0 && parent !== undefined && precedes(entry, parent)) {
       this.#siftUp(entry, position);

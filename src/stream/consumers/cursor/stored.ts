@@ -2,8 +2,8 @@ import type { LostMessages } from "./types.ts";
 import type { Unsettled } from "./unsettled.ts";
 
 /**
- * A consumer cursor as JSON. What is settled is not written down: it is whatever lies below `nextSequence` and is
- * not in `runs`.
+ * A consumer cursor as JSON. `runs` has the unsettled messages (in flight or waiting); all others below `nextSequence`
+ * are acked, dead or lost.
  */
 export type StoredCursor = {
   readonly nextSequence: number;
@@ -12,26 +12,26 @@ export type StoredCursor = {
   readonly paused: boolean;
   readonly lost?: LostMessages | undefined;
   readonly holders: readonly string[];
-  /** How far each holder has come: the highest sequence that it was given as new and has settled; 0 for none. */
+  /** For each holder: the highest sequence that it got as new and has settled by an ack command; 0 for none. */
   readonly reached: readonly number[];
   readonly runs: readonly StoredRun[];
 };
 
-/** Neighbours in the same state: a page handed to one holder is one run. */
+/** Neighbouring messages in the same state: a page that is delivered to one holder is one run. */
 type StoredRun = readonly [
   inFlight: 0 | 1,
-  /** From the time of the run before; the first from 0. */
+  /** After the time of the previous run; for the first run, after 0. */
   dueAfterMs: number,
   deliveries: number,
   /** Indexes into `holders` of the cursor. */
   holders: readonly number[],
-  /** Skip so many sequences, take so many, skip, take, …; goes on where the run before ended, the first from 0. */
+  /** Skip so many sequences, take so many, skip, take, …; from the end of the previous run, the first from 0. */
   sequences: readonly number[],
-  /** Left out while all are 0, as they are of nearly everything; `behind` is 0 for none. */
+  /** Left out when all are 0, as for nearly every message; `behind` is 0 for none. */
   blame?: readonly [uncounted: number, suspicion: number, behind: number],
 ];
 
-/** Writes messages, given in order of sequence, as runs. */
+/** Encodes messages, in order of sequence, as runs. */
 export function packRuns(messages: readonly Unsettled[]): Pick<StoredCursor, "holders" | "runs"> {
   const indexes = new Map<string, number>();
   const runs: StoredRun[] = [];
@@ -65,7 +65,7 @@ export function packRuns(messages: readonly Unsettled[]): Pick<StoredCursor, "ho
   return { holders: [...indexes.keys()], runs };
 }
 
-/** Reads back what `packRuns` wrote. */
+/** Decodes what `packRuns` encoded. */
 export function unpackRuns(stored: Pick<StoredCursor, "holders" | "runs">): Unsettled[] {
   const messages: Unsettled[] = [];
   let dueAt = 0;

@@ -1,25 +1,25 @@
 /**
- * In flight and waiting together; new messages are held back beyond it. Twice the largest `maxInFlight`, and small
- * enough for the stored form to stay below 1 MiB, the most a row may take.
+ * Most unsettled messages (in flight and waiting together); at this many, no new ones are delivered. Twice the largest
+ * `maxInFlight`, and small enough for the stored cursor to stay below 1 MiB.
  */
 export const MAX_UNSETTLED_MESSAGES = 20_000;
 
-/** The least that a message waits whose delivery failed on the way: long enough for a gateway to come up again. */
+/** Least wait of a message that may not have reached its gateway: long enough for the gateway to restart. */
 export const UNSURE_WAIT_MS = 1_000;
 
 export type CursorConfig = {
   readonly ackWaitMs: number;
-  /** At least 1; of the deliveries that count. */
+  /** At least 1; only deliveries that count are compared with it. */
   readonly maxDeliver: number;
-  /** At least 1; 1 is strict order: nothing is handed out while an earlier message is unsettled. */
+  /** At least 1; 1 is strict order: nothing is delivered while an earlier message is unsettled. */
   readonly maxInFlight: number;
-  /** Before the second delivery, the third, …; the last one repeats, an empty list waits not at all. */
+  /** Wait before the second delivery, the third, …; the last one repeats. Empty for no wait. */
   readonly backoffMs: readonly number[];
   /** MAX_UNSETTLED_MESSAGES unless given; at least `maxInFlight`. */
   readonly maxUnsettled?: number;
 };
 
-/** A stretch of the log, without gaps, as the owner read it. */
+/** A part of the log, without gaps, as the owner read it. */
 export type LogPage = {
   /** At or below the cursor's `nextSequence`. */
   readonly from: number;
@@ -30,13 +30,13 @@ export type LogPage = {
 };
 
 export type DeliverRequest = {
-  /** Whoever acks them: a subscription or a lease, by a name that is never used again after `release`. */
+  /** Who is to ack them: the name of a subscription or a lease, never used again after `release`. */
   readonly holder: string;
   /** The holder's own bound on what it has in flight; Infinity for none. */
   readonly maxInFlight: number;
-  /** The most to hand out in this call. */
+  /** Most deliveries of this call. */
   readonly limit: number;
-  /** Without it only redeliveries are handed out. */
+  /** Without it only redeliveries are made. */
   readonly page?: LogPage | undefined;
   readonly nowMs: number;
 };
@@ -60,11 +60,11 @@ export type TermRequest = {
 
 export type ReleaseRequest = {
   readonly holder: string;
-  /** Whether it failed, perhaps because of what it had in flight, and did not leave in order. */
+  /** Whether it failed, perhaps because of a message that it had in flight, instead of ending in order. */
   readonly isLost: boolean;
   /**
-   * What may not have been sent to it: that stays in flight until `undeliver`, `doubt` or another `release` tells, or its
-   * ack deadline passes.
+   * Sequences on their way to the holder: they stay in flight until `revertDelivery`, `markUncertain` or another
+   * `release`, or their ack deadline.
    */
   readonly underway?: ReadonlySet<number>;
   readonly nowMs: number;
@@ -72,15 +72,15 @@ export type ReleaseRequest = {
 
 export type DeadLetter = {
   readonly sequence: number;
-  /** Those that did not count are among them. */
+  /** All deliveries, also those that did not count. */
   readonly deliveries: number;
-  /** `maxDeliver`, `term`, or what the holder said. */
+  /** `maxDeliver`, `term`, or the reason that the holder gave. */
   readonly reason: string;
   /** Ms since epoch. */
   readonly deadAt: number;
 };
 
-/** Matching messages that were deleted from the stream before they were settled. */
+/** Matching messages that were deleted from the stream before they were acked or dead. */
 export type LostMessages = {
   /** The lowest and the highest of them; not everything between was lost. */
   readonly from: number;
@@ -89,11 +89,11 @@ export type LostMessages = {
 };
 
 export type CursorInfo = {
-  /** Every matching message up to here is settled, dead or lost; a requeue takes it back. */
+  /** Every matching message through this one is acked, dead or lost; a requeue lowers it again. */
   readonly ackFloor: number;
   readonly inFlight: number;
   readonly waiting: number;
-  /** Unsettled and handed out more than once. */
+  /** Unsettled messages that were delivered more than once. */
   readonly redelivered: number;
   readonly paused: boolean;
   readonly lost?: LostMessages | undefined;

@@ -6,22 +6,22 @@ type Holder = {
   readonly given: SequenceQueue;
   inFlight: number;
   suspects: number;
-  /** The highest sequence that it was given as new and has settled; 0 for none. */
+  /** The highest sequence that it got as new and has settled by an ack command; 0 for none. */
   reached: number;
 };
 
 /**
- * The unsettled messages of one consumer, in every order the cursor asks for: by sequence, by ack deadline, by
- * redelivery time, by holder. Each change costs O(log n).
+ * The unsettled messages of one consumer (in flight or waiting), in every order that the cursor needs: by sequence, by
+ * ack deadline, by redelivery time, by holder. Each change costs O(log n).
  */
 export class UnsettledMessages {
-  /** In strict order the next one to wait for is the lowest of all, and not the first to be due. */
+  /** In strict order the next message to deliver is the one with the lowest sequence, not the first that is due. */
   #isStrict: boolean;
   readonly #messages = new Map<number, Unsettled>();
   readonly #bySequence = new SequenceQueue();
   readonly #byDeadline = new SequenceQueue();
   readonly #byRedelivery = new SequenceQueue();
-  /** The waiting that are to be delivered alone; in strict order everything is, so none is here. */
+  /** Waiting messages that are to be delivered alone. Empty in strict order, where every message is delivered alone. */
   readonly #suspects = new SequenceQueue();
   readonly #holders = new Map<string, Holder>();
   #redelivered = 0;
@@ -31,7 +31,7 @@ export class UnsettledMessages {
     this.#isStrict = isStrict;
   }
 
-  /** Changes the order: suspects, which in strict order are no different, go to where they belong. */
+  /** Changes the order, and moves suspects to the queue where they belong then. */
   setStrict(isStrict: boolean): void {
     if (isStrict !== this.#isStrict) {
       this.#isStrict = isStrict;
@@ -56,7 +56,7 @@ export class UnsettledMessages {
     return this.#byRedelivery.size + this.#suspects.size;
   }
 
-  /** How many of them were handed out more than once. */
+  /** Number of messages that were delivered more than once. */
   get redelivered(): number {
     return this.#redelivered;
   }
@@ -70,7 +70,7 @@ export class UnsettledMessages {
     return this.#at(this.#byDeadline.first);
   }
 
-  /** Whose turn it is among the waiting, due or not: of the suspects one, and of the others. */
+  /** The next waiting messages, due or not: the next suspect and the next of the others. */
   get nextWaiting(): Unsettled[] {
     const next = this.#isStrict
       ? [this.lowest]
@@ -86,17 +86,17 @@ export class UnsettledMessages {
     return this.#holders.get(holder)?.inFlight ?? 0;
   }
 
-  /** Whether it has a suspect in flight. */
+  /** Whether a holder has a suspect in flight. */
   hasSuspect(holder: string): boolean {
     return !this.#isStrict && (this.#holders.get(holder)?.suspects ?? 0) > 0;
   }
 
-  /** Whoever was given something and did not give it back. */
+  /** The holders that got a message and did not give it back. */
   get holders(): string[] {
     return [...this.#holders.keys()];
   }
 
-  /** What waits for a time at or before `nowMs` and may go out beside others, in that order, at most `limit`. */
+  /** Waiting messages that are due and need not be delivered alone, in order of their time, at most `limit`. */
   due(nowMs: number, limit: number): Unsettled[] {
     if (!this.#isStrict) {
       return this.#all(this.#byRedelivery.firstUpTo(nowMs, limit));
@@ -104,22 +104,22 @@ export class UnsettledMessages {
     return this.nextWaiting.filter(({ dueAt }) => dueAt <= nowMs && limit > 0);
   }
 
-  /** The first of what waits for a time at or before `nowMs` and may go out only alone. */
+  /** The first waiting message that is due and has to be delivered alone. */
   dueSuspect(nowMs: number): Unsettled | undefined {
     return this.#all(this.#suspects.firstUpTo(nowMs, 1))[0];
   }
 
-  /** What is in flight with an ack deadline at or before `nowMs`. */
+  /** Messages in flight with an ack deadline at or before `nowMs`. */
   overdue(nowMs: number): Unsettled[] {
     return this.#all(this.#byDeadline.firstUpTo(nowMs, Infinity));
   }
 
-  /** What a holder was given and did not give back, up to a sequence. */
+  /** Messages through a sequence that a holder got and did not give back. */
   givenTo(holder: string, through: number): Unsettled[] {
     return this.#all(this.#holders.get(holder)?.given.firstUpTo(through, Infinity) ?? []);
   }
 
-  /** Everything up to a sequence. */
+  /** All messages through a sequence. */
   upTo(through: number): Unsettled[] {
     return this.#all(this.#bySequence.firstUpTo(through, Infinity));
   }
@@ -129,14 +129,14 @@ export class UnsettledMessages {
   }
 
   /**
-   * How far a holder has come: the highest sequence that it was given as new and has settled, since it was given the
-   * first of what it did not settle; 0 for none.
+   * How far a holder has come: the highest sequence that it got as new and has settled by an ack command. 0 for none,
+   * and again when the holder has no unsettled message left.
    */
   reachedBy(holder: string): number {
     return this.#holders.get(holder)?.reached ?? 0;
   }
 
-  /** A holder that has unsettled messages has come that far. */
+  /** Notes how far a holder has come; ignored for one without unsettled messages. */
   reach(name: string, sequence: number): void {
     const holder = this.#holders.get(name);
     if (holder !== undefined) {
@@ -144,7 +144,7 @@ export class UnsettledMessages {
     }
   }
 
-  /** Adds a message, or replaces what was known of it. */
+  /** Adds or replaces a message. */
   put(message: Unsettled): void {
     const { sequence, state, dueAt, deliveries, holders } = message;
     const previous = this.#take(sequence);
@@ -191,7 +191,7 @@ export class UnsettledMessages {
     return message;
   }
 
-  /** Forgets those of a message's holders that have nothing left. */
+  /** Forgets those of a message's holders that have no message left. */
   #dropIdle(message: Unsettled | undefined): void {
     for (const name of message?.holders ?? []) {
       if (this.#holders.get(name)?.given.size === 0) {

@@ -1,34 +1,36 @@
 import type { CursorConfig } from "./types.ts";
 
-/** A message that was handed out, or put back for another try, and is neither settled nor dead. */
+/** A message that is in flight or waiting: delivered, or put back to be delivered again, and neither acked nor dead. */
 export type Unsettled = {
   readonly sequence: number;
   readonly state: "inFlight" | "waiting";
   /** Ms since epoch: the ack deadline in flight, the redelivery time while waiting. */
   readonly dueAt: number;
-  /** How often it was handed out; 0 only while it waits: a dead letter that was put back, or what was never sent. */
+  /**
+   * Number of deliveries. 0 only while it waits: for a dead letter that was put back, or a delivery that was reverted.
+   */
   readonly deliveries: number;
-  /** How many of them do not count against `maxDeliver`, since something else may have made them fail. */
+  /** How many of them do not count against `maxDeliver`, because something else may be the cause of the failure. */
   readonly uncounted: number;
-  /** How often it was among several that came back from a holder that failed; no more than {@link SUSPECT_AFTER}. */
+  /** How often a holder failed while it had this message among several; at most {@link SUSPECT_AFTER}. */
   readonly suspicion: number;
   /**
-   * For one that was handed out again: the highest sequence that was handed out before it was. A new one is handed out
-   * behind all lower sequences and before all higher ones.
+   * For a redelivery: the highest sequence that was delivered before it. Undefined for a first delivery, which comes
+   * after all lower sequences and before all higher ones.
    */
   readonly behind: number | undefined;
-  /** Whom it was given to and who did not give it back, oldest first; in flight, the last one has it. */
+  /** The holders that got it and did not give it back, oldest first; while in flight, the last one has it. */
   readonly holders: readonly string[];
 };
 
-/** A message of that much suspicion is delivered alone. Once is chance: the next failure is likely another one's. */
+/** A message with this much suspicion is delivered alone. Once may be chance: usually another message was the cause. */
 export const SUSPECT_AFTER = 2;
 
-/** An `ackThrough` counts for this many holders of one message, the latest ones: it bounds the stored form. */
+/** The latest holders of a message whose `ackThrough` still acks it; bounds the size of the stored cursor. */
 const MAX_REMEMBERED_HOLDERS = 4;
 
 /** The message after one more delivery. */
-export function handedOut(
+export function delivered(
   message: Unsettled,
   { holder, deadline, behind }: { holder: string; deadline: number; behind: number | undefined },
 ): Unsettled {
@@ -43,17 +45,17 @@ export function handedOut(
   };
 }
 
-/** The message when nobody may ack it through a holder's `ackThrough` any more. */
+/** The message after this holder gave it back: the holder's `ackThrough` does not ack it any more. */
 export function withoutHolder(message: Unsettled, holder: string): Unsettled {
   return { ...message, holders: message.holders.filter((name) => name !== holder) };
 }
 
-/** Whether this holder has the message now, not merely had it once. */
+/** Whether this holder has the message now, and not only in the past. */
 export function isInFlightAt(holder: string, { state, holders }: Unsettled): boolean {
   return state === "inFlight" && holders.at(-1) === holder;
 }
 
-/** A message that was handed out never, or is to come as if it never was. */
+/** A message that was never delivered, or is to be delivered as if it never was. */
 export function newlyWaiting(sequence: number, nowMs: number): Unsettled {
   return {
     sequence,
@@ -67,27 +69,27 @@ export function newlyWaiting(sequence: number, nowMs: number): Unsettled {
   };
 }
 
-/** The message when its last delivery does not count. */
+/** The message with its last delivery not counted. */
 export function excused(message: Unsettled): Unsettled {
   return { ...message, uncounted: message.uncounted + 1 };
 }
 
-/** The message when its last delivery failed for it or for one of those beside it. */
+/** The message after a delivery that failed because of it or of another one at the same holder. */
 export function suspected(message: Unsettled): Unsettled {
   return { ...excused(message), suspicion: Math.min(message.suspicion + 1, SUSPECT_AFTER) };
 }
 
-/** Whether it is delivered only alone. */
+/** Whether it is delivered alone. */
 export function isSuspect({ suspicion }: Unsettled): boolean {
   return suspicion >= SUSPECT_AFTER;
 }
 
-/** The deliveries that count against `maxDeliver`. */
+/** Number of deliveries that count against `maxDeliver`. */
 export function countedOf({ deliveries, uncounted }: Unsettled): number {
   return deliveries - uncounted;
 }
 
-/** How long a message waits after a delivery that failed, which counts. */
+/** How long a message waits after a failed delivery that counts. */
 export function backoffAfter(message: Unsettled, { backoffMs }: CursorConfig): number {
   return backoffMs[countedOf(message) - 1] ?? backoffMs.at(-1) ?? 0;
 }

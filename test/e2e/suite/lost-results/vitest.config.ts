@@ -32,7 +32,7 @@ class LosingWorker extends ForksPoolWorker {
 export default defineConfig({
   plugins: [completeRun()],
   test: {
-    include: ["test/e2e/lost-results/{told,lost}.ts"],
+    include: ["test/e2e/suite/lost-results/{told,lost}.ts"],
     pool: { name: "losing", createPoolWorker: (options: PoolOptions) => new LosingWorker(options) },
   },
 });

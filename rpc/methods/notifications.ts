@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
-import { DeliveredMessage } from "./message.ts";
-import { Sequence, SequenceOrZero, StreamName } from "./names.ts";
-import { SubscriptionId } from "./subscription.ts";
+import { DeliveredMessage } from "../schemas/message.ts";
+import { Sequence, SequenceOrZero, StreamName } from "../schemas/names.ts";
+import { SubscriptionId } from "../schemas/subscription.ts";
 
 export const MessagesNotification = v.strictObject({
   subscription: SubscriptionId,
@@ -10,13 +10,13 @@ export const MessagesNotification = v.strictObject({
   previous: v.pipe(
     SequenceOrZero,
     v.description(
-      "The sequence sent before the first of these (0 at the start): unequal to the last one seen, something is missing.",
+      "The sequence sent before the first of these, 0 at the start. When it is not the last one received, messages are missing.",
     ),
   ),
   messages: v.pipe(
     v.array(DeliveredMessage),
     v.minLength(1),
-    v.description("Those of a consumer carry `deliveryCount`."),
+    v.description("Messages of a consumer have `deliveryCount`."),
   ),
 });
 export type MessagesNotification = v.InferOutput<typeof MessagesNotification>;
@@ -27,7 +27,7 @@ export const GapNotification = v.strictObject({
   to: Sequence,
   reason: v.pipe(
     v.picklist(["trimmed", "deleted"]),
-    v.description("`trimmed`: below the stream's first message by now; `deleted`: one by one."),
+    v.description("`trimmed`: they are below the stream's first message now; `deleted`: they were deleted one by one."),
   ),
 });
 export type GapNotification = v.InferOutput<typeof GapNotification>;
@@ -38,20 +38,20 @@ export const SubscriptionClosedNotification = v.strictObject({
 });
 export type SubscriptionClosedNotification = v.InferOutput<typeof SubscriptionClosedNotification>;
 
-/** Every notification the server sends: its params and what it says. */
+/** Every notification that the server sends: its params and what it means. */
 export const NOTIFICATIONS = {
   messages: {
     params: MessagesNotification,
     description:
-      "One or more messages of a subscription: in the stream's order, or in that of a consumer's deliveries.",
+      "One or more messages of a subscription, in the stream's order or in the order of a consumer's deliveries.",
   },
   gap: {
     params: GapNotification,
-    description: "Sequences that will not come: they were deleted while the subscriber was behind.",
+    description: "Sequences that will not be sent: they were deleted while the subscriber was behind.",
   },
   subscriptionClosed: {
     params: SubscriptionClosedNotification,
-    description: "The subscription is over; nothing more comes on it.",
+    description: "The subscription has ended; nothing more is sent on it.",
   },
 } as const;
 

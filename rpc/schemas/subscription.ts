@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { From, SequenceRange } from "./message.ts";
 import {
   ConsumerName,
@@ -13,7 +13,7 @@ import {
   SubjectFilter,
   Time,
 } from "./names.ts";
-import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "./protocol.ts";
+import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "../protocol/protocol.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
 export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -37,7 +37,7 @@ export const SubscribeStreamParams = v.strictObject({
     durationMs(
       100,
       3_600_000,
-      "Without progress for this long, all after the ack floor is sent again; 30,000 unless given.",
+      "After this long without a new ack, all messages after the last ack are sent again; 30,000 unless given.",
     ),
   ),
   maxDeliver: v.optional(
@@ -67,11 +67,11 @@ export const SubscribeResult = v.strictObject({
   subscription: SubscriptionId,
   stream: StreamName,
   epoch: Epoch,
-  nextSequence: v.pipe(Sequence, v.description("The first sequence this subscription can get.")),
+  nextSequence: v.pipe(Sequence, v.description("The first sequence that this subscription may be sent.")),
   previousPublishedAt: v.optional(
     v.pipe(
       Time,
-      v.description("`publishedAt` of the message before `nextSequence`, where it is known; of a stream only."),
+      v.description("`publishedAt` of the message before `nextSequence`, if it is known; of a stream only."),
     ),
   ),
   lastSequence: SequenceOrZero,
@@ -90,25 +90,25 @@ export const AckParams = v.union([
     through: v.pipe(
       Sequence,
       v.description(
-        "This message and all before it are done; on a consumer, those that this subscription was given up to there.",
+        "This message and all before it are done; on a consumer, those of them that this subscription was sent.",
       ),
     ),
   }),
   v.strictObject({
     subscription: SubscriptionId,
-    sequences: v.pipe(Sequences, v.description("These messages are done; on a consumer only.")),
+    sequences: v.pipe(Sequences, v.description("These messages are done. On a consumer only.")),
   }),
 ]);
 export type AckParams = v.InferOutput<typeof AckParams>;
 
-/** How long a message waits after a nak. */
+/** The wait before the redelivery of a message after a nak. */
 export const NakDelayMs = durationMs(
   NAK_DELAY_MS.least,
   NAK_DELAY_MS.most,
   "Wait before the next delivery, instead of the consumer's backoff.",
 );
 
-/** Why a message is never to be delivered again. */
+/** The reason of a term, which is kept with the dead letter. */
 export const TermReason = v.pipe(
   v.string(),
   v.minLength(TERM_REASON_CHARACTERS.least),
@@ -133,6 +133,6 @@ export type TermParams = v.InferOutput<typeof TermParams>;
 export const WorkingParams = v.strictObject({ subscription: SubscriptionId, sequences: Sequences });
 export type WorkingParams = v.InferOutput<typeof WorkingParams>;
 
-/** A result that says only that it was done. */
+/** An empty result: the call was done. */
 export const Done = v.strictObject({});
 export type Done = v.InferOutput<typeof Done>;

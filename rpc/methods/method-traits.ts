@@ -1,33 +1,33 @@
 /**
- * A group of methods that is allowed together: `read` a stream and follow it, `publish` to it, write its `state`,
- * `consume` a share of a consumer, `manage` what a stream keeps and its consumers, read and write objects.
+ * A right, which permits a group of methods: `read` and follow a stream, `publish` to it, write its `state`, `consume` a share
+ * of a consumer, `manage` a stream's config and its consumers, read and write objects.
  */
 export type MethodRight = "read" | "publish" | "state" | "consume" | "manage" | "objects.read" | "objects.write";
 
-/** What a method may do and how it is treated, without its params and result: the schemas of those are in `METHODS`. */
+/** What a method acts on and how it is treated. The schemas of its params and result are in `METHODS`. */
 export type MethodTraits = {
-  /** What its params name: nothing, a stream (`stream`), objects by their keys, or a subscription of the socket. */
+  /** What it acts on, as its params name it: nothing, a stream, objects, or a subscription of the socket. */
   readonly on: "server" | "stream" | "object" | "subscription";
-  /** The right that it needs, left out where everybody may; it may depend on what is followed. */
+  /** The right that it needs: none if left out; it may differ for a stream and a consumer. */
   readonly right?: MethodRight | { readonly stream: MethodRight; readonly consumer: MethodRight };
-  /** Changes nothing: safe to repeat, and a failure half way is Unavailable, never OutcomeUnknown. */
+  /** Changes nothing: it is safe to repeat, and a failure is Unavailable, never OutcomeUnknown. */
   readonly reads?: true;
-  /** Works on a WebSocket only: elsewhere it is NeedsSocket. */
+  /** Works on a WebSocket only. Elsewhere it is NeedsSocket. */
   readonly needsSocket?: true;
   /**
-   * Neighbours in a batch go together, in order, without waiting for each other's answers. A `publish` has its place
-   * among the caller's publishes to the stream, and an id by which it is safe to repeat; an `ack` makes room and costs
+   * Adjacent calls of a batch are executed together, in order, without waiting for each other's answers. A `publish` keeps
+   * its order among the caller's publishes to the stream, and its id makes it safe to repeat. An `ack` makes room and costs
    * little, so it does not count as a request in flight.
    */
   readonly gathered?: "publish" | "ack";
 };
 
-/** A stream is followed by who may read it, a consumer by who may take a share of it. */
+/** To subscribe to a stream needs `read`, to a consumer `consume`. */
 const FOLLOW = { stream: "read", consumer: "consume" } as const;
 
 /**
- * Every method by name, in the order of the documents: the only place that says what each may do. It stands apart from
- * `METHODS`, which spreads it in, because the client needs the traits, and the schemas would double its size.
+ * The traits of every method, in the order of the documentation. They are apart from `METHODS`, which includes them, because
+ * the client needs the traits, and the schemas would double its size.
  */
 export const METHOD_TRAITS = {
   getServerInfo: { on: "server", reads: true },
@@ -73,25 +73,26 @@ export const METHOD_TRAITS = {
   abortUpload: { on: "object", right: "objects.write" },
 } as const satisfies Record<string, MethodTraits>;
 
+/** The name of a method of the contract. */
 export type MethodName = keyof typeof METHOD_TRAITS;
 
-/** The methods that belong to one socket: a subscription has them. */
+/** The methods that work on a WebSocket only: those of subscriptions. */
 export type SocketMethod = {
   [M in MethodName]: (typeof METHOD_TRAITS)[M] extends { readonly needsSocket: true } ? M : never;
 }[MethodName];
 
-/** The methods that may be called at any time: on whatever socket there is, over HTTP and through a service binding. */
+/** The methods that need no WebSocket: they may also be called over HTTP and through a service binding. */
 export type CallableMethod = Exclude<MethodName, SocketMethod>;
 
-/** The methods of {@link CallableMethod}, in the order of the contract. */
+/** The names of {@link CallableMethod}, in the order of the contract. */
 export const CALLABLE_METHODS: readonly CallableMethod[] = Object.keys(METHOD_TRAITS).filter(isCallableMethod);
 
-/** Tells whether a name is a method of the contract. */
+/** Whether a name is that of a method of the contract. */
 export function isMethodName(name: string): name is MethodName {
   return Object.hasOwn(METHOD_TRAITS, name);
 }
 
-/** The traits of a method by any name; undefined for one that is not of the contract. */
+/** The traits of a method; undefined when the contract has no such method. */
 export function traitsOf(name: string): MethodTraits | undefined {
   return isMethodName(name) ? METHOD_TRAITS[name] : undefined;
 }

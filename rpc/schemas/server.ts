@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMIT_MEANINGS } from "./limits.ts";
+import { LIMIT_MEANINGS } from "../protocol/limits.ts";
 import { Time } from "./names.ts";
 
 export const NoParams = v.strictObject({});
@@ -18,7 +18,7 @@ export const ServerInfo = v.strictObject({
     v.pipe(
       v.strictObject({
         gateway: v.pipe(v.string(), v.description("The gateway that holds this socket.")),
-        gatewayStartedAt: v.pipe(Time, v.description("When that gateway last woke or started.")),
+        gatewayStartedAt: v.pipe(Time, v.description("When that gateway last started or woke from hibernation.")),
         connectedAt: Time,
       }),
       v.description("On a WebSocket only."),

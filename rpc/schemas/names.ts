@@ -45,16 +45,23 @@ export const SubjectFilter = v.pipe(
   ),
 );
 
-/** The life of a stream a position belongs to, as the server gave it. */
-export const Epoch = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("Id of one life of a stream."));
+/** The epoch of a stream: from its creation until it is deleted or restored. Sequences belong to one epoch. */
+export const Epoch = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(64),
+  v.description("Id of one epoch of a stream: from its creation until it is deleted or restored."),
+);
 
 /**
- * The life of a stream that a caller's revision or sequences are of. What is asked of another one is EpochChanged, of a
- * stream that is no more NotFound; either way nothing is done. Left out, a call acts on whatever life there is.
+ * The epoch that a caller's revision or sequences belong to. When the stream has another one, the call is EpochChanged; when
+ * the stream does not exist, it is NotFound. Either way nothing is done. Left out, a call acts on the current epoch.
  */
 export const ExpectedEpoch = v.pipe(
   Epoch,
-  v.description("The life of the stream that is meant: EpochChanged when it is another, NotFound when there is none."),
+  v.description(
+    "The epoch of the stream that is meant: EpochChanged when it has another, NotFound when there is no stream.",
+  ),
 );
 
 /** The number of a message: 1, 2, 3, … */

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
-import { Producer } from "./producer.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import {
   Epoch,
   ExpectedEpoch,
@@ -13,19 +12,15 @@ import {
   SubjectFilter,
   Time,
 } from "./names.ts";
+import { Producer } from "./producer.ts";
+import { StringRecord } from "./string-record.ts";
 
 const MAX_HEADERS = 32;
 const MAX_HEADER_CHARACTERS = 4096;
 
-/** Names that valibot leaves out of a record, in silence, because objects of JavaScript have them already. */
-const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
-
 /** Up to 32 string pairs, 4,096 characters in all. */
 export const Headers = v.pipe(
-  v.custom<Record<string, string>>(
-    (headers) => !Array.isArray(headers) && !RESERVED_NAMES.some((name) => hasOwn(headers, name)),
-    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
-  ),
+  StringRecord,
   v.record(v.pipe(v.string(), v.minLength(1)), v.string()),
   v.maxEntries(MAX_HEADERS),
   v.check(
@@ -38,14 +33,10 @@ export const Headers = v.pipe(
 );
 export type Headers = v.InferOutput<typeof Headers>;
 
-function hasOwn(value: unknown, name: string): boolean {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
-}
-
 /** Any JSON value. */
 export const JsonValue = v.pipe(v.unknown(), v.description("Any JSON value."));
 
-/** A message as it rests in the log and goes to clients. */
+/** A message as it is stored and sent to clients. */
 export const Message = v.strictObject({
   sequence: Sequence,
   publishedAt: Time,
@@ -102,8 +93,10 @@ export const PublishResult = v.strictObject({
   epoch: Epoch,
   sequence: Sequence,
   publishedAt: Time,
-  duplicate: v.pipe(v.boolean(), v.description("True when it was stored before: this is where.")),
-  approximate: v.optional(Approximate),
+  duplicate: v.pipe(
+    v.boolean(),
+    v.description("True when the id was known: the answer says where it was first stored."),
+  ),
 });
 export type PublishResult = v.InferOutput<typeof PublishResult>;
 
@@ -150,10 +143,12 @@ export const PublishBatchResult = v.strictObject({
 });
 export type PublishBatchResult = v.InferOutput<typeof PublishBatchResult>;
 
-/** The witness of a position: with it, a log that is not the one the position is of is found out. */
+/** Sent with a position, to detect that the stream was restored and has another log than the position belongs to. */
 export const PreviousPublishedAt = v.pipe(
   Time,
-  v.description("`publishedAt` of the message before, as the caller has it: Conflict when that message is another."),
+  v.description(
+    "`publishedAt` of the message before, as the caller knows it: Conflict when the stream has another message there.",
+  ),
 );
 
 /** Where to start in a stream. */
@@ -169,9 +164,9 @@ export const From = v.pipe(
     v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
   ]),
   v.description(
-    "`first` (the default): the first message there is; `new`: what is published from now on; `{ sequence }`, at most one " +
-      "past the last: Conflict beyond that; `{ time }`: the first message published at or after it, which may be to come: " +
-      "none before that time; `{ sequence, time }`: from where both are met; `{ last: n }`: the last n messages.",
+    "`first` (the default): the first message of the stream; `new`: messages published from now on; `{ sequence }`: this " +
+      "message, at most one past the last, Conflict beyond that; `{ time }`: the first message published at or after this " +
+      "time, which may be in the future; `{ sequence, time }`: the later of both; `{ last: n }`: the last n messages.",
   ),
 );
 export type From = v.InferOutput<typeof From>;
@@ -185,7 +180,7 @@ export const GetMessagesParams = v.strictObject({
 });
 export type GetMessagesParams = v.InferOutput<typeof GetMessagesParams>;
 
-/** Sequences that were asked for by a start below the first message, and are deleted. */
+/** Sequences that a read asked for and that were deleted before, because it started below the first message. */
 export const SequenceRange = v.pipe(
   v.strictObject({ from: Sequence, to: Sequence }),
   v.description("Asked for, but deleted before."),
@@ -195,7 +190,10 @@ export type SequenceRange = v.InferOutput<typeof SequenceRange>;
 export const GetMessagesResult = v.strictObject({
   epoch: Epoch,
   messages: v.array(Message),
-  nextSequence: v.pipe(Sequence, v.description("Where the next page begins. Past `lastSequence`: this was the last.")),
+  nextSequence: v.pipe(
+    Sequence,
+    v.description("Where the next page begins. Past `lastSequence`: this was the last page."),
+  ),
   lastSequence: SequenceOrZero,
   skipped: v.optional(SequenceRange),
 });
@@ -218,7 +216,10 @@ export type DeleteMessagesParams = v.InferOutput<typeof DeleteMessagesParams>;
 export const DeleteMessagesResult = v.strictObject({
   epoch: Epoch,
   deleted: SequenceOrZero,
-  firstSequence: v.pipe(Sequence, v.description("The first message there is; one past the last when there is none.")),
+  firstSequence: v.pipe(
+    Sequence,
+    v.description("The first message of the stream; one past the last when it has none."),
+  ),
   lastSequence: SequenceOrZero,
 });
 export type DeleteMessagesResult = v.InferOutput<typeof DeleteMessagesResult>;

@@ -1,28 +1,28 @@
 import type * as v from "valibot";
 
-import * as consumer from "./consumer.ts";
-import type { ErrorName } from "./errors.ts";
-import * as message from "./message.ts";
+import * as consumer from "../schemas/consumer.ts";
+import type { ErrorName } from "../protocol/errors.ts";
+import * as message from "../schemas/message.ts";
 import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
 import type { MethodName, MethodTraits } from "./method-traits.ts";
-import * as object from "./object.ts";
-import * as producer from "./producer.ts";
-import * as server from "./server.ts";
-import * as state from "./state.ts";
-import * as stream from "./stream.ts";
-import * as subscription from "./subscription.ts";
+import * as object from "../schemas/object.ts";
+import * as producer from "../schemas/producer.ts";
+import * as server from "../schemas/server.ts";
+import * as state from "../schemas/state.ts";
+import * as stream from "../schemas/stream.ts";
+import * as subscription from "../schemas/subscription.ts";
 
 type Schema = v.GenericSchema;
 
-/** One method of the contract: its traits and what it takes and gives. */
+/** One method of the contract: its traits, schemas, description and errors. */
 export type MethodSpec = MethodTraits & MethodContract;
 
-/** What a method takes, gives and answers. */
+/** The schemas, description and errors of a method. */
 type MethodContract = {
   readonly params: Schema;
   readonly result: Schema;
   readonly description: string;
-  /** Errors beside those any method may answer (see `COMMON_ERRORS`). */
+  /** The errors that it may answer, besides `COMMON_ERRORS`. */
   readonly errors: readonly ErrorName[];
 };
 
@@ -40,7 +40,7 @@ const PUBLISH_ERRORS = [
   "OutcomeUnknown",
 ] as const;
 
-/** What each method takes and gives; what it may do stands in its traits. */
+/** The contract of each method. Its traits are in `METHOD_TRAITS`. */
 const CONTRACTS = {
   getServerInfo: {
     params: server.NoParams,
@@ -57,13 +57,13 @@ const CONTRACTS = {
   publish: {
     params: message.PublishParams,
     result: message.PublishResult,
-    description: "Stores one message at the end of a stream, which is made if there is none.",
+    description: "Stores one message at the end of a stream, which is created if there is none.",
     errors: PUBLISH_ERRORS,
   },
   publishBatch: {
     params: message.PublishBatchParams,
     result: message.PublishBatchResult,
-    description: "Stores several messages one after the other, all or none.",
+    description: "Stores several messages with consecutive sequences, all or none.",
     errors: PUBLISH_ERRORS,
   },
   getMessages: {
@@ -94,71 +94,72 @@ const CONTRACTS = {
   getStreamInfo: {
     params: stream.StreamParams,
     result: stream.StreamInfo,
-    description: "What is known of a stream. Looking creates nothing.",
+    description: "Returns the epoch, config, sequences and size of a stream. It creates nothing.",
     errors: ["NotFound"],
   },
   configureStream: {
     params: stream.ConfigureStreamParams,
     result: stream.StreamConfig,
-    description: "Sets what a stream keeps, and makes it if there is none. Returns the whole config.",
+    description: "Configures what a stream keeps, and creates it if there is none. Returns the whole config.",
     errors: ["OutcomeUnknown"],
   },
   deleteStream: {
     params: stream.DeleteStreamParams,
     result: stream.DeleteStreamResult,
-    description: "Deletes a stream with all it holds. Made again, it has another epoch and starts at 1.",
+    description:
+      "Deletes a stream with its messages, state and consumers. Created again, it has another epoch and starts at 1.",
     errors: ["EpochChanged", "OutcomeUnknown"],
   },
   getState: {
     params: stream.StreamParams,
     result: state.GetStateResult,
     description:
-      "The state document of a stream: null at revision 0 before the first put, without an epoch before the first use.",
+      "Returns the state document of a stream: null at revision 0 before the first put, without an epoch before the first use.",
     errors: [],
   },
   putState: {
     params: state.PutStateParams,
     result: state.PutStateResult,
-    description: "Replaces the state document, if `expectedRevision` is its revision or was not given.",
+    description: "Replaces the state document, if `expectedRevision` is its revision or is left out.",
     errors: ["Conflict", "NotFound", "EpochChanged", "TooLarge", "OutcomeUnknown"],
   },
   checkpoint: {
     params: state.CheckpointParams,
     result: state.CheckpointResult,
     description:
-      "Replaces the state document and deletes the messages it covers, in one transaction. Conflict when messages behind `through` are deleted already: no reader of the state could go on from there.",
+      "Replaces the state document and deletes the messages it covers, in one transaction. Conflict when messages after `through` are deleted already: a reader of the state could not resume from there.",
     errors: ["Conflict", "NotFound", "EpochChanged", "TooLarge", "OutcomeUnknown"],
   },
   subscribe: {
     params: subscription.SubscribeParams,
     result: subscription.SubscribeResult,
     description:
-      "Follows a stream, which is made if there is none, or takes a share of a consumer: `messages` notifications come until `unsubscribe`.",
+      "Follows a stream, which is created if there is none, or takes a share of a consumer: `messages` notifications are sent until `unsubscribe`.",
     errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
   },
   unsubscribe: {
     params: subscription.UnsubscribeParams,
     result: subscription.Done,
-    description: "Ends a subscription. Nothing comes on it after the answer.",
+    description: "Ends a subscription. Nothing is sent on it after the answer.",
     errors: ["NotFound", "NeedsSocket"],
   },
   ack: {
     params: subscription.AckParams,
     result: subscription.Done,
     description:
-      "Tells that messages are done, which makes room for more. Best sent as a notification; on a consumer the answer to a request says that it is stored.",
+      "Acknowledges messages, which makes room for more. Best sent as a notification; on a consumer the answer to a request says that the ack is stored.",
     errors: ["NotFound", "Conflict", "OutcomeUnknown", "NeedsSocket"],
   },
   nak: {
     params: subscription.NakParams,
     result: subscription.Done,
-    description: "Gives back messages of a consumer, to be delivered again after its backoff or `delayMs`.",
+    description: "Gives back messages of a consumer for redelivery, after its backoff or `delayMs`.",
     errors: ["NotFound", "OutcomeUnknown", "NeedsSocket"],
   },
   term: {
     params: subscription.TermParams,
     result: subscription.Done,
-    description: "Moves messages of a consumer to its dead letters: they are never delivered again.",
+    description: "Moves messages of a consumer to its dead letters: they are not delivered again.",
     errors: ["NotFound", "OutcomeUnknown", "NeedsSocket"],
   },
   working: {
@@ -171,95 +172,96 @@ const CONTRACTS = {
     params: consumer.CreateConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Makes a durable cursor that clients share, and its stream if there is none. The same call again is fine, a different one is Conflict: `updateConsumer` changes it.",
+      "Creates a consumer, a durable cursor that clients share, and its stream if there is none. Repeated with the same options it changes nothing; with others it is Conflict: use `updateConsumer`.",
     errors: ["Conflict", "NotFound", "EpochChanged", "LimitReached", "OutcomeUnknown"],
   },
   updateConsumer: {
     params: consumer.UpdateConsumerParams,
     result: consumer.ConsumerInfo,
-    description: "Changes what a consumer is, but for where it started, and keeps its place. Safe to repeat.",
+    description:
+      "Changes the config of a consumer, except where it started. The consumer keeps its position. Safe to repeat.",
     errors: ["NotFound", "OutcomeUnknown"],
   },
   getConsumer: {
     params: consumer.ConsumerParams,
     result: consumer.ConsumerInfo,
-    description: "How a consumer stands.",
+    description: "Returns the config and progress of a consumer.",
     errors: ["NotFound"],
   },
   listConsumers: {
     params: stream.StreamParams,
     result: consumer.ListConsumersResult,
-    description: "How every consumer of a stream stands.",
+    description: "Returns the config and progress of every consumer of a stream.",
     errors: ["NotFound"],
   },
   deleteConsumer: {
     params: consumer.ConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Deletes a consumer with its dead letters, ends its subscriptions, and tells how it stood. The messages stay.",
+      "Deletes a consumer with its dead letters, ends its subscriptions, and returns its last state. The stream keeps its messages.",
     errors: ["NotFound", "OutcomeUnknown"],
   },
   pauseConsumer: {
     params: consumer.PauseConsumerParams,
     result: consumer.ConsumerInfo,
-    description: "Stops a consumer's deliveries, or lets them go on.",
+    description: "Pauses or resumes the deliveries of a consumer.",
     errors: ["NotFound", "OutcomeUnknown"],
   },
   seekConsumer: {
     params: consumer.SeekConsumerParams,
     result: consumer.ConsumerInfo,
     description:
-      "Starts a consumer over from another place: what is unsettled is forgotten, and everything from there on is new.",
+      "Restarts a consumer at another position: messages in flight or waiting are forgotten, and every message from there on is new.",
     errors: ["NotFound", "Conflict", "EpochChanged", "OutcomeUnknown"],
   },
   fetchMessages: {
     params: consumer.FetchMessagesParams,
     result: consumer.FetchMessagesResult,
     description:
-      "Takes messages of a consumer without a socket, none when it has none to deliver. They are in flight until `ackMessages` or `ackWaitMs`.",
+      "Takes messages of a consumer without a socket; none when there is none to deliver. They are in flight until `ackMessages` or `ackWaitMs`.",
     errors: ["NotFound", "LimitReached", "OutcomeUnknown"],
   },
   ackMessages: {
     params: consumer.AckMessagesParams,
     result: subscription.Done,
-    description: "Settles messages that `fetchMessages` gave, or gives them back. Safe to repeat.",
+    description: "Sends ack, nak or term for messages of `fetchMessages`. Safe to repeat.",
     errors: ["NotFound", "OutcomeUnknown"],
   },
   getDeadLetters: {
     params: consumer.GetDeadLettersParams,
     result: consumer.GetDeadLettersResult,
     description:
-      "Messages that a consumer does not deliver any more; they are still in the stream, until it drops them.",
+      "Returns the dead letters of a consumer: messages that it no longer delivers. They stay in the stream until it drops them.",
     errors: ["NotFound", "EpochChanged"],
   },
   retryDeadLetters: {
     params: consumer.ChangeDeadLettersParams,
     result: consumer.ChangeDeadLettersResult,
-    description: "Delivers dead messages again, as if for the first time, those that the stream still has.",
+    description: "Delivers dead letters again as if for the first time, as far as the stream still has them.",
     errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   deleteDeadLetters: {
     params: consumer.ChangeDeadLettersParams,
     result: consumer.ChangeDeadLettersResult,
-    description: "Forgets dead letters. The stream's messages stay.",
+    description: "Deletes dead letters. The stream keeps its messages.",
     errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
   headObject: {
     params: object.ObjectParams,
     result: object.ObjectInfo,
-    description: "What is known of an object, without its body.",
+    description: "Returns the size, etag, media type and metadata of an object, without its body.",
     errors: ["NotFound"],
   },
   getObject: {
     params: object.GetObjectParams,
     result: object.GetObjectResult,
-    description: "Reads an object or a range of it; a body too large for one call is TooLarge.",
+    description: "Reads an object or a range of it. A body that does not fit one call is TooLarge.",
     errors: ["NotFound", "TooLarge"],
   },
   putObject: {
     params: object.PutObjectParams,
     result: object.ObjectInfo,
-    description: "Stores an object, in place of one that has the key already if the conditions hold.",
+    description: "Stores an object, if the conditions hold. It replaces one with the same key.",
     errors: ["Conflict", "TooLarge", "RateLimited", "OutcomeUnknown"],
   },
   deleteObject: {
@@ -271,52 +273,54 @@ const CONTRACTS = {
   listObjects: {
     params: object.ListObjectsParams,
     result: object.ListObjectsResult,
-    description: "A page of the objects, in the order of their keys.",
+    description: "Lists a page of the objects, in the order of their keys.",
     errors: [],
   },
   createUpload: {
     params: object.CreateUploadParams,
     result: object.CreateUploadResult,
-    description: "Begins an object that is too large for one call. Nothing of it is seen before completeUpload.",
+    description:
+      "Begins the upload of an object that is too large for one call. The object does not exist before completeUpload.",
     errors: ["OutcomeUnknown"],
   },
   uploadPart: {
     params: object.UploadPartParams,
     result: object.UploadedPart,
-    description: "Stores one part of an upload, in any order; the same number again replaces it.",
+    description: "Stores one part of an upload, in any order. A part with the same number replaces it.",
     errors: ["NotFound", "Conflict", "TooLarge", "OutcomeUnknown"],
   },
   completeUpload: {
     params: object.CompleteUploadParams,
     result: object.ObjectInfo,
-    description: "Makes the object of the parts listed, if the conditions hold. It takes as long as storing it takes.",
+    description:
+      "Stores the object made of the listed parts, if the conditions hold. It takes as long as storing the object takes.",
     errors: ["NotFound", "Conflict", "RateLimited", "OutcomeUnknown"],
   },
   abortUpload: {
     params: object.AbortUploadParams,
     result: subscription.Done,
-    description: "Drops an upload and its parts.",
+    description: "Deletes an upload and its parts.",
     errors: ["NotFound", "Conflict", "OutcomeUnknown"],
   },
 } as const satisfies Record<MethodName, MethodContract>;
 
-/** A row of each table, as one. */
+/** The traits and the contract of each method, merged. */
 type Methods = { readonly [M in MethodName]: (typeof METHOD_TRAITS)[M] & (typeof CONTRACTS)[M] };
 
-/** Every method: what the handlers, the client's types, the OpenRPC document and the README's table are made from. */
+/** Every method. The handlers, the client's types, the OpenRPC document and the reference are made from this table. */
 export const METHODS: Methods = withTraits();
 
-/** What a caller passes. */
+/** The params that a caller passes. */
 export type MethodParams<M extends MethodName> = v.InferInput<(typeof METHODS)[M]["params"]>;
-/** What a handler takes: params that are checked, with nothing that a schema would still change. */
+/** The params that a handler gets, checked and transformed by the schema. */
 export type CheckedParams<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["params"]>;
-/** What a caller gets. */
+/** The result that a caller gets. */
 export type MethodResult<M extends MethodName> = v.InferOutput<(typeof METHODS)[M]["result"]>;
 
 function withTraits(): Methods {
   const names = Object.keys(METHOD_TRAITS).filter(isMethodName);
   const rows = names.map((name): [MethodName, MethodSpec] => [name, { ...METHOD_TRAITS[name], ...CONTRACTS[name] }]);
-  // Row for row of the two tables, which have the same names.
+  // The two tables have the same names, so each row is complete.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return Object.fromEntries(rows) as Methods;
 }

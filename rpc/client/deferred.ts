@@ -1,4 +1,4 @@
-/** A promise with what settles it. */
+/** A promise with the functions that settle it. */
 export type Deferred<T> = {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -16,7 +16,7 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
-/** Stands until the constructor of the promise has run, which it does at once. */
+/** A placeholder until the constructor of the promise has run, which it does synchronously. */
 function unset(): void {
   throw new Error("a promise was settled before it was made");
 }

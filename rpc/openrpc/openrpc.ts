@@ -1,18 +1,18 @@
 import type * as v from "valibot";
 
-import { ErrorCode, ERRORS } from "./errors.ts";
+import { ErrorCode, ERRORS } from "../protocol/errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import type { ListedMethod } from "./examples.ts";
 import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
 import type { JsonSchema } from "./json-schemas.ts";
-import { LIMITS } from "./limits.ts";
-import type { MethodName } from "./method-traits.ts";
-import { COMMON_ERRORS, METHODS } from "./methods.ts";
-import type { MethodParams, MethodSpec } from "./methods.ts";
-import { NOTIFICATIONS } from "./notifications.ts";
-import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "./protocol.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { MethodName } from "../methods/method-traits.ts";
+import { COMMON_ERRORS, METHODS } from "../methods/methods.ts";
+import type { MethodParams, MethodSpec } from "../methods/methods.ts";
+import { NOTIFICATIONS } from "../methods/notifications.ts";
+import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";
 
-/** What a param is taken for that is left out, where that is a value; a union's is of the first of its sets. */
+/** Default values of params. For a union they apply to its first option. */
 const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
   getMessages: { limit: LIMITS.pageMessages },
   subscribe: SUBSCRIPTION_DEFAULTS,
@@ -30,16 +30,16 @@ const ELSEWHERE = "This is where `npm run dev` serves; a deployed one has a host
 /** One param as OpenRPC describes it. */
 type ContentDescriptor = { name: string; required: boolean; schema: JsonSchema };
 
-/** Names of params that go together. */
+/** Params that may be given together: one option of a union. */
 type ParamSet = { required: string[]; optional: string[] };
 
-/** Each object that a method's params may be: one, or those of a union. */
+/** The object schemas of a method's params: one, or the options of a union. */
 function objectsOf(schema: v.GenericSchema, title: string): JsonSchema[] {
   const objects = "options" in schema && Array.isArray(schema.options) ? schema.options : [schema];
   return objects.map((object: v.GenericSchema) => jsonSchema(object, title));
 }
 
-/** The named params of a method: the properties of its object, or of every object of its union. */
+/** The params of a method by name: the properties of its object, or of all options of its union. */
 function contentDescriptors(objects: readonly JsonSchema[], defaults: Readonly<Record<string, unknown>> = {}) {
   const params = new Map<string, ContentDescriptor>();
   for (const { properties = {}, required = [] } of objects) {
@@ -48,16 +48,16 @@ function contentDescriptors(objects: readonly JsonSchema[], defaults: Readonly<R
       params.set(name, params.get(name) ?? { name, required: isRequired, schema: withDefault(schema, defaults[name]) });
     }
   }
-  // The specification wants required params before optional ones.
+  // OpenRPC requires that required params come before optional ones.
   return [...params.values()].toSorted((a, b) => Number(b.required) - Number(a.required));
 }
 
 function withDefault(schema: JsonSchema, value: unknown): JsonSchema {
-  // Beside a reference nothing counts in draft 7, so the default of `From` stands in its own schema.
+  // In draft 7 keywords beside `$ref` are ignored, so the default of `From` is in its own schema.
   return value === undefined || schema.$ref !== undefined ? schema : { ...schema, default: value };
 }
 
-/** Which params go together, where not all do; OpenRPC has no place for it. */
+/** The options of a union, which OpenRPC has no field for. */
 function paramSets(objects: readonly JsonSchema[]): ParamSet[] {
   return objects.map(({ properties = {}, required = [] }) => ({
     required,
@@ -108,7 +108,7 @@ function isListed(name: string): name is ListedMethod {
   return Object.hasOwn(EXAMPLES, name);
 }
 
-/** The schemas that others refer to, also from within one another. */
+/** The named schemas that the document refers to, directly or through other schemas. */
 function referredSchemas(document: object): Record<string, JsonSchema> {
   const { From, ...others } = namedJsonSchemas();
   const schemas: Record<string, JsonSchema> = { From: { ...From, default: CONSUMER_DEFAULTS.from }, ...others };
@@ -126,9 +126,8 @@ function referredSchemas(document: object): Record<string, JsonSchema> {
 }
 
 /**
- * The contract as an OpenRPC 1.3 document. Notifications to the client stand under `x-notifications`, for which
- * OpenRPC has no place of its own. `rpc.discover` is not listed: its name is reserved by JSON-RPC (section 8) and given
- * by OpenRPC, and no name of a function in what generators write.
+ * The contract as an OpenRPC 1.3 document. Notifications to the client are under `x-notifications`, because OpenRPC has no
+ * field for them. `rpc.discover` is not listed: OpenRPC defines it, and generators could not make a function name of it.
  *
  * @param version The server's version.
  */
@@ -141,7 +140,7 @@ export function openRpcDocument(version: string) {
       description: "Durable, numbered messages over JSON-RPC 2.0, on WebSocket at /rpc and HTTP at POST /rpc.",
       license: { name: "MIT" },
     },
-    // A relative URL, which would say "where this comes from", does not pass OpenRPC's own schema.
+    // OpenRPC's own schema does not accept a relative URL, which would mean the server of the document.
     servers: [
       { name: "WebSocket", url: "ws://127.0.0.1:8787/rpc", summary: `Every method. ${ELSEWHERE}` },
       { name: "HTTP", url: "http://127.0.0.1:8787/rpc", summary: `POST, for what needs no socket. ${ELSEWHERE}` },

@@ -1,4 +1,4 @@
-/** The codes a JSON-RPC error of this service may carry (JSON-RPC 2.0 section 5.1, then ours). */
+/** The error codes of this service: those of JSON-RPC 2.0 (section 5.1), then its own. */
 export const ErrorCode = {
   ParseError: -32_700,
   InvalidRequest: -32_600,
@@ -26,26 +26,26 @@ export type ErrorCode = (typeof ErrorCode)[ErrorName];
 /** One fault of a params object: where it is (`messages.3.subject`, empty for the whole) and what was wrong. */
 export type ParamsIssue = { path: string; reason: string };
 
-/** The facts of any error; which of them are there depends on its name: {@link ErrorDataOf}. */
+/** The facts of any error. {@link ErrorDataOf} says which ones each error has. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | readonly ParamsIssue[] | ProducerState>>;
 
 /** Where a producer is: its epoch, and its last sequence that is stored in it. */
 export type ProducerState = { readonly epoch: number; readonly sequence: number };
 
-/** No facts: the name says all. */
+/** No facts. */
 export type NoData = Readonly<Record<string, never>>;
 
-/** The facts of each error, by its name. Those that are not always known are optional. */
+/** The facts of each error, by its name. Facts that are not always known are optional. */
 export type ErrorDataOf = {
   ParseError: NoData;
   InvalidRequest: NoData;
   MethodNotFound: NoData;
   InvalidParams: {
-    /** Each fault: where it is (`messages.3.subject`, empty for the whole) and what is wrong. At most 16. */
+    /** Each fault: its path (`messages.3.subject`, empty for the whole) and what is wrong. At most 16. */
     readonly issues: readonly ParamsIssue[];
   };
   InternalError: {
-    /** Finds the fault in the server's log. */
+    /** Id of the fault in the server's log. */
     readonly requestId?: string;
   };
   Unauthenticated: NoData;
@@ -58,99 +58,99 @@ export type ErrorDataOf = {
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
-    /** Of a subscription that has ended: why, as `subscriptionClosed` says it. */
+    /** Of a subscription that has ended: the reason of its `subscriptionClosed`. */
     readonly reason?: string;
   };
   Conflict: {
-    /** The last sequence of the stream now; of an ack, the last one that was sent on the subscription. */
+    /** The last sequence of the stream; of an ack, the last one that was sent on the subscription. */
     readonly lastSequence?: number;
-    /** The revision of the state now: 0 before the first put. */
+    /** The current revision of the state: 0 before the first put. */
     readonly revision?: number;
-    /** The first message of the stream now: a checkpoint has to cover everything before it. */
+    /** The first message of the stream: a checkpoint has to cover everything before it. */
     readonly firstSequence?: number;
-    /** The life that the sequence or revision is of; left out for a stream that was never used. */
+    /** The epoch that the sequence or revision belongs to; left out for a stream that was never used. */
     readonly epoch?: string;
-    /** When the message before a position was stored, in milliseconds since the epoch: it is another than the caller's. */
+    /** When the message before a position was stored, in milliseconds since the Unix epoch. It differs from the caller's. */
     readonly previousPublishedAt?: number;
     /** Where the producer of a publish is: the epoch that has taken it over, or the last sequence that is stored. */
     readonly producer?: ProducerState;
-    /** Whether there is an object of the key. */
+    /** Whether there is an object with this key. */
     readonly exists?: boolean;
-    /** The tag of the object, or of the part, that is there now. */
+    /** The current etag of the object or of the part. */
     readonly etag?: string;
-    /** What is in the way: `upload`, `part`, or the option of a consumer that it was made with another value of. */
+    /** What conflicts: `upload`, `part`, or the option that the existing consumer has another value of. */
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
-    /** Of a consumer that was made with another one: its `from`; JSON text where it is an object. */
+    /** Of a consumer that exists with other options: its `from`; JSON text when it is an object. */
     readonly from?: string;
-    /** Of a consumer that was made with another one: its `filter`. */
+    /** Of a consumer that exists with other options: its `filter`. */
     readonly filter?: string;
-    /** Of a consumer that was made with another one: its `ackWaitMs`. */
+    /** Of a consumer that exists with other options: its `ackWaitMs`. */
     readonly ackWaitMs?: number;
-    /** Of a consumer that was made with another one: its `maxDeliver`. */
+    /** Of a consumer that exists with other options: its `maxDeliver`. */
     readonly maxDeliver?: number;
-    /** Of a consumer that was made with another one: its `maxInFlight`. */
+    /** Of a consumer that exists with other options: its `maxInFlight`. */
     readonly maxInFlight?: number;
-    /** Of a consumer that was made with another one: its `backoffMs`, as JSON text. */
+    /** Of a consumer that exists with other options: its `backoffMs`, as JSON text. */
     readonly backoffMs?: string;
   };
   RateLimited: {
-    /** Milliseconds to wait before another try. */
+    /** Milliseconds to wait before the next attempt. */
     readonly retryAfterMs?: number;
     /** The bound that was reached. */
     readonly limit?: number;
   };
   TooLarge: {
-    /** What is too large: the name of a limit of `getServerInfo`. */
+    /** The name of the limit, as in `getServerInfo`. */
     readonly what: string;
-    /** The most that there may be: bytes where `what` ends in Bytes. */
+    /** The limit: in bytes when `what` ends in Bytes. */
     readonly limit: number;
-    /** How large it is, in bytes, where that is known. */
+    /** The actual size in bytes, when it is known. */
     readonly size?: number;
-    /** Another way to do it. */
+    /** What to use instead. */
     readonly use?: string;
   };
   StorageFull: NoData;
   OutcomeUnknown: {
-    /** Finds the fault in the server's log, where it is one. */
+    /** Id of the fault in the server's log, if it is a fault. */
     readonly requestId?: string;
-    /** `upload` where an earlier try to complete one may have stored the object. */
+    /** `upload` when an earlier attempt to complete it may have stored the object. */
     readonly what?: string;
-    /** Of `upload`: whether there is an object of the key now. */
+    /** Of `upload`: whether there is an object with this key now. */
     readonly exists?: boolean;
-    /** Of `upload`: the tag of the object that is there now. */
+    /** Of `upload`: the current etag of the object. */
     readonly etag?: string;
   };
   Unavailable: {
-    /** Finds the fault in the server's log, where it is one. */
+    /** Id of the fault in the server's log, if it is a fault. */
     readonly requestId?: string;
   };
   EpochChanged: {
-    /** The life of the stream now. */
+    /** The current epoch of the stream. */
     readonly epoch?: string;
-    /** What became of the life that was meant: `deleted`, or `restored` where it was put back to an earlier state. */
+    /** Why the epoch that was meant has ended: the stream was `deleted`, or `restored` to an earlier state. */
     readonly reason?: string;
   };
   LimitReached: {
-    /** What there is as much of as there may be: the name of a limit, or `maxMessages` or `maxBytes` of the stream. */
+    /** The name of the limit, or `maxMessages` or `maxBytes` of the stream. */
     readonly what: string;
-    /** The most that there may be. */
+    /** The limit. */
     readonly limit: number;
   };
   Busy: {
-    /** The most that may be in flight or wait. */
+    /** The most that may be in flight or queued. */
     readonly limit: number;
-    /** What there is too much of, where it is not the requests of the socket. */
+    /** What is too much, when it is not the requests of the socket. */
     readonly what?: string;
   };
   NeedsSocket: NoData;
 };
 
-/** What an error of a name may be made with; where the name is known only as it runs, any facts. */
+/** The facts that an error may be made with: those of its name, or any facts when the type of the name is not narrowed. */
 export type ErrorFacts<Name extends ErrorName> = ErrorName extends Name ? ErrorData : ErrorDataOf[Name];
 
-/** What each code means to a caller and what its `data` holds; the README's table is made from it. */
+/** What each error means to a caller and what its `data` holds; the reference is generated from it. */
 export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string }>> = {
   ParseError: { meaning: "the frame or body is not JSON" },
   InvalidRequest: { meaning: "JSON, but not a JSON-RPC 2.0 request" },
@@ -179,7 +179,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     data: "`requestId` of a fault that is in the log",
   },
   EpochChanged: {
-    meaning: "the stream was deleted and made again, or put back to an earlier state; nothing was done",
+    meaning: "the stream was deleted and made again, or restored to an earlier state; nothing was done",
     data: "`epoch`, and the `reason`: `deleted` or `restored`",
   },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
@@ -191,7 +191,7 @@ function isErrorName(name: string): name is ErrorName {
   return Object.hasOwn(ErrorCode, name);
 }
 
-/** Tells the name of a code of the table, or undefined for a code that is not ours. */
+/** The name of an error code; undefined for a code that is not in {@link ErrorCode}. */
 export function errorNameOf(code: number): ErrorName | undefined {
   return Object.keys(ErrorCode)
     .filter(isErrorName)
@@ -199,8 +199,8 @@ export function errorNameOf(code: number): ErrorName | undefined {
 }
 
 /**
- * An error a caller can act on. Its own properties survive native RPC, its class does not: on the far side
- * recognise it by {@link isRpcError}.
+ * An error that a caller can act on. Its properties survive the RPC of Workers, its class does not: on the other side use
+ * {@link isRpcError}.
  */
 export class RpcError<Name extends ErrorName = ErrorName> extends Error {
   readonly code: ErrorCode;
@@ -215,7 +215,7 @@ export class RpcError<Name extends ErrorName = ErrorName> extends Error {
   }
 }
 
-/** Tells whether a thrown value is an {@link RpcError}, also after it has crossed an RPC boundary. */
+/** Whether a thrown value is an {@link RpcError}, also after it has crossed an RPC boundary. */
 export function isRpcError(thrown: unknown): thrown is RpcError {
   return (
     thrown instanceof Error &&

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { ConsumerMessage, From, SequenceRange } from "./message.ts";
 import {
   ConsumerName,
@@ -19,14 +19,14 @@ const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
 const Count = SequenceOrZero;
-const AckWaitMs = durationMs(100, HOUR_MS, "A message not settled for this long comes again; 30,000 unless given.");
+const AckWaitMs = durationMs(100, HOUR_MS, "A message not acked for this long is redelivered; 30,000 unless given.");
 const MaxDeliver = v.pipe(
   v.number(),
   v.safeInteger(),
   v.minValue(1),
   v.maxValue(100),
   v.description(
-    "How often a message's delivery may fail before it goes to the dead letters; 5 unless given. What is naked, or was alone in flight at a subscription or lease that lost its connection or let the ack deadline pass, counts. Of several in flight there nobody can tell which one failed: that counts for none, and from the second time on each is delivered alone. Who leaves by Close or unsubscribe, and a restart of the server, count for nothing.",
+    "How often the delivery of a message may fail before it goes to the dead letters; 5 unless given. A nak counts as a failure. So does a lost connection or a missed ack deadline, when the message was the only one in flight at its subscription or lease. When several were in flight, it is unknown which one failed: none counts, and from the second time on each is delivered alone. A Close, an unsubscribe and a restart of the server do not count.",
   ),
 );
 const MaxInFlight = v.pipe(
@@ -41,10 +41,12 @@ const MaxInFlight = v.pipe(
 const BackoffMs = v.pipe(
   v.array(durationMs(0, DAY_MS, "Wait before one more delivery.")),
   v.maxLength(16),
-  v.description("Wait before the second delivery, the third, …; the last one repeats, an empty list waits not at all."),
+  v.description(
+    "Waits before the second delivery, the third and so on. The last one repeats; with an empty list there is no wait.",
+  ),
 );
 
-/** What a consumer is: as it was made, but for what `updateConsumer` changed. `from` is where it was made to start. */
+/** The config of a consumer, with the changes of `updateConsumer`. `from` is where it started when it was created. */
 export const ConsumerConfig = v.strictObject({
   from: From,
   filter: v.optional(SubjectFilter),
@@ -57,25 +59,22 @@ export type ConsumerConfig = v.InferOutput<typeof ConsumerConfig>;
 
 export const LostMessages = v.strictObject({
   from: v.pipe(Sequence, v.description("The lowest of them.")),
-  to: v.pipe(Sequence, v.description("The highest of them; not everything between was lost.")),
+  to: v.pipe(Sequence, v.description("The highest of them. Not all between the two were lost.")),
   total: Count,
 });
 
-/** How a consumer stands. */
+/** The config and progress of a consumer. */
 export const ConsumerInfo = v.strictObject({
   consumer: ConsumerName,
   epoch: Epoch,
   config: ConsumerConfig,
-  ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is settled, dead or lost.")),
-  pending: v.pipe(Count, v.description("Matching messages neither settled nor in flight.")),
-  inFlight: v.pipe(Count, v.description("Messages delivered and not settled, within their ack deadline.")),
-  redelivered: v.pipe(Count, v.description("Unsettled messages that were delivered more than once.")),
+  ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is acked, dead or lost.")),
+  pending: v.pipe(Count, v.description("Matching messages that are neither acked nor in flight.")),
+  inFlight: v.pipe(Count, v.description("Messages delivered and not acked, within their ack deadline.")),
+  redelivered: v.pipe(Count, v.description("Messages not acked that were delivered more than once.")),
   deadLetters: Count,
   lost: v.optional(
-    v.pipe(
-      LostMessages,
-      v.description("Matching messages that were deleted from the stream before they were settled."),
-    ),
+    v.pipe(LostMessages, v.description("Matching messages that were deleted from the stream before they were acked.")),
   ),
   paused: v.boolean(),
   subscriptions: v.pipe(Count, v.description("Subscriptions that share the consumer now.")),
@@ -97,7 +96,7 @@ export const CreateConsumerParams = v.strictObject({
 });
 export type CreateConsumerParams = v.InferOutput<typeof CreateConsumerParams>;
 
-/** Fields left out stay as they are, `null` puts one back to its default. Neither moves the consumer. */
+/** Fields left out keep their value, `null` resets one to its default. The consumer keeps its position. */
 export const UpdateConsumerParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
@@ -105,22 +104,22 @@ export const UpdateConsumerParams = v.strictObject({
     v.pipe(
       v.nullable(SubjectFilter),
       v.description(
-        "Counts from the next new message on: the first that the old filter would have let through. What was delivered " +
-          "and is not settled stays, in flight, waiting or dead; seekConsumer goes back for what was passed over.",
+        "Applies from the next new message on: the first that the old filter would have matched. Messages that were " +
+          "delivered and not acked stay, in flight, waiting or dead. seekConsumer goes back for those that were skipped.",
       ),
     ),
   ),
   ackWaitMs: v.optional(
     v.pipe(
       v.nullable(AckWaitMs),
-      v.description("Counts from the next delivery or `working`: what is in flight keeps its deadline."),
+      v.description("Applies from the next delivery or `working`. Messages in flight keep their deadline."),
     ),
   ),
   maxDeliver: v.optional(
     v.pipe(
       v.nullable(MaxDeliver),
       v.description(
-        "What waits and was delivered as often already is dead at once; what is in flight may still be settled. Dead " +
+        "A waiting message that was delivered as often already is dead at once; one in flight may still be acked. Dead " +
           "letters stay dead when it grows.",
       ),
     ),
@@ -129,15 +128,15 @@ export const UpdateConsumerParams = v.strictObject({
     v.pipe(
       v.nullable(MaxInFlight),
       v.description(
-        "What is in flight stays: nothing more goes out until there is less. At 1 what is left comes in the stream's " +
-          "order, the lowest first.",
+        "Messages in flight stay: no more are delivered until there are fewer. At 1 the rest is delivered in the " +
+          "stream's order.",
       ),
     ),
   ),
   backoffMs: v.optional(
     v.pipe(
       v.nullable(BackoffMs),
-      v.description("Counts from the next delivery that fails: what waits already comes when it was to."),
+      v.description("Applies from the next failed delivery. Messages that wait already keep their time."),
     ),
   ),
 });
@@ -152,7 +151,7 @@ export type ListConsumersResult = v.InferOutput<typeof ListConsumersResult>;
 export const PauseConsumerParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
-  paused: v.pipe(v.boolean(), v.description("While true nothing is delivered; acks still count.")),
+  paused: v.pipe(v.boolean(), v.description("While true nothing is delivered. Acks still count.")),
 });
 export type PauseConsumerParams = v.InferOutput<typeof PauseConsumerParams>;
 
@@ -164,7 +163,7 @@ export const SeekConsumerParams = v.strictObject({
 });
 export type SeekConsumerParams = v.InferOutput<typeof SeekConsumerParams>;
 
-/** What a fetch's messages are acked by. No two consumers ever have the same one, so it needs no epoch beside it. */
+/** Identifies the messages of one fetch, to ack them. It is unique over all consumers, so it needs no epoch. */
 export const Lease = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.description("As fetchMessages gave it."));
 
 export const FetchMessagesParams = v.strictObject({
@@ -185,7 +184,7 @@ export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
 export const FetchMessagesResult = v.strictObject({
   epoch: Epoch,
   lease: Lease,
-  messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when nothing is to be had now.")),
+  messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when there is none to deliver now.")),
 });
 export type FetchMessagesResult = v.InferOutput<typeof FetchMessagesResult>;
 
@@ -201,8 +200,8 @@ export type AckMessagesParams = v.InferOutput<typeof AckMessagesParams>;
 
 export const DeadLetter = v.strictObject({
   sequence: Sequence,
-  deliveries: v.pipe(Count, v.description("How often it was delivered, also where that did not count.")),
-  reason: v.pipe(v.string(), v.description("`maxDeliver`, `term`, or what term was given.")),
+  deliveries: v.pipe(Count, v.description("How often it was delivered, including deliveries that did not count.")),
+  reason: v.pipe(v.string(), v.description("`maxDeliver`, `term`, or the reason that a term gave.")),
   deadAt: Time,
 });
 export type DeadLetter = v.InferOutput<typeof DeadLetter>;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
 
 /** The name of a producer: 1 to 64 characters, chosen by the producer. */

@@ -1,5 +1,5 @@
 /**
- * Every bound a caller can run into, as `getServerInfo` returns them; `LIMIT_MEANINGS` says what each bounds.
+ * Every limit that a caller may reach, as `getServerInfo` returns them. `LIMIT_MEANINGS` says what each one bounds.
  *
  * Sizes are bytes of UTF-8 unless a name says otherwise; durations are milliseconds.
  */
@@ -56,25 +56,24 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   batchMessages: "messages in one publishBatch",
   batchCalls: "calls in one JSON-RPC batch; TooLarge beyond it",
   batchAnswerBytes:
-    "answers of one JSON-RPC batch after which its further calls, but for publishes and acks, are TooLarge and not begun",
+    "answers of one JSON-RPC batch; beyond it further calls, except publishes and acks, are TooLarge and are not begun",
   nesting: "levels of arrays and objects in `params`, which is the first; TooLarge beyond it",
-  requestsInFlight:
-    "calls of one socket that have come and not been answered; one more is Busy, but for what settles messages",
+  requestsInFlight: "unanswered calls of one socket; one more is Busy. ack, nak, term and working are exempt",
   subscriptions: "subscriptions of one socket; one more is LimitReached",
   maxInFlight: "the largest `maxInFlight`: messages sent and not acked, of a subscription or a consumer",
 
   outgoingPauseBytes:
-    "unacked bytes at which a subscription is not sent to until it acks, and buffered bytes at which a socket is not",
-  outgoingCloseBytes: "buffered bytes at which a socket is closed with 4413, on a runtime that tells `bufferedAmount`",
+    "unacked bytes at which a subscription is sent nothing until it acks, and buffered bytes at which a socket is sent nothing",
+  outgoingCloseBytes: "buffered bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`",
   publishQueueBytes: "bytes waiting in one gateway to be committed; publishes beyond it are Busy",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",
   pageMessages: "messages in one page of a log, and in one deletion by `sequences`",
-  pageBytes: "message text in one page of a log; a single larger row still comes whole",
+  pageBytes: "message text in one page of a log; a single larger batch is returned whole",
   stateBytes: "the state document of a stream; TooLarge beyond it",
   streamBytes:
-    "what a stream may hold that has no `maxBytes` of its own, unless the server is configured otherwise; StorageFull beyond it",
+    "what a stream without `maxBytes` may hold, unless the server is configured otherwise; StorageFull beyond it",
   streamMaxBytes: "the largest `maxBytes` of a stream",
   publishIds: "publish ids one stream remembers within its duplicate window; RateLimited beyond it",
   producers:
@@ -83,24 +82,24 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   producerMessages:
     "the last messages of a producer whose repetition is answered with their sequences; an older one is a `duplicate` with the producer's last",
   pageProducers: "producers in one page of a listing",
-  objectBodyBytes:
-    "the body of an object in one call, decoded: in base64 it fits a frame with what is known of it; TooLarge beyond it",
+  objectBodyBytes: "the body of an object in one call, decoded: in base64 it fits a frame; TooLarge beyond it",
   objectBytesInFlight:
-    "bodies of objects that the calls of one isolate hold at once, all sockets together; one more is Busy, and nothing was done",
-  objectBytes: "the body of an object over HTTP, as much as R2 takes in one piece; TooLarge beyond it",
+    "bodies of objects that the calls of one isolate hold at once, over all its sockets; one more is Busy, and nothing was done",
+  objectBytes: "the body of an object over HTTP, the most that R2 takes in one put; TooLarge beyond it",
   objectKeyBytes: "the key of an object",
   objectMetadataBytes: "names and values of an object's custom metadata",
   pageObjects: "objects and prefixes in one page of a listing, and keys in one deleteObject",
   uploadParts: "parts of one upload",
   uploadKeptMs: "how long an upload that is not completed keeps its parts",
   requestDeadlineMs: "how long a request may take before it is answered with OutcomeUnknown or Unavailable",
-  pingMs: "how often a client should send the text frame `ping`, which is answered with `pong` and wakes nobody",
-  idleCloseMs: "silence after which a socket that has sent pings is closed with 4408, when its gateway is next awake",
+  pingMs: "how often a client should send the text frame `ping`; it is answered with `pong` without waking the gateway",
+  idleCloseMs:
+    "silence after which a socket that has sent pings is closed with 4408, the next time that its gateway is awake",
   closeMs:
-    "how long the server waits for the answer to its Close before it drops the connection; of a gateway with other open sockets, until the last of them has gone",
+    "how long the server waits for the answer to its Close before it drops the connection; a gateway with other open sockets waits until the last of them is gone",
 };
 
-/** Tells whether a name is that of a limit. */
+/** Whether a name is that of a limit. */
 export function isLimitName(name: string): name is LimitName {
   return Object.hasOwn(LIMITS, name);
 }

@@ -6,40 +6,40 @@ type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
 
 /**
  * Every method of the contract that needs no socket, as a client and a service binding have it. It is written out rather
- * than mapped from the table, because an editor shows what stands beside a name: of a name that a type maps, TypeScript 7
- * shows nothing. The compiler holds the names to the table, and a test what is written to the schemas.
+ * than mapped from the table, because TypeScript 7 shows no docstring for a mapped name in an editor. The compiler checks the
+ * names against the table, and a test checks the docstrings against the schemas.
  *
  * Any method may also fail with InvalidParams (`issues`), Busy, Unavailable (nothing was done) and InternalError.
  *
- * @typeParam Rest What follows the params: options of a call, for a client.
+ * @typeParam Rest Parameters after the params: for a client, the options of the call.
  */
 export interface ContractMethods<Rest extends readonly unknown[] = []> {
   /**
-   * Name, version and limits of the server, and its time in milliseconds since the epoch. On a socket, `connection` says
-   * which gateway holds it.
+   * Returns name, version and limits of the server, and its time in milliseconds since the Unix epoch. On a socket,
+   * `connection` says which gateway holds it.
    */
   getServerInfo(params?: Params<"getServerInfo">, ...rest: Rest): Result<"getServerInfo">;
 
-  /** The contract as an OpenRPC 1.3 document: every method with its params, result and errors as JSON Schemas. */
+  /** Returns the contract as an OpenRPC 1.3 document: every method with its params, result and errors as JSON Schemas. */
   "rpc.discover"(params?: Params<"rpc.discover">, ...rest: Rest): Result<"rpc.discover">;
 
   /**
-   * Stores one message at the end of a stream, which is made if there is none. Once it resolves, the message is on disk.
+   * Stores one message at the end of a stream, which is created if there is none. Once it resolves, the message is durable.
    *
    * - `stream`: 1 to 128 of `[A-Za-z0-9._-]`, not starting with a dot.
    * - `data`: any JSON value. The whole message is at most 262,144 bytes of JSON text.
    * - `subject`: a routing key for filters, like `orders.eu.created`: up to 16 tokens and 256 characters.
-   * - `headers`: up to 32 pairs of strings, 4,096 characters in all.
+   * - `headers`: up to 32 strings by name, 4,096 characters in all.
    * - `id`: 1 to 128 characters. The same id is stored once within the stream's `duplicateWindowMs` (120,000 unless
-   *   configured); a repetition tells where, with `duplicate`.
+   *   configured). A repetition returns where it was stored, with `duplicate`.
    * - `producer`: `{ id, sequence, epoch? }`, instead of an `id`: `sequence` counts this producer's messages in the stream
    *   from 1. The next one is stored, one that is stored already is a `duplicate`, one further on is Conflict. A higher
-   *   `epoch` takes the producer over and starts at 1 again. The client gives one to each publish that has neither.
-   * - `expect.lastSequence`: stores only if this is the stream's last sequence; 0 for an empty one.
-   * - `epoch`: the life of the stream that is meant; any unless given.
+   *   `epoch` takes the producer over and starts at 1 again. The client adds one to each publish that has neither.
+   * - `expect.lastSequence`: stores only if this is the stream's last sequence; 0 for an empty stream.
+   * - `epoch`: the epoch of the stream that is meant; any unless given.
    *
    * @throws Conflict (`lastSequence`) when `expect` does not hold, and (`producer`) when it is not the producer's turn;
-   * EpochChanged or NotFound when `epoch` is over;
+   * EpochChanged or NotFound when `epoch` has ended;
    * TooLarge; LimitReached and StorageFull when there is no room; RateLimited (`retryAfterMs`) for too many ids;
    * OutcomeUnknown when it may be stored: safe to repeat with the same `producer` or `id`.
    * @example
@@ -50,11 +50,11 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   publish(params: Params<"publish">, ...rest: Rest): Result<"publish">;
 
   /**
-   * Stores several messages one after the other, all or none.
+   * Stores several messages with consecutive sequences, all or none.
    *
-   * - `stream`: the stream's name; it is made if there is none.
+   * - `stream`: the stream's name; it is created if there is none.
    * - `messages`: 1 to 500 of `{ data, subject?, headers? }`, each at most 262,144 bytes of JSON text.
-   * - `id`: one for all of them; see `publish`, as for `expect` and `epoch`.
+   * - `id`: one id for all of them. `id`, `expect` and `epoch` are as in `publish`.
    * - `producer`: `sequence` is that of the first message. Of a batch that was stored in part, the rest is stored, and
    *   `ranges` says where each part is.
    *
@@ -71,18 +71,18 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   publishBatch(params: Params<"publishBatch">, ...rest: Rest): Result<"publishBatch">;
 
   /**
-   * Reads a page of a stream, in order. `nextSequence` is where the next page begins: beyond `lastSequence`, this was the
-   * last one. `skipped` says which sequences were asked for and are deleted.
+   * Reads a page of a stream, in order. `nextSequence` is where the next page begins; past `lastSequence`, this was the last
+   * page. `skipped` are sequences that were asked for but deleted before.
    *
    * - `stream`: the stream's name.
    * - `from`: `"first"` (the default), `"new"`, `{ sequence }`, at most one past the last, `{ time }` in milliseconds since
-   *   the epoch, or `{ last: n }`.
+   *   the Unix epoch, or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
-   * - `limit`: at most so many messages, 1 to 500 (the default), and at most 1 MiB of them.
-   * - `epoch`: the life of the stream that is meant; any unless given.
+   * - `limit`: most messages of the page, 1 to 500 (the default). A page also has at most 1 MiB of message text.
+   * - `epoch`: the epoch of the stream that is meant; any unless given.
    *
    * @throws NotFound when there is no such stream; Conflict (`lastSequence`, `previousPublishedAt`) when it does not have
-   * the position; EpochChanged when `epoch` is over.
+   * the position `from`; EpochChanged when `epoch` has ended.
    * @example
    * ```ts
    * let page = await client.getMessages({ stream: "orders" });
@@ -95,14 +95,14 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   getMessages(params: Params<"getMessages">, ...rest: Rest): Result<"getMessages">;
 
   /**
-   * Deletes messages. Their sequences are never used again; what is deleted already, or never was, is no error.
+   * Deletes messages. Their sequences are never used again. Sequences without a message are no error.
    *
    * - `stream`: the stream's name.
-   * - `through`: everything up to and with this sequence, or else
+   * - `through`: all messages up to and including this sequence, or else
    * - `sequences`: 1 to 500 single messages.
-   * - `epoch`: the life of the stream that the sequences are of; any unless given.
+   * - `epoch`: the epoch of the stream that the sequences belong to; any unless given.
    *
-   * @throws NotFound when there is no such stream; EpochChanged when `epoch` is over; OutcomeUnknown.
+   * @throws NotFound when there is no such stream; EpochChanged when `epoch` has ended; OutcomeUnknown.
    */
   deleteMessages(params: Params<"deleteMessages">, ...rest: Rest): Result<"deleteMessages">;
 
@@ -112,9 +112,9 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    *
    * - `stream`: the stream's name; one that was never used has no producers.
    * - `producer`: the producer's id, 1 to 64 characters.
-   * - `epoch`: the life of the stream that is meant; any unless given.
+   * - `epoch`: the epoch of the stream that is meant; any unless given.
    *
-   * @throws NotFound and EpochChanged when `epoch` is over.
+   * @throws NotFound and EpochChanged when `epoch` has ended.
    * @example
    * ```ts
    * const { producer } = await client.getProducer({ stream: "orders", producer: "shop-7" });
@@ -130,14 +130,14 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `stream`: the stream's name.
    * - `after`: only those after this id: the last of the page before, while `more` is true.
    * - `limit`: at most so many, 1 to 500 (the default).
-   * - `epoch`: the life of the stream that is meant; any unless given.
+   * - `epoch`: the epoch of the stream that is meant; any unless given.
    *
-   * @throws NotFound when there is no such stream; EpochChanged when `epoch` is over.
+   * @throws NotFound when there is no such stream; EpochChanged when `epoch` has ended.
    */
   listProducers(params: Params<"listProducers">, ...rest: Rest): Result<"listProducers">;
 
   /**
-   * What is known of a stream: epoch, config, first and last sequence, messages and bytes. Looking creates nothing.
+   * Returns epoch, config, first and last sequence, messages and bytes of a stream. It creates nothing.
    *
    * - `stream`: the stream's name.
    *
@@ -146,50 +146,50 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   getStreamInfo(params: Params<"getStreamInfo">, ...rest: Rest): Result<"getStreamInfo">;
 
   /**
-   * Sets what a stream keeps, and makes it if there is none. Fields left out stay as they are, `null` puts one back to
+   * Configures what a stream keeps, and creates it if there is none. Fields left out keep their value, `null` resets one to
    * its default. Resolves to the whole config.
    *
    * - `stream`: the stream's name.
-   * - `maxAgeMs`: drops older messages, 1 to 315,360,000,000 (ten years); no bound by default.
-   * - `maxMessages`: most messages kept; no bound by default.
-   * - `maxBytes`: most bytes kept, up to 9,000,000,000; by default what the server allows.
+   * - `maxAgeMs`: milliseconds after which messages are dropped, 1 to 315,360,000,000 (ten years); no bound by default.
+   * - `maxMessages`: most messages kept, 1 or more; no bound by default.
+   * - `maxBytes`: most bytes kept, 1 to 9,000,000,000; by default what the server allows.
    * - `discard`: at `maxMessages` or `maxBytes`, `"old"` (the default) drops the oldest, `"new"` refuses publishes with
    *   LimitReached.
-   * - `duplicateWindowMs`: how long a publish id is remembered, 100 to 86,400,000; 120,000 by default.
-   * - `producerWindowMs`: how long a producer is remembered after its last message, 1,000 to 31,536,000,000 (365 days);
-   *   604,800,000 (7 days) by default.
+   * - `duplicateWindowMs`: how long a publish id is remembered, in milliseconds, 100 to 86,400,000; 120,000 by default.
+   * - `producerWindowMs`: how long a producer is remembered after its last message, in milliseconds, 1,000 to
+   *   31,536,000,000 (365 days); 604,800,000 (7 days) by default.
    *
    * @throws OutcomeUnknown: safe to repeat.
    */
   configureStream(params: Params<"configureStream">, ...rest: Rest): Result<"configureStream">;
 
   /**
-   * Deletes a stream with its messages, state and consumers. Made again, it has another epoch and starts at sequence 1.
+   * Deletes a stream with its messages, state and consumers. Created again, it has another epoch and starts at sequence 1.
    * `deleted` is false when there was none.
    *
    * - `stream`: the stream's name.
-   * - `epoch`: only this life of it, which makes the call safe to repeat.
+   * - `epoch`: deletes only this epoch, which makes the call safe to repeat; any unless given.
    *
-   * @throws EpochChanged when it is another life by now; OutcomeUnknown.
+   * @throws EpochChanged when the stream has another epoch; OutcomeUnknown.
    */
   deleteStream(params: Params<"deleteStream">, ...rest: Rest): Result<"deleteStream">;
 
   /**
-   * The state document of a stream and its `revision`: `null` at revision 0 before the first put.
+   * Returns the state document of a stream and its `revision`: `null` at revision 0 before the first put.
    *
-   * - `stream`: the stream's name. One that there is not has no `epoch`, and is not made.
+   * - `stream`: the stream's name. It is not created: without a stream the result has no `epoch`.
    */
   getState(params: Params<"getState">, ...rest: Rest): Result<"getState">;
 
   /**
-   * Replaces the state document of a stream, which is made if there is none, if the document has the revision expected.
+   * Replaces the state document of a stream, if it has the expected revision. The stream is created if there is none.
    *
    * - `stream`: the stream's name.
    * - `state`: any JSON value of at most 262,144 bytes.
-   * - `expectedRevision`: that of the document which is replaced, 0 before the first put; any unless given.
-   * - `epoch`: the life of the stream that the revision is of; any unless given.
+   * - `expectedRevision`: the revision of the replaced document, 0 before the first put; any unless given.
+   * - `epoch`: the epoch of the stream that the revision belongs to; any unless given.
    *
-   * @throws Conflict (`revision`, that of the document now); EpochChanged or NotFound when `epoch` is over; TooLarge;
+   * @throws Conflict (`revision`, the current one); EpochChanged or NotFound when `epoch` has ended; TooLarge;
    * OutcomeUnknown.
    * @example
    * ```ts
@@ -203,35 +203,35 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * Replaces the state document and deletes the messages that it covers, in one transaction.
    *
    * - `stream`: the stream's name.
-   * - `state`: any JSON value of at most 262,144 bytes; what is larger goes in an object, and its key and etag here.
+   * - `state`: any JSON value of at most 262,144 bytes. Put a larger one in an object, and its key and etag here.
    * - `through`: this message and all before it are deleted; 0 deletes none.
-   * - `expectedRevision`: that of the document which is replaced, 0 before the first put; any unless given.
-   * - `epoch`: the life of the stream that `through` is of; any unless given.
+   * - `expectedRevision`: the revision of the replaced document, 0 before the first put; any unless given.
+   * - `epoch`: the epoch of the stream that `through` belongs to; any unless given.
    *
-   * @throws Conflict: `revision` when the document is another; `firstSequence` when messages behind `through` are deleted
-   * already; `lastSequence` when `through` is beyond it. EpochChanged or NotFound when `epoch` is over; TooLarge;
+   * @throws Conflict: `revision` when the document has another one; `firstSequence` when messages after `through` are deleted
+   * already; `lastSequence` when `through` is beyond it. EpochChanged or NotFound when `epoch` has ended; TooLarge;
    * OutcomeUnknown: repeat the same call with `expectedRevision`.
    */
   checkpoint(params: Params<"checkpoint">, ...rest: Rest): Result<"checkpoint">;
 
   /**
-   * Makes a durable cursor that clients share, and its stream if there is none. Messages are acked one by one; what is not
-   * acked in time comes again, and at last goes to the dead letters. The same call again is fine, and `updateConsumer`
-   * changes it.
+   * Creates a consumer, a durable cursor that clients share, and its stream if there is none. Messages are acked one by one.
+   * A message that is not acked in time is redelivered, and after `maxDeliver` failures goes to the dead letters. Repeated
+   * with the same options the call changes nothing; `updateConsumer` changes them.
    *
    * - `stream`: the stream's name.
    * - `consumer`: 1 to 64 of `[A-Za-z0-9_-]`.
    * - `from`: where it starts: `"first"` (the default), `"new"`, `{ sequence }`, `{ time }` or `{ last: n }`.
    * - `filter`: only messages of these subjects: `*` is one token, a last `>` one or more.
-   * - `ackWaitMs`: a message not acked for so long comes again, 100 to 3,600,000; 30,000 unless given.
-   * - `maxDeliver`: how often a message is delivered before it is a dead letter, 1 to 100; 5 unless given.
+   * - `ackWaitMs`: milliseconds after which a message not acked is redelivered, 100 to 3,600,000; 30,000 unless given.
+   * - `maxDeliver`: how often the delivery of a message may fail before it is a dead letter, 1 to 100; 5 unless given.
    * - `maxInFlight`: most messages delivered and not acked, 1 to 10,000; 1,000 unless given, 1 for strict order.
-   * - `backoffMs`: waits before the second delivery, the third and so on, up to 16 of 0 to 86,400,000, the last of which
-   *   repeats; 1,000, 5,000, 30,000 and 120,000 unless given.
-   * - `epoch`: the life of the stream that is meant; any unless given.
+   * - `backoffMs`: up to 16 waits in milliseconds, 0 to 86,400,000, before the second delivery, the third and so on. The last
+   *   one repeats; 1,000, 5,000, 30,000 and 120,000 unless given.
+   * - `epoch`: the epoch of the stream that is meant; any unless given.
    *
-   * @throws Conflict when it was made with other options (`what`), or the stream does not have the position
-   * (`lastSequence`, `previousPublishedAt`); EpochChanged or NotFound when `epoch` is over;
+   * @throws Conflict when the consumer exists with other options (`what`), or when the stream does not have the position
+   * `from` (`lastSequence`, `previousPublishedAt`); EpochChanged or NotFound when `epoch` has ended;
    * LimitReached beyond 100 consumers of a stream; OutcomeUnknown.
    * @example
    * ```ts
@@ -244,15 +244,15 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   createConsumer(params: Params<"createConsumer">, ...rest: Rest): Result<"createConsumer">;
 
   /**
-   * Changes what a consumer is, but for where it started, and keeps its place. Fields left out stay as they are, `null`
-   * puts one back to its default. Resolves to how the consumer stands.
+   * Changes the config of a consumer, except where it started. The consumer keeps its position. Fields left out keep their
+   * value, `null` resets one to its default. Resolves to the consumer's config and progress.
    *
    * - `stream`, `consumer`: their names.
-   * - `filter`: counts from the next new message on; `seekConsumer` goes back for what was passed over.
-   * - `ackWaitMs`: counts from the next delivery on, 100 to 3,600,000.
-   * - `maxDeliver`: what waits and was delivered as often already is a dead letter at once, 1 to 100.
-   * - `maxInFlight`: nothing more goes out until there is less in flight, 1 to 10,000.
-   * - `backoffMs`: counts from the next delivery that fails, up to 16 waits of 0 to 86,400,000.
+   * - `filter`: applies from the next new message on; `seekConsumer` goes back for messages that were skipped.
+   * - `ackWaitMs`: in milliseconds, 100 to 3,600,000; applies from the next delivery on.
+   * - `maxDeliver`: 1 to 100; a waiting message that was delivered as often already is a dead letter at once.
+   * - `maxInFlight`: 1 to 10,000; no more messages are delivered until fewer are in flight.
+   * - `backoffMs`: up to 16 waits in milliseconds, 0 to 86,400,000; applies from the next failed delivery on.
    *
    * @throws NotFound; OutcomeUnknown: safe to repeat.
    * @example
@@ -263,7 +263,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   updateConsumer(params: Params<"updateConsumer">, ...rest: Rest): Result<"updateConsumer">;
 
   /**
-   * How a consumer stands: config, ack floor, messages pending and in flight, dead letters.
+   * Returns the config and progress of a consumer: ack floor, messages pending and in flight, dead letters.
    *
    * - `stream`, `consumer`: their names.
    *
@@ -272,7 +272,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   getConsumer(params: Params<"getConsumer">, ...rest: Rest): Result<"getConsumer">;
 
   /**
-   * How every consumer of a stream stands; there are at most 100.
+   * Returns the config and progress of every consumer of a stream, of which there are at most 100.
    *
    * - `stream`: the stream's name.
    *
@@ -281,7 +281,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   listConsumers(params: Params<"listConsumers">, ...rest: Rest): Result<"listConsumers">;
 
   /**
-   * Deletes a consumer with its dead letters, ends its subscriptions, and tells how it stood. The messages stay.
+   * Deletes a consumer with its dead letters, ends its subscriptions, and returns its last state. The stream keeps its
+   * messages.
    *
    * - `stream`, `consumer`: their names.
    *
@@ -290,36 +291,37 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   deleteConsumer(params: Params<"deleteConsumer">, ...rest: Rest): Result<"deleteConsumer">;
 
   /**
-   * Stops the deliveries of a consumer, or lets them go on. Acks still count while it is paused.
+   * Pauses or resumes the deliveries of a consumer. Acks still count while it is paused.
    *
    * - `stream`, `consumer`: their names.
-   * - `paused`: true stops it.
+   * - `paused`: true pauses it, false resumes it.
    *
    * @throws NotFound; OutcomeUnknown: safe to repeat.
    */
   pauseConsumer(params: Params<"pauseConsumer">, ...rest: Rest): Result<"pauseConsumer">;
 
   /**
-   * Starts a consumer over from another place: what is not acked is forgotten, and everything from there on is new.
+   * Restarts a consumer at another position: messages in flight or waiting are forgotten, and every message from there on is
+   * new.
    *
    * - `stream`, `consumer`: their names.
    * - `from`: `"first"`, `"new"`, `{ sequence }`, `{ time }` or `{ last: n }`.
-   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
-   * @throws NotFound; Conflict (`lastSequence`, `previousPublishedAt`) when the stream does not have the position;
-   * EpochChanged when `epoch` is over; OutcomeUnknown.
+   * @throws NotFound; Conflict (`lastSequence`, `previousPublishedAt`) when the stream does not have the position `from`;
+   * EpochChanged when `epoch` has ended; OutcomeUnknown.
    */
   seekConsumer(params: Params<"seekConsumer">, ...rest: Rest): Result<"seekConsumer">;
 
   /**
-   * Takes messages of a consumer without a socket, none when it has none to deliver now. They are in flight, for nobody
-   * else, until `ackMessages` with this `lease` or for the consumer's `ackWaitMs`.
+   * Takes messages of a consumer without a socket; none when there is none to deliver. They are in flight, and so delivered to
+   * nobody else, until `ackMessages` with this `lease` or until the consumer's `ackWaitMs` is over.
    *
    * - `stream`, `consumer`: their names.
-   * - `limit`: at most so many, 1 to 500; 100 unless given.
+   * - `limit`: most messages to take, 1 to 500; 100 unless given.
    *
-   * @throws NotFound; LimitReached beyond 1,000 leases that hold messages; OutcomeUnknown: what was taken comes again
-   * after `ackWaitMs`.
+   * @throws NotFound; LimitReached beyond 1,000 leases that hold messages; OutcomeUnknown: messages that were taken
+   * are redelivered after `ackWaitMs`.
    * @example
    * ```ts
    * const at = { stream: "orders", consumer: "packers" };
@@ -332,55 +334,55 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   fetchMessages(params: Params<"fetchMessages">, ...rest: Rest): Result<"fetchMessages">;
 
   /**
-   * Says what became of messages that `fetchMessages` gave. Safe to repeat.
+   * Sends ack, nak or term for messages of `fetchMessages`. Safe to repeat.
    *
    * - `stream`, `consumer`: their names.
-   * - `lease`: as `fetchMessages` gave it.
+   * - `lease`: the one of `fetchMessages`.
    * - `sequences`: 1 to 10,000 messages of that lease.
-   * - `outcome`: `"ack"` (the default), done; `"nak"`, to be delivered again; `"term"`, a dead letter at once.
-   * - `delayMs`: of a nak, the wait before the next delivery, 0 to 86,400,000; the consumer's backoff unless given.
+   * - `outcome`: `"ack"` (the default): done; `"nak"`: to be redelivered; `"term"`: a dead letter at once.
+   * - `delayMs`: of a nak, milliseconds before the next delivery, 0 to 86,400,000; the consumer's backoff unless given.
    *
-   * @throws NotFound when the consumer or the lease is not there; OutcomeUnknown.
+   * @throws NotFound when there is no such consumer or lease; OutcomeUnknown.
    */
   ackMessages(params: Params<"ackMessages">, ...rest: Rest): Result<"ackMessages">;
 
   /**
-   * The dead letters of a consumer, in order: messages that it does not deliver any more. They are still in the stream,
-   * until it drops them.
+   * Returns the dead letters of a consumer, in order: messages that it no longer delivers. They stay in the stream until it
+   * drops them.
    *
    * - `stream`, `consumer`: their names.
-   * - `from`: the first sequence to look at; 1 unless given.
-   * - `limit`: at most so many, 1 to 500 (the default).
-   * - `epoch`: the life of the stream that `from` is of; any unless given.
+   * - `from`: the lowest sequence to return; 1 unless given.
+   * - `limit`: most dead letters to return, 1 to 500 (the default).
+   * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
-   * @throws NotFound; EpochChanged when `epoch` is over.
+   * @throws NotFound; EpochChanged when `epoch` has ended.
    */
   getDeadLetters(params: Params<"getDeadLetters">, ...rest: Rest): Result<"getDeadLetters">;
 
   /**
-   * Delivers dead letters again, as if for the first time, those that the stream still has. `count` says how many.
+   * Delivers dead letters again as if for the first time, as far as the stream still has them. `count` is their number.
    *
    * - `stream`, `consumer`: their names.
    * - `sequences`: 1 to 10,000 of them; all unless given.
-   * - `epoch`: the life of the stream that they are of; any unless given.
+   * - `epoch`: the epoch of the stream that they belong to; any unless given.
    *
-   * @throws NotFound; EpochChanged when `epoch` is over; OutcomeUnknown.
+   * @throws NotFound; EpochChanged when `epoch` has ended; OutcomeUnknown.
    */
   retryDeadLetters(params: Params<"retryDeadLetters">, ...rest: Rest): Result<"retryDeadLetters">;
 
   /**
-   * Forgets dead letters. The messages of the stream stay. `count` says how many.
+   * Deletes dead letters. The stream keeps its messages. `count` is their number.
    *
    * - `stream`, `consumer`: their names.
    * - `sequences`: 1 to 10,000 of them; all unless given.
-   * - `epoch`: the life of the stream that they are of; any unless given.
+   * - `epoch`: the epoch of the stream that they belong to; any unless given.
    *
-   * @throws NotFound; EpochChanged when `epoch` is over; OutcomeUnknown.
+   * @throws NotFound; EpochChanged when `epoch` has ended; OutcomeUnknown.
    */
   deleteDeadLetters(params: Params<"deleteDeadLetters">, ...rest: Rest): Result<"deleteDeadLetters">;
 
   /**
-   * What is known of an object, without its body: size in bytes, etag, media type, metadata.
+   * Returns size in bytes, etag, media type and metadata of an object, without its body.
    *
    * - `key`: the object's key.
    *
@@ -389,28 +391,28 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   headObject(params: Params<"headObject">, ...rest: Rest): Result<"headObject">;
 
   /**
-   * Reads an object, or a range of it, in one call. Of a client, `objects.get` reads one of any size, as a stream.
+   * Reads an object, or a range of it, in one call. `objects.get` of a client reads one of any size as a stream.
    *
    * - `key`: the object's key.
    * - `range`: `{ offset, length }` in bytes, cut at the object's end; at most 768,000.
-   * - `encoding`: how `data` is wanted, `"utf8"` or `"base64"`; unless given, as text where it is text.
+   * - `encoding`: of `data`, `"utf8"` or `"base64"`; unless given, `"utf8"` if the bytes are valid UTF-8.
    *
    * @throws NotFound; TooLarge (`use`) for a body of more than 768,000 bytes, or one that does not fit a frame as text.
    */
   getObject(params: Params<"getObject">, ...rest: Rest): Result<"getObject">;
 
   /**
-   * Stores an object in one call, as a whole or not at all. Of a client, `objects.put` stores one of any size.
+   * Stores an object in one call, as a whole or not at all. `objects.put` of a client stores one of any size.
    *
    * - `key`: 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is empty, `.` or
    *   `..`.
    * - `data`: the body, at most 768,000 bytes once decoded.
-   * - `encoding`: what `data` is, `"utf8"` (the default) or `"base64"`.
+   * - `encoding`: of `data`, `"utf8"` (the default) or `"base64"`.
    * - `contentType`: the media type; `application/octet-stream` unless given.
-   * - `metadata`: strings by names of `[a-z0-9_-]`, 4,096 bytes in all.
-   * - `sha256`: 64 hexadecimal digits; nothing is stored unless it is that of the body.
-   * - `ifMatch`: only if the object has this etag; `"*"`, if there is one.
-   * - `ifNoneMatch`: only if it has another etag; `"*"`, if there is none.
+   * - `metadata`: strings by names of 1 to 64 of `[a-z0-9_-]`, 4,096 bytes of UTF-8 in all.
+   * - `sha256`: of the body, 64 lower-case hexadecimal digits; nothing is stored when it does not match.
+   * - `ifMatch`: stores only if the object has this etag, with `"*"` only if there is an object.
+   * - `ifNoneMatch`: stores only if the object does not have this etag, with `"*"` only if there is no object.
    *
    * @throws Conflict (`exists`, `etag`) when a condition does not hold; TooLarge (`use`); RateLimited (`retryAfterMs`) for
    * more than about one put of a key in a second; OutcomeUnknown.
@@ -428,34 +430,35 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   deleteObject(params: Params<"deleteObject">, ...rest: Rest): Result<"deleteObject">;
 
   /**
-   * A page of the objects, in the order of their keys. `cursor` is for the next page, and absent on the last.
+   * Lists a page of the objects, in the order of their keys. `cursor` is for the next page, and absent on the last.
    *
-   * - `prefix`: only keys that begin so.
-   * - `delimiter`: sums up keys that have it after the prefix in `prefixes`; with `"/"`, a folder at a time.
-   * - `cursor`: as the page before gave it.
-   * - `limit`: at most so many objects and prefixes, 1 to 1,000; 100 unless given. There may be fewer though more follow.
+   * - `prefix`: only keys that begin with it.
+   * - `delimiter`: 1 to 16 characters; keys that contain it after the prefix are grouped in `prefixes`: with `"/"`, one folder
+   *   level is listed.
+   * - `cursor`: the one of the page before.
+   * - `limit`: most objects and prefixes, 1 to 1,000; 100 unless given. A page may have fewer although more follow.
    */
   listObjects(params?: Params<"listObjects">, ...rest: Rest): Result<"listObjects">;
 
   /**
-   * Begins an object that is too large for one call: the bytes come by `uploadPart`, and nothing is seen of it before
-   * `completeUpload`. One that is not completed is dropped at `expiresAt`, 7 days later. `objects.put` of a client does all
-   * of it.
+   * Begins the upload of an object that is too large for one call. Its bytes are sent by `uploadPart`, and the object does not
+   * exist before `completeUpload`. An upload that is not completed is deleted at `expiresAt`, 7 days later. `objects.put` of a
+   * client does all of this.
    *
-   * - `key`, `contentType`, `metadata`: as `putObject` has them.
+   * - `key`, `contentType`, `metadata`: as in `putObject`.
    *
    * @throws OutcomeUnknown: begin another one.
    */
   createUpload(params: Params<"createUpload">, ...rest: Rest): Result<"createUpload">;
 
   /**
-   * Stores one part of an upload, in any order; the same number again replaces it.
+   * Stores one part of an upload, in any order. A part with the same number replaces it.
    *
-   * - `key`, `uploadId`: as `createUpload` gave them.
-   * - `partNumber`: its place, 1 to 1,000.
+   * - `key`, `uploadId`: those of `createUpload`.
+   * - `partNumber`: its place in the object, 1 to 1,000.
    * - `data`: at most 768,000 bytes once decoded.
-   * - `encoding`: what `data` is, `"utf8"` (the default) or `"base64"`.
-   * - `sha256`: 64 hexadecimal digits; nothing is stored unless it is that of the part.
+   * - `encoding`: of `data`, `"utf8"` (the default) or `"base64"`.
+   * - `sha256`: of the part, 64 lower-case hexadecimal digits; nothing is stored when it does not match.
    *
    * @throws NotFound when there is no such upload; Conflict while it is being completed; TooLarge (`use`);
    * OutcomeUnknown: safe to repeat.
@@ -463,23 +466,23 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   uploadPart(params: Params<"uploadPart">, ...rest: Rest): Result<"uploadPart">;
 
   /**
-   * Makes the object of an upload of its parts, if the conditions hold. It takes as long as storing it takes; when the
-   * answer is lost, the same call again gets the same object.
+   * Stores the object made of the parts of an upload, if the conditions hold. It takes as long as storing the object takes.
+   * When the answer is lost, repeat the same call: it returns the same object.
    *
-   * - `key`, `uploadId`: as `createUpload` gave them.
-   * - `parts`: 1 to 1,000 of `{ partNumber, etag }` as `uploadPart` gave them, in the order of their numbers.
-   * - `sha256`: nothing is stored unless it is that of the whole.
-   * - `ifMatch`, `ifNoneMatch`: as `putObject` has them.
+   * - `key`, `uploadId`: those of `createUpload`.
+   * - `parts`: 1 to 1,000 of `{ partNumber, etag }`, the results of `uploadPart`, in the order of their numbers.
+   * - `sha256`: of the whole, 64 lower-case hexadecimal digits; nothing is stored when it does not match.
+   * - `ifMatch`, `ifNoneMatch`: as in `putObject`.
    *
-   * @throws NotFound (`what`: `upload` or `part`); Conflict when a condition does not hold or a part is another by now;
+   * @throws NotFound (`what`: `upload` or `part`); Conflict when a condition does not hold or a part was replaced;
    * RateLimited (`retryAfterMs`); OutcomeUnknown: safe to repeat.
    */
   completeUpload(params: Params<"completeUpload">, ...rest: Rest): Result<"completeUpload">;
 
   /**
-   * Drops an upload and its parts.
+   * Deletes an upload and its parts.
    *
-   * - `key`, `uploadId`: as `createUpload` gave them.
+   * - `key`, `uploadId`: those of `createUpload`.
    *
    * @throws NotFound when there is no such upload; Conflict while it is being completed; OutcomeUnknown.
    */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { durationMs, Epoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
 
 const DAY_MS = 86_400_000;
@@ -12,13 +12,13 @@ const MaxBytes = v.pipe(
   v.safeInteger(),
   v.minValue(1),
   v.maxValue(LIMITS.streamMaxBytes),
-  v.description("Most bytes of message text kept, sequences and times included; dropping goes by whole batches."),
+  v.description("Most bytes of message text kept, sequences and times included. Whole batches are dropped."),
 );
 const Discard = v.pipe(
   v.picklist(["old", "new"]),
   v.description(
-    "At maxMessages or maxBytes: drop the oldest (the default), or refuse the new with LimitReached until there is room. " +
-      "With `new` only maxAgeMs drops: a bound set below what is stored drops nothing.",
+    "At maxMessages or maxBytes: `old` (the default) drops the oldest messages, `new` refuses publishes with LimitReached " +
+      "until there is room. With `new` only maxAgeMs drops messages: a bound set below what is stored drops none.",
   ),
 );
 const DuplicateWindowMs = durationMs(100, DAY_MS, "How long a publish id is remembered; 120,000 unless configured.");
@@ -29,7 +29,7 @@ const ProducerWindowMs = durationMs(
   "How long a producer is remembered after its last message; 604,800,000 (7 days) unless configured.",
 );
 
-/** What a stream keeps and for how long. A field that is absent has its default: no bound of its own. */
+/** What a stream keeps and for how long. A bound that is absent is not set. */
 export const StreamConfig = v.strictObject({
   maxAgeMs: v.optional(MaxAgeMs),
   maxMessages: v.optional(MaxMessages),
@@ -40,7 +40,7 @@ export const StreamConfig = v.strictObject({
 });
 export type StreamConfig = v.InferOutput<typeof StreamConfig>;
 
-/** Fields left out stay as they are, `null` puts one back to its default. */
+/** Fields left out keep their value, `null` resets one to its default. */
 export const ConfigureStreamParams = v.strictObject({
   stream: StreamName,
   maxAgeMs: v.optional(v.nullable(MaxAgeMs)),
@@ -62,18 +62,18 @@ export const StreamInfo = v.strictObject({
   config: StreamConfig,
   firstSequence: Sequence,
   lastSequence: SequenceOrZero,
-  messages: v.pipe(SequenceOrZero, v.description("How many messages there are.")),
-  bytes: v.pipe(SequenceOrZero, v.description("Message text stored, by whole batches.")),
+  messages: v.pipe(SequenceOrZero, v.description("Number of messages.")),
+  bytes: v.pipe(SequenceOrZero, v.description("Bytes of message text stored, counted by whole batches.")),
   stateRevision: SequenceOrZero,
   consumers: SequenceOrZero,
-  gateways: v.pipe(SequenceOrZero, v.description("Gateways that new messages are pushed to.")),
+  gateways: v.pipe(SequenceOrZero, v.description("Number of gateways that new messages are pushed to.")),
 });
 export type StreamInfo = v.InferOutput<typeof StreamInfo>;
 
-/** With `epoch` it is safe to repeat: a stream that was made since is another one, and stays. */
+/** With `epoch` it is safe to repeat: a stream that was made since has another epoch, and stays. */
 export const DeleteStreamParams = v.strictObject({
   stream: StreamName,
-  epoch: v.optional(v.pipe(Epoch, v.description("The life to delete: EpochChanged when the stream has another."))),
+  epoch: v.optional(v.pipe(Epoch, v.description("The epoch to delete: EpochChanged when the stream has another."))),
 });
 export type DeleteStreamParams = v.InferOutput<typeof DeleteStreamParams>;
 

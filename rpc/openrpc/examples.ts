@@ -1,15 +1,15 @@
-import { LIMITS } from "./limits.ts";
-import type { MethodName } from "./method-traits.ts";
-import type { MethodParams, MethodResult } from "./methods.ts";
-import { CONSUMER_DEFAULTS, STREAM_DEFAULTS } from "./protocol.ts";
+import { LIMITS } from "../protocol/limits.ts";
+import type { MethodName } from "../methods/method-traits.ts";
+import type { MethodParams, MethodResult } from "../methods/methods.ts";
+import { CONSUMER_DEFAULTS, STREAM_DEFAULTS } from "../protocol/protocol.ts";
 
-/** A call of a method and what it may be answered with. */
+/** An example call of a method with a possible result. */
 export type Example<M extends MethodName> = {
   readonly params: MethodParams<M>;
   readonly result: MethodResult<M>;
 };
 
-/** The methods that the OpenRPC document lists: all but the one that answers with it. */
+/** The methods that the OpenRPC document lists: all except `rpc.discover`, which returns it. */
 export type ListedMethod = Exclude<MethodName, "rpc.discover">;
 
 const stream = "orders";
@@ -44,8 +44,8 @@ const info = {
 };
 
 /**
- * One call of each method; in their order, on a new server, most of them work. Params stand in the order of the document's and leave none out before the last: some tools
- * pair the two by their places.
+ * One example of each method. In this order most of them work on a new server. Params are in the order of the document, and
+ * none is left out before the last one, because some tools match them by position.
  */
 export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
   getServerInfo: {

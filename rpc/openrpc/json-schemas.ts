@@ -2,18 +2,18 @@ import { toJsonSchema, toJsonSchemaDefs } from "@valibot/to-json-schema";
 import type { ConversionConfig } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 
-import * as consumer from "./consumer.ts";
-import * as message from "./message.ts";
-import * as names from "./names.ts";
-import * as object from "./object.ts";
-import * as server from "./server.ts";
-import * as state from "./state.ts";
-import * as stream from "./stream.ts";
-import * as subscription from "./subscription.ts";
+import * as consumer from "../schemas/consumer.ts";
+import * as message from "../schemas/message.ts";
+import * as names from "../schemas/names.ts";
+import * as object from "../schemas/object.ts";
+import * as server from "../schemas/server.ts";
+import * as state from "../schemas/state.ts";
+import * as stream from "../schemas/stream.ts";
+import * as subscription from "../schemas/subscription.ts";
 
 type Schema = v.GenericSchema;
 
-/** A JSON Schema of draft 7, as far as this looks into one. */
+/** A JSON Schema of draft 7: the keywords that are read here. */
 export type JsonSchema = {
   title?: string;
   default?: unknown;
@@ -26,7 +26,7 @@ export type JsonSchema = {
   $ref?: string;
 };
 
-/** Every schema that the contract exports under a name, but for params and notifications, whose members stand alone. */
+/** Every exported schema of the contract by name, except params, which the document lists one by one. */
 const NAMED: Record<string, Schema> = Object.fromEntries(
   [consumer, message, names, object, server, state, stream, subscription]
     .flatMap((module): [string, unknown][] => Object.entries(module))
@@ -36,25 +36,25 @@ const NAMED: Record<string, Schema> = Object.fromEntries(
 const UUID = "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
 
 const CONFIG: ConversionConfig = {
-  // A check (headers' total size) has no JSON Schema; its sentence is in the description.
+  // A check, such as the total size of headers, has no JSON Schema. The description says it.
   errorMode: "ignore",
-  // Draft 7 has no format `uuid`, and what is strict about formats refuses a schema with one that it does not know.
+  // Draft 7 has no format `uuid`, and strict validators refuse a schema with an unknown format.
   overrideAction: ({ valibotAction, jsonSchema: { format: _uuid, ...others } }) =>
     valibotAction.type === "uuid" ? { ...others, pattern: UUID } : undefined,
   overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
 };
 
-/** The schemas of the contract that have a name of their own, by it. */
+/** The named schemas of the contract. */
 export function namedJsonSchemas(): Record<string, JsonSchema> {
   const schemas: Record<string, JsonSchema> = JSON.parse(JSON.stringify(toJsonSchemaDefs(NAMED, CONFIG)));
   return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, titled(schema, name)]));
 }
 
 /**
- * A schema with a title on each part: generators make the names of types from titles, and without them from all that a
- * schema holds. A schema that has a name of its own is a reference.
+ * Converts a schema, with a title on each part. Generators name types by the titles, and without them by the contents. A
+ * named schema becomes a reference.
  *
- * @param title Of the whole; its parts have it with theirs behind.
+ * @param title Title of the whole, and prefix of the titles of its parts.
  */
 export function jsonSchema(schema: Schema, title: string): JsonSchema {
   const { $schema: _dialect, $defs: _named, ...rest } = toJsonSchema(schema, { ...CONFIG, definitions: NAMED });
@@ -84,12 +84,12 @@ function titled(schema: JsonSchema, title: string): JsonSchema {
   };
 }
 
-/** What tells one option of a union from the others: its members where it has some. */
+/** A name for one option of a union: its properties, or its index when it has none. */
 function optionName({ properties = {} }: JsonSchema, index: number): string {
   return Object.keys(properties).map(pascal).join("") || `Option${index + 1}`;
 }
 
-/** A name in camel case as the name of a type. */
+/** Turns a camel-case name into Pascal case. */
 export function pascal(name: string): string {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }

@@ -1,17 +1,18 @@
 import * as v from "valibot";
 
-import { LIMITS } from "./limits.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { Time } from "./names.ts";
+import { StringRecord } from "./string-record.ts";
 
 const UTF8 = new TextEncoder();
 
-/** A key's segments are between slashes; these three are what a URL or a file system would make disappear. */
+/** Segments of a key that a URL or a file system would remove or resolve. */
 const VANISHING_SEGMENTS = new Set(["", ".", ".."]);
 
 /**
  * The key of an object: 1 to 1,024 bytes of UTF-8 without control characters, in which no segment between slashes is
- * empty, `.` or `..`. So `a//b`, `/a` and `a/` are no keys: what stands between a client and a server may make one
- * slash of two. Over HTTP it is percent-decoded once, and only then looked at.
+ * empty, `.` or `..`. So `a//b`, `/a` and `a/` are invalid: a proxy may merge two slashes. Over HTTP a key is percent-decoded
+ * once before it is checked.
  */
 export const ObjectKey = v.pipe(
   v.string(),
@@ -34,13 +35,13 @@ export const ObjectKey = v.pipe(
 export type ObjectKey = v.InferOutput<typeof ObjectKey>;
 
 /**
- * One media type and nothing after it: each parameter is a token or a quoted string. What is looser a browser may read as
- * a list, `text/plain; a=b, text/html`, and take the last of it.
+ * Exactly one media type, whose parameters are tokens or quoted strings. A browser may read a looser value as a list, such as
+ * `text/plain; a=b, text/html`, and use the last type.
  */
 const MEDIA_TYPE =
   /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ \t]*[\w!#$%&'*+.^`|~-]+=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t !#-[\]-~]|\\[\t -~])*"))*$/;
 
-/** The media type of an object, as HTTP has it (RFC 9110 section 8.3.1), in 255 characters. */
+/** The media type of an object (RFC 9110 section 8.3.1), at most 255 characters. */
 export const ContentType = v.pipe(
   v.string(),
   v.maxLength(255),
@@ -48,15 +49,9 @@ export const ContentType = v.pipe(
   v.description("Media type, as in HTTP's Content-Type."),
 );
 
-/** Names that valibot leaves out of a record, in silence, because objects of JavaScript have them already. */
-const RESERVED_NAMES = ["__proto__", "prototype", "constructor"];
-
-/** Custom metadata: it travels in HTTP headers too, whose names have no case. */
+/** Custom metadata. Names are lower case, because it is also sent in HTTP headers, whose names are case-insensitive. */
 export const ObjectMetadata = v.pipe(
-  v.custom<Record<string, string>>(
-    (metadata) => !Array.isArray(metadata) && !RESERVED_NAMES.some((name) => hasOwn(metadata, name)),
-    `must be an object without the names ${RESERVED_NAMES.join(", ")}`,
-  ),
+  StringRecord,
   v.record(
     v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "a name must be 1 to 64 of [a-z0-9_-]")),
     v.pipe(
@@ -92,13 +87,16 @@ const Etag = v.pipe(
   v.description("Tag of one version of an object."),
 );
 const ifMatch = v.optional(
-  v.pipe(Etag, v.description("Only if this is the object's etag; `*`: only if there is one. Conflict otherwise.")),
+  v.pipe(Etag, v.description("Only if the object has this etag; `*`: only if there is an object. Conflict otherwise.")),
 );
 const ifNoneMatch = v.optional(
-  v.pipe(Etag, v.description("Only if this is not its etag; `*`: only if there is no object yet. Conflict otherwise.")),
+  v.pipe(
+    Etag,
+    v.description("Only if the object does not have this etag; `*`: only if there is no object. Conflict otherwise."),
+  ),
 );
 
-/** How bytes stand in JSON. */
+/** How bytes are encoded in a JSON string. */
 export const Encoding = v.picklist(["utf8", "base64"]);
 export type Encoding = v.InferOutput<typeof Encoding>;
 
@@ -106,21 +104,21 @@ const Bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const body = {
   data: v.pipe(
     v.string(),
-    v.description(`The body, at most ${LIMITS.objectBodyBytes} bytes once decoded. More: /r2/<key>, or an upload.`),
+    v.description(`The body, at most ${LIMITS.objectBodyBytes} bytes once decoded. For more: /r2/<key>, or an upload.`),
   ),
-  encoding: v.optional(v.pipe(Encoding, v.description("What `data` is: `utf8` unless given."))),
-  sha256: v.optional(v.pipe(Sha256, v.description("Nothing is stored unless it is the body's SHA-256."))),
+  encoding: v.optional(v.pipe(Encoding, v.description("The encoding of `data`; `utf8` unless given."))),
+  sha256: v.optional(v.pipe(Sha256, v.description("SHA-256 of the body. Nothing is stored when it does not match."))),
 };
 
-/** What is known of an object. */
+/** The size, etag, media type and metadata of an object. */
 export const ObjectInfo = v.strictObject({
   key: v.string(),
-  size: v.pipe(Bytes, v.description("Bytes.")),
-  etag: v.pipe(v.string(), v.description("Changes with every change of the body; HTTP shows it in quotes.")),
+  size: v.pipe(Bytes, v.description("Size in bytes.")),
+  etag: v.pipe(v.string(), v.description("Changes when the body changes. HTTP has it in quotes.")),
   uploadedAt: Time,
   contentType: v.pipe(v.string(), v.description("`application/octet-stream` unless it was given.")),
   metadata: v.record(v.string(), v.string()),
-  sha256: v.optional(v.pipe(Sha256, v.description("If it was given with the body."))),
+  sha256: v.optional(v.pipe(Sha256, v.description("Present if it was given with the body."))),
 });
 export type ObjectInfo = v.InferOutput<typeof ObjectInfo>;
 
@@ -132,11 +130,14 @@ export const GetObjectParams = v.strictObject({
   range: v.optional(
     v.pipe(
       v.strictObject({ offset: Bytes, length: v.pipe(Bytes, v.minValue(1)) }),
-      v.description("Bytes `offset` to `offset + length`, or to the end if that is before."),
+      v.description("`length` bytes from `offset` on, or fewer at the end of the object."),
     ),
   ),
   encoding: v.optional(
-    v.pipe(Encoding, v.description("Unless given, `utf8` where the bytes are UTF-8 and `base64` where not.")),
+    v.pipe(
+      Encoding,
+      v.description("The encoding of `data`. Unless given: `utf8` if the bytes are valid UTF-8, `base64` otherwise."),
+    ),
   ),
 });
 export type GetObjectParams = v.InferOutput<typeof GetObjectParams>;
@@ -145,7 +146,12 @@ export const GetObjectResult = v.strictObject({
   ...ObjectInfo.entries,
   data: v.string(),
   encoding: Encoding,
-  range: v.optional(v.pipe(v.strictObject({ offset: Bytes, length: Bytes }), v.description("What `data` is of it."))),
+  range: v.optional(
+    v.pipe(
+      v.strictObject({ offset: Bytes, length: Bytes }),
+      v.description("The range of the object that `data` holds."),
+    ),
+  ),
 });
 export type GetObjectResult = v.InferOutput<typeof GetObjectResult>;
 
@@ -171,7 +177,7 @@ export const ListObjectsParams = v.strictObject({
       v.string(),
       v.maxLength(LIMITS.objectKeyBytes),
       v.check(isWellFormed, "must be well-formed Unicode"),
-      v.description("Only keys that begin so."),
+      v.description("Only keys that begin with it."),
     ),
   ),
   delimiter: v.optional(
@@ -180,17 +186,23 @@ export const ListObjectsParams = v.strictObject({
       v.minLength(1),
       v.maxLength(16),
       v.check(isWellFormed, "must be well-formed Unicode"),
-      v.description("Keys that have it after the prefix are summed up in `prefixes`: with / a folder at a time."),
+      v.description(
+        "Keys that contain it after the prefix are grouped in `prefixes`: with `/`, one folder level is listed.",
+      ),
     ),
   ),
-  cursor: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.description("From the page before."))),
+  cursor: v.optional(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(4096), v.description("`cursor` of the page before.")),
+  ),
   limit: v.optional(
     v.pipe(
       v.number(),
       v.safeInteger(),
       v.minValue(1),
       v.maxValue(LIMITS.pageObjects),
-      v.description("Most objects and prefixes of a page, 100 unless given. There may be fewer though more follow."),
+      v.description(
+        "Most objects and prefixes of a page; 100 unless given. A page may have fewer although more follow.",
+      ),
     ),
   ),
 });
@@ -203,13 +215,13 @@ export const ListObjectsResult = v.strictObject({
 });
 export type ListObjectsResult = v.InferOutput<typeof ListObjectsResult>;
 
-const UploadId = v.pipe(v.string(), v.uuid("must be an uploadId"), v.description("As createUpload gave it."));
+const UploadId = v.pipe(v.string(), v.uuid("must be an uploadId"), v.description("From createUpload."));
 const PartNumber = v.pipe(
   v.number(),
   v.safeInteger(),
   v.minValue(1),
   v.maxValue(LIMITS.uploadParts),
-  v.description(`The place of a part, 1 to ${LIMITS.uploadParts}.`),
+  v.description(`The number of a part, 1 to ${LIMITS.uploadParts}.`),
 );
 
 export const CreateUploadParams = v.strictObject({
@@ -222,7 +234,7 @@ export type CreateUploadParams = v.InferOutput<typeof CreateUploadParams>;
 export const CreateUploadResult = v.strictObject({
   key: v.string(),
   uploadId: UploadId,
-  expiresAt: v.pipe(Time, v.description("When it is aborted unless it was completed.")),
+  expiresAt: v.pipe(Time, v.description("When the upload is deleted, unless it was completed.")),
 });
 export type CreateUploadResult = v.InferOutput<typeof CreateUploadResult>;
 
@@ -234,7 +246,7 @@ export const UploadPartParams = v.strictObject({
 });
 export type UploadPartParams = v.InferOutput<typeof UploadPartParams>;
 
-/** A part that is stored; `completeUpload` takes a list of them. */
+/** A stored part. `completeUpload` takes a list of them. */
 export const UploadedPart = v.strictObject({
   partNumber: PartNumber,
   etag: v.pipe(Sha256, v.description("The part's SHA-256.")),
@@ -252,9 +264,9 @@ export const CompleteUploadParams = v.strictObject({
       (parts) => parts.every((part, index) => part.partNumber > (parts[index - 1]?.partNumber ?? 0)),
       "must be in the order of their numbers, each once",
     ),
-    v.description("What the object is made of, in order of part number."),
+    v.description("The parts of the object, in the order of their numbers."),
   ),
-  sha256: v.optional(v.pipe(Sha256, v.description("Nothing is stored unless it is the whole's SHA-256."))),
+  sha256: v.optional(v.pipe(Sha256, v.description("SHA-256 of the whole. Nothing is stored when it does not match."))),
   ifMatch,
   ifNoneMatch,
 });
@@ -262,10 +274,6 @@ export type CompleteUploadParams = v.InferOutput<typeof CompleteUploadParams>;
 
 export const AbortUploadParams = v.strictObject({ key: ObjectKey, uploadId: UploadId });
 export type AbortUploadParams = v.InferOutput<typeof AbortUploadParams>;
-
-function hasOwn(value: unknown, name: string): boolean {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
-}
 
 function isWellFormed(text: string): boolean {
   return text.isWellFormed();

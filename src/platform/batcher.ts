@@ -1,0 +1,173 @@
+import { RpcError } from "../../rpc/index.ts";
+
+import { asOutcome, backoffMs } from "./call-object.ts";
+import { requestDeadlineMs } from "./settings.ts";
+
+/** What one call carries, and how it is made. */
+export type BatcherOptions<Item, Reply, Result> = {
+  /** Most items of one call. */
+  readonly maxItems: number;
+  /** Most size of one call's items together; a single item may exceed it. No bound when left out. */
+  readonly maxSize?: number;
+  /**
+   * Whether the next call may begin while one that has passed its deadline is still under way.
+   *
+   * `false`: the next one waits for it, and what is added meanwhile is refused. The deadline counts from the call.
+   * `true`: the next one begins. The deadline counts from when the oldest item of the call was added.
+   */
+  readonly mayOverlap: boolean;
+  /** Makes one call. When it throws, all its items fail. @param dueAt The deadline, in ms since the epoch. */
+  readonly call: (items: readonly Item[], dueAt: number) => Promise<Reply>;
+  /** The outcome of each item, in their order, from a reply that came in time. */
+  readonly outcomes: (items: readonly Item[], reply: Reply) => readonly (Result | RpcError)[];
+  /** Asked for each waiting item after a call: why it must not be sent any more; undefined when it may be. */
+  readonly refusalOf?: (item: Item) => RpcError | undefined;
+  /** Called when nothing waits any more. */
+  readonly onIdle: () => void;
+};
+
+type Waiting<Item, Result> = {
+  readonly item: Item;
+  readonly size: number;
+  readonly addedAt: number;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (reason: unknown) => void;
+};
+
+/**
+ * Group commit: items for one object go in order, at most one call under way. What is added meanwhile goes in the next
+ * call, so the busier the caller, the larger its batches.
+ *
+ * An idle batcher calls at once. After a call it waits for a zero timer, which fires when every socket that was readable
+ * has been read: without it the batches would be as small as what one fsync lets in. After a failed call it backs off.
+ */
+export class Batcher<Item, Reply, Result> {
+  readonly #options: BatcherOptions<Item, Reply, Result>;
+  #waiting: Waiting<Item, Result>[] = [];
+  #waitingSize = 0;
+  #isFlushing = false;
+  /** The call under way has passed its deadline: what is added now would only wait for it. */
+  #isStuck = false;
+  /** Calls in a row that failed. */
+  #failures = 0;
+
+  constructor(options: BatcherOptions<Item, Reply, Result>) {
+    this.#options = options;
+  }
+
+  /** The size of what waits for the next calls; what is under way does not count. */
+  get waitingSize(): number {
+    return this.#waitingSize;
+  }
+
+  /**
+   * Sends an item after everything that was added before.
+   *
+   * @throws RpcError the item's outcome, or its call's; OutcomeUnknown when the call passed its deadline, Unavailable
+   *   when the item was not sent because of that.
+   */
+  add(item: Item, size: number): Promise<Result> {
+    if (this.#isStuck) {
+      return Promise.reject(notSent());
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, size, addedAt: Date.now(), resolve, reject });
+      this.#waitingSize += size;
+      if (!this.#isFlushing) {
+        this.#isFlushing = true;
+        void this.#flush();
+      }
+    });
+  }
+
+  async #flush(): Promise<void> {
+    // What one frame brings goes together: its other items are added before this goes on.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      await this.#send(this.#take());
+      await scheduler.wait(backoffMs(this.#failures));
+      this.#refuse(this.#options.refusalOf);
+    }
+    this.#isFlushing = false;
+    this.#options.onIdle();
+  }
+
+  #take(): Waiting<Item, Result>[] {
+    const { maxItems, maxSize = Number.POSITIVE_INFINITY } = this.#options;
+    let size = 0;
+    let count = 0;
+    for (const waiting of this.#waiting) {
+      if (count === maxItems || (count > 0 && size + waiting.size > maxSize)) {
+        break;
+      }
+      size += waiting.size;
+      count += 1;
+    }
+    this.#waitingSize -= size;
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Answers every item of a batch by the call's deadline. Returns when the next call may begin. */
+  async #send(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    const { mayOverlap, call, outcomes } = this.#options;
+    const items = batch.map(({ item }) => item);
+    const startedAt = mayOverlap ? Math.min(...batch.map(({ addedAt }) => addedAt)) : Date.now();
+    const dueAt = startedAt + requestDeadlineMs();
+    const abandoned = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const late = new RpcError(
+        "OutcomeUnknown",
+        "the stream did not answer in time; it may or may not have been done",
+      );
+      this.#giveUp(batch, late);
+      if (mayOverlap) {
+        abandoned.reject(late);
+      } else {
+        this.#isStuck = true;
+      }
+    }, dueAt - Date.now());
+    try {
+      const reply = await Promise.race([call(items, dueAt), abandoned.promise]);
+      this.#failures = 0;
+      for (const [index, outcome] of outcomes(items, reply).entries()) {
+        if (outcome instanceof RpcError) {
+          batch[index]?.reject(outcome);
+        } else {
+          batch[index]?.resolve(outcome);
+        }
+      }
+    } catch (error) {
+      this.#failures += 1;
+      const outcome = asOutcome(error, "changes");
+      batch.forEach(({ reject }) => reject(outcome));
+    } finally {
+      clearTimeout(timer);
+      this.#isStuck = false;
+    }
+  }
+
+  /** A call has passed its deadline. What waits for it was not sent, and has waited long enough. */
+  #giveUp(batch: readonly Waiting<Item, Result>[], late: RpcError): void {
+    batch.forEach(({ reject }) => reject(late));
+    this.#refuse(notSent);
+  }
+
+  #refuse(refusalOf: BatcherOptions<Item, Reply, Result>["refusalOf"]): void {
+    if (refusalOf === undefined) {
+      return;
+    }
+    for (const waiting of this.#waiting.splice(0)) {
+      const refusal = refusalOf(waiting.item);
+      if (refusal === undefined) {
+        this.#waiting.push(waiting);
+      } else {
+        this.#waitingSize -= waiting.size;
+        waiting.reject(refusal);
+      }
+    }
+  }
+}
+
+function notSent(): RpcError {
+  return new RpcError("Unavailable", "the stream does not answer; nothing was done");
+}

@@ -1,0 +1,26 @@
+import { env } from "cloudflare:workers";
+import { onTestFinished } from "vitest";
+
+import type { Wait } from "../../src/platform/settings.ts";
+
+/** A request deadline that a test can wait out. What must be in time needs less by far, on a machine that stalls too. */
+export const SHORT_DEADLINE_MS = 2_000;
+
+/** Shortens the request deadline of every object of the Worker to {@link SHORT_DEADLINE_MS} until the test is over. */
+export function shortenRequestDeadline(): void {
+  overrideWait("REQUEST_DEADLINE_MS", SHORT_DEADLINE_MS);
+}
+
+/** Gives a wait of every object of the Worker another length until the test is over. */
+export function overrideWait(wait: Wait, ms: number): void {
+  onTestFinished(setWait(wait, ms));
+}
+
+/** Gives a wait of every object of the Worker another length; returns what undoes that. */
+export function setWait(wait: Wait, ms: number): () => void {
+  // The objects run in the isolate of the test, and read the same bindings.
+  Reflect.set(env, wait, String(ms));
+  return () => {
+    Reflect.deleteProperty(env, wait);
+  };
+}
