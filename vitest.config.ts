@@ -21,6 +21,7 @@ function filesOf(mode: string, include: string[], ofProject: (file: string) => b
 }
 
 const isEndToEnd = (file: string) => file.startsWith("test/e2e/");
+const isClient = (file: string) => file.startsWith("test/client/");
 
 export default defineConfig(({ mode }) => ({
   test: {
@@ -45,7 +46,7 @@ export default defineConfig(({ mode }) => ({
             [
               "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
             ],
-            (file) => !isEndToEnd(file),
+            (file) => !isEndToEnd(file) && !isClient(file),
           ),
           setupFiles: "test/harness/well-formed-failures.ts",
           // Each file gets a workerd and storage of its own; tests within one share them.
@@ -60,8 +61,7 @@ export default defineConfig(({ mode }) => ({
         plugins: [completeRun()],
         test: {
           name: "client",
-          // None of them has a length.
-          include: mode === "long" ? [] : ["test/client/**/*.test.ts"],
+          ...filesOf(mode, ["test/client/**/*.test.ts"], isClient),
           isolate: true,
           maxWorkers: 2,
           testTimeout: 20_000,

@@ -81,14 +81,13 @@ const CONTRACTS = {
   getProducer: {
     params: producer.GetProducerParams,
     result: producer.GetProducerResult,
-    description:
-      "Where a producer is in a stream: what it has stored, and what its next publish goes by. Sequence 0 for one that is not known.",
+    description: "Returns where a producer is in a stream: at epoch and sequence 0 when it is not known.",
     errors: ["NotFound", "EpochChanged"],
   },
   listProducers: {
     params: producer.ListProducersParams,
     result: producer.ListProducersResult,
-    description: "The producers that a stream knows, in the order of their ids, with when each last stored a message.",
+    description: "Returns the producers of a stream, by id, with when each last stored a message.",
     errors: ["NotFound", "EpochChanged"],
   },
   getStreamInfo: {

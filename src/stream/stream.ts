@@ -34,7 +34,15 @@ import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { branchStream, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
+import {
+  branchStream,
+  loadStream,
+  nextDropAt,
+  producerInfo,
+  producerList,
+  unknownProducer,
+  streamInfo,
+} from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
 import { retentionFloor, rowBytes } from "./log/retention.ts";
@@ -166,20 +174,12 @@ export class Stream extends DurableObject<Env> {
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
   getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
-    return orRefused(() => {
-      const current = this.#current();
-      expectEpoch(current?.record.epoch, epoch);
-      return producerInfo(current, producer);
-    });
+    return this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? { producer: unknownProducer(producer) };
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */
   listProducers({ epoch, ...page }: ListProducersParams): ListProducersResult | Refused | undefined {
-    return orRefused(() => {
-      const current = this.#current();
-      expectEpoch(current?.record.epoch, epoch);
-      return current && producerList(current, page);
-    });
+    return this.#ifUsed(epoch, (loaded) => producerList(loaded, page));
   }
 
   /** Changes the stream's config, and deletes at once what the new one does not keep. */

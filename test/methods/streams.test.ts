@@ -27,7 +27,7 @@ describe("getStreamInfo", () => {
       stream,
       epoch,
       createdAt: publishedAt,
-      config: { discard: "old", duplicateWindowMs: 120_000 },
+      config: { discard: "old", duplicateWindowMs: 120_000, producerWindowMs: 604_800_000 },
       firstSequence: 2,
       lastSequence: 3,
       messages: 2,
@@ -111,8 +111,14 @@ describe("configureStream", () => {
     const more = await client.call("configureStream", { stream, maxAgeMs: 60_000, duplicateWindowMs: 1_000 });
     const { config, lastSequence } = await client.call("getStreamInfo", { stream });
 
-    expect(set).toEqual({ maxMessages: 10, discard: "new", duplicateWindowMs: 120_000 });
-    expect(more).toEqual({ maxMessages: 10, maxAgeMs: 60_000, discard: "new", duplicateWindowMs: 1_000 });
+    expect(set).toEqual({ maxMessages: 10, discard: "new", duplicateWindowMs: 120_000, producerWindowMs: 604_800_000 });
+    expect(more).toEqual({
+      maxMessages: 10,
+      maxAgeMs: 60_000,
+      discard: "new",
+      duplicateWindowMs: 1_000,
+      producerWindowMs: 604_800_000,
+    });
     expect(config).toEqual(more);
     expect(lastSequence).toBe(0);
   });
@@ -138,7 +144,7 @@ describe("configureStream", () => {
       duplicateWindowMs: null,
     });
 
-    expect(cleared).toEqual({ discard: "old", duplicateWindowMs: 120_000 });
+    expect(cleared).toEqual({ discard: "old", duplicateWindowMs: 120_000, producerWindowMs: 604_800_000 });
   });
 
   it.each<object>([
@@ -406,7 +412,7 @@ describe("deleteStream", () => {
     expect(state).toEqual({ state: null, revision: 0 });
     expect(after).toMatchObject({ sequence: 1, duplicate: false });
     expect(after.epoch).not.toBe(before.epoch);
-    expect(config).toEqual({ discard: "old", duplicateWindowMs: 120_000 });
+    expect(config).toEqual({ discard: "old", duplicateWindowMs: 120_000, producerWindowMs: 604_800_000 });
   });
 
   it("never takes a position of one life for one of another", async () => {
