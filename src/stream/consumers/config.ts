@@ -1,7 +1,6 @@
 import { CONSUMER_DEFAULTS, LIMITS } from "../../../rpc/index.ts";
 import type { ConsumerConfig, ConsumerInfo, CreateConsumerParams, UpdateConsumerParams } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
-
 import { RefusedError } from "../refuse.ts";
 
 const FIELDS = ["from", "filter", "ackWaitMs", "maxDeliver", "maxInFlight", "backoffMs"] as const;

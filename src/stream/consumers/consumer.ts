@@ -3,12 +3,12 @@ import type { Start } from "../../internal/calls.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import { subjectMatcher } from "../../internal/subject.ts";
 import type { SubjectMatcher } from "../../internal/subject.ts";
-
-import { ConsumerCursor } from "./cursor/cursor.ts";
-import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
 import type { Log } from "../log/log.ts";
 import type { ScanResult, ScanRange } from "../log/scan.ts";
+
+import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
+import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**

@@ -1,5 +1,6 @@
-import type { DeadLetter } from "./cursor/types.ts";
 import type { DeadLetterRow } from "../schema.ts";
+
+import type { DeadLetter } from "./cursor/types.ts";
 
 /** The table `dead_letters`. A dead letter stays when its message is deleted, and is deleted with its consumer. */
 export class DeadLetters {

@@ -1,5 +1,6 @@
-import type { Consumer } from "./consumer.ts";
 import { RefusedError } from "../refuse.ts";
+
+import type { Consumer } from "./consumer.ts";
 
 /**
  * A lease is `<consumer id>.<holder>`. By the id, a lease of a deleted consumer is unknown to a new one of the same

@@ -1,9 +1,10 @@
-import type { Consumer } from "./consumer.ts";
+import type { Log } from "../log/log.ts";
+import { scanLog } from "../log/scan.ts";
+
 import { changedConfig } from "./config.ts";
 import type { ConsumerChanges } from "./config.ts";
-import { scanLog } from "../log/scan.ts";
+import type { Consumer } from "./consumer.ts";
 import type { DeadLetter } from "./cursor/types.ts";
-import type { Log } from "../log/log.ts";
 
 /** Changes a consumer's config, and returns the dead letters that this makes. */
 export function reconfigure(

@@ -1,7 +1,8 @@
+import type { Log } from "../log/log.ts";
+
 import type { Consumer } from "./consumer.ts";
 import { MAX_UNSETTLED_MESSAGES } from "./cursor/types.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import type { Log } from "../log/log.ts";
 
 type Sources = { readonly letters: DeadLetters; readonly log: Log; readonly nowMs: number };
 

@@ -1,7 +1,8 @@
-import type { Consumer } from "./consumer.ts";
 import type { Log } from "../log/log.ts";
 import { scanLog } from "../log/scan.ts";
 import type { ScanResult, ScanRange } from "../log/scan.ts";
+
+import type { Consumer } from "./consumer.ts";
 
 /** Has consumers pass over messages from before their start time. To be called before anything else reads the log. */
 export function passEarly(consumers: Iterable<Consumer>, log: Log): void {

@@ -1,5 +1,4 @@
 import type { ConsumerConfig } from "../../../rpc/index.ts";
-
 import { RefusedError } from "../refuse.ts";
 import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 

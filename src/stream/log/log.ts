@@ -1,11 +1,11 @@
 import type { MessageRange } from "../../internal/calls.ts";
 import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
+import type { StreamRow } from "../schema.ts";
 
 import { Batches, cut } from "./batches.ts";
 import type { BatchHead } from "./batches.ts";
 import { runsOf, runsText } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
-import type { StreamRow } from "../schema.ts";
 
 /** Most text of one row. The platform refuses a value of 2 MB; local workerd does not. */
 export const ROW_BYTES = 1_048_576;

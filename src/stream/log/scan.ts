@@ -1,8 +1,8 @@
 import { splitMessages } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import type { SubjectMatcher } from "../../internal/subject.ts";
-
 import type { LostMessages } from "../consumers/cursor/types.ts";
+
 import type { Log } from "./log.ts";
 
 const SCAN_MESSAGES = 500;

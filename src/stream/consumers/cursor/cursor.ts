@@ -38,6 +38,9 @@
  *
  * Lost: deleted from the stream while new, in flight or waiting. `seek` makes everything from its position on new.
  */
+import { packRuns, unpackRuns } from "./stored.ts";
+import type { StoredCursor } from "./stored.ts";
+import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./types.ts";
 import type {
   CursorConfig,
   CursorInfo,
@@ -49,9 +52,6 @@ import type {
   ReleaseRequest,
   TermRequest,
 } from "./types.ts";
-import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./types.ts";
-import { packRuns, unpackRuns } from "./stored.ts";
-import type { StoredCursor } from "./stored.ts";
 import { UnsettledMessages } from "./unsettled-messages.ts";
 import {
   backoffAfter,
