@@ -29,16 +29,9 @@ type MethodContract = {
 /** Errors that any method may answer. */
 export const COMMON_ERRORS: readonly ErrorName[] = ["InvalidParams", "InternalError", "Busy", "Unavailable"];
 
-const PUBLISH_ERRORS = [
-  "Conflict",
-  "NotFound",
-  "EpochChanged",
-  "TooLarge",
-  "LimitReached",
-  "StorageFull",
-  "RateLimited",
-  "OutcomeUnknown",
-] as const;
+const EXPECTATION_ERRORS = ["Conflict", "NotFound", "EpochChanged"] as const;
+const ROOM_ERRORS = ["TooLarge", "LimitReached", "StorageFull", "RateLimited"] as const;
+const PUBLISH_ERRORS = [...EXPECTATION_ERRORS, ...ROOM_ERRORS, "OutcomeUnknown"] as const;
 
 /** The contract of each method. Its traits are in `METHOD_TRAITS`. */
 const CONTRACTS = {

@@ -72,12 +72,7 @@ export function streamInfo({ record, log, fanOut, consumers }: LoadedStream): St
 
 /** What `getProducer` tells. */
 export function producerInfo({ record, producers }: LoadedStream, id: string): GetProducerResult {
-  return { epoch: record.epoch, ...(producers.info(id, Date.now()) ?? { producer: unknownProducer(id) }) };
-}
-
-/** Where a producer is that is not known. */
-export function unknownProducer(id: string): GetProducerResult["producer"] {
-  return { id, epoch: 0, sequence: 0 };
+  return { epoch: record.epoch, ...(producers.info(id, Date.now()) ?? { producer: { id, epoch: 0, sequence: 0 } }) };
 }
 
 /** What `listProducers` tells. */

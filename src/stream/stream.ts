@@ -32,20 +32,13 @@ import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
 import { admit, publishReply } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
+import { storeAdmitted } from "./admission/store.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import {
-  branchStream,
-  loadStream,
-  nextDropAt,
-  producerInfo,
-  producerList,
-  unknownProducer,
-  streamInfo,
-} from "./loaded-stream.ts";
+import { branchStream, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
-import { retentionFloor, rowBytes } from "./log/retention.ts";
+import { retentionFloor } from "./log/retention.ts";
 import { expectStart, followFrom, holds, readFrom, startOf } from "./start.ts";
 import { Transactor } from "./transactor.ts";
 
@@ -90,14 +83,9 @@ export class Stream extends DurableObject<Env> {
     const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
     const publishedAt = Math.max(nowMs, previousPublishedAt);
     if (admission.bodies.length > 0) {
-      const written = this.#changeLog(call.stream, nowMs, ({ record, log, publishIds, producers }) => {
-        const row = { publishedAt, rowBytes: rowBytes(record.config), runs: admission.runs };
-        const ranges = log.append(admission.bodies, admission.bytes, row);
-        producers.appended(admission.runs, ranges.length, publishedAt);
-        publishIds.add(admission.ids, publishedAt);
-        log.dropThrough(retentionFloor(log, record.config, nowMs));
-        return ranges;
-      });
+      const written = this.#changeLog(call.stream, nowMs, (stream) =>
+        storeAdmitted(stream, admission, { nowMs, publishedAt }),
+      );
       this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
       this.#setAlarm(nowMs, admission.ids.length > 0);
     }
@@ -174,7 +162,11 @@ export class Stream extends DurableObject<Env> {
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
   getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
-    return this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? { producer: unknownProducer(producer) };
+    return (
+      this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? {
+        producer: { id: producer, epoch: 0, sequence: 0 },
+      }
+    );
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */

@@ -6,28 +6,28 @@ import type { LoadedStream } from "../loaded-stream.ts";
 /**
  * What admission needs to know of a stream, at one time.
  *
- * @param life Undefined for a stream that was never used.
+ * @param loaded Undefined for a stream that was never used.
  * @param storage.streamBytes What a stream without a `maxBytes` of its own may use.
  * @param storage.usedBytes What its database uses now.
  */
 export function admissionState(
-  life: LoadedStream | undefined,
+  loaded: LoadedStream | undefined,
   { nowMs, streamBytes, usedBytes }: { nowMs: number; streamBytes: number; usedBytes: number },
 ): StreamState {
-  const config: StreamState["config"] = life?.record.config ?? STREAM_DEFAULTS;
+  const config: StreamState["config"] = loaded?.record.config ?? STREAM_DEFAULTS;
   const windowMs = config.duplicateWindowMs;
   const capBytes = config.maxBytes === undefined ? streamBytes : LIMITS.streamMaxBytes;
   return {
-    epoch: life?.record.epoch,
+    epoch: loaded?.record.epoch,
     config,
-    last: life?.log.last ?? 0,
-    messages: life?.log.messages ?? 0,
-    bytes: life?.log.bytes ?? 0,
-    publishedAt: Math.max(nowMs, life?.log.lastPublishedAt ?? 0),
+    last: loaded?.log.last ?? 0,
+    messages: loaded?.log.messages ?? 0,
+    bytes: loaded?.log.bytes ?? 0,
+    publishedAt: Math.max(nowMs, loaded?.log.lastPublishedAt ?? 0),
     roomBytes: capBytes - usedBytes,
-    findId: (id) => life?.publishIds.find(id, nowMs - windowMs),
-    findProducer: (id) => life?.producers.find(id, nowMs),
-    producerRoom: () => life?.producers.room(nowMs) ?? LIMITS.producers,
-    waitMsForIds: (more) => life?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
+    findId: (id) => loaded?.publishIds.find(id, nowMs - windowMs),
+    findProducer: (id) => loaded?.producers.find(id, nowMs),
+    producerRoom: () => loaded?.producers.room(nowMs) ?? LIMITS.producers,
+    waitMsForIds: (more) => loaded?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
   };
 }
