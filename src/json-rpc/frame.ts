@@ -2,7 +2,7 @@ import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { ErrorData } from "../../rpc/index.ts";
 
 /** The id of a request, as the specification allows it. */
-export type CallId = string | number | null;
+type CallId = string | number | null;
 
 /** A well-formed request of a frame; a notification has no id. */
 export type Call = { jsonrpc: "2.0"; method: string; params?: object; id?: CallId };

@@ -62,7 +62,7 @@ export type Connection = {
 };
 
 /** The context of a call that came on a socket. */
-export type SocketContext = CallContext & { readonly connection: Connection };
+type SocketContext = CallContext & { readonly connection: Connection };
 
 /**
  * The handlers of some methods. Their params are checked, and a method that needs a socket is only called with one;

@@ -2,10 +2,10 @@ import { invalid } from "./bytes.ts";
 import { inBucketRange, readHttpDate } from "./http-date.ts";
 
 /** One tag of a list (RFC 9110 section 8.8.3). */
-export type EntityTag = { value: string; isWeak: boolean };
+type EntityTag = { value: string; isWeak: boolean };
 
 /** `*`: any version. */
-export type EntityTags = "*" | readonly EntityTag[];
+type EntityTags = "*" | readonly EntityTag[];
 
 /** The conditions of a request that apply: tags take precedence over dates (RFC 9110 section 13.2.2). */
 export type Conditions = {

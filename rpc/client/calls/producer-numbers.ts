@@ -1,7 +1,7 @@
 import type { ProducerState } from "../../protocol/errors.ts";
 
 import type { DurableStreamError } from "../error.ts";
-import type { Publish } from "./publish-lane.ts";
+import type { Publish } from "./publish.ts";
 
 /** How far apart two epochs are, at most, of which one takes over from the other. */
 const EPOCH_STEP = 2 ** 31;

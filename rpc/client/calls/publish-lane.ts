@@ -1,25 +1,8 @@
-import type { ProducerState } from "../../protocol/errors.ts";
-
 import type { DurableStreamError } from "../error.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
 import type { ProducerNumbers } from "./producer-numbers.ts";
-
-/** A publish with its place among those of its stream. */
-export type Publish = {
-  readonly call: PendingCall;
-  readonly order: number;
-  /** Its messages; 0 when its caller says itself by what a repetition is known. */
-  readonly messages: number;
-  /** Its params, once it was sent: it is asked for until it is known, whatever its caller waits for. */
-  params?: string;
-  /** Where the producer was when it was sent first, its messages not included. */
-  number?: ProducerState | undefined;
-  /** It may be stored: its last outcome is not known. */
-  isUnknown?: boolean;
-  /** The numbers it was sent with in epochs before. */
-  former?: ProducerState[];
-};
+import type { Publish } from "./publish.ts";
 
 /**
  * A place among the publishes of a stream. Held without a call, all that is behind it waits: what is to be published

@@ -1,5 +1,5 @@
 /** A message as it is stored. */
-export type StoredMessage = {
+type StoredMessage = {
   /** Its number in the stream: 1, 2, 3, … in the order of storing, never used again. */
   readonly sequence: number;
   /** When it was stored, in milliseconds since the epoch, by the server's clock. */

@@ -1,7 +1,30 @@
 import { LIMITS, STREAM_DEFAULTS } from "../../../rpc/index.ts";
+import type { StreamConfig } from "../../../rpc/index.ts";
 
-import type { StreamState } from "./admission.ts";
+import type { KnownProducer } from "../producers/producers.ts";
+import type { KnownId } from "./publish-ids.ts";
 import type { LoadedStream } from "../loaded-stream.ts";
+
+/** What admission needs to know of a stream. */
+export type StreamState = {
+  /** Undefined for a stream that was never used. */
+  epoch: string | undefined;
+  config: StreamConfig;
+  last: number;
+  messages: number;
+  /** Stored text, heads and separators included. */
+  bytes: number;
+  /** When what is admitted is published, in milliseconds since the epoch. */
+  publishedAt: number;
+  /** Bytes that may still be written before the stream is full. */
+  roomBytes: number;
+  findId: (id: string) => KnownId | undefined;
+  /** Milliseconds until so many more ids can be remembered; 0 for now. */
+  waitMsForIds: (more: number) => number;
+  findProducer: (id: string) => KnownProducer | undefined;
+  /** How many more producers can be remembered. */
+  producerRoom: () => number;
+};
 
 /**
  * What admission needs to know of a stream, at one time.

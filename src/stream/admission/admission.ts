@@ -1,34 +1,13 @@
 import { ErrorCode } from "../../../rpc/index.ts";
-import type { StoredRange, StreamConfig } from "../../../rpc/index.ts";
+import type { StoredRange } from "../../../rpc/index.ts";
 import type { PublishCall, PublishReply, Refusal } from "../../internal/calls.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";
-import type { KnownProducer } from "../producers/producers.ts";
 import { heldBack, overBounds, overIds, overProducers, overStorage, storedSize, unexpected } from "./checks.ts";
 import type { Verdict } from "./checks.ts";
 import { ProducerTurns } from "./producer-turns.ts";
-import type { KnownId, NewId } from "./publish-ids.ts";
-
-/** What admission needs to know of a stream. */
-export type StreamState = {
-  /** Undefined for a stream that was never used. */
-  epoch: string | undefined;
-  config: StreamConfig;
-  last: number;
-  messages: number;
-  /** Stored text, heads and separators included. */
-  bytes: number;
-  /** When what is admitted is published, in milliseconds since the epoch. */
-  publishedAt: number;
-  /** Bytes that may still be written before the stream is full. */
-  roomBytes: number;
-  findId: (id: string) => KnownId | undefined;
-  /** Milliseconds until so many more ids can be remembered; 0 for now. */
-  waitMsForIds: (more: number) => number;
-  findProducer: (id: string) => KnownProducer | undefined;
-  /** How many more producers can be remembered. */
-  producerRoom: () => number;
-};
+import type { NewId } from "./publish-ids.ts";
+import type { StreamState } from "./admission-state.ts";
 
 /** Which requests of a call are stored, where, and why the others are not. */
 export type Admission = {

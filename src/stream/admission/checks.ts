@@ -3,7 +3,7 @@ import type { Expectation, Refusal } from "../../internal/calls.ts";
 import { MESSAGE_SEPARATOR, messageText } from "../../internal/message-text.ts";
 
 import { refuse, refuseEpoch, withEpoch } from "../refuse.ts";
-import type { StreamState } from "./admission.ts";
+import type { StreamState } from "./admission-state.ts";
 
 /** Why a request is refused; undefined when it is not. */
 export type Verdict = Omit<Refusal, "request"> | undefined;

@@ -21,7 +21,7 @@ export type Publish = { id: string; messages: number; attempts: Attempt[] };
 export type Payload = { publish: string; index: number };
 
 /** One `messages` notification. */
-export type Delivery = { session: number; previous: number; messages: Message[] };
+type Delivery = { session: number; previous: number; messages: Message[] };
 
 /** What one follower got over all its sessions, each of which began after the last message of the one before. */
 export type Following = { name: string; wants: (message: Message) => boolean; deliveries: Delivery[] };

@@ -120,7 +120,9 @@ describe("the package", () => {
     }
   });
 
-  test.for(["bundler", "nodenext"])("is used from TypeScript, its types checked too, with %s", async (resolution) => {
+  test.for(
+    ["bundler", "nodenext"].flatMap((resolution) => ["typescript", "typescript-5.7"].map((name) => [name, resolution])),
+  )("is used from %s, its types checked too, with %s", async ([compiler = "", resolution = ""]) => {
     const config = join(project, "use", `tsconfig.${resolution}.json`);
     const compilerOptions = {
       module: resolution === "nodenext" ? "nodenext" : "esnext",
@@ -134,9 +136,8 @@ describe("the package", () => {
     };
     await writeFile(config, JSON.stringify({ compilerOptions, files: ["typed.ts"] }));
 
-    const checked = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config]).catch(
-      (error: { stdout: string }) => error,
-    );
+    const tsc = join(root, "node_modules", compiler, "bin/tsc");
+    const checked = await run(process.execPath, [tsc, "-p", config]).catch((error: { stdout: string }) => error);
 
     expect(checked.stdout).toBe("");
   });

@@ -3,7 +3,6 @@ import { WebSocket } from "ws";
 import { PATIENCE_MS, RpcClient } from "../../harness/rpc-client.ts";
 
 export { CallError, ConnectionLost } from "../../harness/rpc-client.ts";
-export type { Notification, Response } from "../../harness/rpc-client.ts";
 
 /** Where to connect and as whom; a `Server` is one. */
 export type Target = { readonly url: string; readonly apiKey: string };

@@ -24,7 +24,7 @@ export type Unsettled = {
 };
 
 /** A message with this much suspicion is delivered alone. Once may be chance: usually another message was the cause. */
-export const SUSPECT_AFTER = 2;
+const SUSPECT_AFTER = 2;
 
 /** The latest holders of a message whose `ackThrough` still acks it; bounds the size of the stored cursor. */
 const MAX_REMEMBERED_HOLDERS = 4;
