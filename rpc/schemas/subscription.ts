@@ -57,6 +57,15 @@ export const SubscribeConsumerParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   maxInFlight: v.optional(MaxInFlight),
+  seen: v.optional(
+    v.pipe(
+      v.strictObject({ sequence: Sequence, publishedAt: Time }),
+      v.description(
+        "The newest message of the consumer that the caller has had: EpochChanged (`restored`) when the log does not have " +
+          "it, because the stream was restored to an earlier state.",
+      ),
+    ),
+  ),
 });
 export type SubscribeConsumerParams = v.InferOutput<typeof SubscribeConsumerParams>;
 

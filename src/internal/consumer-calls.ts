@@ -1,5 +1,7 @@
 /** Params and results of native RPC between gateways and streams about consumers. Messages are JSON text. */
 
+import type { Seen } from "./epoch.ts";
+
 /** A subscription that joins a consumer. */
 export type JoinCall = {
   consumer: string;
@@ -8,6 +10,8 @@ export type JoinCall = {
   holder: string;
   /** Most messages it may have in flight. */
   maxInFlight: number;
+  /** The newest message that its client has had of the consumer. */
+  seen?: Seen;
 };
 
 /** The position of a consumer when a subscription joins it. */

@@ -12,6 +12,9 @@ export const MESSAGE_SEPARATOR = ",\n";
 
 const HEAD = /^\{"sequence":(\d+),"publishedAt":(\d+),(?:"subject":"([^"]*)",)?/;
 
+/** Within so many characters of a message are its sequence and time, and the separator or delivery count before them. */
+const HEAD_CHARACTERS = 128;
+
 /** One message of a text, with the fields that delivery needs. */
 export type MessageText = { sequence: number; publishedAt: number; subject: string | undefined; text: string };
 
@@ -46,6 +49,12 @@ export function splitMessages(text: string): MessageText[] {
     }
     return { sequence: Number(head[1]), publishedAt: Number(head[2]), subject: head[3], text: message };
   });
+}
+
+/** When the last message of a text was published; a consumer's messages have their delivery count before the head. */
+export function lastPublishedAt(text: string): number {
+  const start = text.lastIndexOf(MESSAGE_SEPARATOR) + 1;
+  return Number(/"publishedAt":(\d+)/.exec(text.slice(start, start + HEAD_CHARACTERS))?.[1] ?? 0);
 }
 
 /** Joins messages; the inverse of {@link splitMessages}. */

@@ -1,5 +1,7 @@
 import { LIMITS } from "../../rpc/index.ts";
 import type { GetProducerResult, ListProducersResult, StreamInfo } from "../../rpc/index.ts";
+import { endOf } from "../internal/epoch.ts";
+import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import type { AlarmClock } from "../platform/alarm-clock.ts";
 
 import { PublishIds } from "./admission/publish-ids.ts";
@@ -9,6 +11,7 @@ import { FanOut } from "./fan-out.ts";
 import { Log } from "./log/log.ts";
 import { keptMessages, retentionDueAt } from "./log/retention.ts";
 import { StreamRecord } from "./record.ts";
+import { holds } from "./start.ts";
 import type { Transactor } from "./transactor.ts";
 
 /** A stream in memory, as read from SQLite. */
@@ -96,4 +99,32 @@ export function branchStream({ record, fanOut, consumers }: LoadedStream, transa
   });
   fanOut.end("streamRestored", gateways);
   transactor.reload();
+}
+
+/**
+ * Whether the log has what somebody saw of it. If not, the stream was restored to an earlier state: it gets another epoch,
+ * and every subscriber is told.
+ */
+export function isSeen(loaded: LoadedStream, seen: readonly Seen[], transactor: Transactor<LoadedStream>): boolean {
+  const has = seen.every((one) => holds(loaded.log, one));
+  if (!has) {
+    branchStream(loaded, transactor);
+  }
+  return has;
+}
+
+/**
+ * The stream as one knew it who saw an epoch and some messages of it.
+ *
+ * @returns How the epoch ended, if the stream is not in it any more, or does not have what was seen.
+ */
+export function inEpoch(
+  loaded: LoadedStream | undefined,
+  { epoch, seen }: { epoch: string; seen: readonly Seen[] },
+  transactor: Transactor<LoadedStream>,
+): LoadedStream | StreamEnd {
+  if (loaded?.record.epoch !== epoch) {
+    return endOf(epoch, loaded?.record.epoch);
+  }
+  return isSeen(loaded, seen, transactor) ? loaded : "streamRestored";
 }

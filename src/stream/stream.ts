@@ -24,7 +24,6 @@ import type {
 import { AlarmClock } from "../platform/alarm-clock.ts";
 import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
-import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import type { Refused } from "../platform/refused.ts";
@@ -35,11 +34,11 @@ import { admissionState } from "./admission/admission-state.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { branchStream, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
+import { inEpoch, isSeen, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
 import { retentionFloor } from "./log/retention.ts";
-import { expectStart, followFrom, holds, readFrom, startOf } from "./start.ts";
+import { expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
@@ -132,13 +131,9 @@ export class Stream extends DurableObject<Env> {
    * @returns How the epoch ended, if the stream is not in it any more.
    */
   position(gateway: string, epoch: string, seen: Seen[]): number | StreamEnd {
-    const loaded = this.#withAlarm();
-    if (loaded?.record.epoch !== epoch) {
-      return endOf(epoch, loaded?.record.epoch);
-    }
-    if (!seen.every((one) => holds(loaded.log, one))) {
-      branchStream(loaded, this.#transactor);
-      return "streamRestored";
+    const loaded = inEpoch(this.#withAlarm(), { epoch, seen }, this.#transactor);
+    if (typeof loaded === "string") {
+      return loaded;
     }
     loaded.fanOut.follow(gateway, Date.now());
     return loaded.log.last;
@@ -289,20 +284,31 @@ export class Stream extends DurableObject<Env> {
     });
   }
 
-  /** Adds a subscription of a gateway to a consumer, until its `release`. Idempotent. */
-  joinConsumer(call: JoinCall): JoinReply | Refused {
-    return this.#atConsumers((consumers, { record }) => ({ epoch: record.epoch, ...consumers.join(call) }));
+  /**
+   * Adds a subscription of a gateway to a consumer, until its `release`. Idempotent.
+   *
+   * @returns EpochChanged when the log does not have what the caller has seen of it.
+   */
+  joinConsumer({ seen, ...call }: JoinCall): JoinReply | Refused {
+    return this.#atConsumers((consumers, loaded) => {
+      if (seen !== undefined && !isSeen(loaded, [seen], this.#transactor)) {
+        expectEpoch(this.#loaded?.record.epoch, loaded.record.epoch);
+      }
+      return { epoch: loaded.record.epoch, ...consumers.join(call) };
+    });
   }
 
   /**
    * Applies the ack commands of subscriptions, in one transaction. Idempotent.
    *
+   * @param seen The newest messages that the gateway delivered to them; when the log does not have one, nothing is
+   *   applied.
    * @returns The holders that are no subscription of a consumer; how the epoch ended, if the stream is not in it any
    *   more.
    */
-  applyAcks(epoch: string, commands: AckCommand[]): string[] | StreamEnd {
-    const loaded = this.#current();
-    return loaded?.record.epoch === epoch ? loaded.consumers.applyAcks(commands) : endOf(epoch, loaded?.record.epoch);
+  applyAcks(epoch: string, commands: AckCommand[], seen: Seen[] = []): string[] | StreamEnd {
+    const loaded = inEpoch(this.#current(), { epoch, seen }, this.#transactor);
+    return typeof loaded === "string" ? loaded : loaded.consumers.applyAcks(commands);
   }
 
   /**

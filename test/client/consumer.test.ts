@@ -194,6 +194,50 @@ describe("a lost connection", () => {
     expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [2], reason: "no good" }]);
   });
 
+  it("leaves what is being handled to its handler once the server has delivered it again", async () => {
+    const client = server.client();
+    const jobs: ConsumerDelivery[] = [];
+    client.subscribe(SHARE, (job) => {
+      jobs.push(job);
+      return new Promise<void>(() => undefined);
+    });
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    jobs[0]?.working();
+    expect(told(server.socket, "working")).toEqual([]);
+    send(server.socket, 0, [1]);
+    await pass();
+    jobs[0]?.working();
+    jobs[0]?.nak(5);
+    await pass();
+
+    expect(jobs).toHaveLength(1);
+    expect(told(server.socket, "working")).toEqual([{ subscription: 1, sequences: [1] }]);
+    expect(told(server.socket, "nak")).toEqual([{ subscription: 1, sequences: [1], delayMs: 5 }]);
+  });
+
+  it("ends the subscription when another message comes in the place of one in hand: the stream was put back", async () => {
+    const client = server.client();
+    const { seen, handler } = stepwise();
+    const ended = watch(client.subscribe(SHARE, handler).ended);
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    server.socket.end();
+    await pass(1);
+    // It says what it has seen, so that the server finds out before it takes an ack.
+    expect(told(server.socket, "subscribe")).toEqual([{ ...SHARE, seen: { sequence: 1, publishedAt: 1 } }]);
+    const message = { deliveryCount: 1, sequence: 1, publishedAt: 2, data: "another" };
+    server.socket.notify("messages", { subscription: 1, stream: "s", previous: 0, messages: [message] });
+    await pass();
+
+    expect(seen).toEqual([1]);
+    expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data: { reason: "restored" } } });
+  });
+
   it("is not needed to find that something is missing: it subscribes again", async () => {
     const client = server.client();
     const seen: number[] = [];
@@ -232,7 +276,7 @@ describe("another life of the stream", () => {
     expect(seen).toEqual([1, 2]);
     expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data: { epoch: "another" } } });
     expect(socket.calls().map(({ method, params }) => [method, params])).toEqual([
-      ["subscribe", { ...SHARE, maxInFlight: 2 }],
+      ["subscribe", { ...SHARE, maxInFlight: 2, seen: { sequence: 2, publishedAt: 1 } }],
       ["unsubscribe", { subscription: 7 }],
     ]);
   });

@@ -253,3 +253,64 @@ it("hands the client's follower an epochChanged that says why, and then all ther
   ]);
   await client.close();
 });
+
+it("tells a worker that joined after the point in time, and applies none of its acks", async () => {
+  const stream = "joined-later";
+  const [admin, worker] = [await connect(), await connect()];
+  await admin.call("createConsumer", { stream, consumer: "c" });
+  await admin.call("publish", { stream, data: "old 1" });
+  const before = await bookmark(stream);
+  const { subscription } = await worker.call("subscribe", { stream, consumer: "c" });
+  await admin.call("publish", { stream, data: "old 2" });
+  await worker.untilMessages(2);
+  await putBack(stream, before);
+
+  worker.notify("ack", { subscription, sequences: [1, 2] });
+
+  expect(await untilClosed(worker)).toEqual({ subscription, reason: "streamRestored" });
+  expect(await admin.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ pending: 1, subscriptions: 0 });
+});
+
+it.each(["over the socket that it had", "over another socket"])(
+  "acks no message of a restored stream that the client's worker has not handled, %s",
+  async (how) => {
+    const stream = `worked-before-${how.replaceAll(" ", "-")}`;
+    const admin = await connect();
+    await admin.call("createConsumer", { stream, consumer: "c", ackWaitMs: 60_000 });
+    const sockets: WorkerSocket[] = [];
+    class Socket extends WorkerSocket {
+      constructor(...args: ConstructorParameters<typeof WorkerSocket>) {
+        super(...args);
+        sockets.push(this);
+      }
+    }
+    const reconnect = { leastMs: 1, mostMs: 1 };
+    await using client = new DurableStream({
+      url: "https://stream.test",
+      token: env.API_KEY,
+      WebSocket: Socket,
+      reconnect,
+    });
+    const release = Promise.withResolvers<void>();
+    const begun: unknown[] = [];
+    const subscription = client.subscribe({ stream, consumer: "c" }, async ({ data }) => {
+      begun.push(data);
+      await release.promise;
+    });
+    await subscription.ready;
+    const before = await bookmark(stream);
+    await admin.call("publish", { stream, data: "old" });
+    await vi.waitUntil(() => begun.length === 1, { timeout: 10_000 });
+
+    await putBack(stream, before);
+    await admin.call("publish", { stream, data: "new" });
+    if (how === "over another socket") {
+      sockets.at(-1)?.close();
+    }
+    release.resolve();
+
+    await expect(subscription.ended).rejects.toMatchObject({ name: "EpochChanged", data: { reason: "restored" } });
+    const { pending, inFlight } = await admin.call("getConsumer", { stream, consumer: "c" });
+    expect([begun, pending + inFlight]).toEqual([["old"], 1]);
+  },
+);

@@ -13,8 +13,14 @@ import { checkDelay, checkReason } from "./ack-command-params.ts";
 import { ConsumerAcks } from "./consumer-acks.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
-/** A delivered message. `isPassed`: with manual acks, the reader asked for the next one and has not settled this one. */
-type Held = { isPassed: boolean };
+/** A delivered message that the reader has. */
+type Held = {
+  /** With manual acks: the reader asked for the next one and has not settled this one. */
+  isPassed: boolean;
+  readonly publishedAt: number;
+  /** The server subscription that delivered it last. */
+  of: SubscribeResult;
+};
 
 /**
  * Takes a share of a consumer. When its socket is lost, the server redelivers what was not settled to other subscriptions.
@@ -30,6 +36,8 @@ export class ConsumerFollower extends Follower {
   readonly #held = new Map<number, Held>();
   /** The answer to the last `subscribe`: another object for each server subscription. */
   #answer: SubscribeResult | undefined;
+  /** By which a stream that was restored to an earlier state is told from the one that it was. */
+  #newest: SubscribeConsumerParams["seen"];
   /** The last sequence that was sent on this server subscription; 0 at its start. */
   #previous = 0;
 
@@ -55,12 +63,24 @@ export class ConsumerFollower extends Follower {
       this.resubscribe();
       return;
     }
-    this.#previous = messages.at(-1)?.sequence ?? previous;
+    const last = messages.at(-1);
+    this.#previous = last?.sequence ?? previous;
+    if (last !== undefined && last.sequence > (this.#newest?.sequence ?? 0)) {
+      this.#newest = { sequence: last.sequence, publishedAt: last.publishedAt };
+    }
     const fresh: QueuedEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
       // A redelivery of a message that the handler still has is dropped, and so is one whose ack is on the way.
-      const isInHand = this.#held.get(message.sequence)?.isPassed === false;
-      if (!isInHand && !this.#acks.has(message.sequence)) {
+      const held = this.#held.get(message.sequence);
+      if (held !== undefined && held.publishedAt !== message.publishedAt) {
+        // Another message: the stream was put back to an earlier state. No ack of the one before may reach it.
+        this.#isOver("EpochChanged", { reason: "restored" });
+        return;
+      }
+      if (held?.isPassed === false) {
+        // From now on the handler's nak and working are about this delivery.
+        held.of = answer;
+      } else if (!this.#acks.has(message.sequence)) {
         fresh.push(this.#hold(message, answer));
       }
     }
@@ -89,7 +109,7 @@ export class ConsumerFollower extends Follower {
   }
 
   protected override subscribeParams(): SubscribeConsumerParams {
-    return this.#params;
+    return this.#newest === undefined ? this.#params : { ...this.#params, seen: this.#newest };
   }
 
   protected override begun(answer: SubscribeResult): void {
@@ -134,7 +154,7 @@ export class ConsumerFollower extends Follower {
 
   #hold(message: DeliveredMessage, answer: SubscribeResult): QueuedEvent<ConsumerDelivery> {
     const { sequence, deliveryCount = 1 } = message;
-    const held: Held = { isPassed: false };
+    const held: Held = { isPassed: false, publishedAt: message.publishedAt, of: answer };
     this.#held.set(sequence, held);
     let isSettled = false;
     const release = () => {
@@ -151,7 +171,7 @@ export class ConsumerFollower extends Follower {
       isSettled = true;
     };
     /** False once the message was redelivered, here or elsewhere: then this delivery must not nak it. */
-    const isStillMine = () => answer === this.#answer && this.#held.get(sequence) === held;
+    const isStillMine = () => held.of === this.#answer && this.#held.get(sequence) === held;
     const ack = () => settle(() => this.#acks.ack(sequence, this.#sink.queue.isEmpty));
     const delivery: ConsumerDelivery = {
       ...message,

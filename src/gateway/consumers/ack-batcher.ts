@@ -1,6 +1,6 @@
 import { RpcError } from "../../../rpc/index.ts";
 import type { AckCommand } from "../../internal/consumer-calls.ts";
-import type { StreamEnd } from "../../internal/epoch.ts";
+import type { Seen, StreamEnd } from "../../internal/epoch.ts";
 import { Batcher } from "../../platform/batcher.ts";
 import { asOutcome, isOverloaded } from "../../platform/call-object.ts";
 
@@ -17,6 +17,8 @@ type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
 /** What an ack batcher tells its owner. */
 export type AckBatcherEvents = {
+  /** The newest message that was sent to a holder's subscription. */
+  newestOf(holder: string): Seen | undefined;
   /** These share no consumer any more. */
   onUnknown(holders: readonly string[]): void;
   /** That epoch of the stream is over. */
@@ -72,13 +74,20 @@ export class AckBatcher {
     );
   }
 
+  /** The newest message of those that subscriptions were sent. */
+  #seenBy(commands: readonly AckCommand[]): Seen[] {
+    const seen = commands.flatMap(({ holder }) => this.#events.newestOf(holder) ?? []);
+    return seen.toSorted((a, b) => b.sequence - a.sequence || b.publishedAt - a.publishedAt).slice(0, 1);
+  }
+
   /**
    * Asks once more when the first call was lost, if there is time and the stream is not overloaded. Should that fail
    * too, in whatever way, the first one may still have been stored.
    */
   async #call(commands: AckCommand[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#of;
-    const call = async () => this.#env.STREAM.getByName(stream).applyAcks(epoch, commands);
+    const seen = this.#seenBy(commands);
+    const call = async () => this.#env.STREAM.getByName(stream).applyAcks(epoch, commands, seen);
     let lost: RpcError | undefined;
     try {
       return { unknown: await call(), lost };

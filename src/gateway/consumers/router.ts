@@ -62,6 +62,7 @@ export class ConsumerRouter {
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
       batcher = new AckBatcher(this.#env, of, {
+        newestOf: (holder) => this.#routes.get(holder)?.subscription.newest,
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
         onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#batchers.delete(key),

@@ -1,6 +1,7 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
 import type { DeliveryBatch } from "../../internal/consumer-calls.ts";
-import type { StreamEnd } from "../../internal/epoch.ts";
+import type { Seen, StreamEnd } from "../../internal/epoch.ts";
+import { lastPublishedAt } from "../../internal/message-text.ts";
 
 import { messagesFrame } from "../message-batch.ts";
 import { notification } from "../notification.ts";
@@ -30,6 +31,8 @@ export class ConsumerSubscription {
   readonly #overBefore = new Map<string, StreamEnd>();
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
+  /** The newest message sent; after an eviction its time is not known. */
+  #newest: Seen | undefined;
   /** Batches held until the client knows the subscription's number; undefined from then on. */
   #held: DeliveryBatch[] | undefined = [];
   /** Why it ended before the client knew its number. */
@@ -50,8 +53,14 @@ export class ConsumerSubscription {
     const subscription = new ConsumerSubscription(spec, send);
     subscription.#epoch = epoch;
     subscription.#previous = previous;
+    subscription.#newest = previous === 0 ? undefined : { sequence: previous, publishedAt: 0 };
     subscription.#held = undefined;
     return subscription;
+  }
+
+  /** The newest message that was sent: a log without it is not the one that it is of. */
+  get newest(): Seen | undefined {
+    return this.#newest;
   }
 
   get epoch(): string | undefined {
@@ -99,6 +108,9 @@ export class ConsumerSubscription {
     const { id, stream } = this.spec;
     const previous = this.#previous;
     this.#previous = batch.last;
+    if (batch.last > (this.#newest?.sequence ?? 0)) {
+      this.#newest = { sequence: batch.last, publishedAt: lastPublishedAt(batch.text) };
+    }
     this.#send(messagesFrame(id, stream, previous, batch.text));
   }
 

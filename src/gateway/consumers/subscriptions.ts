@@ -62,7 +62,7 @@ export class ConsumerSubscriptions {
 
   /** Shares a consumer; messages flow once the answer is sent. */
   async subscribe(params: SubscribeConsumerParams, context: CallContext): Promise<SubscribeResult> {
-    const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight } = params;
+    const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, seen } = params;
     const { env, gateway } = this.#host;
     // Random, so that no name is ever used again.
     const holder = crypto.randomUUID().slice(-HOLDER_CHARACTERS);
@@ -71,7 +71,7 @@ export class ConsumerSubscriptions {
     let joined: JoinReply;
     try {
       joined = await callStream(env, stream, "reads", (stub) =>
-        stub.joinConsumer({ consumer, gateway, holder, maxInFlight }),
+        stub.joinConsumer({ consumer, gateway, holder, maxInFlight, ...(seen === undefined ? {} : { seen }) }),
       );
     } catch (error) {
       // If the stream has added it after all, its first push is answered that nobody is here.

@@ -50,7 +50,7 @@ export class Producers implements DeletionWatcher {
   /** A producer that published within its window; undefined for one that is not known. */
   find(id: string, nowMs: number): KnownProducer | undefined {
     const known = this.#load().get(id);
-    return known !== undefined && known.lastPublishedAt > nowMs - this.#windowMs() ? known : undefined;
+    return known !== undefined && known.lastPublishedAt > this.#sinceMs(nowMs) ? known : undefined;
   }
 
   /** How many more the stream may know. */
@@ -135,8 +135,13 @@ export class Producers implements DeletionWatcher {
     return [{ producer: { id, epoch, sequence }, lastSequence, lastPublishedAt }];
   }
 
+  /** Who was last heard then or before is forgotten. The log's clock counts as well: it does not go back. */
+  #sinceMs(nowMs: number): number {
+    return Math.max(nowMs, this.#log.lastPublishedAt) - this.#windowMs();
+  }
+
   #forget(nowMs: number): void {
-    const sinceMs = nowMs - this.#windowMs();
+    const sinceMs = this.#sinceMs(nowMs);
     for (const [id, { lastPublishedAt, runs }] of this.#load()) {
       if (lastPublishedAt <= sinceMs) {
         this.#load().delete(id);
