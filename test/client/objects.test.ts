@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { DurableStream, DurableStreamOptions, Fetch } from "../../rpc/client.ts";
-import { LIMITS } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { SentCall, ScriptedSocket, Watched } from "./scripted-server.ts";
@@ -411,6 +411,29 @@ describe("a put in parts", () => {
 
     expect(await settled(outcome)).toMatchObject({ error: { name: "Unavailable" } });
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("an empty object", () => {
+  it("that is replaced by a large one while it is opened is got as the large one", async () => {
+    let asked = 0;
+    answers["getObject"] = ({ params }) => {
+      asked += 1;
+      if (asked === 1) {
+        return failure(ErrorCode.InvalidParams, { issues: [] });
+      }
+      return params["range"] === undefined
+        ? failure(ErrorCode.TooLarge, { what: "objectBodyBytes", limit: PART, size: LARGE.length })
+        : { result: pageOf(params["range"]) };
+    };
+    const client = server.client({ fetch: false });
+
+    const { size, body } = await client.objects.get("k");
+
+    expect(size).toBe(LARGE.length);
+    expect(asked).toBe(3);
+    await body.cancel();
+    await client.close();
   });
 });
 
