@@ -765,6 +765,26 @@ describe("a put over HTTP", () => {
     expect(requests.length > 3).toBe(typeof token === "string");
   });
 
+  it("asks a token function again when the server does not take the token", async () => {
+    const tokens = ["old", "new"];
+    const fetch = scripted(refused(401, -32_001), stored);
+    const outcome = watch(server.client({ fetch, token: () => tokens.shift() ?? "none" }).objects.put("k", LARGE));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toEqual({ value: INFO });
+    expect(requests.map(({ headers }) => headers["authorization"])).toEqual(["Bearer old", "Bearer new"]);
+  });
+
+  it("is Unavailable when the server takes no token of the function, as long as there is time", async () => {
+    const client = server.client({ fetch: scripted(refused(401, -32_001)), token: () => "old" });
+    const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 10_000 }));
+    await passSteps(10_000);
+
+    expect(await settled(outcome)).toMatchObject({
+      error: { name: "Unavailable", cause: { name: "Unauthenticated" } },
+    });
+  });
+
   it("is Unavailable when the client was closed: nothing is sent", async () => {
     const client = server.client({ fetch: scripted(stored) });
     await client.close();
@@ -823,6 +843,17 @@ describe("a body", () => {
       range: `bytes=${PART}-`,
       "if-match": '"e"',
     });
+  });
+
+  it("asks a token function again when the server does not take the token", async () => {
+    const fetch = scripted(() => new Response("", { status: 401 }), some(rest, "ends"));
+    const tokens = ["socket", "old", "new"];
+    const { body } = await server.client({ fetch, token: () => tokens.shift() ?? "none" }).objects.get("k");
+    const outcome = watch(readAll(body));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toEqual({ value: LARGE.length });
+    expect(requests.map(({ headers }) => headers["authorization"])).toEqual(["Bearer old", "Bearer new"]);
   });
 
   it.each([
