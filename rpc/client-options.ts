@@ -122,7 +122,8 @@ export type DurableStreamOptions = {
   connectTimeoutMs?: number;
   /**
    * How long the server may take to answer a call before the socket is replaced, in milliseconds, 0 or more. A server
-   * answers within 15,000, if need be with an error.
+   * answers within 15,000, if need be with an error. It does not apply to `completeUpload`, which takes as long as storing
+   * the object takes.
    *
    * @defaultValue 25,000
    */

@@ -20,6 +20,8 @@ export type MethodTraits = {
    * little, so it does not count as a request in flight.
    */
   readonly gathered?: "publish" | "ack";
+  /** Takes as long as its work takes: no deadline of the server ends it, so it says nothing about the server's health. */
+  readonly unbounded?: true;
 };
 
 /** To subscribe to a stream needs `read`, to a consumer `consume`. */
@@ -69,7 +71,7 @@ export const METHOD_TRAITS = {
   listObjects: { on: "object", right: "objects.read", reads: true },
   createUpload: { on: "object", right: "objects.write" },
   uploadPart: { on: "object", right: "objects.write" },
-  completeUpload: { on: "object", right: "objects.write" },
+  completeUpload: { on: "object", right: "objects.write", unbounded: true },
   abortUpload: { on: "object", right: "objects.write" },
 } as const satisfies Record<string, MethodTraits>;
 

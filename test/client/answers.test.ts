@@ -91,6 +91,32 @@ describe("a server that never answers", () => {
   });
 });
 
+describe("a server that stores a large object", () => {
+  const COMPLETION = { key: "k", uploadId: "u", parts: [{ partNumber: 1, etag: "p" }] };
+
+  it("keeps its socket, however long `completeUpload` takes", async () => {
+    const client = server.client({ answerTimeoutMs: 5_000 });
+    const completed = watch(client.completeUpload(COMPLETION, { timeoutMs: 60_000 }));
+    await pass(40_000);
+    server.socket.answer({ id: server.socket.calls("completeUpload")[0]?.id, result: RESULT });
+
+    expect(await standing(completed)).toEqual({ value: RESULT });
+    expect(server.sockets).toHaveLength(1);
+  });
+
+  it("is still given up for any other call that it does not answer meanwhile", async () => {
+    const client = server.client({ answerTimeoutMs: 5_000 });
+    watch(client.completeUpload(COMPLETION, { timeoutMs: 60_000 }));
+    await pass(3_000);
+    watch(client.getState(READ));
+    await pass(4_999);
+    expect(server.sockets).toHaveLength(1);
+    await pass(2);
+
+    expect(server.sockets).toHaveLength(2);
+  });
+});
+
 describe("a server that answers what was not asked", () => {
   it("is heard once where it answers twice, and not where the id is unknown", async () => {
     const client = server.client();

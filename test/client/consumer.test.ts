@@ -238,6 +238,61 @@ describe("a lost connection", () => {
     expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data: { reason: "restored" } } });
   });
 
+  it.each(["auto", "manual"] as const)("does not lose a term: acks are %s", async (ack) => {
+    const client = server.client({ reconnect: { leastMs: 500, mostMs: 500 } });
+    const seen: number[] = [];
+    const handler = async (delivery: ConsumerDelivery) => {
+      seen.push(delivery.sequence);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      delivery.term("no good");
+    };
+    client.subscribe(SHARE, handler, ack === "manual" ? { ack } : {});
+    await pass();
+    send(server.socket, 0, [1]);
+    await pass();
+    vi.spyOn(Math, "random").mockReturnValue(0.9);
+    server.socket.end();
+    await pass(400);
+    expect(seen).toEqual([1]);
+    const { onConnect } = server;
+    server.onConnect = (socket) => {
+      onConnect(socket);
+      const { onCall } = socket;
+      socket.onCall = (call) => {
+        onCall(call);
+        if (call.method === "subscribe") {
+          queueMicrotask(() => send(socket, 0, [1, 2]));
+        }
+      };
+    };
+    await pass(1_000);
+
+    expect(server.sockets).toHaveLength(2);
+    expect(seen).toEqual([1, 2]);
+    expect(told(server.socket, "term")).toEqual([
+      { subscription: 1, sequences: [1], reason: "no good" },
+      { subscription: 1, sequences: [2], reason: "no good" },
+    ]);
+    expect(told(server.socket, "ack")).toEqual([]);
+  });
+
+  it("has a term sent again that was not answered, and close() waits for its answer", async () => {
+    const client = server.client();
+    client.subscribe(SHARE, (delivery) => delivery.term());
+    await pass();
+    server.socket.onCall = () => undefined;
+    send(server.socket, 0, [1]);
+    await pass();
+    expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [1] }]);
+    const closed = watch(client.close());
+    expect(await standing(closed)).toBe("pending");
+    server.socket.end();
+    await pass(1);
+
+    expect(told(server.socket, "term")).toEqual([{ subscription: 1, sequences: [1] }]);
+    expect(await standing(closed)).toEqual({ value: undefined });
+  });
+
   it("is not needed to find that something is missing: it subscribes again", async () => {
     const client = server.client();
     const seen: number[] = [];

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { DurableStream, DurableStreamOptions, Fetch } from "../../rpc/client.ts";
-import { LIMITS } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 
 import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
 import type { SentCall, ScriptedSocket, Watched } from "./scripted-server.ts";
@@ -414,6 +414,29 @@ describe("a put in parts", () => {
   });
 });
 
+describe("an empty object", () => {
+  it("that is replaced by a large one while it is opened is got as the large one", async () => {
+    let asked = 0;
+    answers["getObject"] = ({ params }) => {
+      asked += 1;
+      if (asked === 1) {
+        return failure(ErrorCode.InvalidParams, { issues: [] });
+      }
+      return params["range"] === undefined
+        ? failure(ErrorCode.TooLarge, { what: "objectBodyBytes", limit: PART, size: LARGE.length })
+        : { result: pageOf(params["range"]) };
+    };
+    const client = server.client({ fetch: false });
+
+    const { size, body } = await client.objects.get("k");
+
+    expect(size).toBe(LARGE.length);
+    expect(asked).toBe(3);
+    await body.cancel();
+    await client.close();
+  });
+});
+
 describe("close()", () => {
   it.each(["calls", "HTTP", "parts"])("waits for a put by %s, and for the publish behind it", async (how) => {
     let store: (() => void) | undefined;
@@ -742,6 +765,26 @@ describe("a put over HTTP", () => {
     expect(requests.length > 3).toBe(typeof token === "string");
   });
 
+  it("asks a token function again when the server does not take the token", async () => {
+    const tokens = ["old", "new"];
+    const fetch = scripted(refused(401, -32_001), stored);
+    const outcome = watch(server.client({ fetch, token: () => tokens.shift() ?? "none" }).objects.put("k", LARGE));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toEqual({ value: INFO });
+    expect(requests.map(({ headers }) => headers["authorization"])).toEqual(["Bearer old", "Bearer new"]);
+  });
+
+  it("is Unavailable when the server takes no token of the function, as long as there is time", async () => {
+    const client = server.client({ fetch: scripted(refused(401, -32_001)), token: () => "old" });
+    const outcome = watch(client.objects.put("k", LARGE, { timeoutMs: 10_000 }));
+    await passSteps(10_000);
+
+    expect(await settled(outcome)).toMatchObject({
+      error: { name: "Unavailable", cause: { name: "Unauthenticated" } },
+    });
+  });
+
   it("is Unavailable when the client was closed: nothing is sent", async () => {
     const client = server.client({ fetch: scripted(stored) });
     await client.close();
@@ -800,6 +843,17 @@ describe("a body", () => {
       range: `bytes=${PART}-`,
       "if-match": '"e"',
     });
+  });
+
+  it("asks a token function again when the server does not take the token", async () => {
+    const fetch = scripted(() => new Response("", { status: 401 }), some(rest, "ends"));
+    const tokens = ["socket", "old", "new"];
+    const { body } = await server.client({ fetch, token: () => tokens.shift() ?? "none" }).objects.get("k");
+    const outcome = watch(readAll(body));
+    await passSteps(1_000);
+
+    expect(await settled(outcome)).toEqual({ value: LARGE.length });
+    expect(requests.map(({ headers }) => headers["authorization"])).toEqual(["Bearer old", "Bearer new"]);
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { traitsOf } from "../../methods/method-traits.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 
 import type { DurableStreamError } from "../error.ts";
@@ -37,7 +38,7 @@ export type ChannelSocket = {
 
 /**
  * Sends requests and matches answers to them, over one socket after another. It never has more requests in flight than the
- * server takes, and drops a socket on which a request is not answered in time.
+ * server takes, and drops a socket on which a request is not answered in time. Unbounded methods may take any time.
  */
 export class RequestChannel {
   readonly #socket: ChannelSocket;
@@ -119,20 +120,30 @@ export class RequestChannel {
     }
   }
 
-  /** Watches the oldest request. Requests are answered in any order, but the map keeps the order of sending. */
+  /** Watches the oldest bounded request. */
   #watchAnswers(): void {
-    const [oldest] = this.#pending.values();
+    const oldest = this.#oldest();
     if (this.#watch !== undefined || oldest === undefined) {
       return;
     }
     this.#watch = startTimer(oldest.sentAt + this.#answerTimeoutMs - monotonicMs(), () => {
       this.#watch = undefined;
-      const [unanswered] = this.#pending.values();
+      const unanswered = this.#oldest();
       if (unanswered !== undefined && monotonicMs() - unanswered.sentAt >= this.#answerTimeoutMs) {
         this.#socket.drop(`${unanswered.request.method} was not answered`);
       } else {
         this.#watchAnswers();
       }
     });
+  }
+
+  /** Requests are answered in any order, but the map keeps the order of sending. */
+  #oldest(): Pending | undefined {
+    for (const pending of this.#pending.values()) {
+      if (traitsOf(pending.request.method)?.unbounded !== true) {
+        return pending;
+      }
+    }
+    return undefined;
   }
 }

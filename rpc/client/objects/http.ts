@@ -94,7 +94,8 @@ export class HttpObjects {
    *
    * @returns Undefined when the response is encoded or does not start at the offset, or when the token does not fit a
    * header.
-   * @throws DurableStreamError Conflict when the object was replaced. What `fetch` throws.
+   * @throws DurableStreamError Conflict when the object was replaced; Unavailable when the server does not take what the
+   * token function gave. What `fetch` throws.
    */
   async open(
     url: string,
@@ -123,7 +124,7 @@ export class HttpObjects {
       return undefined;
     }
     const text = await operation.within(() => response.text(), operation.patienceMs);
-    const error = errorOf(text) ?? proxyError(response.status, "reads");
+    const error = this.#refusal(errorOf(text) ?? proxyError(response.status, "reads"));
     // 416 is answered before 412 when the offset is beyond the end of the new version.
     throw response.status === 412 || response.status === 416 ? changed(error.data) : error;
   }
@@ -161,7 +162,14 @@ export class HttpObjects {
     if (error === undefined && status === 413) {
       return undefined;
     }
-    throw error ?? proxyError(status, "changes");
+    throw this.#refusal(error ?? proxyError(status, "changes"));
+  }
+
+  /** A token function may give another token when it is asked again: then the refusal of one is retryable. */
+  #refusal(error: DurableStreamError): DurableStreamError {
+    return error.name === "Unauthenticated" && typeof this.#access.token === "function"
+      ? new DurableStreamError("Unavailable", error.message, { cause: error })
+      : error;
   }
 
   /**

@@ -54,14 +54,25 @@ export function toStream(pieces: OpenedObject["pieces"], operation: Operation): 
   });
 }
 
+/** The first bytes of an object. One that is empty has no range, so it is read without one. */
 async function firstPage({ key, getObject }: ObjectSource, operation: Operation): Promise<GetObjectResult> {
+  const whole = { key, encoding: "base64" as const };
+  const ranged = { ...whole, range: { offset: 0, length: LIMITS.objectBodyBytes } };
+  const get = async (params: typeof whole | typeof ranged) =>
+    operation.persist((options) => getObject(params, options));
   try {
-    const range = { offset: 0, length: LIMITS.objectBodyBytes };
-    return await operation.persist((options) => getObject({ key, range, encoding: "base64" }, options));
+    return await get(ranged);
   } catch (error) {
-    if (error instanceof DurableStreamError && error.name === "InvalidParams") {
-      // An empty object has no range, so it is read without one.
-      return operation.persist((options) => getObject({ key, encoding: "base64" }, options));
+    if (!isNamed(error, "InvalidParams")) {
+      throw error;
+    }
+  }
+  try {
+    return await get(whole);
+  } catch (error) {
+    if (isNamed(error, "TooLarge")) {
+      // A large object has replaced the empty one in between.
+      return get(ranged);
     }
     throw error;
   }
@@ -167,8 +178,12 @@ async function page(
     return fromBase64(data);
   } catch (error) {
     // The offset is beyond the end of a new, shorter version.
-    throw error instanceof DurableStreamError && error.name === "InvalidParams" ? changed({}) : error;
+    throw isNamed(error, "InvalidParams") ? changed({}) : error;
   }
+}
+
+function isNamed(error: unknown, name: "InvalidParams" | "TooLarge"): boolean {
+  return error instanceof DurableStreamError && error.name === name;
 }
 
 /** `fetch` and its bodies throw various errors when a connection is lost: Unavailable stands for them. */

@@ -24,8 +24,8 @@ type Held = {
 
 /**
  * Takes a share of a consumer. When its socket is lost, the server redelivers what was not settled to other subscriptions.
- * So queued messages are dropped here. The one in the handler is finished, acked on the next socket, and not given to the
- * handler a second time meanwhile.
+ * So queued messages are dropped here. The one in the handler is finished, acked or termed on the next socket, and not
+ * given to the handler a second time meanwhile.
  */
 export class ConsumerFollower extends Follower {
   readonly #params: SubscribeConsumerParams;
@@ -70,7 +70,7 @@ export class ConsumerFollower extends Follower {
     }
     const fresh: QueuedEvent<ConsumerDelivery>[] = [];
     for (const message of messages) {
-      // A redelivery of a message that the handler still has is dropped, and so is one whose ack is on the way.
+      // A redelivery of a message that the handler still has is dropped, and so is one whose ack or term is on the way.
       const held = this.#held.get(message.sequence);
       if (held !== undefined && held.publishedAt !== message.publishedAt) {
         // Another message: the stream was put back to an earlier state. No ack of the one before may reach it.
@@ -186,7 +186,7 @@ export class ConsumerFollower extends Follower {
       },
       term: (reason) => {
         checkReason(reason);
-        settle(() => this.notify("term", { sequences: [sequence], reason }));
+        settle(() => this.#acks.term(sequence, reason));
       },
       working: () => isStillMine() && !isSettled && this.notify("working", { sequences: [sequence] }),
     };

@@ -22,10 +22,10 @@ const root = join(import.meta.dirname, "../../..");
 const run = promisify(execFile);
 
 /**
- * The most that the client may be, minified and compressed by gzip. It grows with what it does, and by this it is seen to:
- * a server's first flight (ten segments of 1,460 bytes, RFC 6928) holds it with brotli, and no longer with gzip.
+ * The most that the client may be, minified and compressed by gzip, so that growth is noticed. It is 18 KiB because numbered
+ * publishes (`producer`, `order`) take 1 KiB and the client was at the end of its 16 KiB before.
  */
-const MAX_CLIENT_BYTES = 16_384;
+const MAX_CLIENT_BYTES = 18_432;
 
 /** What a tour through the package tells, but for its last line. */
 const TOUR = [
