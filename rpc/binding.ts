@@ -48,8 +48,8 @@ export type BindingDelivery = {
 /**
  * Why a subscription has ended. `consumerDeleted`, `streamDeleted`: the consumer was deleted, alone or with its stream.
  * `epochChanged`: the stream was made again or restored, so the consumer is another one. `unsubscribed`: by the caller.
- * `handlerFailed`: the callback threw or could not be called, five times in a row. `refused`: the server refused to resume
- * after a lost connection.
+ * `handlerFailed`: the callback of a stream without a consumer threw or could not be called, five times in a row.
+ * `refused`: the server refused to resume after a lost connection.
  */
 export type BindingClosed = {
   reason: "consumerDeleted" | "streamDeleted" | "epochChanged" | "unsubscribed" | "handlerFailed" | "refused";

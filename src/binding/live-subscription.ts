@@ -20,8 +20,14 @@ export type Handler = ((delivery: BindingDelivery) => Promise<void>) & Disposabl
 
 type FollowedEvent = StreamEvent | ConsumerDelivery;
 
-/** How often the handler is called for one delivery. A handler that fails can not be told from a Worker that is gone. */
+/** How often the handler is called for one delivery of a stream. */
 const MAX_CALLS = 5;
+
+/**
+ * How long after a failed call a consumer's message is nakked. A call also fails when the caller is gone, which the runtime
+ * tells at the same time: then the subscription is over, and its messages are redelivered without counting against them.
+ */
+const NAK_PAUSE_MS = 200;
 
 /**
  * A subscription by service binding: our own client, over a socket to a gateway, with the caller's handler. It runs in the
@@ -75,7 +81,7 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
     const subscription: { nextBatch(): Promise<IteratorResult<FollowedEvent[], undefined>> } = this.#subscription;
     try {
       for (let next = await subscription.nextBatch(); next.done !== true; next = await subscription.nextBatch()) {
-        if (!(await this.#deliver(deliveryOf(next.value)))) {
+        if (!(await this.#deliver(next.value))) {
           this.#end("handlerFailed");
           return;
         }
@@ -85,21 +91,64 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
     }
   }
 
-  /** @returns Whether the handler has returned. */
-  async #deliver(delivery: BindingDelivery): Promise<boolean> {
-    for (let calls = 1; !this.#isOver; calls += 1) {
-      try {
-        await this.#handler(delivery);
-        return true;
-      } catch {
-        // The caller's own failure, which it knows of, or the caller is gone.
-        if (calls === MAX_CALLS) {
-          return false;
-        }
-        await scheduler.wait(backoffMs(calls));
+  /** @returns Whether the next events may be asked for. */
+  async #deliver(events: readonly FollowedEvent[]): Promise<boolean> {
+    const messages = events.filter(isOfConsumer);
+    if (messages.length === 0) {
+      return this.#deliverInOrder(deliveryOf(events));
+    }
+    await this.#deliverOrNak(messages);
+    return true;
+  }
+
+  /** Nothing may overtake a stream's delivery, so it is tried again in its place. @returns Whether the handler returned. */
+  async #deliverInOrder(delivery: BindingDelivery): Promise<boolean> {
+    for (let calls = 1; !(await this.#handles(delivery)); calls += 1) {
+      if (this.#isOver || calls === MAX_CALLS) {
+        return false;
+      }
+      await scheduler.wait(backoffMs(calls));
+    }
+    return true;
+  }
+
+  /**
+   * Nobody knows which of several messages the handler threw for. So each of them is delivered again alone, and only those
+   * that it throws for again are nakked: the consumer's `backoffMs` and `maxDeliver` decide what becomes of them.
+   */
+  async #deliverOrNak(messages: readonly ConsumerDelivery[]): Promise<void> {
+    if (await this.#handles(deliveryOf(messages))) {
+      return;
+    }
+    const failed: ConsumerDelivery[] = [];
+    for (const message of messages) {
+      if (messages.length > 1 && (await this.#handles(deliveryOf([message])))) {
+        message.ack();
+      } else {
+        failed.push(message);
       }
     }
-    return false;
+    if (failed.length > 0) {
+      await scheduler.wait(NAK_PAUSE_MS);
+    }
+    for (const message of failed) {
+      // Does nothing once the subscription is over.
+      message.nak();
+    }
+  }
+
+  /** Calls the handler once, unless the subscription is over. @returns Whether it has returned. */
+  async #handles(delivery: BindingDelivery): Promise<boolean> {
+    if (this.#isOver) {
+      return false;
+    }
+    try {
+      await this.#handler(delivery);
+      return true;
+    } catch {
+      // The caller's own failure, which it knows of, or the caller is gone.
+      return false;
+    }
   }
 
   #end(reason: BindingClosed["reason"]): void {
@@ -113,6 +162,10 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
     this.#handler[Symbol.dispose]();
     this.#closed.resolve({ reason });
   }
+}
+
+function isOfConsumer(event: FollowedEvent): event is ConsumerDelivery {
+  return "nak" in event;
 }
 
 /** Events that came together, as one delivery. */

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { CALLABLE_METHODS, ErrorCode, LIMITS, METHODS } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
+import { crash, faultUpload } from "../harness/faults.ts";
 import { binding, failure } from "../harness/service.ts";
 
 const SOCKET_METHODS = Object.entries(METHODS)
@@ -105,6 +106,22 @@ describe("objects", () => {
     expect(await failure(streams.getObject({ key }))).toMatchObject({ code: ErrorCode.TooLarge });
   });
 
+  it.each(["create", "putPart"] as const)(
+    "are Unavailable when a stream's %s is lost: nothing is stored",
+    async (method) => {
+      onTestFinished(() => void vi.restoreAllMocks());
+      const key = `service/lost-${method}`;
+      await faultUpload(method, function () {
+        return crash(this);
+      });
+
+      const error = await failure(binding().putObject({ key, data: unsized(2 * LIMITS.objectBodyBytes + 5) }));
+
+      expect(error).toMatchObject({ code: ErrorCode.Unavailable });
+      expect(await failure(binding().headObject({ key }))).toMatchObject({ code: ErrorCode.NotFound });
+    },
+  );
+
   it("refuse a stream as they refuse text", async () => {
     const streams = binding();
     await streams.putObject({ key: "service/there", data: "1" });
@@ -124,6 +141,15 @@ describe("objects", () => {
     expect(await streams.getObject({ key: "service/there" })).toMatchObject({ data: "1" });
   });
 });
+
+/** A stream that does not tell its length. */
+function unsized(size: number): ReadableStream {
+  const { readable, writable } = new IdentityTransformStream();
+  void fill(writable, size).catch(() => {
+    // Safe: nobody reads it to its end.
+  });
+  return readable;
+}
 
 function body(): ReadableStream {
   return new Response("x").body ?? new ReadableStream();

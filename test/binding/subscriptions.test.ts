@@ -265,9 +265,8 @@ it("begins where its stream is lost while it answers", async () => {
   await subscription.unsubscribe();
 });
 
-it.each(["stream", "consumer"])("calls a handler of a %s that throws again, for the same messages", async (kind) => {
-  const at = { stream: `service-throws-${kind}`, consumer: "workers" };
-  await streams.createConsumer(at);
+it("calls a handler of a stream that throws again, for the same messages", async () => {
+  const stream = "service-throws-twice";
   let failures = 0;
   const heard = recorder(({ messages }) => {
     if (failures < 2 && messages.some(({ sequence }) => sequence === 2)) {
@@ -275,23 +274,66 @@ it.each(["stream", "consumer"])("calls a handler of a %s that throws again, for 
       throw new Error("thrown by the handler");
     }
   });
-  const params = kind === "stream" ? { stream: at.stream } : at;
-  const { subscription } = await subscribe(params, heard.handler);
+  const { subscription } = await subscribe({ stream }, heard.handler);
 
-  await publishMany(at.stream, 1);
+  await publishMany(stream, 1);
   await heard.untilSequences([1]);
-  await publishMany(at.stream, 1);
-  await publishMany(at.stream, 1);
+  await publishMany(stream, 1);
+  await publishMany(stream, 1);
 
   await vi.waitFor(() => expect(heard.sequences().at(-1)).toBe(3), PATIENCE);
   expect(failures).toBe(2);
   expect(heard.deliveries[1]).toEqual(heard.deliveries[2]);
   expect(new Set(heard.sequences())).toEqual(new Set([1, 2, 3]));
+  await subscription.unsubscribe();
+});
+
+it("gives back only the message that a consumer's handler throws for, and goes on", async () => {
+  const at = { stream: "service-poison", consumer: "workers" };
+  await streams.createConsumer({ ...at, maxDeliver: 2, backoffMs: [1] });
+  await publishMany(at.stream, 10);
+  const done: number[] = [];
+  const heard = recorder(({ messages }) => {
+    if (messages.some(({ sequence }) => sequence === 3)) {
+      throw new Error("thrown by the handler");
+    }
+    done.push(...messages.map(({ sequence }) => sequence));
+  });
+
+  const { subscription } = await subscribe(at, heard.handler);
+
   await vi.waitFor(
-    async () => expect(await streams.getConsumer(at)).toMatchObject({ ackFloor: kind === "stream" ? 0 : 3 }),
+    async () => expect(await streams.getConsumer(at)).toMatchObject({ deadLetters: 1, ackFloor: 10 }),
     PATIENCE,
   );
+  expect(heard.deliveries[0]?.messages).toHaveLength(10);
+  expect(done.toSorted((a, b) => a - b)).toEqual([1, 2, ...range(4, 10)]);
+  expect(await streams.getDeadLetters(at)).toMatchObject({ deadLetters: [{ sequence: 3, deliveries: 2 }] });
+  await publishMany(at.stream, 1);
+  await vi.waitFor(() => expect(done.at(-1)).toBe(11), PATIENCE);
   await subscription.unsubscribe();
+});
+
+it("gives back without counting a message whose handler fails as the caller lets go", async () => {
+  const at = { stream: "service-poison-gone", consumer: "workers" };
+  await streams.createConsumer({ ...at, maxDeliver: 1 });
+  await publishMany(at.stream, 1);
+  const gone = recorder(() => {
+    throw new Error("thrown by the handler");
+  });
+  const { subscription } = await subscribe(at, gone.handler);
+  await gone.untilSequences([1]);
+
+  (subscription as unknown as Disposable)[Symbol.dispose]();
+
+  const next = recorder();
+  const after = await subscribe(at, next.handler);
+  await next.untilSequences([1]);
+  await vi.waitFor(
+    async () => expect(await streams.getConsumer(at)).toMatchObject({ deadLetters: 0, ackFloor: 1 }),
+    PATIENCE,
+  );
+  await after.subscription.unsubscribe();
 });
 
 it("is over when the handler throws five times for the same, and calls it no more", async () => {

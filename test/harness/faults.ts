@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
 
 import type { Gateway } from "../../src/gateway/gateway.ts";
+import type { Upload } from "../../src/objects/upload/upload.ts";
 import type { Stream } from "../../src/stream/stream.ts";
 
 /**
@@ -15,6 +16,7 @@ type StreamMethods = Pick<
   "publish" | "info" | "follow" | "position" | "readPage" | "joinConsumer" | "applyAcks"
 >;
 type GatewayMethods = Pick<Gateway, "deliver" | "deliverConsumer">;
+type UploadMethods = Pick<Upload, "create" | "putPart">;
 
 type Fault<Self, Method extends (...args: never[]) => unknown> = (
   this: Self,
@@ -45,8 +47,19 @@ export async function faultGateway<M extends keyof GatewayMethods>(
   replace(prototype, method, fault);
 }
 
+/** Puts a fault in the place of a method of every Upload. */
+export async function faultUpload<M extends keyof UploadMethods>(
+  method: M,
+  fault: Fault<Upload, UploadMethods[M]>,
+): Promise<void> {
+  const prototype = await runInDurableObject(env.UPLOAD.getByName("any"), (upload: Upload): UploadMethods =>
+    Object.getPrototypeOf(upload),
+  );
+  replace(prototype, method, fault);
+}
+
 /** Takes an object down from within, before its caller hears of it: as good as a deploy or a crash of its machine. */
-export function crash(object: Stream | Gateway): never {
+export function crash(object: Stream | Gateway | Upload): never {
   // `ctx` is protected in the type, and all there is to crash an object by.
   const { ctx } = object as unknown as { ctx: DurableObjectState };
   ctx.abort("crash injected by a test");

@@ -2,6 +2,7 @@ import { BodyReader } from "../../../rpc/client/objects/body.ts";
 import { ALTERNATIVES, LIMITS, RpcError } from "../../../rpc/index.ts";
 import type { ObjectInfo, PutObjectParams, UploadedPart } from "../../../rpc/index.ts";
 import { withDeadline } from "../../platform/call-object.ts";
+import type { CallKind } from "../../platform/call-object.ts";
 
 import { withBodyInMemory } from "../body-budget.ts";
 import { objectInfo, putObject, putOptions } from "../bucket.ts";
@@ -13,13 +14,16 @@ type PutParams = Omit<PutObjectParams, "data" | "encoding">;
 const PART_BYTES = LIMITS.objectBodyBytes;
 /** Bytes that are written to R2 at once. */
 const PIECE_BYTES = 65_536;
+/** Calls before the completion change only an upload that nobody else knows: when one is lost, no object is stored. */
+const BEFORE_COMPLETION: CallKind = "reads";
 
 /**
  * Stores a stream as an object, as a whole or not at all. R2 needs to know the length of a body in advance, and a
  * stream that came by RPC has none. With a `size` it is streamed to R2; without one it is gathered in an upload of up
  * to `uploadParts` parts, or put directly if it fits one part.
  *
- * @throws InvalidParams when `size` is not the stream's; Unavailable when the stream fails. Nothing is stored then.
+ * @throws InvalidParams when `size` is not the stream's; Unavailable when the stream fails, or a call before the upload's
+ * completion. Nothing is stored then.
  */
 export async function putStream(
   env: Env,
@@ -114,7 +118,8 @@ async function putOfUnknownSize(env: Env, params: PutParams, reader: BodyReader)
   }
   const { key, contentType, metadata, ...conditions } = params;
   const uploadId = crypto.randomUUID();
-  await callUpload(env, uploadId, (stub) => withDeadline(stub.create({ key, contentType, metadata }, Date.now())));
+  const create = { key, contentType, metadata };
+  await callUpload(env, uploadId, (stub) => withDeadline(stub.create(create, Date.now())), BEFORE_COMPLETION);
   try {
     const parts: UploadedPart[] = [];
     for (let part = first; part.byteLength > 0; part = parts.length === 1 ? second : await read(reader, PART_BYTES)) {
@@ -139,7 +144,8 @@ async function putPart(
     throw new RpcError("TooLarge", "the stream is too large without its size", data);
   }
   const etag = toHex(await crypto.subtle.digest("SHA-256", bytes));
-  return callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, { partNumber, etag }, bytes)));
+  const part = { partNumber, etag };
+  return callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, part, bytes)), BEFORE_COMPLETION);
 }
 
 /** Reads the next bytes. @throws Unavailable when the stream fails; nothing is stored then. */
