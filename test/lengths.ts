@@ -1,6 +1,6 @@
 /** How long the runs are that find the more the longer they last. Read where they run by `inject("lengths")`. */
 export type Lengths = {
-  /** Sequences of commands that the consumer cursor is compared with its model over. */
+  /** Sequences of commands that a model is compared over, of the consumer cursor and of a stream's producers. */
   modelRuns: number;
   /** Runs of a client that publishes over a network which loses and delays. */
   producerRuns: number;
@@ -45,6 +45,7 @@ export const LONG: Lengths = {
 /** The tests that have a length: what `npm run test:long` runs. */
 export const LONG_RUNS = [
   "test/consumers/model.test.ts",
+  "test/stream/producers-model.test.ts",
   "test/client/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
