@@ -216,7 +216,7 @@ function bodiesOf({ id, epoch, sequence }: PublishProducer = NOBODY, count: numb
 /** `expect` takes longer than the stream: it is asked only to show what differs. */
 function compare(actual: unknown, expected: unknown, what: string): void {
   if (JSON.stringify(actual) !== JSON.stringify(expected)) {
-    expect(actual, `${what}`).toEqual(expected);
+    expect(actual, `compared: ${what}`).toEqual(expected);
   }
 }
 
