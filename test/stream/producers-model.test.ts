@@ -37,7 +37,7 @@ const COMMANDS = {
   getProducer: (world, { amount }) => world.getProducer(PRODUCERS[amount % PRODUCERS.length] ?? "a"),
   listProducers: (world, { amount }) => world.listProducers(1 + (amount % 3)),
   passTime: (world, { amount }) => passTime(world, amount * amount * 5),
-  turnBackTime: (world, { amount }) => passTime(world, -amount),
+  turnBackTime: (world, { amount }) => (world.knowsSameAt(world.nowMs - amount) ? passTime(world, -amount) : undefined),
 } satisfies Record<string, (world: ProducersWorld, parameters: Parameters) => Promise<void> | void | undefined>;
 
 type CommandName = keyof typeof COMMANDS;

@@ -158,6 +158,13 @@ export class ProducersWorld {
     );
   }
 
+  /** Whether as many producers are known at another time: one that was forgotten does not come back with the clock. */
+  knowsSameAt(nowMs: number): boolean {
+    return PRODUCERS.every((id) => {
+      return (this.#model.info(id, nowMs) === undefined) === (this.#model.info(id, this.nowMs) === undefined);
+    });
+  }
+
   /** Compares all messages, and what is known of every producer. */
   async check(): Promise<void> {
     const stored: unknown[] = [];
