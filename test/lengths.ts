@@ -10,6 +10,8 @@ export type Lengths = {
   killRounds: number;
   /** Connections lost by the clients of one run. */
   disconnects: number;
+  /** Messages that producers store through faults. */
+  producerMessages: number;
   /** Messages that the workers of a consumer share while they are killed. */
   consumerMessages: number;
   /** Times that the server of a consumer is ended by SIGKILL. */
@@ -25,6 +27,7 @@ export const SHORT: Lengths = {
   raceRounds: 10,
   killRounds: 4,
   disconnects: 60,
+  producerMessages: 10_000,
   consumerMessages: 3_000,
   consumerCrashes: 2,
   objectParts: 14,
@@ -37,6 +40,7 @@ export const LONG: Lengths = {
   raceRounds: 100,
   killRounds: 20,
   disconnects: 500,
+  producerMessages: 200_000,
   consumerMessages: 20_000,
   consumerCrashes: 5,
   objectParts: 261,
@@ -54,6 +58,7 @@ export const LONG_RUNS = [
   "test/e2e/idle.test.ts",
   "test/e2e/faults/kill.test.ts",
   "test/e2e/large-objects.test.ts",
+  "test/e2e/faults/producers.test.ts",
 ];
 
 /** Those that have no short form: they wait for the runtime to let idle objects sleep. */
