@@ -24,9 +24,12 @@ export const DRAIN_MS = 10_000;
 /** The longest delay of a timer, which is a signed 32-bit number. A longer one fires at once. */
 export const LONGEST_MS = 2_147_483_647;
 
-/** Runs something after so many milliseconds, but after 24 days at the latest: the caller checks its deadline again. */
+/**
+ * Runs something after so many milliseconds, but after 24 days at the latest: the caller checks its deadline again. A time
+ * in the past is 0: Node.js warns of a negative one.
+ */
 export function startTimer(ms: number, run: () => void): Timer {
-  return setTimeout(run, Math.min(ms, LONGEST_MS));
+  return setTimeout(run, Math.max(0, Math.min(ms, LONGEST_MS)));
 }
 
 /** Waits so many milliseconds. Once the signal has aborted it never resolves: the caller races it with the signal. */
