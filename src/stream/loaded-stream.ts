@@ -90,7 +90,7 @@ export function producerList(
  * Gives a stream that was restored from a backup a new epoch, ends all subscriptions of the old one, and loads the
  * stream again.
  */
-export function branchStream({ record, fanOut, consumers }: LoadedStream, transactor: Transactor<LoadedStream>): void {
+function branchStream({ record, fanOut, consumers }: LoadedStream, transactor: Transactor<LoadedStream>): void {
   const { gateways } = consumers;
   consumers.releaseAll();
   transactor.change(record.name, Date.now(), () => {

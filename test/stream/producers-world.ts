@@ -2,7 +2,8 @@ import { expect } from "vitest";
 
 import { ErrorCode, STREAM_DEFAULTS } from "../../rpc/index.ts";
 import type { ProducerInfo, StoredRange } from "../../rpc/index.ts";
-import type { PublishCall, PublishProducer, PublishReply, Refused } from "../../src/internal/calls.ts";
+import type { PublishCall, PublishProducer, PublishReply } from "../../src/internal/calls.ts";
+import type { Refused } from "../../src/platform/refused.ts";
 import { splitMessages } from "../../src/internal/message-text.ts";
 import type { Stream } from "../../src/stream/stream.ts";
 
