@@ -1,6 +1,6 @@
 /**
  * In flight and waiting together; new messages are held back beyond it. Twice the largest `maxInFlight`, and small
- * enough for the stored form to stay below 1 MiB, the most a row may take.
+ * enough for the stored form, at most some 1.2 million characters, to stay below the 2 MB that a row may take.
  */
 export const MAX_UNSETTLED_MESSAGES = 20_000;
 
