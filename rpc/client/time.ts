@@ -24,9 +24,12 @@ export const DRAIN_MS = 10_000;
 /** A longer delay runs at once: timers count in 32 bits. */
 export const LONGEST_MS = 2_147_483_647;
 
-/** Runs something after so many milliseconds, or after 24 days when that is sooner: who waits longer looks again. */
+/**
+ * Runs something after so many milliseconds, or after 24 days when that is sooner: who waits longer looks again. What is
+ * left until a deadline is negative once it has passed, of which Node.js warns: then it runs at once.
+ */
 export function startTimer(ms: number, run: () => void): Timer {
-  return setTimeout(run, Math.min(ms, LONGEST_MS));
+  return setTimeout(run, Math.max(0, Math.min(ms, LONGEST_MS)));
 }
 
 /** Waits so many milliseconds, or for ever once the signal has aborted: who aborts it waits for nothing any more. */
