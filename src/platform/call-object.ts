@@ -53,16 +53,18 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 /**
  * The error for a caller whose call to an object failed; see {@link CallKind}. No exception proves that a change was
  * not made: the object may have thrown after it, of a full disk, or the runtime may have failed then.
+ *
+ * @param what What the object is to the caller.
  */
-export function asOutcome(error: unknown, kind: CallKind): RpcError {
+export function asOutcome(error: unknown, kind: CallKind, what = "the stream"): RpcError {
   if (isRpcError(error)) {
     return error;
   }
   const data = isLostCall(error) ? undefined : logFault(error);
   if (kind === "reads") {
-    return new RpcError("Unavailable", "the stream could not be reached; nothing was done", data);
+    return new RpcError("Unavailable", `${what} could not be reached; nothing was done`, data);
   }
-  return new RpcError("OutcomeUnknown", "the stream did not answer; it may or may not have been done", data);
+  return new RpcError("OutcomeUnknown", `${what} did not answer; it may or may not have been done`, data);
 }
 
 /** Logs a fault for an operator; returns the id to find it by. */
