@@ -120,7 +120,7 @@ const CONTRACTS = {
     result: subscription.SubscribeResult,
     description:
       "Follows a stream, which is made if there is none, or takes a share of a consumer: `messages` notifications come until `unsubscribe`.",
-    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "OutcomeUnknown", "NeedsSocket"],
   },
   unsubscribe: {
     params: subscription.UnsubscribeParams,

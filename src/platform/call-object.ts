@@ -17,26 +17,27 @@ const LONGEST_PAUSE_MS = 2_000;
 /**
  * Calls a stream by native RPC within the request deadline.
  *
+ * @param kind Of a call that `repeats`: a change that does no harm when it is made twice. It is repeated as a read is.
  * @throws The stream's own RpcError; Unavailable when nothing was done, OutcomeUnknown when a change may have been
  * made. What `call` throws synchronously is thrown on unchanged.
  */
 export async function callStream<R extends PromiseLike<unknown>>(
   env: Env,
   stream: string,
-  kind: CallKind,
+  kind: CallKind | "repeats",
   call: (stub: StreamStub) => R,
 ): Promise<Accepted<Awaited<R>>> {
   const first = call(env.STREAM.getByName(stream));
   const again = () => call(env.STREAM.getByName(stream));
   try {
-    return accepted(await withDeadline(kind === "reads" ? twiceIfLost(first, again) : first));
+    return accepted(await withDeadline(kind === "changes" ? first : twiceIfLost(first, again)));
   } catch (error) {
-    throw asOutcome(error, kind);
+    throw asOutcome(error, kind === "reads" ? "reads" : "changes");
   }
 }
 
 /**
- * Repeats a read once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
+ * Repeats a call once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
  * again.
  */
 async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () => R): Promise<Awaited<R>> {
