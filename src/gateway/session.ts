@@ -6,6 +6,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ClientAck, PublishMessages } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
+import type { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { closeQuietly } from "./closing.ts";
@@ -23,6 +24,8 @@ export type SessionHost = StreamSubscriptionsHost &
     /** The server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
+    /** Bounds what waits to be published, in all of its sessions. */
+    readonly publishBudget: PublishBudget;
   };
 
 /** What its subscriptions need of a socket. */
@@ -67,7 +70,7 @@ export class Session implements Connection, SessionSocket {
   readonly #attachment: Attachment;
   readonly #followers: StreamSubscriptions;
   readonly #consumers: ConsumerSubscriptions;
-  readonly #flow = new CallFlow();
+  readonly #flow: CallFlow;
   readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
@@ -78,6 +81,7 @@ export class Session implements Connection, SessionSocket {
     this.#ws = ws;
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
+    this.#flow = new CallFlow(host.publishBudget);
     this.#followers = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
     // Taken out before anything is restored, which may already keep what it finds.
