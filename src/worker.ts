@@ -6,6 +6,7 @@ import type { Credentials } from "./http/auth.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
+import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
 import { closeMs } from "./platform/settings.ts";
 
@@ -68,8 +69,8 @@ function isRead({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Passes a handshake on to one of this location's gateways. */
-function connect(request: Request, env: Env): Promise<Response> {
+/** Passes a handshake on to one of this location's gateways; 503 when that can not be reached. */
+async function connect(request: Request, env: Env): Promise<Response> {
   const colo = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
   const headers = new Headers(request.headers);
   // The gateway needs no credentials.
@@ -78,8 +79,12 @@ function connect(request: Request, env: Env): Promise<Response> {
   if (offeredProtocols(request.headers).includes(SUBPROTOCOL)) {
     headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
   }
-  // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
-  return gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
+  try {
+    // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
+    return await gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
+  } catch (error) {
+    return errorResponse(503, asOutcome(error, "reads", "the gateway"));
+  }
 }
 
 function isHandshake(request: Request): boolean {

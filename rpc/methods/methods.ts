@@ -127,7 +127,7 @@ const CONTRACTS = {
     result: subscription.SubscribeResult,
     description:
       "Follows a stream, which is created if there is none, or takes a share of a consumer: `messages` notifications are sent until `unsubscribe`.",
-    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "NeedsSocket"],
+    errors: ["NotFound", "Conflict", "EpochChanged", "LimitReached", "OutcomeUnknown", "NeedsSocket"],
   },
   unsubscribe: {
     params: subscription.UnsubscribeParams,

@@ -65,7 +65,8 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   outgoingPauseBytes:
     "unacked bytes at which a subscription is sent nothing until it acks, and buffered bytes at which a socket is sent nothing",
   outgoingCloseBytes: "buffered bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`",
-  publishQueueBytes: "bytes waiting in one gateway to be committed; publishes beyond it are Busy",
+  publishQueueBytes:
+    "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",

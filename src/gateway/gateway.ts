@@ -14,6 +14,7 @@ import { answerClose, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
+import { PublishBudget } from "../publishing/publish-budget.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session.ts";
@@ -44,7 +45,8 @@ export class Gateway extends DurableObject<Env> {
     const alarm = new AlarmClock(ctx.storage);
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
-    const publishers = new Publishers(env);
+    const publishBudget = new PublishBudget();
+    const publishers = new Publishers(env, publishBudget);
     this.#feeds = feeds;
     this.#alarm = alarm;
     this.#host = {
@@ -55,6 +57,7 @@ export class Gateway extends DurableObject<Env> {
       store: new StreamSubscriptionStore(ctx.storage.sql),
       consumerRouter: new ConsumerRouter(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
+      publishBudget,
       publish: async (stream, request, place) => {
         const published = await publishers.publish(stream, request, place);
         feeds.note(stream, published);

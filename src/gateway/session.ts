@@ -6,6 +6,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ClientAck, PublishMessages } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
+import type { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { HEARD_GRAIN_MS } from "./attachment.ts";
@@ -23,6 +24,8 @@ export type SessionHost = StreamSubscriptionsHost &
     /** Called when the server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
+    /** Bounds what waits to be published, in all of its sessions. */
+    readonly publishBudget: PublishBudget;
   };
 
 /** One client socket: its requests in flight and its subscriptions. */
@@ -32,7 +35,7 @@ export class Session implements Connection, SessionSocket {
   readonly #attachment: Attachment;
   readonly #streams: StreamSubscriptions;
   readonly #consumers: ConsumerSubscriptions;
-  readonly #flow = new CallFlow();
+  readonly #flow: CallFlow;
   readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
@@ -43,6 +46,7 @@ export class Session implements Connection, SessionSocket {
     this.#ws = ws;
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
+    this.#flow = new CallFlow(host.publishBudget);
     this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
     // Read first: restoring one subscription may already write the attachment anew.

@@ -2,9 +2,10 @@ import { LIMITS, RpcError, traitsOf } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
+import { queueFullError } from "../publishing/publish-budget.ts";
 import type { PublishPlace } from "../publishing/publish-order.ts";
 
-import type { CallFlow } from "./call-flow.ts";
+import type { CallFlow, Turn } from "./call-flow.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Frame, Malformed } from "./frame.ts";
 import { run } from "./server.ts";
@@ -31,8 +32,12 @@ type Caller = { context: CallContext; flow: CallFlow | undefined };
 export async function answer(text: string, context: CallContext, flow?: CallFlow): Promise<string | undefined> {
   const frame = readFrame(text);
   const caller = { context, flow };
-  const entries = frame.elements.map((element) => admit(element, caller));
-  const texts = (await runEntries(entries, frame, caller)).filter((response) => response !== undefined);
+  const admitted = frame.elements.map((element) => admit(element, caller));
+  const turn = flow?.turnFor(admitted.filter(({ element }) => isPublish(element)).length, text);
+  const isFull = turn === "full";
+  const entries = isFull ? admitted.map((entry) => refusePublish(entry, caller)) : admitted;
+  const answers = await runEntries(entries, frame, { ...caller, turn: isFull ? undefined : turn });
+  const texts = answers.filter((response) => response !== undefined);
   await leavePlaces(entries);
   if (!frame.isBatch) {
     return texts[0];
@@ -44,9 +49,8 @@ export async function answer(text: string, context: CallContext, flow?: CallFlow
 async function runEntries(
   entries: readonly Entry[],
   { isBatch }: Frame,
-  caller: Caller,
+  { turn, ...caller }: Caller & { turn: Turn | undefined },
 ): Promise<(string | undefined)[]> {
-  const turn = caller.flow?.turnFor(entries.filter(({ element }) => isPublish(element)).length);
   if (turn?.before !== undefined) {
     await turn.before;
   }
@@ -94,9 +98,23 @@ function admit(element: Call | Malformed, { context, flow }: Caller): Entry {
   if (!isCall(element) || !isCounted(element) || flow?.enter() !== false) {
     return { element, place };
   }
-  place?.hold();
   const busy = new RpcError("Busy", "too many requests in flight", { limit: LIMITS.requestsInFlight });
-  return { element: { id: element.id, ...reportError(busy) }, place };
+  return refused(element, place, busy);
+}
+
+/** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
+function refusePublish({ element, place }: Entry, { flow }: Caller): Entry {
+  if (!isPublish(element)) {
+    return { element, place };
+  }
+  leave(element, flow);
+  return refused(element, place, queueFullError());
+}
+
+/** A call that is answered with an error instead of being run; the publishes behind it are held. */
+function refused({ id }: Call, place: PublishPlace | undefined, error: RpcError): Entry {
+  place?.hold();
+  return { element: { id, ...reportError(error) }, place };
 }
 
 async function answerEntry({ element, place }: Entry, { context, flow }: Caller): Promise<string | undefined> {

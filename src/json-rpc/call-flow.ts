@@ -1,4 +1,6 @@
 import { LIMITS } from "../../rpc/index.ts";
+import { utf8Bytes } from "../internal/message-text.ts";
+import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 /** A frame's turn among the frames of its socket that publish. */
 export type Turn = {
@@ -11,11 +13,17 @@ export type Turn = {
 /**
  * The calls of one socket: how many are in flight, and the order of its publishes. The publishes of a frame begin when
  * it is read. In a batch they may stand behind another call: then they begin when that is answered, and the publishes
- * of later frames wait for them.
+ * of later frames wait for them. Frames that wait are held in memory, so their text is bounded.
  */
 export class CallFlow {
+  readonly #budget: PublishBudget;
   #inFlight = 0;
   #last: Promise<void> | undefined;
+
+  /** @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway. */
+  constructor(budget: PublishBudget) {
+    this.#budget = budget;
+  }
 
   /** Counts a call as in flight; false when there are too many. */
   enter(): boolean {
@@ -31,12 +39,21 @@ export class CallFlow {
     this.#inFlight -= 1;
   }
 
-  /** Gives a frame its turn; undefined for a frame without publishes. */
-  turnFor(publishes: number): Turn | undefined {
+  /**
+   * Gives a frame its turn.
+   *
+   * @returns Undefined for a frame without publishes; `full` for one that would have to wait, while too much waits
+   *   already.
+   */
+  turnFor(publishes: number, text: string): Turn | "full" | undefined {
     if (publishes === 0) {
       return undefined;
     }
-    const before = this.#last;
+    const waitingBytes = this.#last === undefined ? 0 : utf8Bytes(text);
+    if (!this.#budget.take(waitingBytes)) {
+      return "full";
+    }
+    const before = this.#last?.then(() => this.#budget.release(waitingBytes));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     let left = publishes;

@@ -1,3 +1,4 @@
+import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 import { Publishers } from "../publishing/publishers.ts";
 
@@ -8,7 +9,7 @@ import type { CallContext } from "./context.ts";
  * and in one commit when they are published together; their place among those of other callers is up to the stream.
  */
 export function statelessContext(env: Env): CallContext {
-  const publishers = new Publishers(env);
+  const publishers = new Publishers(env, new PublishBudget());
   return {
     env,
     defaultStream: undefined,

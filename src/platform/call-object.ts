@@ -18,26 +18,27 @@ const LONGEST_PAUSE_MS = 2_000;
 /**
  * Calls a stream by native RPC within the request deadline.
  *
+ * @param kind Of a call that `repeats`: a change that does no harm when it is made twice. It is repeated as a read is.
  * @throws The stream's own RpcError; Unavailable when nothing was done, OutcomeUnknown when a change may have been
  * made. What `call` throws synchronously is thrown on unchanged.
  */
 export async function callStream<R extends PromiseLike<unknown>>(
   env: Env,
   stream: string,
-  kind: CallKind,
+  kind: CallKind | "repeats",
   call: (stub: StreamStub) => R,
 ): Promise<Accepted<Awaited<R>>> {
   const first = call(env.STREAM.getByName(stream));
   const again = () => call(env.STREAM.getByName(stream));
   try {
-    return accepted(await withDeadline(kind === "reads" ? twiceIfLost(first, again) : first));
+    return accepted(await withDeadline(kind === "changes" ? first : twiceIfLost(first, again)));
   } catch (error) {
-    throw asOutcome(error, kind);
+    throw asOutcome(error, kind === "reads" ? "reads" : "changes");
   }
 }
 
 /**
- * Repeats a read once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
+ * Repeats a call once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
  * again.
  */
 async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () => R): Promise<Awaited<R>> {
@@ -54,16 +55,18 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
 /**
  * The error for a caller whose call to an object failed; see {@link CallKind}. No exception proves that a change was
  * not made: the object may have thrown after it, of a full disk, or the runtime may have failed then.
+ *
+ * @param what What the object is to the caller.
  */
-export function asOutcome(error: unknown, kind: CallKind): RpcError {
+export function asOutcome(error: unknown, kind: CallKind, what = "the stream"): RpcError {
   if (isRpcError(error)) {
     return error;
   }
   const data = isLostCall(error) ? undefined : logFault(error);
   if (kind === "reads") {
-    return new RpcError("Unavailable", "the stream could not be reached; nothing was done", data);
+    return new RpcError("Unavailable", `${what} could not be reached; nothing was done`, data);
   }
-  return new RpcError("OutcomeUnknown", "the stream did not answer; it may or may not have been done", data);
+  return new RpcError("OutcomeUnknown", `${what} did not answer; it may or may not have been done`, data);
 }
 
 /** Logs a fault for an operator; returns the id to find it by. */

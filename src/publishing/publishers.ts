@@ -1,18 +1,21 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Published, PublishRequest } from "../internal/calls.ts";
+import { queueFullError } from "./publish-budget.ts";
+import type { PublishBudget } from "./publish-budget.ts";
 import { heldError } from "./publish-order.ts";
 import type { PublishPlace } from "./publish-order.ts";
 import { publisherOf } from "./publisher.ts";
 import type { Publisher } from "./publisher.ts";
 
-/** A publisher for each stream that a gateway is publishing to, with a common bound on the bytes they hold. */
+/** The publishers of a gateway, one for each stream that is being published to. */
 export class Publishers {
   readonly #env: Env;
+  readonly #budget: PublishBudget;
   readonly #publishers = new Map<string, Publisher>();
-  #waitingBytes = 0;
 
-  constructor(env: Env) {
+  /** @param budget Bounds what they hold together. */
+  constructor(env: Env, budget: PublishBudget) {
     this.#env = env;
+    this.#budget = budget;
   }
 
   /**
@@ -26,19 +29,18 @@ export class Publishers {
       throw heldError();
     }
     const size = request.bytes.reduce((sum, bytes) => sum + bytes, 0);
-    if (this.#waitingBytes + size > LIMITS.publishQueueBytes) {
+    if (!this.#budget.take(size)) {
       // Before anything is awaited: the next one may come in the same frame.
       place?.hold();
-      throw new RpcError("Busy", "this gateway has too much to publish", { limit: LIMITS.publishQueueBytes });
+      throw queueFullError();
     }
-    this.#waitingBytes += size;
     try {
       return await this.#of(stream).add({ request, place }, size);
     } catch (error) {
       place?.failed(error);
       throw error;
     } finally {
-      this.#waitingBytes -= size;
+      this.#budget.release(size);
     }
   }
 

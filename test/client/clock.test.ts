@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import type { DurableStream } from "../../rpc/client.ts";
+import { startTimer } from "../../rpc/client/time.ts";
 
 import { pass, ScriptedServer, watch } from "./scripted-server.ts";
 
@@ -15,6 +16,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -78,4 +80,14 @@ it("lets no deadline pass early when the wall clock is set forward", async () =>
   await pass(500);
 
   expect(read.outcome).toBe("pending");
+});
+
+it("starts a timer for a time that has just passed without a negative delay, of which Node.js warns", async () => {
+  const delays = vi.spyOn(globalThis, "setTimeout");
+  const run = vi.fn<() => void>();
+  startTimer(-0.5, run);
+  await pass();
+
+  expect(delays.mock.calls).toEqual([[run, 0]]);
+  expect(run).toHaveBeenCalledOnce();
 });

@@ -21,6 +21,8 @@ let requests: { url: string; method: string; headers: Record<string, string> }[]
 
 beforeEach(() => {
   vi.useFakeTimers();
+  // Of a pause that is random, one in some hundred takes no time of this clock: it would end while a test waits.
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
   requests = [];
   answers = {
     putObject: () => ({ result: INFO }),
@@ -40,6 +42,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 

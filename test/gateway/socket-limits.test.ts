@@ -128,6 +128,36 @@ it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy
   expect((await client.call("getStreamInfo", { stream })).messages).toBe(stored);
 });
 
+it("counts frames that wait behind a batch among the 16 MiB, and stores no publish behind one that was Busy", async () => {
+  const client = await connect();
+  const [stream, held] = ["publish-queue-frames", "publish-queue-held"];
+  await client.call("configureStream", { stream, maxBytes: 500_000_000 });
+  await client.call("publish", { stream: held, data: 0 });
+  const release = await holdStream(held);
+  const messages = Array.from({ length: 4 }, () => ({ data: "x".repeat(250_000) }));
+
+  client.send(
+    JSON.stringify([callOf(1000, "getStreamInfo", { stream: held }), callOf(1001, "publish", { stream, data: 1 })]),
+  );
+  const large = Array.from({ length: 50 }, () => client.request("publishBatch", { stream, messages }));
+  const refused = await Promise.all(large.slice(16));
+  const behind = client.request("publish", { stream, data: 2 });
+  const elsewhere = client.request("publish", { stream: `${stream}-other`, data: 3 });
+  await release();
+
+  const busy = { code: ErrorCode.Busy, data: { limit: LIMITS.publishQueueBytes } };
+  expect(refused).toMatchObject(Array.from({ length: 34 }, () => ({ error: busy })));
+  expect((await Promise.all(large.slice(0, 16))).map(({ error }) => error)).toEqual(Array(16).fill(undefined));
+  expect((await behind).error?.code).toBe(ErrorCode.Unavailable);
+  expect((await elsewhere).error).toBeUndefined();
+  // All of them are answered: what follows is stored, and there is room for it.
+  const after = await Promise.all(
+    Array.from({ length: 16 }, () => client.request("publishBatch", { stream, messages })),
+  );
+  expect(after.map(({ error }) => error)).toEqual(Array(16).fill(undefined));
+  expect((await client.call("getStreamInfo", { stream })).messages).toBe(1 + 32 * 4);
+});
+
 describe("a client that does not read", () => {
   afterEach(() => {
     Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
@@ -292,6 +322,10 @@ describe("an idle socket", () => {
     expect((await client.call("getServerInfo", {})).name).toBe("durable-stream");
   });
 });
+
+function callOf(id: number, method: string, params: object): object {
+  return { jsonrpc: "2.0", id, method, params };
+}
 
 /** This runtime does not tell what a socket has buffered: the test says it. */
 function sayBuffered(bytes: () => number): void {

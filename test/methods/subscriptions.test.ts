@@ -123,6 +123,33 @@ it("sends nothing on a subscription after unsubscribe was answered", async () =>
 });
 
 it.each([
+  ["a stream", {}],
+  ["a consumer", { consumer: "c" }],
+])("sends nothing on a subscription of %s that is made and ended in one batch", async (of, share) => {
+  const client = await connect();
+  const stream = `unsubscribed-in-batch-${of.length}`;
+  await client.call("createConsumer", { stream, consumer: "c" });
+  await client.call("publish", { stream, data: 1 });
+
+  // Between the two the stream has the time to push.
+  const answers = await client.exchange(
+    JSON.stringify([
+      request(1, "subscribe", { stream, ...share }),
+      ...Array.from({ length: 8 }, (_, index) => request(2 + index, "getStreamInfo", { stream })),
+      request(10, "unsubscribe", { subscription: 1 }),
+    ]),
+  );
+  const { subscription } = await client.call("subscribe", { stream, ...share });
+  await client.untilMessages(1, subscription);
+
+  expect(answers).toMatchObject([
+    { result: { subscription: 1 } },
+    ...Array.from({ length: 9 }, () => ({ result: {} })),
+  ]);
+  expect(client.sequences(1)).toEqual([]);
+});
+
+it.each([
   ["subscribe", { stream: "by-http" }],
   ["unsubscribe", { subscription: 1 }],
   ["ack", { subscription: 1, through: 1 }],
@@ -131,3 +158,7 @@ it.each([
 
   expect(answer).toMatchObject({ error: { code: ErrorCode.NeedsSocket } });
 });
+
+function request(id: number, method: string, params: object): object {
+  return { jsonrpc: "2.0", id, method, params };
+}

@@ -92,6 +92,27 @@ it("repeats a read once when the stream goes down under it, and then says Unavai
   expect(unavailable.code).toBe(UNAVAILABLE);
 });
 
+it("says OutcomeUnknown of a subscribe that may have made its stream, and Unavailable of one that makes none", async () => {
+  const stream = "follow-is-lost";
+  const client = await connect();
+  let calls = 0;
+  await faultStream("follow", (follow, ...args) => {
+    calls += 1;
+    void follow(...args);
+    throw RESET;
+  });
+
+  const unknown = await client.callError("subscribe", { stream });
+  const { epoch } = await client.call("getStreamInfo", { stream });
+  const callsOfOne = calls;
+  const unavailable = await client.callError("subscribe", { stream, epoch });
+  vi.restoreAllMocks();
+  const repeated = await client.call("subscribe", { stream });
+
+  expect([unknown.code, callsOfOne, unavailable.code]).toEqual([OUTCOME_UNKNOWN, 2, UNAVAILABLE]);
+  expect(repeated).toMatchObject({ epoch, nextSequence: 1 });
+});
+
 it("says OutcomeUnknown of a publish that takes longer than a request may, and Unavailable of those behind it", async () => {
   const stream = "hangs";
   const client = await connect();

@@ -114,6 +114,11 @@ export class ConsumerSubscription {
     this.#send(messagesFrame(id, stream, previous, batch.text));
   }
 
+  /** Its client has unsubscribed: what is held is not sent to it. */
+  left(): void {
+    this.#held = [];
+  }
+
   /** Tells the client that it is over. */
   end(reason: SubscriptionClosedNotification["reason"]): void {
     if (this.#held !== undefined) {

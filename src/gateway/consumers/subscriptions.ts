@@ -89,6 +89,7 @@ export class ConsumerSubscriptions {
   /** Ends a subscription; what it holds goes to others. */
   unsubscribe(subscription: ConsumerSubscription): void {
     this.#forget(subscription);
+    subscription.left();
     this.#host.consumerRouter.remove(subscription, { isLost: false });
   }
 

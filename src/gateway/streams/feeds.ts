@@ -64,7 +64,9 @@ export class Feeds {
     this.#openings.set(stream, opening);
     opening.subscriptions += 1;
     try {
-      const start = await callStream(this.#host.env, stream, "reads", (stub) =>
+      // A stream of a known epoch is there: only without one it may be made.
+      const kind = at.epoch === undefined ? "repeats" : "reads";
+      const start = await callStream(this.#host.env, stream, kind, (stub) =>
         stub.follow(stream, this.#host.gateway, at.from, at.epoch),
       );
       const feed = this.add(follow(start));

@@ -1,6 +1,6 @@
 /**
- * Most unsettled messages (in flight and waiting together); at this many, no new ones are delivered. Twice the largest
- * `maxInFlight`, and small enough for the stored cursor to stay below 1 MiB.
+ * In flight and waiting together; new messages are held back beyond it. Twice the largest `maxInFlight`, and small
+ * enough for the stored form, at most some 1.2 million characters, to stay below the 2 MB that a row may take.
  */
 export const MAX_UNSETTLED_MESSAGES = 20_000;
 
