@@ -49,8 +49,8 @@ export type DurableStreamOptions = {
    */
   timeoutMs?: number;
   /**
-   * How long a publish may take in all, in milliseconds, 0 or more, waiting for a connection and retries included. One that
-   * was not sent by then is skipped. The outcome of one that was sent is unknown to its caller, and later publishes to its
+   * How long a publish may take in all, in milliseconds, 0 or more, waiting for a connection and retries included. One not sent by then
+   * is skipped. The outcome of one that was sent is unknown to its caller, and later publishes to its
    * stream are stored after it.
    *
    * @defaultValue 60,000

@@ -24,7 +24,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   "rpc.discover"(params?: Params<"rpc.discover">, ...rest: Rest): Result<"rpc.discover">;
 
   /**
-   * Stores one message at the end of a stream, which is created if there is none. Once it resolves, the message is durable.
+   * Stores one message at the end of a stream, which is created if there is none. Once it resolves, the message is on disk.
    *
    * - `stream`: 1 to 128 of `[A-Za-z0-9._-]`, not starting with a dot.
    * - `data`: any JSON value. The whole message is at most 262,144 bytes of JSON text.

@@ -53,7 +53,7 @@ export const POINTED_AT: readonly Question[] = [
   },
   {
     line: 'void new DurableStream({ url: "", token: "", ‹publishTimeoutMs›: 1 });',
-    words: ["in milliseconds", "duplicateWindowMs", "60,000"],
+    words: ["in milliseconds", "not sent by then", "60,000"],
   },
   {
     line: 'void client.getState({ stream: "s" }, { ‹timeoutMs›: 1 });',
@@ -72,7 +72,7 @@ export const POINTED_AT: readonly Question[] = [
   { line: 'void streams.‹publish›({ stream: "orders", data: 1 });', words: ["on disk", "`duplicateWindowMs`"] },
   {
     line: 'void streams.‹subscribe›({ stream: "orders" }, () => undefined);',
-    words: ["once at a time", "billed", "NotFound", "@example"],
+    words: ["one delivery at a time", "billed", "NotFound", "@example"],
   },
 ];
 
