@@ -1,26 +1,24 @@
 import { setTimeout as delay } from "node:timers/promises";
 
+import { DurableStream } from "../../rpc/client.ts";
+import type { StreamEvent, Subscription } from "../../rpc/client.ts";
 import type { From, Message } from "../../rpc/index.ts";
 
-import { Client } from "./client.ts";
-import type { Notification, Server } from "./client.ts";
 import { Milestones } from "./milestones.ts";
 
 export type FollowerOptions = {
   name: string;
   stream: string;
   maxInFlight: number;
-  /** How long it takes to handle what has come since the last ack, in milliseconds. */
+  /** How long it takes to handle what has come together, in milliseconds. */
   handleMs: number;
 };
 
-/** Follows a stream on a socket of its own, handles what comes, and acks what it has handled. */
+/** Follows a stream by a client of its own, and handles what comes. */
 export class Follower {
-  readonly #server: Server;
+  readonly #client: DurableStream;
   readonly #options: FollowerOptions;
-  #client: Client | undefined;
-  #epoch: string | undefined;
-  #isHandling = false;
+  #socket: WebSocket | undefined;
   /** All that came, over all its sockets. */
   readonly messages: Message[] = [];
   readonly received = new Milestones();
@@ -28,12 +26,21 @@ export class Follower {
   readonly handled = new Milestones();
   /** The first sequence it could get. */
   begins = 0;
-  /** What should not happen here: gaps, and an end of the subscription. */
+  /** What should not happen here: gaps, another epoch, and an end of the subscription. */
   readonly surprises: string[] = [];
 
-  constructor(server: Server, options: FollowerOptions) {
-    this.#server = server;
+  constructor({ url, apiKey }: { url: string; apiKey: string }, options: FollowerOptions) {
     this.#options = options;
+    const opened = (socket: WebSocket) => (this.#socket = socket);
+    // A WebSocket as any other, which can be broken here.
+    const Breakable = class extends WebSocket {
+      constructor(address: string | URL, protocols?: string | string[]) {
+        super(address, protocols);
+        opened(this);
+      }
+    };
+    const reconnect = { leastMs: 10, mostMs: 100 };
+    this.#client = new DurableStream({ url, token: apiKey, WebSocket: Breakable, reconnect });
   }
 
   get name(): string {
@@ -41,62 +48,48 @@ export class Follower {
   }
 
   /** Begins to follow. */
-  async follow(from: From | undefined): Promise<void> {
+  async follow(from: From): Promise<void> {
     const { stream, maxInFlight } = this.#options;
-    const client = await new Client(this.#server).whenOpen();
-    client.onNotification = (notification) => this.#receive(client, notification);
-    this.#client = client;
-    const params = { stream, maxInFlight, ...(from === undefined ? {} : { from }) };
-    // The epoch makes sure that it is still the same stream.
-    const { epoch, nextSequence } = await client.call(
-      "subscribe",
-      this.#epoch === undefined ? params : { ...params, epoch: this.#epoch },
-    );
-    this.#epoch = epoch;
-    this.begins ||= nextSequence;
+    const subscription = this.#client.subscribe({ stream, from, maxInFlight });
+    void this.#read(subscription).catch((error: unknown) => this.surprises.push(String(error)));
+    const { nextSequence } = await subscription.ready;
+    this.begins = nextSequence;
   }
 
-  /** Loses its socket, as networks do, and goes on with a new one after the last message that came. */
-  async reconnect(): Promise<number> {
-    const last = this.received.count;
-    this.close();
-    await this.follow({ sequence: last + 1 });
-    return last;
+  /** Loses its socket, as networks do: the client goes on with another after what is done. @returns What had come. */
+  breakConnection(): number {
+    this.#socket?.close();
+    return this.received.count;
   }
 
   /** Hears no more. */
-  close(): void {
-    if (this.#client !== undefined) {
-      this.#client.onNotification = () => undefined;
-      this.#client.close();
-    }
+  close(): Promise<void> {
+    return this.#client.close();
   }
 
-  #receive(client: Client, notification: Notification): void {
-    if (notification.method !== "messages") {
-      this.surprises.push(`${notification.method} ${JSON.stringify(notification.params)}`);
-      return;
-    }
-    const { subscription, messages } = notification.params;
-    this.messages.push(...messages);
-    this.received.reach(messages.at(-1)?.sequence ?? 0);
-    void this.#handle(client, subscription);
-  }
-
-  /** One thing at a time: what comes meanwhile is handled next, and acked together. */
-  async #handle(client: Client, subscription: number): Promise<void> {
-    if (this.#isHandling) {
-      return;
-    }
-    this.#isHandling = true;
-    while (this.handled.count < this.received.count) {
-      const through = this.received.count;
+  /** One batch at a time: what comes meanwhile waits, and asking for the next one acks the one before. */
+  async #read(subscription: Subscription): Promise<void> {
+    for (;;) {
+      const { done, value: events } = await subscription.nextBatch();
+      if (done === true) {
+        return;
+      }
+      this.#receive(events);
       if (this.#options.handleMs > 0) {
         await delay(this.#options.handleMs);
       }
-      client.notify("ack", { subscription, through });
-      this.handled.reach(through);
+      this.handled.reach(this.received.count);
     }
-    this.#isHandling = false;
+  }
+
+  #receive(events: readonly StreamEvent[]): void {
+    for (const event of events) {
+      if (event.type === "message") {
+        this.messages.push(event);
+        this.received.reach(event.sequence);
+      } else {
+        this.surprises.push(JSON.stringify(event));
+      }
+    }
   }
 }

@@ -1,24 +1,24 @@
+import type { DurableStream } from "../../rpc/client.ts";
+
 import { CITIES, subjectOf } from "./cities.ts";
 import type { City } from "./cities.ts";
-import type { Client } from "./client.ts";
 import { Milestones } from "./milestones.ts";
 
 /** The first ones are published one by one, the others in batches. */
 export const SINGLES = 2_400;
 export const BATCH_MESSAGES = 100;
 
-/** A socket may have 64 requests in flight. */
 const SINGLES_IN_FLIGHT = 32;
 const BATCHES_IN_FLIGHT = 4;
 
 /** Publishes all cities in their order, each with an id, so that any of it could be sent again. */
 export class Publisher {
-  readonly #client: Client;
+  readonly #client: DurableStream;
   readonly #stream: string;
   /** How many are acknowledged. */
   readonly published = new Milestones();
 
-  constructor(client: Client, stream: string) {
+  constructor(client: DurableStream, stream: string) {
     this.#client = client;
     this.#stream = stream;
   }
@@ -32,7 +32,7 @@ export class Publisher {
 
   /** Publishes one city. Again with the same index, it is a duplicate. */
   async publish(index: number, city: City): Promise<{ sequence: number; duplicate: boolean }> {
-    const { sequence, duplicate } = await this.#client.call("publish", {
+    const { sequence, duplicate } = await this.#client.publish({
       stream: this.#stream,
       id: `city-${index}`,
       subject: subjectOf(city),
@@ -44,7 +44,7 @@ export class Publisher {
 
   async #publishBatch(batch: number): Promise<void> {
     const first = SINGLES + batch * BATCH_MESSAGES;
-    const { lastSequence } = await this.#client.call("publishBatch", {
+    const { lastSequence } = await this.#client.publishBatch({
       stream: this.#stream,
       id: `batch-${batch}`,
       messages: CITIES.slice(first, first + BATCH_MESSAGES).map((city) => ({ subject: subjectOf(city), data: city })),

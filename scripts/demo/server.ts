@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 
-import type { Server } from "./client.ts";
-
 const root = join(import.meta.dirname, "../..");
 
 /** A server to show things on; disposing of it ends it if it was started here. */
-export type DemoServer = Server & {
+export type DemoServer = {
+  url: string;
+  apiKey: string;
   isStartedHere: boolean;
 } & AsyncDisposable;
 

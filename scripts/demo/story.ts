@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 
+import { DurableStream } from "../../rpc/client.ts";
+
 import { CITIES, isCity, Totals } from "./cities.ts";
-import { Client } from "./client.ts";
 import { Display, formatCount, paint } from "./display.ts";
 import { Follower } from "./follower.ts";
 import { BATCH_MESSAGES, Publisher, SINGLES } from "./publisher.ts";
@@ -19,7 +20,7 @@ const SLOW = { maxInFlight: 32, handleMs: 20 };
 const CHECKPOINT_EVERY = 1_500;
 
 type Stage = {
-  client: Client;
+  client: DurableStream;
   stream: string;
   publisher: Publisher;
   followers: { first: Follower; slow: Follower; late: Follower };
@@ -28,7 +29,7 @@ type Stage = {
 
 /** Tells the story and checks every follower against what was published; true when all is as it should be. */
 export async function demonstrate(server: DemoServer): Promise<boolean> {
-  const client = await new Client(server).whenOpen();
+  const client = new DurableStream({ url: server.url, token: server.apiKey });
   const stream = `demo-${new Date().toISOString().replaceAll(/\D/g, "").slice(2, 17)}`;
   const publisher = new Publisher(client, stream);
   const followers = {
@@ -67,7 +68,8 @@ export async function demonstrate(server: DemoServer): Promise<boolean> {
     console.log(`  ${paint("red", "✗")} unexpected: ${surprise}`);
   }
   console.log();
-  await client.call("deleteStream", { stream });
+  await client.deleteStream({ stream });
+  await client.close();
   return surprises.length === 0 && checks.every(([, isSo]) => isSo);
 }
 
@@ -104,13 +106,11 @@ async function joinAll({ publisher, followers, display }: Stage): Promise<void> 
   await late.follow({ sequence: LATE_BEGINS_AT });
 
   await late.received.whenReached(LATE_BREAKS_AT);
-  const last = await late.reconnect();
-  tell("late", `lost its connection after ${formatCount(last)} and resumes at ${formatCount(last + 1)}`);
+  const last = late.breakConnection();
+  tell("late", `lost its connection after ${formatCount(last)}, and its client goes on by itself,`);
 
   await Promise.all(Object.values(followers).map((follower) => follower.handled.whenReached(CITIES.length)));
-  for (const follower of Object.values(followers)) {
-    follower.close();
-  }
+  await Promise.all(Object.values(followers).map((follower) => follower.close()));
 }
 
 /**
@@ -130,7 +130,7 @@ async function takeCheckpoints({ client, stream, followers, display }: Stage): P
         totals.add(city);
       }
     }
-    const done = await client.call("checkpoint", {
+    const done = await client.checkpoint({
       stream,
       state: totals.toJSON(),
       through,
@@ -149,8 +149,8 @@ async function takeCheckpoints({ client, stream, followers, display }: Stage): P
 
 async function checkStream({ client, stream, publisher }: Stage, revision: number): Promise<[string, boolean][]> {
   const expected = Totals.of(CITIES).toJSON();
-  const kept = await client.call("getState", { stream });
-  const info = await client.call("getStreamInfo", { stream });
+  const kept = await client.getState({ stream });
+  const info = await client.getStreamInfo({ stream });
   const [city] = CITIES;
   const again = city === undefined ? undefined : await publisher.publish(0, city);
   const population = formatCount(expected.population);
