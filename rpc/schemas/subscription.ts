@@ -61,8 +61,8 @@ export const SubscribeConsumerParams = v.strictObject({
     v.pipe(
       v.strictObject({ sequence: Sequence, publishedAt: Time }),
       v.description(
-        "The newest message of the consumer that the caller has had: EpochChanged (`restored`) when the log does not have " +
-          "it, because the stream was restored to an earlier state.",
+        "The newest message of the consumer that the caller has had: Conflict when the log does not have it, because the " +
+          "stream was restored to an earlier state.",
       ),
     ),
   ),

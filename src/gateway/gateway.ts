@@ -7,7 +7,7 @@ import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
-import { closeMs } from "../platform/settings.ts";
+import { closeMs, unansweredMs } from "../platform/settings.ts";
 
 import type { Attachment } from "./attachment.ts";
 import { answerClose, isLeaving } from "./closing.ts";
@@ -199,19 +199,24 @@ export class Gateway extends DurableObject<Env> {
   }
 
   /**
-   * Drops the peers that have not answered the server's Close within `closeMs`. The runtime can not drop one hibernating
-   * socket, only all sockets of an object that is aborted: so this waits until no open socket is left.
+   * Drops the peers that have not answered the server's Close. The runtime can not drop one hibernating socket, only all
+   * sockets of an object that is aborted: so this waits `closeMs` when no open socket is left, and else some hours, after
+   * which the clients of the others connect again.
    */
   #dropUnanswered(nowMs: number): void {
-    const sockets = this.#sessions.size === 0 ? this.ctx.getWebSockets() : [];
-    if (sockets.length === 0) {
+    const sockets = this.ctx.getWebSockets();
+    if (sockets.length === this.#sessions.size) {
       return;
     }
-    const dueAt = Math.max(...sockets.map((ws) => attachmentOf(ws).closedAt ?? 0)) + closeMs();
+    const closedAt = sockets.flatMap((ws) => attachmentOf(ws).closedAt ?? []);
+    const areAll = this.#sessions.size === 0;
+    const dueAt = areAll ? Math.max(0, ...closedAt) + closeMs() : Math.min(...closedAt) + unansweredMs();
     if (dueAt <= nowMs) {
-      this.ctx.abort("no socket is left but those whose peers do not answer a Close");
+      this.ctx.abort("there are sockets whose peers do not answer a Close");
     }
-    this.#alarm.ensureBy(dueAt, nowMs);
+    if (dueAt < Infinity) {
+      this.#alarm.ensureBy(dueAt, nowMs);
+    }
   }
 
   /** When it is time, renews the leases of the streams followed here and checks the consumers; sets the next time. */

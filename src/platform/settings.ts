@@ -2,8 +2,11 @@ import { env } from "cloudflare:workers";
 
 import { LIMITS } from "../../rpc/index.ts";
 
+/** Six hours: letting go of such a peer costs every client of its gateway a reconnect. */
+const UNANSWERED_MS = 21_600_000;
+
 /** The waits that a binding may change. Only tests set one, so they are not in wrangler.toml. */
-export type Wait = "REQUEST_DEADLINE_MS" | "CLOSE_MS" | "PUSH_CHECK_MS" | "ALARM_LOST_MS";
+export type Wait = "REQUEST_DEADLINE_MS" | "CLOSE_MS" | "UNANSWERED_MS" | "PUSH_CHECK_MS" | "ALARM_LOST_MS";
 
 /**
  * The configured `maxBytes` of a stream that sets none, in bytes: at most `LIMITS.streamMaxBytes`, and
@@ -28,4 +31,9 @@ export function requestDeadlineMs(): number {
 /** How long a peer may take to answer a Close. */
 export function closeMs(): number {
   return waitMs("CLOSE_MS", LIMITS.closeMs);
+}
+
+/** How long a peer that does not answer a Close may keep its connection beside open sockets of its gateway. */
+export function unansweredMs(): number {
+  return waitMs("UNANSWERED_MS", UNANSWERED_MS);
 }

@@ -105,7 +105,7 @@ function branchStream({ record, fanOut, consumers }: LoadedStream, transactor: T
  * Whether the log has what somebody saw of it. If not, the stream was restored to an earlier state: it gets another epoch,
  * and every subscriber is told.
  */
-export function isSeen(loaded: LoadedStream, seen: readonly Seen[], transactor: Transactor<LoadedStream>): boolean {
+function branchUnlessSeen(loaded: LoadedStream, seen: readonly Seen[], transactor: Transactor<LoadedStream>): boolean {
   const has = seen.every((one) => holds(loaded.log, one));
   if (!has) {
     branchStream(loaded, transactor);
@@ -126,5 +126,5 @@ export function inEpoch(
   if (loaded?.record.epoch !== epoch) {
     return endOf(epoch, loaded?.record.epoch);
   }
-  return isSeen(loaded, seen, transactor) ? loaded : "streamRestored";
+  return branchUnlessSeen(loaded, seen, transactor) ? loaded : "streamRestored";
 }

@@ -15,6 +15,17 @@ export function holds(log: Log, { sequence, publishedAt }: Seen): boolean {
 }
 
 /**
+ * Conflict when the log does not have the newest message that a client says it has seen: the stream was restored to an
+ * earlier state, or the client made a mistake. Its word changes nothing of the stream.
+ */
+export function expectSeen({ record, log }: Place, seen: Seen | undefined): void {
+  if (seen !== undefined && !holds(log, seen)) {
+    const facts = withEpoch(record.epoch, { lastSequence: log.last });
+    throw new RefusedError("Conflict", "the log does not have the message that was seen", facts);
+  }
+}
+
+/**
  * Refuses a position that the log does not have. Reading from there would skip messages without notice.
  *
  * EpochChanged or NotFound when the stream is not in the epoch of the position. Conflict with `lastSequence` when the

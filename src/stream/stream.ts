@@ -34,11 +34,11 @@ import { admissionState } from "./admission/admission-state.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { inEpoch, isSeen, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
+import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
 import { retentionFloor } from "./log/retention.ts";
-import { expectStart, followFrom, readFrom, startOf } from "./start.ts";
+import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
@@ -287,13 +287,11 @@ export class Stream extends DurableObject<Env> {
   /**
    * Adds a subscription of a gateway to a consumer, until its `release`. Idempotent.
    *
-   * @returns EpochChanged when the log does not have what the caller has seen of it.
+   * @returns Conflict when the log does not have what the client says that it has seen.
    */
   joinConsumer({ seen, ...call }: JoinCall): JoinReply | Refused {
     return this.#atConsumers((consumers, loaded) => {
-      if (seen !== undefined && !isSeen(loaded, [seen], this.#transactor)) {
-        expectEpoch(this.#loaded?.record.epoch, loaded.record.epoch);
-      }
+      expectSeen(loaded, seen);
       return { epoch: loaded.record.epoch, ...consumers.join(call) };
     });
   }

@@ -314,3 +314,23 @@ it.each(["over the socket that it had", "over another socket"])(
     expect([begun, pending + inFlight]).toEqual([["old"], 1]);
   },
 );
+
+it("does not take a client's word for it: what it has not seen is Conflict, and ends nobody's subscription", async () => {
+  const stream = "not-seen";
+  const client = await connect();
+  await client.call("createConsumer", { stream, consumer: "c" });
+  const { publishedAt, epoch } = await client.call("publish", { stream, data: 1 });
+  const share = { stream, consumer: "c" };
+  await client.call("subscribe", { ...share, seen: { sequence: 1, publishedAt } });
+
+  for (const seen of [
+    { sequence: 2, publishedAt },
+    { sequence: 1, publishedAt: publishedAt + 1 },
+  ]) {
+    const refused = await client.callError("subscribe", { ...share, seen });
+    expect([refused.code, refused.data]).toEqual([ErrorCode.Conflict, { lastSequence: 1, epoch }]);
+  }
+
+  expect(await client.call("getConsumer", share)).toMatchObject({ epoch, subscriptions: 1 });
+  expect(client.of("subscriptionClosed")).toEqual([]);
+});

@@ -130,7 +130,11 @@ export class ConsumerFollower extends Follower {
   }
 
   protected override refused(error: DurableStreamError): void {
-    this.end(error);
+    if (error.name === "Conflict" && this.#newest !== undefined) {
+      this.#isOver("EpochChanged", { reason: "restored" });
+    } else {
+      this.end(error);
+    }
   }
 
   protected override flush(): void {

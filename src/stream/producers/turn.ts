@@ -10,7 +10,7 @@ const UNKNOWN: ProducerState = { epoch: 0, sequence: 0 };
  * Whether it is a producer's turn to store messages: the next sequence is stored, what comes again is passed over, what
  * is further on is refused, and so is an epoch that another has taken over.
  *
- * @returns How many messages of the request are stored already.
+ * @returns How many numbers from `sequence` on are stored already; it may be more than the request has.
  */
 export function turnOf(
   { epoch, sequence, after }: PublishProducer,
