@@ -1,8 +1,9 @@
 /**
- * What lint can not say of the folders, types included: `npm run lint:rooms`.
+ * What lint can not say of the folders, types included: a part of `npm run check:code`.
  *
- * - No circle of folders: a folder that imports another is not imported by it, by whatever way round. A folder and those
- *   in it are one room; that its files have no circle is held by lint.
+ * - No cycle of folders: of two that stand side by side, each with all that is in it, only one imports from the other, by
+ *   whatever way round. What a folder's own files and its subfolders import of each other is not looked at; that no files
+ *   have a cycle is held by lint.
  * - SQL stands only in the files that own a table.
  */
 import { glob, readFile } from "node:fs/promises";
@@ -12,36 +13,43 @@ const root = join(import.meta.dirname, "..");
 
 /** Whoever owns a table. */
 const SQL_ROOMS =
-  /^src\/(stream\/(log|admission|consumers|producers)\/|stream\/(schema|record|fan-out)\.ts|gateway\/(schema|(streams|consumers)\/store)\.ts|objects\/upload\/)/;
+  /^src\/(stream\/(log|admission|producers)\/|stream\/consumers\/(table|dead-letters)\.ts|stream\/(schema|record|fan-out)\.ts|gateway\/(schema|(streams|consumers)\/store)\.ts|objects\/upload\/upload-(attempts|store)\.ts)/;
+
+/** All forms of an import of a file: `from "./a.ts"`, `import "./a.ts"` and `import("./a.ts")`, also as a type. */
+const IMPORT = /\b(?:from|import)\b\s*\(?\s*"(\.[^"]+)"/g;
 
 const faults: string[] = [];
-/** Of each folder those it imports from, each with a file that does. */
+/** Of each folder those beside it that it imports from, each with a place that does. */
 const imports = new Map<string, Map<string, string>>();
 
 for await (const file of glob("{src,rpc}/**/*.ts", { cwd: root })) {
   const text = await readFile(join(root, file), "utf8");
-  for (const [, target = ""] of text.matchAll(/\bfrom "(\.[^"]+)"/g)) {
-    const [from, to] = [dirname(file), dirname(normalize(join(dirname(file), target)))];
-    if (!isWithin(from, to) && !isWithin(to, from)) {
-      imports.set(from, (imports.get(from) ?? new Map<string, string>()).set(to, file));
+  for (const match of text.matchAll(IMPORT)) {
+    const target = normalize(join(dirname(file), match[1] ?? ""));
+    const [from, to] = foldersSideBySide(file, target);
+    if (from !== undefined && to !== undefined) {
+      const ofFolder = imports.get(from) ?? new Map<string, string>();
+      imports.set(from, ofFolder.set(to, `${file}:${lineOf(text, match.index)}`));
     }
   }
-  if (/sql\s*\.exec\b/.test(text) && !SQL_ROOMS.test(file)) {
-    faults.push(`${file} has SQL, and is not the owner of a table`);
+  for (const { index } of text.matchAll(/\bsql\s*\.exec\b|\bSqlStorage\b/g)) {
+    if (!SQL_ROOMS.test(file)) {
+      faults.push(`${file}:${lineOf(text, index)} has SQL, and is not the owner of a table`);
+    }
   }
 }
 
 const reported = new Set<string>();
 for (const folder of imports.keys()) {
-  const circle = circleFrom(folder);
-  const key = circle?.toSorted().join();
-  if (circle !== undefined && key !== undefined && !reported.has(key)) {
+  const cycle = cycleFrom(folder);
+  const key = cycle?.toSorted().join();
+  if (cycle !== undefined && key !== undefined && !reported.has(key)) {
     reported.add(key);
-    const steps = circle.map((each, index) => {
-      const next = circle[(index + 1) % circle.length] ?? "";
+    const steps = cycle.map((each, index) => {
+      const next = cycle[(index + 1) % cycle.length] ?? "";
       return `  ${each} → ${next} by ${imports.get(each)?.get(next)}`;
     });
-    faults.push(`a circle of folders:\n${steps.join("\n")}`);
+    faults.push(`a cycle of folders:\n${steps.join("\n")}`);
   }
 }
 
@@ -51,7 +59,7 @@ if (faults.length > 0) {
 }
 
 /** The shortest way from a folder back to it, without its end; undefined when there is none. */
-function circleFrom(start: string): string[] | undefined {
+function cycleFrom(start: string): string[] | undefined {
   const ways = [[start]];
   const seen = new Set<string>();
   for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
@@ -68,6 +76,15 @@ function circleFrom(start: string): string[] | undefined {
   return undefined;
 }
 
-function isWithin(folder: string, other: string): boolean {
-  return folder === other || folder.startsWith(`${other}/`);
+/** The folders, one beside the other, that hold the two files; none where one file stands in a folder around the other. */
+function foldersSideBySide(file: string, other: string): [from?: string, to?: string] {
+  const [ofFile, ofOther] = [dirname(file).split("/"), dirname(other).split("/")];
+  const depth = ofFile.findIndex((name, index) => name !== ofOther[index]);
+  return depth === -1 || depth >= ofOther.length
+    ? []
+    : [ofFile.slice(0, depth + 1).join("/"), ofOther.slice(0, depth + 1).join("/")];
+}
+
+function lineOf(text: string, index: number): number {
+  return text.slice(0, index).split("\n").length;
 }

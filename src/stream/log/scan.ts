@@ -1,7 +1,6 @@
 import { splitMessages } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import type { SubjectMatcher } from "../../internal/subject.ts";
-import type { LostMessages } from "../consumers/cursor/types.ts";
 
 import type { Log } from "./log.ts";
 
@@ -14,7 +13,7 @@ const SCAN_BYTES = 1_048_576;
 export type ScanRange = { readonly from: number; readonly matches: SubjectMatcher | undefined };
 
 /** The wanted messages that exist: the first, the last, and how many. */
-export type ScanResult = LostMessages;
+export type ScanResult = { readonly from: number; readonly to: number; readonly total: number };
 
 /**
  * Finds the messages that match in several ranges of the log, which all end at `through`. Each message is read at most
