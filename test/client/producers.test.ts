@@ -10,6 +10,9 @@ import type { ScriptedSocket, SentCall, Watched } from "./scripted-server.ts";
 
 const { producerRuns: PRODUCER_RUNS } = inject("lengths");
 
+/** Some milliseconds each. */
+const LONG_RUN = { timeout: 20_000 + PRODUCER_RUNS * 20 };
+
 let server: ScriptedServer;
 
 beforeEach(() => {
@@ -301,7 +304,7 @@ function numberedOf({ params }: SentCall): Numbered {
   return { producer, data: messages?.map((message) => message.data) ?? [data] };
 }
 
-it("stores each message once and in the order of the calls, whatever is lost, late or refused", async () => {
+it("stores each message once and in the order of the calls, whatever is lost, late or refused", LONG_RUN, async () => {
   const steps = fc.array(fc.tuple(fc.constantFrom(...STEPS), fc.nat({ max: 7 })), {
     minLength: 5,
     maxLength: 60,
