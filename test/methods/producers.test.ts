@@ -5,7 +5,7 @@ import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
-import { evict } from "../harness/objects.ts";
+import { evict, range } from "../harness/objects.ts";
 
 type Producer = NonNullable<MethodParams<"publish">["producer"]>;
 
@@ -254,4 +254,36 @@ it("refuses a producer beside an id", async () => {
     code: ErrorCode.InvalidParams,
     data: { issues: [{ path: "producer" }] },
   });
+});
+
+it("takes a message of another producer of the same name for a repetition: names are the producers' own affair", async () => {
+  const client = await connect();
+  const stream = "producer-namesake";
+  const first = await client.call("publish", { stream, data: "mine", producer: { id: "a", sequence: 1 } });
+
+  const second = await client.call("publish", { stream, data: "yours", producer: { id: "a", sequence: 1 } });
+
+  expect(second).toEqual({ ...first, duplicate: true });
+  expect(await dataOf(client, stream)).toEqual(["mine"]);
+});
+
+it("knows so many producers, and refuses one more until one of them is forgotten", { timeout: 60_000 }, async () => {
+  const client = await connect();
+  const stream = "producer-many";
+  const publish = (number: number) =>
+    client.call("publish", { stream, data: number, producer: { id: `p${number}`, sequence: 1 } });
+  for (let first = 0; first < LIMITS.producers; first += 40) {
+    await Promise.all(range(first, first + 39).map(publish));
+  }
+
+  await expect(publish(LIMITS.producers)).rejects.toMatchObject({
+    code: ErrorCode.LimitReached,
+    data: { what: "producers", limit: LIMITS.producers },
+  });
+  expect(await client.call("publish", { stream, data: 1, producer: { id: "p1", sequence: 2 } })).toMatchObject({
+    duplicate: false,
+  });
+  await client.call("configureStream", { stream, producerWindowMs: 60_000 });
+  vi.setSystemTime(Date.now() + 60_001);
+  expect(await publish(LIMITS.producers)).toMatchObject({ duplicate: false });
 });

@@ -140,3 +140,20 @@ function fiftyPublishes(first: object): string {
   }));
   return JSON.stringify(calls);
 }
+
+it("writes no row of its own for a producer, but one in a thousand rows of the log", async () => {
+  const { client, rowsWritten } = await newStream("producer");
+  const publish = (sequence: number) =>
+    client.call("publish", { stream: "producer", data: 1, producer: { id: "a", sequence } });
+  await publish(1);
+  const first = rowsWritten();
+
+  // One at a time, so that each is a row.
+  for (let sequence = 2; sequence <= 1_001; sequence += 1) {
+    await publish(sequence);
+  }
+
+  // The first one writes that there are producers at all.
+  expect(first).toBe(2);
+  expect(rowsWritten() - first).toBe(1_001);
+});
