@@ -144,7 +144,7 @@ export class DurableStream {
 
   /**
    * Calls a method of the contract by its name. When the connection is lost, a call that only reads is repeated, and so is
-   * a publish, which its id makes safe.
+   * a publish, which its producer's number makes safe.
    *
    * @throws DurableStreamError What the server answered; Unavailable when it was not done, OutcomeUnknown when it may
    * have been. The signal's reason when it was aborted.

@@ -171,7 +171,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   },
   StorageFull: { meaning: "the stream has no room; reads, acks and deletes still work" },
   OutcomeUnknown: {
-    meaning: "it may or may not have happened; safe to repeat with the same `id`",
+    meaning: "it may or may not have happened; safe to repeat with the same `producer` or `id`",
     data: "`requestId` of a fault that is in the log",
   },
   Unavailable: {

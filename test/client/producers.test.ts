@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
-import { ErrorCode } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import type { ErrorName } from "../../rpc/index.ts";
 import { ProducerLog } from "./producer-log.ts";
 import type { Numbered } from "./producer-log.ts";
@@ -49,6 +49,32 @@ describe("numbers", () => {
       { sequence: 4 },
       { sequence: 1 },
     ]);
+  });
+
+  it.each([{}, []])("leave a frame readable whose params are %j", async (params) => {
+    const client = server.client({ url: "https://stream.test/stream/s" });
+    const publish = watch(client.publish(params as never));
+    await pass();
+
+    const [call] = server.socket.calls();
+    server.socket.answer({ id: call?.id, error: failure("InvalidParams", { issues: [] }) });
+    expect(await standing(publish)).toMatchObject({ error: { name: "InvalidParams" } });
+  });
+
+  it("leave room in a frame for the longest name", async () => {
+    const client = server.client({ producer: "\u0001".repeat(64), queue: { bytes: 10 * LIMITS.frameBytes } });
+    const largest = LIMITS.frameBytes - 1_024 - JSON.stringify({ stream: "s", data: "" }).length;
+    watch(client.publish({ stream: "s", data: "x".repeat(largest) }));
+    const tooLarge = watch(client.publish({ stream: "s", data: "x".repeat(largest + 1) }));
+    await pass();
+    const at = { epoch: Number.MAX_SAFE_INTEGER - 2 ** 32, sequence: Number.MAX_SAFE_INTEGER };
+    server.socket.answer({ id: server.socket.calls()[0]?.id, result: { producer: at } });
+    await pass();
+
+    const [, frame = ""] = server.socket.frames;
+    expect(frame.length).toBeGreaterThan(LIMITS.frameBytes - 1_024);
+    expect(frame.length).toBeLessThanOrEqual(LIMITS.frameBytes);
+    expect(tooLarge.outcome).toMatchObject({ error: { name: "TooLarge" } });
   });
 
   it("begin again in the next epoch after a refusal, from where the epoch before ended", async () => {
@@ -172,6 +198,15 @@ describe("a producer with a name", () => {
     await pass();
     // It does not take the producer back.
     expect(producerOf(server.socket.calls()[2] ?? expect.fail())).toMatchObject({ epoch });
+  });
+
+  it("is not asked for by a publish that is still being made ready", async () => {
+    const client = server.client({ producer: "pump", fetch: () => new Promise(() => undefined) });
+    watch(client.objects.publishOrPut({ stream: "s", data: "x".repeat(LIMITS.objectBodyBytes + 1) }, "k"));
+    watch(client.getState({ stream: "s" }));
+    await pass(10);
+
+    expect(server.socket.calls("getProducer")).toEqual([]);
   });
 
   it("tells every publish why it can not be asked for", async () => {

@@ -9,8 +9,8 @@ import type { CallKind, CallOptions, PendingCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** At most so many bytes of a frame are not the params. */
-const ENVELOPE_BYTES = 256;
+/** At most so many bytes of a frame are not the params: the envelope, and the producer of a publish, its name escaped. */
+const ENVELOPE_BYTES = 1_024;
 
 const UTF8 = new TextEncoder();
 

@@ -57,9 +57,9 @@ export class ProducerNumbers {
     this.#epoch = epoch + 1 + Math.floor(Math.random() * EPOCH_STEP);
   }
 
-  /** Gives a publish its number, unless it has one. */
+  /** Gives a publish its number, unless it has one. Params that are no object take none: the server refuses them. */
   give(publish: Publish): void {
-    if (publish.messages > 0 && publish.number === undefined) {
+    if (publish.messages > 0 && publish.number === undefined && publish.params?.startsWith("{") === true) {
       publish.number = { epoch: this.#epoch ?? 0, sequence: this.#given };
       this.#given += publish.messages;
     }
@@ -73,7 +73,8 @@ export class ProducerNumbers {
     const { epoch, sequence } = number;
     const isFirst = sequence === 0 && epoch === this.#epoch && this.#after !== undefined;
     const after = isFirst ? `,"after":${JSON.stringify(this.#after)}` : "";
-    return `{"producer":{"id":${JSON.stringify(this.#id)},"epoch":${epoch},"sequence":${sequence + 1}${after}},${params.slice(1)}`;
+    const producer = `{"id":${JSON.stringify(this.#id)},"epoch":${epoch},"sequence":${sequence + 1}${after}}`;
+    return params === "{}" ? `{"producer":${producer}}` : `{"producer":${producer},${params.slice(1)}`;
   }
 
   /** It is stored. */

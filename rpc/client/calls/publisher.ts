@@ -29,15 +29,15 @@ const MAX_IDLE_LANES = 1_000;
 const FRAME_CHARACTERS = 65_536;
 
 /**
- * Sends publishes in order, those of one tick in one frame, never more at a time than the server takes, and again, with
- * the same id, what was not answered or could not be stored for now.
+ * Sends publishes in the order of the calls, per stream and over any number of sockets: those of one tick in one frame,
+ * and never more at a time than the server takes. What was not answered, or could not be stored for now, is sent again
+ * with the same number ({@link ProducerNumbers}). The server stores nothing behind a number that is missing, so all that
+ * was sent behind it is sent again too, in its order, once none of it is on the way.
  *
- * Order is that of the calls, per stream, over any number of sockets. A server that has no room for a publish refuses
- * those that were sent behind it too, until none of them is on the way; all are then sent again, in their order. What
- * is refused for good, given up or not done in its time is passed over: those behind it are stored without it.
+ * What is refused for good, or given up before it was sent, is passed over: those behind it are stored without it.
  */
 export class Publisher {
-  readonly #wire: RequestChannel;
+  readonly #channel: RequestChannel;
   readonly #options: PublisherOptions;
   /** One for all streams: a producer's sequences are counted in each by itself. */
   readonly #producer: string;
@@ -54,8 +54,8 @@ export class Publisher {
   #wakeTimer: Timer | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
 
-  constructor(wire: RequestChannel, options: PublisherOptions) {
-    this.#wire = wire;
+  constructor(channel: RequestChannel, options: PublisherOptions) {
+    this.#channel = channel;
     this.#options = options;
     this.#producer = options.producer ?? randomName();
   }
@@ -101,13 +101,13 @@ export class Publisher {
       if (requests.length === 0) {
         return;
       }
-      this.#wire.send(requests);
+      this.#channel.send(requests);
     }
   }
 
   #takeFrame(): Request[] {
     const requests: Request[] = [];
-    const room = Math.min(FRAME_CALLS, this.#wire.room - RESERVED_CALLS);
+    const room = Math.min(FRAME_CALLS, this.#channel.room - RESERVED_CALLS);
     const nowMs = monotonicMs();
     let characters = 0;
     for (const [stream, lane] of this.#lanes) {
@@ -120,7 +120,8 @@ export class Publisher {
         continue;
       }
       if (lane.numbers.isUnknown) {
-        if (requests.length < room && !this.#asking.has(lane)) {
+        // Only for a publish that could go: one that is still being made ready may never come.
+        if (lane.peek() !== undefined && requests.length < room && !this.#asking.has(lane)) {
           requests.push(this.#ask(stream, lane));
         }
         continue;
@@ -129,7 +130,7 @@ export class Publisher {
       while (next !== undefined) {
         characters += (next.params ?? next.call.params).length;
         const isFull = requests.length >= room || (requests.length > 0 && characters > FRAME_CHARACTERS);
-        if (isFull || !this.#wire.hasRoomFor(characters)) {
+        if (isFull || !this.#channel.hasRoomFor(characters)) {
           // The next frame begins with another stream.
           this.#lanes.delete(stream);
           this.#lanes.set(stream, lane);
