@@ -44,7 +44,10 @@ export type Expectation = { request: number; lastSequence?: number | undefined; 
 export type PublishReply = {
   epoch: string;
   publishedAt: number;
-  /** The sequence of each request's first message; its other messages follow without a gap. 0 for a refused one. */
+  /**
+   * The sequence of each request's first message; its other messages follow without a gap. 0 for a refused one, and for
+   * one whose messages are in `ranges`.
+   */
   firstSequences: number[];
   /** The requests whose id was known, and when they were first stored. */
   duplicates: { request: number; publishedAt: number; count: number }[];

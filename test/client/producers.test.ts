@@ -51,7 +51,7 @@ describe("numbers", () => {
     ]);
   });
 
-  it.each([{}, []])("leave a frame readable whose params are %j", async (params) => {
+  it.each([[{}], [[]]])("leave a frame readable whose params are %j", async (params) => {
     const client = server.client({ url: "https://stream.test/stream/s" });
     const publish = watch(client.publish(params as never));
     await pass();

@@ -1,6 +1,6 @@
 import { ErrorCode } from "../../../rpc/index.ts";
 import type { StoredRange } from "../../../rpc/index.ts";
-import type { PublishCall, PublishReply, Refusal } from "../../internal/calls.ts";
+import type { Expectation, PublishCall, PublishProducer, PublishReply, Refusal } from "../../internal/calls.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";
 import { heldBack, overBounds, overIds, overProducers, overStorage, storedSize, unexpected } from "./checks.ts";
@@ -30,90 +30,142 @@ export type Admission = {
  * whatever would be said of it now. Changes nothing.
  */
 export function admit(call: PublishCall, stream: StreamState): Admission {
-  const admission: Admission = {
-    bodies: [],
-    bytes: [],
-    ids: [],
-    runs: [],
-    firstSequences: [],
-    duplicates: [],
-    ranges: [],
-    refusals: [],
-  };
-  const expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
-  const refused = new Map(call.refusals?.map(({ request, ...refusal }) => [request, refusal]));
-  const newIds = new Map<string, NewId>();
-  const producers = new ProducerTurns(stream);
-  const heldLanes = new Set<number>();
-  let last = stream.last;
-  let storedBytes = 0;
-  let offset = 0;
-  for (const [request, count] of call.counts.entries()) {
-    let begin = offset;
-    offset += count;
-    const id = call.ids?.[request] ?? undefined;
-    const known = id === undefined ? undefined : (newIds.get(id) ?? stream.findId(id));
-    if (known !== undefined) {
-      const publishedAt = "publishedAt" in known ? known.publishedAt : undefined;
-      admission.duplicates.push({ request, publishedAt, count: known.count });
-      admission.firstSequences.push(known.firstSequence);
-      continue;
-    }
-    const producer = call.producers?.[request] ?? undefined;
-    const turn = producer === undefined ? undefined : producers.turn(producer, count);
-    const before = turn !== undefined && "stored" in turn ? turn.stored : [];
-    begin += before.reduce((sum, range) => sum + range.count, 0);
-    if (begin === offset && before.length > 0) {
-      admission.firstSequences.push(before[0]?.firstSequence ?? 0);
-      admission.ranges.push({ request, ranges: before });
-      continue;
-    }
+  const admitting = new Admitting(call, stream);
+  call.counts.forEach((_, request) => admitting.decide(request));
+  return admitting.admission;
+}
 
-    const lane = call.lanes?.[request];
-    const size = storedSize(call.bytes.slice(begin, offset), last + 1, stream.publishedAt);
-    const verdict: Verdict =
-      (lane !== undefined && heldLanes.has(lane) ? heldBack() : undefined) ??
-      refused.get(request) ??
-      (turn !== undefined && "refused" in turn ? turn.refused : undefined) ??
-      unexpected(expected.get(request), { epoch: stream.epoch, last }) ??
-      overStorage(size, stream.roomBytes - storedBytes) ??
-      overBounds(
-        { messages: offset - begin + last - stream.last, bytes: storedBytes + size, ownBytes: size },
-        stream,
-      ) ??
-      overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1)) ??
-      (producer === undefined ? undefined : overProducers(producers.roomFor(producer.id)));
-    if (verdict !== undefined) {
-      if (lane !== undefined && verdict.code === ErrorCode.RateLimited) {
-        heldLanes.add(lane);
-      }
-      admission.refusals.push({ request, ...verdict });
-      admission.firstSequences.push(0);
-      continue;
-    }
+/** A request, with where its messages begin and end in those of its call. */
+type Request = {
+  index: number;
+  begin: number;
+  end: number;
+  id: string | undefined;
+  producer: PublishProducer | undefined;
+};
 
-    const [firstSequence, stored] = [last + 1, offset - begin];
+/** Decides the requests of one call, one after the other. */
+class Admitting {
+  readonly admission: Admission;
+  readonly #call: PublishCall;
+  readonly #stream: StreamState;
+  readonly #expected: ReadonlyMap<number, Expectation>;
+  readonly #refused: ReadonlyMap<number, Refusal>;
+  readonly #newIds = new Map<string, NewId>();
+  readonly #producers: ProducerTurns;
+  readonly #heldLanes = new Set<number>();
+  #last: number;
+  #storedBytes = 0;
+  #offset = 0;
+
+  constructor(call: PublishCall, stream: StreamState) {
+    this.#call = call;
+    this.#stream = stream;
+    this.#expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
+    this.#refused = new Map(call.refusals?.map((refusal) => [refusal.request, refusal]));
+    this.#producers = new ProducerTurns(stream);
+    this.#last = stream.last;
+    const { runs } = this.#producers;
+    this.admission = {
+      bodies: [],
+      bytes: [],
+      ids: [],
+      runs,
+      firstSequences: [],
+      duplicates: [],
+      ranges: [],
+      refusals: [],
+    };
+  }
+
+  decide(index: number): void {
+    const { ids, producers, counts } = this.#call;
+    const begin = this.#offset;
+    this.#offset += counts[index] ?? 0;
+    const id = ids?.[index] ?? undefined;
+    const request: Request = { index, begin, end: this.#offset, id, producer: producers?.[index] ?? undefined };
+    const known = id === undefined ? undefined : (this.#newIds.get(id) ?? this.#stream.findId(id));
+    if (known === undefined) {
+      this.#decideNew(request);
+      return;
+    }
+    const publishedAt = "publishedAt" in known ? known.publishedAt : undefined;
+    this.admission.duplicates.push({ request: index, publishedAt, count: known.count });
+    this.admission.firstSequences.push(known.firstSequence);
+  }
+
+  /** Decides a request whose id is not known; its producer may have stored some of it, or all. */
+  #decideNew(request: Request): void {
+    const { index, end, producer } = request;
+    const turn = producer === undefined ? undefined : this.#producers.turn(producer, end - request.begin);
+    const stored = turn !== undefined && "stored" in turn ? turn.stored : [];
+    const begin = stored.reduce((sum, range) => sum + range.count, request.begin);
+    if (stored.length > 0 && begin === end) {
+      this.admission.ranges.push({ request: index, ranges: stored });
+      this.admission.firstSequences.push(0);
+      return;
+    }
+    const rest = { ...request, begin };
+    const size = storedSize(this.#call.bytes.slice(begin, end), this.#last + 1, this.#stream.publishedAt);
+    const verdict = this.#verdict(rest, size, turn !== undefined && "refused" in turn ? turn.refused : undefined);
+    if (verdict === undefined) {
+      this.#store(rest, size, stored);
+    } else {
+      this.#refuse(index, verdict);
+    }
+  }
+
+  /** Why a request is refused. @param outOfTurn When it is not its producer's turn. */
+  #verdict({ index, begin, end, id, producer }: Request, size: number, outOfTurn: Verdict): Verdict {
+    const stream = this.#stream;
+    const messages = end - begin + this.#last - stream.last;
+    const lane = this.#call.lanes?.[index];
+    return (
+      (lane !== undefined && this.#heldLanes.has(lane) ? heldBack() : undefined) ??
+      this.#refused.get(index) ??
+      outOfTurn ??
+      unexpected(this.#expected.get(index), { epoch: stream.epoch, last: this.#last }) ??
+      overStorage(size, stream.roomBytes - this.#storedBytes) ??
+      overBounds({ messages, bytes: this.#storedBytes + size, ownBytes: size }, stream) ??
+      overIds(id === undefined ? 0 : stream.waitMsForIds(this.#newIds.size + 1)) ??
+      (producer === undefined ? undefined : overProducers(this.#producers.roomFor(producer.id)))
+    );
+  }
+
+  #refuse(index: number, { code, message, data }: Omit<Refusal, "request">): void {
+    const lane = this.#call.lanes?.[index];
+    if (lane !== undefined && code === ErrorCode.RateLimited) {
+      this.#heldLanes.add(lane);
+    }
+    this.admission.refusals.push({ request: index, code, message, data });
+    this.admission.firstSequences.push(0);
+  }
+
+  /** @param before Where the messages are that its producer has stored before. */
+  #store({ index, begin, end, id, producer }: Request, size: number, before: readonly StoredRange[]): void {
+    const { bodies, bytes, ids, firstSequences, ranges } = this.admission;
+    const [firstSequence, count] = [this.#last + 1, end - begin];
     if (id !== undefined) {
-      newIds.set(id, { id, firstSequence, count });
+      const newId = { id, firstSequence, count };
+      this.#newIds.set(id, newId);
+      ids.push(newId);
     }
     if (producer !== undefined) {
-      producers.store(producer, { skipped: count - stored, count: stored, firstSequence });
+      const skipped = before.reduce((sum, range) => sum + range.count, 0);
+      this.#producers.store(producer, { skipped, count, firstSequence });
     }
     if (before.length > 0) {
-      const rest = { count: stored, firstSequence, publishedAt: stream.publishedAt, duplicate: false };
-      admission.ranges.push({ request, ranges: [...before, rest] });
+      const { publishedAt } = this.#stream;
+      ranges.push({ request: index, ranges: [...before, { count, firstSequence, publishedAt, duplicate: false }] });
     }
-    admission.firstSequences.push(firstSequence);
-    for (let index = begin; index < offset; index += 1) {
-      admission.bodies.push(call.bodies[index] ?? "");
-      admission.bytes.push(call.bytes[index] ?? 0);
+    firstSequences.push(firstSequence);
+    for (let at = begin; at < end; at += 1) {
+      bodies.push(this.#call.bodies[at] ?? "");
+      bytes.push(this.#call.bytes[at] ?? 0);
     }
-    last += stored;
-    storedBytes += size;
+    this.#last += count;
+    this.#storedBytes += size;
   }
-  admission.ids = [...newIds.values()];
-  admission.runs = producers.runs;
-  return admission;
 }
 
 /** What a stream answers to a call, once what was admitted of it is stored. */
