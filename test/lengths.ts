@@ -57,7 +57,7 @@ export const LONG_RUNS = [
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/idle.test.ts",
   "test/e2e/faults/kill.test.ts",
-  "test/e2e/large-objects.test.ts",
+  "test/e2e/objects/large-objects.test.ts",
   "test/e2e/faults/producers.test.ts",
 ];
 

@@ -9,7 +9,7 @@ import { expect } from "vitest";
 import { DurableStream } from "../../../rpc/client.ts";
 import type { Message } from "../../../rpc/index.ts";
 
-import { randomOf } from "../faults/load.ts";
+import { randomOf } from "../faults/loads/load.ts";
 import { test } from "../server/fixtures.ts";
 import type { Server } from "../server/server.ts";
 

@@ -8,9 +8,9 @@ import type { DurableStreamOptions, StreamEvent, Subscription } from "../../../r
 import type { Message } from "../../../rpc/index.ts";
 
 import { test } from "../server/fixtures.ts";
-import { violations } from "./history.ts";
-import type { Following, Payload, Publish } from "./history.ts";
-import { randomOf } from "./load.ts";
+import { violations } from "./histories/history.ts";
+import type { Following, Payload, Publish } from "./histories/history.ts";
+import { randomOf } from "./loads/load.ts";
 import { Proxy } from "../server/proxy.ts";
 import { GATEWAY_SHARDS } from "../server/server.ts";
 import type { Server } from "../server/server.ts";

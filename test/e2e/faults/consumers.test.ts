@@ -4,12 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, inject } from "vitest";
 
 import type { Client } from "../server/client.ts";
-import { mostInFlight, mostInFlightOfSession, violations } from "./consumer-history.ts";
-import type { ConsumerHistory } from "./consumer-history.ts";
-import { ConsumerWorker } from "./consumer-load.ts";
-import type { WorkHabit } from "./consumer-load.ts";
+import { mostInFlight, mostInFlightOfSession, violations } from "./histories/consumer-history.ts";
+import type { ConsumerHistory } from "./histories/consumer-history.ts";
+import { ConsumerWorker } from "./loads/consumer-load.ts";
+import type { WorkHabit } from "./loads/consumer-load.ts";
 import { test } from "../server/fixtures.ts";
-import { randomOf, Uptime } from "./load.ts";
+import { randomOf, Uptime } from "./loads/load.ts";
 import { GATEWAY_SHARDS } from "../server/server.ts";
 import type { Server } from "../server/server.ts";
 

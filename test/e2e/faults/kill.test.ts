@@ -8,9 +8,9 @@ import type { Message } from "../../../rpc/index.ts";
 import { LONG } from "../../lengths.ts";
 import type { Client } from "../server/client.ts";
 import { test } from "../server/fixtures.ts";
-import { violations } from "./history.ts";
-import type { History } from "./history.ts";
-import { LoadFollower, LoadPublisher, randomOf, Uptime } from "./load.ts";
+import { violations } from "./histories/history.ts";
+import type { History } from "./histories/history.ts";
+import { LoadFollower, LoadPublisher, randomOf, Uptime } from "./loads/load.ts";
 
 /** `KILL_ROUNDS=200 KILL_SEED=1 npm run test:long -- test/e2e/faults/kill.test.ts` for a longer or an equal load. */
 const { killRounds: ROUNDS } = inject("lengths");

@@ -10,9 +10,9 @@ import { test } from "../server/fixtures.ts";
 import { Proxy } from "../server/proxy.ts";
 import { GATEWAY_SHARDS } from "../server/server.ts";
 import type { Server } from "../server/server.ts";
-import { randomOf } from "./load.ts";
-import { producerViolations } from "./producer-history.ts";
-import { crowdedSockets, Load, ProducerWriter, TwinProducer } from "./producer-load.ts";
+import { randomOf } from "./loads/load.ts";
+import { producerViolations } from "./histories/producer-history.ts";
+import { crowdedSockets, Load, ProducerWriter, TwinProducer } from "./loads/producer-load.ts";
 
 /** `PRODUCER_MESSAGES=2000000 PRODUCER_SEED=1 npm run test:long -- test/e2e/faults/producers.test.ts` for more, or the same again. */
 const { producerMessages: MESSAGES } = inject("lengths");

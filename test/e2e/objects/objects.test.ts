@@ -9,12 +9,12 @@ import { promisify } from "node:util";
 
 import { describe, expect } from "vitest";
 
-import { ErrorCode } from "../../rpc/index.ts";
-import type { ListObjectsResult, ObjectInfo } from "../../rpc/index.ts";
+import { ErrorCode } from "../../../rpc/index.ts";
+import type { ListObjectsResult, ObjectInfo } from "../../../rpc/index.ts";
 
-import { test } from "./server/fixtures.ts";
-import { responseTo, send } from "./server/send.ts";
-import type { Server } from "./server/server.ts";
+import { test } from "../server/fixtures.ts";
+import { responseTo, send } from "../server/send.ts";
+import type { Server } from "../server/server.ts";
 
 const run = promisify(execFile);
 

@@ -3,13 +3,13 @@ import { gzipSync } from "node:zlib";
 
 import { describe, expect } from "vitest";
 
-import { DurableStream } from "../../rpc/client.ts";
-import type { Fetch, ObjectBody, ReadObject } from "../../rpc/client.ts";
-import { LIMITS } from "../../rpc/index.ts";
+import { DurableStream } from "../../../rpc/client.ts";
+import type { Fetch, ObjectBody, ReadObject } from "../../../rpc/client.ts";
+import { LIMITS } from "../../../rpc/index.ts";
 
-import { sharingServer, test as base } from "./server/fixtures.ts";
-import { Proxy } from "./server/proxy.ts";
-import type { Server } from "./server/server.ts";
+import { sharingServer, test as base } from "../server/fixtures.ts";
+import { Proxy } from "../server/proxy.ts";
+import type { Server } from "../server/server.ts";
 
 /** A client of the test's server, which goes by calls alone when it is given no `fetch`. */
 function clientOf(how: { fetch?: false } = {}) {

@@ -2,7 +2,7 @@
  * What clients saw of one stream, and a checker that tells which promises it breaks. It knows nothing of how the
  * history came about: crashes, retries and reconnects are only attempts and sessions to it.
  */
-import type { Message } from "../../../rpc/index.ts";
+import type { Message } from "../../../../rpc/index.ts";
 
 /** How one attempt to publish ended, as its client saw it. */
 export type Outcome =

@@ -6,12 +6,12 @@ import { promisify } from "node:util";
 
 import { describe, expect, inject } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
-import type { ObjectInfo } from "../../rpc/index.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import type { ObjectInfo } from "../../../rpc/index.ts";
 
-import { test } from "./server/fixtures.ts";
-import { responseTo, send } from "./server/send.ts";
-import type { Server } from "./server/server.ts";
+import { test } from "../server/fixtures.ts";
+import { responseTo, send } from "../server/send.ts";
+import type { Server } from "../server/server.ts";
 
 const run = promisify(execFile);
 

@@ -1,5 +1,5 @@
 /** What producers were told of the messages that they published to one stream, and a checker of what became of them. */
-import type { Message } from "../../../rpc/index.ts";
+import type { Message } from "../../../../rpc/index.ts";
 
 /** The data of a message: who published it, in which generation or epoch, and as its how many-th. */
 export type Numbered = { by: string; generation: number; number: number };

@@ -3,8 +3,8 @@ import { brotliDecompressSync, gunzipSync, gzipSync } from "node:zlib";
 
 import { expect } from "vitest";
 
-import { sharingServer } from "./server/fixtures.ts";
-import { responseTo, send } from "./server/send.ts";
+import { sharingServer } from "../server/fixtures.ts";
+import { responseTo, send } from "../server/send.ts";
 
 /** What a client makes of an answer that may be encoded. */
 function decoded(body: Buffer, coding: string | undefined): Buffer {

@@ -3,13 +3,13 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { WebSocket as WsWebSocket } from "ws";
 
-import type { DurableStream, WebSocketConstructor } from "../../../rpc/client.ts";
-import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
-import type { MethodResult, ProducerState, StoredRange } from "../../../rpc/index.ts";
+import type { DurableStream, WebSocketConstructor } from "../../../../rpc/client.ts";
+import { ErrorCode, LIMITS } from "../../../../rpc/index.ts";
+import type { MethodResult, ProducerState, StoredRange } from "../../../../rpc/index.ts";
 
-import { CallError, Client } from "../server/client.ts";
-import type { Target } from "../server/client.ts";
-import type { Numbered, Told } from "./producer-history.ts";
+import { CallError, Client } from "../../server/client.ts";
+import type { Target } from "../../server/client.ts";
+import type { Numbered, Told } from "../histories/producer-history.ts";
 
 /** A stream that is published to: whether it goes on, and how much was stored. */
 export class Load {

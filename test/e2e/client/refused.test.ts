@@ -1,11 +1,11 @@
 import { expect, inject } from "vitest";
 import { WebSocket as WsPackage } from "ws";
 
-import { DurableStream } from "../../rpc/client.ts";
-import type { WebSocketConstructor } from "../../rpc/client.ts";
+import { DurableStream } from "../../../rpc/client.ts";
+import type { WebSocketConstructor } from "../../../rpc/client.ts";
 
-import { test } from "./server/fixtures.ts";
-import { Server } from "./server/server.ts";
+import { test } from "../server/fixtures.ts";
+import { Server } from "../server/server.ts";
 
 const READ = { stream: "s" };
 

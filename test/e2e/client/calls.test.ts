@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 
-import { DurableStream } from "../../rpc/client.ts";
-import type { StreamEvent } from "../../rpc/client.ts";
+import { DurableStream } from "../../../rpc/client.ts";
+import type { StreamEvent } from "../../../rpc/client.ts";
 
-import { test as base } from "./server/fixtures.ts";
+import { test as base } from "../server/fixtures.ts";
 
 const test = base.extend<{ client: DurableStream }>({
   client: async ({ server }, use) => {

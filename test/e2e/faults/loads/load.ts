@@ -1,12 +1,12 @@
 /** Clients that go on through crashes, and write down what they saw. */
 import { setTimeout as delay } from "node:timers/promises";
 
-import { ErrorCode } from "../../../rpc/index.ts";
-import type { Message, MethodParams } from "../../../rpc/index.ts";
+import { ErrorCode } from "../../../../rpc/index.ts";
+import type { Message, MethodParams } from "../../../../rpc/index.ts";
 
-import { CallError, Client, ConnectionLost } from "../server/client.ts";
-import type { Target } from "../server/client.ts";
-import type { Attempt, Following, Outcome, Payload, Publish } from "./history.ts";
+import { CallError, Client, ConnectionLost } from "../../server/client.ts";
+import type { Target } from "../../server/client.ts";
+import type { Attempt, Following, Outcome, Payload, Publish } from "../histories/history.ts";
 
 /** A server that comes and goes, as its clients know it. */
 export class Uptime {

@@ -2,9 +2,9 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { CallError, ConnectionLost } from "../server/client.ts";
-import type { Client } from "../server/client.ts";
-import type { ConsumerHistory, Delivery } from "./consumer-history.ts";
+import { CallError, ConnectionLost } from "../../server/client.ts";
+import type { Client } from "../../server/client.ts";
+import type { ConsumerHistory, Delivery } from "../histories/consumer-history.ts";
 import type { Uptime } from "./load.ts";
 
 export type WorkHabit = {

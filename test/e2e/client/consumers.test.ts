@@ -2,10 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { expect, vi } from "vitest";
 
-import { DurableStream } from "../../rpc/client.ts";
-import type { ConsumerDelivery, Subscription } from "../../rpc/client.ts";
+import { DurableStream } from "../../../rpc/client.ts";
+import type { ConsumerDelivery, Subscription } from "../../../rpc/client.ts";
 
-import { test as base } from "./server/fixtures.ts";
+import { test as base } from "../server/fixtures.ts";
 
 // Left to itself, a client that has seen four crashes may wait half a minute before it looks for the server again.
 const reconnect = { leastMs: 5, mostMs: 50 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import type { Message } from "../../../rpc/index.ts";
+import type { Message } from "../../../../rpc/index.ts";
 
 import { violations } from "./history.ts";
 import type { Attempt, Claim, History, Outcome } from "./history.ts";
