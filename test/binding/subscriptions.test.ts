@@ -205,7 +205,7 @@ it("ends with a consumer that is deleted with its stream", async () => {
   expect(await subscription.whenClosed()).toEqual({ reason: "streamDeleted" });
 });
 
-it("follows a stream that is deleted into its next life, and tells that it is another", async () => {
+it("follows a stream that is deleted into its next epoch, and tells that it is another", async () => {
   const stream = "service-deleted";
   const heard = recorder();
   const { subscription } = await subscribe({ stream }, heard.handler);
@@ -231,7 +231,7 @@ it("follows a stream that is deleted into its next life, and tells that it is an
   await subscription.unsubscribe();
 });
 
-it("begins at the position of an earlier life with the word that it is over", async () => {
+it("begins at the position of an earlier epoch with the word that it is over", async () => {
   const stream = "service-earlier";
   const { epoch } = await streams.publish({ stream, data: 1 });
   const heard = recorder();

@@ -70,7 +70,7 @@ it.each(MOMENTS.flatMap((moment) => [true, false].map((isMade) => [moment, isMad
   },
 );
 
-it("comes to the last of many lives, and to every message of it", async () => {
+it("comes to the last of many epochs, and to every message of it", async () => {
   const stream = "epochs-many";
   const { client: admin } = connect();
   const { client } = connect();
@@ -90,7 +90,7 @@ it("comes to the last of many lives, and to every message of it", async () => {
     events.push(...(await take(subscription, 1)));
   }
   expect(events.slice(-3)).toEqual(["epochChanged", "first of the last", "second of the last"]);
-  // Of an earlier life it may have come too late, but it had what it had in order.
+  // Of an earlier epoch it may have come too late, but it had what it had in order.
   events.forEach((event, index) => {
     const life = /^second of (.*)$/.exec(String(event))?.[1];
     expect(life === undefined || events[index - 1] === `first of ${life}`).toBe(true);

@@ -309,7 +309,7 @@ describe("a lost connection", () => {
   });
 });
 
-describe("another life of the stream", () => {
+describe("another epoch of the stream", () => {
   it("ends the subscription, and what was done says nothing of the messages that have the numbers now", async () => {
     const client = server.client();
     const { seen, handler, finish } = stepwise();

@@ -313,7 +313,7 @@ function liveAs(epoch: string): (socket: ScriptedSocket) => void {
   };
 }
 
-describe("another life of the stream", () => {
+describe("another epoch of the stream", () => {
   it("is told after what was read of the old one, and followed from its first message", async () => {
     const client = server.client();
     const { seen, handler, finish } = stepwise();
@@ -333,7 +333,7 @@ describe("another life of the stream", () => {
       [
         { stream: "s", from: { sequence: 1 }, filter: ">" },
         { stream: "s", from: { sequence: 3 }, epoch: "e1", filter: ">" },
-        // By number, so that the server tells what of the new life is gone already.
+        // By number, so that the server tells what of the new epoch is gone already.
         { stream: "s", from: { sequence: 1 }, filter: ">" },
       ].map((params, index) => (index === 1 ? { ...params, from: { sequence: 1 } } : params)),
     );
@@ -374,7 +374,7 @@ describe("another life of the stream", () => {
     };
     socket.notify("subscriptionClosed", { subscription: 1, reason: "streamDeleted" });
     await pass();
-    // It has asked for the new life, and is not answered.
+    // It has asked for the new epoch, and is not answered.
     expect(socket.calls("subscribe")).toHaveLength(3);
     socket.end();
     await pass(1);

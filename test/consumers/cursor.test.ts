@@ -19,7 +19,7 @@ function pageOf(from: number, through: number): LogPage {
 
 type Offer = { holder?: string; through?: number; maxInFlight?: number; limit?: number; nowMs?: number };
 
-/** Offers the log from where the cursor is up to `through`, and returns the sequences handed out. */
+/** Offers the log from where the cursor is up to `through`, and returns the sequences delivered. */
 function offer(cursor: ConsumerCursor, options: Offer = {}): number[] {
   const { holder = "a", through = 0, maxInFlight = Infinity, limit = Infinity, nowMs = START_MS } = options;
   const page = through === 0 ? undefined : pageOf(cursor.nextSequence, through);
@@ -101,7 +101,7 @@ describe("handing out", () => {
     expect(cursor.roomForNew).toBe(0);
   });
 
-  test("hands out nothing while paused, and lets acks and deadlines count", () => {
+  test("delivers nothing while paused, and lets acks and deadlines count", () => {
     const cursor = cursorWith();
     offer(cursor, { through: 2 });
 
@@ -119,7 +119,7 @@ describe("handing out", () => {
 });
 
 describe("strict order", () => {
-  test("waits for the redelivery of one message before it hands out the next", () => {
+  test("waits for the redelivery of one message before it delivers the next", () => {
     const cursor = cursorWith({ maxInFlight: 1 });
     offer(cursor, { through: 5 });
     cursor.nak({ holder: "a", sequences: [1], delayMs: 500, nowMs: START_MS });
@@ -143,7 +143,7 @@ describe("strict order", () => {
     expect(offer(cursor, { through: 5 })).toEqual([2]);
   });
 
-  test("hands out the lower of two requeued messages first, whichever was requeued first", () => {
+  test("delivers the lower of two requeued messages first, whichever was requeued first", () => {
     const cursor = cursorWith({ maxInFlight: 1, maxDeliver: 1 });
     for (const sequence of [1, 2]) {
       offer(cursor, { through: 2 });
@@ -170,7 +170,7 @@ describe("settling", () => {
     expect(cursor.info()).toMatchObject({ ackFloor: 2, inFlight: 0, waiting: 0 });
   });
 
-  test("takes a duplicate ack, and an ack of what was never handed out, for nothing", () => {
+  test("takes a duplicate ack, and an ack of what was never delivered, for nothing", () => {
     const cursor = cursorWith();
     offer(cursor, { through: 2 });
     cursor.ack([1]);

@@ -112,6 +112,6 @@ it("notices by its next push that a gateway does not know a subscription", async
   await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(4);
 
-  // What was handed out to nobody was not delivered.
+  // What was assigned to nobody was not delivered.
   expect(deliveries(client)).toEqual(range(1, 4).map((sequence) => [sequence, 1]));
 });

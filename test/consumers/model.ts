@@ -23,7 +23,7 @@ export type ModelMessage = {
   counted: number;
   /** How often it was given back by a holder that failed with several: twice, and it is delivered alone. */
   suspicion: number;
-  /** The highest sequence handed out before its last delivery; undefined if that was its first. */
+  /** The highest sequence delivered before its last delivery; undefined if that was its first. */
   behind: number | undefined;
   /** Whom it was given to and who did not give it back; in flight, the last one has it. */
   holders: string[];

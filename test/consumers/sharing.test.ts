@@ -280,7 +280,7 @@ it("ends its subscriptions when the consumer or the stream is deleted", async ()
   });
 });
 
-it("hands out no more text than may wait for one socket, and goes on with each ack", async () => {
+it("delivers no more text than may wait for one socket, and goes on with each ack", async () => {
   const client = await connect();
   const stream = "large";
   await client.call("createConsumer", { stream, consumer: "c", ackWaitMs: 60_000 });

@@ -33,7 +33,7 @@ export class ConsumerWorld {
   cursor: ConsumerCursor;
   nowMs = 1_000_000;
   readonly #deadLetters = new Map<number, DeadLetter>();
-  /** Deliveries of what was handed out since it was last new, counted from 0 again when requeued. */
+  /** Deliveries since it was last new, counted from 0 again when requeued. */
   readonly #delivered = new Map<number, number>();
   readonly #settled = new Set<number>();
   #stored: string;
@@ -82,7 +82,7 @@ export class ConsumerWorld {
     }
   }
 
-  /** Acks that count: what was handed out, or put back, and is not over yet. */
+  /** Acks that count: what was delivered, or put back, and is not over yet. */
   settle(sequences: readonly number[]): void {
     const before = this.model.unsettled.map(({ sequence }) => sequence);
     this.model.ack(sequences);

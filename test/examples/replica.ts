@@ -105,7 +105,7 @@ class Replica {
   async #follow(epoch: string | undefined): Promise<void> {
     const where = { stream, from: { sequence: this.#at + 1 }, ...(epoch === undefined ? {} : { epoch }) };
     for await (const event of this.#client.subscribe(where, { signal: this.#end.signal })) {
-      // A gap, or another life of the stream.
+      // A gap, or another epoch of the stream.
       if (event.type !== "message") {
         return;
       }

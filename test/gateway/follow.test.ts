@@ -144,7 +144,7 @@ it("tells a follower that is behind what was trimmed and what was deleted before
   expect(told).toEqual([3, 4, 6, 7, 9, 12]);
 });
 
-it("refuses a subscriber that knows another life of the stream", async () => {
+it("refuses a subscriber that knows another epoch of the stream", async () => {
   const stream = "epochs";
   const client = await connect();
   const old = await client.call("publish", { stream, data: 1 });
@@ -160,7 +160,7 @@ it("refuses a subscriber that knows another life of the stream", async () => {
   expect(accepted.nextSequence).toBe(1);
 });
 
-it("makes no new life of a stream for a subscriber that knows one", async () => {
+it("makes no new epoch of a stream for a subscriber that knows one", async () => {
   const stream = "gone";
   const client = await connect();
   const { epoch } = await client.call("publish", { stream, data: 1 });
@@ -172,7 +172,7 @@ it("makes no new life of a stream for a subscriber that knows one", async () => 
   expect((await client.callError("getStreamInfo", { stream })).code).toBe(-32_003);
 });
 
-it("is not ended by a push that was held up since an earlier life of the stream", async () => {
+it("is not ended by a push that was held up since an earlier epoch of the stream", async () => {
   const stream = "held-up";
   const client = await connect();
   const { epoch } = await client.call("publish", { stream, data: 1 });
@@ -262,12 +262,12 @@ it("tells the end of a subscription after the answer that begins it", async () =
   ];
   client.send(JSON.stringify(calls));
   const closed = await client.until(() => client.of("subscriptionClosed")[0], "subscriptionClosed");
-  await other.call("publish", { stream, data: "another life" });
+  await other.call("publish", { stream, data: "another epoch" });
   await client.untilMessages(1);
 
   expect(client.frames[before]).toMatch(/^\[\{"jsonrpc":"2\.0","id":"subscribe"/);
   expect(closed).toEqual({ subscription: 1, reason: "streamDeleted" });
   expect(client.of("messages").map((params) => [params.subscription, params.messages[0]?.data])).toEqual([
-    [2, "another life"],
+    [2, "another epoch"],
   ]);
 });

@@ -65,7 +65,7 @@ describe.each(Object.entries<MethodSpec>(METHODS))("%s", (name, { params, result
     const inStream = fieldsOf(params).filter((fields) => fields.includes("stream"));
     const placed = inStream.filter((fields) => fields.some((field) => POSITIONS.includes(field)));
 
-    // A lease is of one consumer of one life: see "takes no lease of another life".
+    // A lease is of one consumer of one epoch: see "takes no lease of another life".
     const without = placed.filter((fields) => !fields.includes("epoch") && !fields.includes("lease"));
     const takesOne = inStream.some((fields) => fields.includes("epoch"));
     expect(without).toEqual([]);
@@ -131,7 +131,7 @@ describe.each(WAYS)("over %s", (way, refusal) => {
   // HTTP has no subscriptions; who follows by a binding is told by `epochChanged`, as by the client (service.test.ts).
   const methods = IN_EPOCH.filter((method) => way === "a socket" || method !== "subscribe");
 
-  it.each(methods)("%s of a life that is over is EpochChanged, and does nothing to the next one", async (method) => {
+  it.each(methods)("%s of an epoch that is over is EpochChanged, and does nothing to the next one", async (method) => {
     const client = await connect();
     const stream = `over-${method}-${way.replaceAll(" ", "-")}`;
     const old = await begin(client, stream);
@@ -146,7 +146,7 @@ describe.each(WAYS)("over %s", (way, refusal) => {
   });
 
   it.each(methods.filter((method) => method !== "deleteStream"))(
-    "%s of a life that is over, and no other begun, is NotFound and begins none",
+    "%s of an epoch that is over, and no other begun, is NotFound and begins none",
     async (method) => {
       const client = await connect();
       const stream = `gone-${method}-${way.replaceAll(" ", "-")}`;
@@ -161,7 +161,7 @@ describe.each(WAYS)("over %s", (way, refusal) => {
   );
 });
 
-it.each(IN_EPOCH)("%s is done in the life that it names", async (method) => {
+it.each(IN_EPOCH)("%s is done in the epoch that it names", async (method) => {
   const client = await connect();
   const stream = `named-${method}`;
   const epoch = await begin(client, stream);
@@ -171,7 +171,7 @@ it.each(IN_EPOCH)("%s is done in the life that it names", async (method) => {
   expect(error).toBeUndefined();
 });
 
-it("deletes nothing of a life that the caller never saw", async () => {
+it("deletes nothing of an epoch that the caller never saw", async () => {
   const stream = "never-seen";
   const [one, other] = [await connect(), await connect()];
   await one.call("publish", { stream, data: "seen" });
@@ -218,7 +218,7 @@ describe("getState", () => {
   });
 });
 
-it("tells in a Conflict which life the actual value is of", async () => {
+it("tells in a Conflict which epoch the actual value is of", async () => {
   const stream = "conflicts";
   const client = await connect();
   const { epoch } = await client.call("publish", { stream, data: 1 });
@@ -237,7 +237,7 @@ it("tells in a Conflict which life the actual value is of", async () => {
 });
 
 describe("publish", () => {
-  it("stores its neighbours in one frame when it is of another life", async () => {
+  it("stores its neighbours in one frame when it is of another epoch", async () => {
     const stream = "neighbours";
     const client = await connect();
     const { epoch } = await client.call("publish", { stream, data: 0 });
@@ -252,7 +252,7 @@ describe("publish", () => {
     expect(late?.error).toMatchObject({ code: ErrorCode.EpochChanged, data: { epoch } });
   });
 
-  it("is a duplicate when its id is known, whatever life it names: the answer says which it is in", async () => {
+  it("is a duplicate when its id is known, whatever epoch it names: the answer says which it is in", async () => {
     const stream = "duplicate";
     const client = await connect();
     const stored = await client.call("publish", { stream, data: 1, id: "once" });
@@ -263,7 +263,7 @@ describe("publish", () => {
   });
 });
 
-it("takes no lease of another life", async () => {
+it("takes no lease of another epoch", async () => {
   const at = { stream: "leases", consumer: "c" };
   const client = await connect();
   await client.call("createConsumer", at);

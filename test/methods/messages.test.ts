@@ -85,7 +85,7 @@ describe("getMessages", () => {
     expect(paged).toEqual(whole.messages);
   });
 
-  it("reads the life of the stream that the epoch names, or none", async () => {
+  it("reads the stream in the epoch that is named, or not at all", async () => {
     const client = await connect();
     const { epoch } = await client.call("getMessages", { stream });
 

@@ -70,16 +70,16 @@ it("makes nothing by looking at a stream that was never used", async () => {
 
 const refusals: [method: string, params: object][] = [
   ["publish", { data: 1, expect: { lastSequence: 1 } }],
-  ["publish", { data: 1, epoch: "of another life" }],
+  ["publish", { data: 1, epoch: "of another epoch" }],
   ["publishBatch", { messages: [{ data: 1 }], expect: { lastSequence: 1 } }],
   ["deleteMessages", { sequences: [1] }],
   ["putState", { state: 1, expectedRevision: 1 }],
   ["checkpoint", { state: 1, through: 1 }],
   ["subscribe", { from: { sequence: 2 } }],
-  ["subscribe", { epoch: "of another life" }],
+  ["subscribe", { epoch: "of another epoch" }],
   ["subscribe", { consumer: "c" }],
   ["createConsumer", { consumer: "c", from: { sequence: 2 } }],
-  ["createConsumer", { consumer: "c", epoch: "of another life" }],
+  ["createConsumer", { consumer: "c", epoch: "of another epoch" }],
   ["getConsumer", { consumer: "c" }],
   ["listConsumers", {}],
   ["pauseConsumer", { consumer: "c", paused: true }],
@@ -415,7 +415,7 @@ describe("deleteStream", () => {
     expect(config).toEqual({ discard: "old", duplicateWindowMs: 120_000, producerWindowMs: 604_800_000 });
   });
 
-  it("never takes a position of one life for one of another", async () => {
+  it("never takes a position of one epoch for one of another", async () => {
     const client = await connect();
     const stream = "epochs";
     const { epoch: old } = await client.call("publish", { stream, data: 1 });
@@ -432,10 +432,10 @@ describe("deleteStream", () => {
   it("does not make a stream of the epoch that a subscriber asks for in vain", async () => {
     const client = await connect();
 
-    const error = await client.callError("subscribe", { stream: "no-such-life", epoch: "old" });
+    const error = await client.callError("subscribe", { stream: "no-such-epoch", epoch: "old" });
 
     expect(error.code).toBe(ErrorCode.NotFound);
-    expect(await tablesOf("no-such-life")).toEqual([]);
+    expect(await tablesOf("no-such-epoch")).toEqual([]);
   });
 
   it("ends the subscriptions and says why", async () => {

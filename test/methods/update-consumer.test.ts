@@ -226,7 +226,7 @@ describe.each(AFTER)("with the stream %s", (name, after) => {
     expect((await fetch()).sequences).toEqual([3]);
   });
 
-  it("a smaller maxInFlight holds back until less is in flight, a larger one hands out at once", async () => {
+  it("a smaller maxInFlight holds back until less is in flight, a larger one delivers at once", async () => {
     const stream = `update-window-${name}`;
     const { client, update, info, subscribe } = await begin(stream, 12, { maxInFlight: 6, ackWaitMs: HOUR_MS });
     const subscription = await subscribe();

@@ -32,7 +32,7 @@ async function holdFirstFollow() {
   };
 }
 
-it("follows the life of a stream that there is, when the answer of an earlier one comes after", async () => {
+it("follows the epoch of a stream that there is, when the answer of an earlier one comes after", async () => {
   const stream = "late-answer";
   const client = await connect();
   await client.call("publish", { stream, data: "old" });
@@ -59,7 +59,7 @@ it("follows the life of a stream that there is, when the answer of an earlier on
   ).toEqual(["new", "newer"]);
 });
 
-it("tells a subscription that the life it begins in is over, when that came before its answer", async () => {
+it("tells a subscription that the epoch it begins in is over, when that came before its answer", async () => {
   const stream = "over-before-answer";
   const client = await connect();
   await client.call("publish", { stream, data: 1 });
@@ -78,8 +78,8 @@ it("tells a subscription that the life it begins in is over, when that came befo
   expect(closed).toEqual({ subscription, reason: "streamDeleted" });
 });
 
-it("keeps how far a new life was pushed while its subscribe is answered, whatever comes of an earlier one", async () => {
-  const stream = "pushes-of-two-lives";
+it("keeps how far a new epoch was pushed while its subscribe is answered, whatever comes of an earlier one", async () => {
+  const stream = "pushes-of-two-epochs";
   const client = await connect();
   const { epoch } = await client.call("publish", { stream, data: "old" });
   await client.call("deleteStream", { stream });
@@ -89,7 +89,7 @@ it("keeps how far a new life was pushed while its subscribe is answered, whateve
     const isInterested = deliver(pushed);
     if (pushed.stream === stream && !seen.push) {
       seen.push = true;
-      // One that was held up since the life before.
+      // One that was held up since the epoch before.
       deliver(announcement(stream, epoch, 1));
     }
     return isInterested;

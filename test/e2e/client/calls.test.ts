@@ -51,8 +51,8 @@ test("follows a stream by for await and by a handler", async ({ client }) => {
   expect(handled.every((event, index) => event.type === "message" && event.sequence === index + 1)).toBe(true);
 });
 
-test("tells with every message which life its sequence is of, for the calls that take one", async ({ client }) => {
-  const stream = "lives";
+test("tells with every message which epoch its sequence is of, for the calls that take one", async ({ client }) => {
+  const stream = "epochs";
   const { epoch } = await client.publish({ stream, data: "old" });
   await client.createConsumer({ stream, consumer: "c" });
 

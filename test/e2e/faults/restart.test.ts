@@ -74,7 +74,7 @@ describe.for(endings)("a server started again after %s", ([, end]) => {
     expect(await after.call("publish", { ...single, id: "id-3" })).toMatchObject({ sequence: 4, duplicate: false });
   });
 
-  test("has a stream's config, and its life is the same", async ({ server, connect }) => {
+  test("has a stream's config, and its epoch is the same", async ({ server, connect }) => {
     const before = await connect();
     const config = await before.call("configureStream", { stream: STREAM, maxMessages: 2, discard: "new" });
     await before.call("publishBatch", { stream: STREAM, messages: [{ data: 1 }, { data: 2 }] });
