@@ -207,19 +207,19 @@ export class Session implements Connection, SessionSocket {
   async ack(params: AckParams, context: CallContext): Promise<void> {
     const { subscription } = params;
     if ("sequences" in params) {
-      return this.settle(subscription, { kind: "ack", sequences: params.sequences }, context);
+      return this.applyAck(subscription, { kind: "ack", sequences: params.sequences }, context);
     }
     const { through } = params;
     if (this.#consumers.get(subscription) !== undefined) {
-      return this.settle(subscription, { kind: "ackThrough", through }, context);
+      return this.applyAck(subscription, { kind: "ackThrough", through }, context);
     }
     return this.#streams.ack(subscription, through);
   }
 
-  async settle(subscription: number, word: ClientAck, context: CallContext): Promise<void> {
+  async applyAck(subscription: number, command: ClientAck, context: CallContext): Promise<void> {
     const shared = this.#consumers.get(subscription);
     if (shared !== undefined) {
-      return this.#consumers.settle(shared, word, context);
+      return this.#consumers.applyAck(shared, command, context);
     }
     this.#streams.get(subscription);
     const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];

@@ -58,7 +58,7 @@ export type Connection = {
    *
    * @throws NotFound when there is no such subscription, InvalidParams when it is not a consumer's.
    */
-  settle(subscription: number, command: ClientAck, context: CallContext): Promise<void>;
+  applyAck(subscription: number, command: ClientAck, context: CallContext): Promise<void>;
 };
 
 /** The context of a call that came on a socket. */

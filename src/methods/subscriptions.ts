@@ -16,17 +16,17 @@ export const subscriptionHandlers: Handlers<SocketMethod> = {
   },
 
   nak: async ({ subscription, ...nak }, context) => {
-    await context.connection.settle(subscription, { kind: "nak", ...nak }, context);
+    await context.connection.applyAck(subscription, { kind: "nak", ...nak }, context);
     return {};
   },
 
   term: async ({ subscription, ...term }, context) => {
-    await context.connection.settle(subscription, { kind: "term", ...term }, context);
+    await context.connection.applyAck(subscription, { kind: "term", ...term }, context);
     return {};
   },
 
   working: async ({ subscription, sequences }, context) => {
-    await context.connection.settle(subscription, { kind: "working", sequences }, context);
+    await context.connection.applyAck(subscription, { kind: "working", sequences }, context);
     return {};
   },
 };

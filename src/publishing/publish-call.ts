@@ -44,7 +44,7 @@ export function publishCall(
 /** What became of each request of a call, in its order. */
 export function outcomes(requests: readonly PublishRequest[], reply: PublishReply): (Published | RpcError)[] {
   const { epoch, publishedAt, firstSequences } = reply;
-  const settled: (Published | RpcError)[] = requests.map((request, index) => {
+  const published: (Published | RpcError)[] = requests.map((request, index) => {
     const firstSequence = firstSequences[index] ?? 0;
     const lastSequence = firstSequence + request.bodies.length - 1;
     return { epoch, firstSequence, lastSequence, publishedAt, duplicate: false };
@@ -52,15 +52,15 @@ export function outcomes(requests: readonly PublishRequest[], reply: PublishRepl
   for (const { request, publishedAt: storedAt, count } of reply.duplicates) {
     const firstSequence = firstSequences[request] ?? 0;
     const lastSequence = firstSequence + count - 1;
-    settled[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
+    published[request] = { epoch, firstSequence, lastSequence, publishedAt: storedAt, duplicate: true };
   }
   for (const { request, ranges } of reply.ranges ?? []) {
-    settled[request] = { epoch, ...spanOf(ranges), ranges };
+    published[request] = { epoch, ...spanOf(ranges), ranges };
   }
   for (const { request, ...refusal } of reply.refusals) {
-    settled[request] = refusalError(refusal);
+    published[request] = refusalError(refusal);
   }
-  return settled;
+  return published;
 }
 
 /** From the first message of a request to its last, whatever stands between them. */

@@ -101,7 +101,7 @@ it("ends a lease that was not renewed", async () => {
   expect(await leases(stream)).toEqual([]);
 });
 
-it("closes subscriptions to a epoch that ended while their gateway could not be told", async () => {
+it("closes subscriptions to an epoch that ended while their gateway could not be told", async () => {
   const stream = "told-late";
   const client = await connect();
   await client.call("publish", { stream, data: 1 });
@@ -125,7 +125,7 @@ it("closes subscriptions to a epoch that ended while their gateway could not be 
   expect(closed).toEqual({ subscription, reason: "streamDeleted" });
 });
 
-it("closes subscriptions to a epoch that ended when a push of the next one comes, also if the stream fails to say so at first", async () => {
+it("closes subscriptions to an epoch that ended when a push of the next one comes, also if the stream fails to say so at first", async () => {
   const stream = "told-by-push";
   const client = await connect();
   const { subscription, epoch } = await client.call("subscribe", { stream });

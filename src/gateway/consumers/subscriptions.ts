@@ -94,12 +94,15 @@ export class ConsumerSubscriptions {
   }
 
   /** Sends an ack, nak, term or working to the stream; done when it is stored, at once for a notification. */
-  async settle(subscription: ConsumerSubscription, word: ClientAck, context: CallContext): Promise<void> {
+  async applyAck(subscription: ConsumerSubscription, command: ClientAck, context: CallContext): Promise<void> {
     const { epoch, spec } = subscription;
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
-    const stored = this.#host.consumerRouter.applyAck({ stream: spec.stream, epoch }, { ...word, holder: spec.holder });
+    const stored = this.#host.consumerRouter.applyAck(
+      { stream: spec.stream, epoch },
+      { ...command, holder: spec.holder },
+    );
     if (context.isNotification === true) {
       stored.catch(() => {
         // Safe: no answer is wanted, and what is not acknowledged is redelivered.
