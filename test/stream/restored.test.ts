@@ -334,3 +334,24 @@ it("does not take a client's word for it: what it has not seen is Conflict, and 
   expect(await client.call("getConsumer", share)).toMatchObject({ epoch, subscriptions: 1 });
   expect(client.of("subscriptionClosed")).toEqual([]);
 });
+
+it("applies no ack of what a worker had before, though it was sent messages of the restored log since", async () => {
+  const stream = "sent-since";
+  const [admin, worker] = [await connect(), await connect()];
+  await admin.call("createConsumer", { stream, consumer: "c" });
+  const { subscription } = await worker.call("subscribe", { stream, consumer: "c" });
+  await admin.call("publish", { stream, data: "kept" });
+  await worker.untilMessages(1);
+  await worker.call("ack", { subscription, sequences: [1] });
+  const before = await bookmark(stream);
+  await admin.call("publish", { stream, data: "old" });
+  await worker.untilMessages(2);
+  await putBack(stream, before);
+  await admin.call("publishBatch", { stream, messages: [{ data: "new" }, { data: "newer" }] });
+  await worker.untilMessages(4);
+
+  worker.notify("ack", { subscription, sequences: [2] });
+
+  expect(await untilClosed(worker)).toEqual({ subscription, reason: "streamRestored" });
+  expect(await admin.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ pending: 2, subscriptions: 0 });
+});

@@ -17,8 +17,10 @@ type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
 
 /** What an ack batcher tells its owner. */
 export type AckBatcherEvents = {
-  /** The newest message that was sent to a holder's subscription. */
-  newestOf(holder: string): Seen | undefined;
+  /** Messages that were sent to a holder's subscription. */
+  seenBy(holder: string): readonly Seen[];
+  /** The stream has these messages that were sent to a holder's subscription. */
+  onConfirmed(holder: string, seen: readonly Seen[]): void;
   /** These share no consumer any more. */
   onUnknown(holders: readonly string[]): void;
   /** That epoch of the stream is over. */
@@ -74,23 +76,22 @@ export class AckBatcher {
     );
   }
 
-  /** The newest message of those that subscriptions were sent. */
-  #seenBy(commands: readonly AckCommand[]): Seen[] {
-    const seen = commands.flatMap(({ holder }) => this.#events.newestOf(holder) ?? []);
-    return seen.toSorted((a, b) => b.sequence - a.sequence || b.publishedAt - a.publishedAt).slice(0, 1);
-  }
-
   /**
    * Asks once more when the first call was lost, if there is time and the stream is not overloaded. Should that fail
    * too, in whatever way, the first one may still have been stored.
    */
   async #call(commands: AckCommand[], dueAt: number): Promise<Reply> {
     const { stream, epoch } = this.#of;
-    const seen = this.#seenBy(commands);
+    const seenBy = new Map(commands.map(({ holder }) => [holder, [...this.#events.seenBy(holder)]]));
+    const seen = distinct([...seenBy.values()].flat());
     const call = async () => this.#env.STREAM.getByName(stream).applyAcks(epoch, commands, seen);
     let lost: RpcError | undefined;
     try {
-      return { unknown: await call(), lost };
+      const unknown = await call();
+      if (typeof unknown !== "string") {
+        seenBy.forEach((messages, holder) => this.#events.onConfirmed(holder, messages));
+      }
+      return { unknown, lost };
     } catch (error) {
       lost = asOutcome(error, "changes");
       if (isOverloaded(error) || Date.now() >= dueAt) {
@@ -104,4 +105,9 @@ export class AckBatcher {
       throw lost;
     }
   }
+}
+
+/** Each message once, whoever was sent it: of a sequence with several times, each of them. */
+function distinct(seen: readonly Seen[]): Seen[] {
+  return [...new Map(seen.map((one) => [`${one.sequence} ${one.publishedAt}`, one])).values()];
 }

@@ -62,7 +62,8 @@ export class ConsumerRouter {
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
       batcher = new AckBatcher(this.#env, of, {
-        newestOf: (holder) => this.#routes.get(holder)?.subscription.newest,
+        seenBy: (holder) => this.#routes.get(holder)?.subscription.seen ?? [],
+        onConfirmed: (holder, seen) => this.#routes.get(holder)?.subscription.confirmed(seen),
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),
         onStreamEnded: ({ stream, epoch }, reason) => this.streamEnded(stream, epoch, reason),
         onIdle: () => this.#batchers.delete(key),

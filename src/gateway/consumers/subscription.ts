@@ -15,6 +15,9 @@ export type ConsumerSubscriptionSpec = {
   readonly holder: string;
 };
 
+/** Batches remembered of a client that acks none of them. */
+const MAX_SEEN = 8;
+
 /** What survives an eviction in the socket's attachment; `previous` is the sequence sent last. */
 export type StoredConsumerSubscription = [id: number, previous: number];
 
@@ -31,8 +34,11 @@ export class ConsumerSubscription {
   readonly #overBefore = new Map<string, StreamEnd>();
   /** The sequence sent last; 0 at the start. */
   #previous = 0;
-  /** The newest message sent; after an eviction its time is not known. */
-  #newest: Seen | undefined;
+  /**
+   * The last message of each batch sent since the stream was last heard to have what was sent before, and the newest of
+   * those before. After an eviction their times are not known.
+   */
+  #seen: Seen[] = [];
   /** Batches held until the client knows the subscription's number; undefined from then on. */
   #held: DeliveryBatch[] | undefined = [];
   /** Why it ended before the client knew its number. */
@@ -53,14 +59,20 @@ export class ConsumerSubscription {
     const subscription = new ConsumerSubscription(spec, send);
     subscription.#epoch = epoch;
     subscription.#previous = previous;
-    subscription.#newest = previous === 0 ? undefined : { sequence: previous, publishedAt: 0 };
+    subscription.#seen = previous === 0 ? [] : [{ sequence: previous, publishedAt: 0 }];
     subscription.#held = undefined;
     return subscription;
   }
 
-  /** The newest message that was sent: a log without it is not the one that it is of. */
-  get newest(): Seen | undefined {
-    return this.#newest;
+  /** Messages that were sent: a log that lacks one of them is not the one that they are of. */
+  get seen(): readonly Seen[] {
+    return this.#seen;
+  }
+
+  /** The stream was asked, and has these messages that were sent. */
+  confirmed(seen: readonly Seen[]): void {
+    const [newest] = seen.toSorted((a, b) => b.sequence - a.sequence);
+    this.#seen = this.#seen.filter((one) => one === newest || !seen.includes(one));
   }
 
   get epoch(): string | undefined {
@@ -108,8 +120,9 @@ export class ConsumerSubscription {
     const { id, stream } = this.spec;
     const previous = this.#previous;
     this.#previous = batch.last;
-    if (batch.last > (this.#newest?.sequence ?? 0)) {
-      this.#newest = { sequence: batch.last, publishedAt: lastPublishedAt(batch.text) };
+    this.#seen.push({ sequence: batch.last, publishedAt: lastPublishedAt(batch.text) });
+    if (this.#seen.length > MAX_SEEN) {
+      this.#seen.splice(1, 1);
     }
     this.#send(messagesFrame(id, stream, previous, batch.text));
   }
