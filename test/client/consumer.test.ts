@@ -310,6 +310,26 @@ describe("a lost connection", () => {
 });
 
 describe("another epoch of the stream", () => {
+  it.each([
+    ["e", { reason: "restored" }],
+    ["another", { epoch: "another" }],
+  ])("is found by what was seen, when the server is in epoch %s", async (epoch, data) => {
+    const client = server.client();
+    const ended = watch(client.subscribe(SHARE, () => new Promise<void>(() => undefined)).ended);
+    await pass();
+    send(server.socket, 0, [5]);
+    await pass();
+    server.onConnect = (socket) => queueMicrotask(() => socket.open());
+    server.socket.end();
+    await pass(1);
+    const { socket } = server;
+    const error = { code: -32_004, message: "no", data: { lastSequence: 1, epoch } };
+    socket.answer({ id: socket.calls("subscribe")[0]?.id, error });
+    await pass();
+
+    expect(ended.outcome).toMatchObject({ error: { name: "EpochChanged", data } });
+  });
+
   it("ends the subscription, and what was done says nothing of the messages that have the numbers now", async () => {
     const client = server.client();
     const { seen, handler, finish } = stepwise();

@@ -131,7 +131,12 @@ export class ConsumerFollower extends Follower {
 
   protected override refused(error: DurableStreamError): void {
     if (error.name === "Conflict" && this.#newest !== undefined) {
-      this.#isOver("EpochChanged", { reason: "restored" });
+      // The log does not have what was seen: it is another stream of that name, or was restored to an earlier state.
+      const { epoch } = error.data;
+      this.#isOver(
+        "EpochChanged",
+        epoch === this.#answer?.epoch ? { reason: "restored" } : { ...(epoch && { epoch }) },
+      );
     } else {
       this.end(error);
     }
