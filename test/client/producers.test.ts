@@ -22,6 +22,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 function producerOf({ params }: SentCall): unknown {
@@ -98,6 +99,41 @@ describe("numbers", () => {
     });
     expect(refused?.outcome).toMatchObject({ error: { name: "StorageFull" } });
     expect(behind?.outcome).toBe("pending");
+  });
+
+  it("of what is stored in the epoch before are asked for alone, before the next epoch closes that", async () => {
+    const client = server.client();
+    const first = watch(client.publish({ stream: "s", data: 1 }));
+    await pass();
+    server.socket.end();
+    await pass(1);
+    const { socket } = server;
+    const refuse = (call: SentCall | undefined, error: object) => socket.answer({ id: call?.id, error });
+    const second = watch(client.publish({ stream: "s", data: 2 }));
+    await pass();
+    // The first attempt is stored only now.
+    refuse(socket.calls()[0], failure("Busy", { limit: 1, retryAfterMs: 1 }));
+    refuse(socket.calls()[1], failure("Forbidden"));
+    await pass(1);
+    const [, , renumbered] = socket.calls();
+    expect(producerOf(renumbered ?? expect.fail())).toMatchObject({ epoch: 1, sequence: 1 });
+    refuse(renumbered, failure("Conflict", { producer: { epoch: 0, sequence: 1 } }));
+    watch(client.publish({ stream: "s", data: 3 }));
+    await pass();
+
+    const [, , , asked] = socket.calls();
+    expect(socket.calls()).toHaveLength(4);
+    expect(producerOf(asked ?? expect.fail())).toMatchObject({ epoch: 0, sequence: 1 });
+    socket.answer({ id: asked?.id, result: published(1) });
+    await pass();
+    const [third] = socket.calls().slice(4);
+    expect(producerOf(third ?? expect.fail())).toMatchObject({
+      epoch: 2,
+      sequence: 1,
+      after: { epoch: 0, sequence: 1 },
+    });
+    expect(first.outcome).toEqual({ value: published(1) });
+    expect(second.outcome).toMatchObject({ error: { name: "Forbidden" } });
   });
 
   it("go on in a new epoch where the stream does not know the producer any more", async () => {

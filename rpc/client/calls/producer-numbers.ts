@@ -134,6 +134,7 @@ export class ProducerNumbers {
       if (publish.number !== undefined) {
         publish.former = [...(publish.former ?? []), publish.number];
         publish.number = storedNumber(publish, stored);
+        publish.isStored = publish.number !== undefined;
       }
     }
     return wanted;

@@ -29,6 +29,8 @@ export class PublishLane {
   readonly #waiting = new CancellableQueue<Place>(isGone);
   readonly #unanswered = new Set<Publish>();
   #again: Publish[] = [];
+  /** Unanswered ones that are stored in an epoch before: the next epoch would close that, and with it what they ask. */
+  #asking = 0;
   readonly #isStrict: boolean;
   /** One was refused in a strict order. */
   #isStopped = false;
@@ -73,7 +75,8 @@ export class PublishLane {
   /** The publish to be sent next, as far as order lets any. */
   peek(): Publish | undefined {
     const place = this.#again.length > 0 ? undefined : this.#waiting.peek();
-    return place !== undefined && isFilled(place) ? place : undefined;
+    const isNext = place !== undefined && isFilled(place) && (this.#asking === 0 || place.isStored === true);
+    return isNext ? place : undefined;
   }
 
   /** The publish that was peeked at is sent. */
@@ -81,6 +84,7 @@ export class PublishLane {
     this.#waiting.take();
     publish.params ??= publish.call.params;
     this.numbers.give(publish);
+    this.#asking += publish.isStored === true ? 1 : 0;
     this.#unanswered.add(publish);
   }
 
@@ -107,6 +111,7 @@ export class PublishLane {
   /** Once nothing is on the way any more, what has to be sent again becomes what is sent next. */
   #answered(publish: Publish): void {
     this.#unanswered.delete(publish);
+    this.#asking -= publish.isStored === true ? 1 : 0;
     if (this.#unanswered.size > 0) {
       return;
     }

@@ -14,6 +14,8 @@ export type Publish = {
   number?: ProducerState | undefined;
   /** It may be stored: its last outcome is not known. */
   isUnknown?: boolean;
+  /** It is stored with its number, which is of an epoch before: only where it is has to be asked for. */
+  isStored?: boolean;
   /** The numbers it was sent with in epochs before. */
   former?: ProducerState[];
 };
