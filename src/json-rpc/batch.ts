@@ -135,27 +135,20 @@ async function runEntries(
   const answers: (string | undefined)[] = [];
   let answerBytes = 0;
   for (const step of stepsOf(entries)) {
-    const running =
-      step.kind === "gathered" ? runPublishesAndAcks(step.calls, caller) : runOne(step, caller, answerBytes);
     if (step.kind === "gathered") {
-      turn?.begun(step.calls.filter(({ kind }) => kind === "publish").length);
-    }
-    for (const response of await running) {
+      const running = runGathered(step.calls, caller.context);
+      const { publishes } = publishesOf(step.calls);
+      turn?.begun(publishes);
+      for (const response of await running) {
+        answers.push(response);
+        // ASCII, but for what an error quotes.
+        answerBytes += response?.length ?? 0;
+      }
+      caller.flow?.leave("small", publishes);
+    } else {
+      const response = await runOne(step, caller, answerBytes);
       answers.push(response);
       answerBytes += response === undefined ? 0 : utf8Bytes(response);
-    }
-  }
-  return answers;
-}
-
-async function runPublishesAndAcks(
-  calls: readonly (Publish | Ack)[],
-  { context, flow }: Caller,
-): Promise<(string | undefined)[]> {
-  const answers = await runGathered(calls, context);
-  for (const { kind } of calls) {
-    if (kind === "publish") {
-      flow?.leave("small");
     }
   }
   return answers;
@@ -169,17 +162,17 @@ async function runOne(
   entry: Single | Refused,
   { context, flow }: Caller,
   answerBytes: number,
-): Promise<[string | undefined]> {
+): Promise<string | undefined> {
   if (entry.kind === "refused") {
-    return [entry.id === undefined ? undefined : errorText(entry.id, entry.error)];
+    return entry.id === undefined ? undefined : errorText(entry.id, entry.error);
   }
   const { call, size } = entry;
   try {
     if (answerBytes < LIMITS.batchAnswerBytes || call.id === undefined) {
-      return [await run(call, context)];
+      return await run(call, context);
     }
     const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-    return [errorText(call.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)))];
+    return errorText(call.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
   } finally {
     flow?.leave(size);
   }

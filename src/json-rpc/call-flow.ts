@@ -63,11 +63,11 @@ export class CallFlow {
     return undefined;
   }
 
-  /** Counts a call as answered. */
-  leave(size: CallSize): void {
-    this.#inFlight -= 1;
+  /** Counts so many calls as answered. */
+  leave(size: CallSize, calls = 1): void {
+    this.#inFlight -= calls;
     if (size === "large") {
-      this.#largeInFlight -= 1;
+      this.#largeInFlight -= calls;
     }
   }
 

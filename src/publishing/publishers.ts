@@ -32,26 +32,23 @@ export class Publishers {
       lane?.hold(orders[0] ?? 0);
       return requests.map(queueFullError);
     }
-    const outcomes = await this.#outcomes(stream, group, size);
-    this.#budget.release(size);
-    if (lane !== undefined) {
-      for (const [index, outcome] of outcomes.entries()) {
+    try {
+      const outcomes = await this.#of(stream).add(group, size, requests.length);
+      for (const [index, outcome] of lane === undefined ? [] : outcomes.entries()) {
         if (outcome instanceof RpcError) {
-          lane.failed(orders[index] ?? 0, outcome);
+          lane?.failed(orders[index] ?? 0, outcome);
         }
       }
-    }
-    return outcomes;
-  }
-
-  async #outcomes(stream: string, group: PublishGroup, size: number): Promise<readonly PublishOutcome[]> {
-    try {
-      return await this.#of(stream).add(group, size, group.requests.length);
+      return outcomes;
     } catch (error) {
       if (!(error instanceof RpcError)) {
         throw error;
       }
-      return group.requests.map(() => error);
+      // The whole call failed.
+      lane?.failed(orders[0] ?? 0, error);
+      return requests.map(() => error);
+    } finally {
+      this.#budget.release(size);
     }
   }
 

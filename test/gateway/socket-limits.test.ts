@@ -125,7 +125,7 @@ describe("a socket", () => {
 });
 
 it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy and not stored", async () => {
-  const clients = await connectTogether(4);
+  const clients = await connectTogether();
   const [client, other] = clients;
   const stream = "publish-queue";
   const release = await holdStream(stream);
@@ -149,8 +149,8 @@ it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy
 });
 
 it("counts frames that wait behind a batch among the 16 MiB, and stores no publish behind one that was Busy", async () => {
-  const clients = await connectTogether(3);
-  const last = clients[2];
+  const [first, second, last] = await connectTogether();
+  const clients = [first, second, last];
   const [stream, held] = ["publish-queue-frames", "publish-queue-held"];
   await last.call("configureStream", { stream, maxBytes: 500_000_000 });
   await last.call("publish", { stream: held, data: 0 });
@@ -357,24 +357,19 @@ function sayBuffered(bytes: () => number): void {
 }
 
 /** Two sockets of one gateway. */
-/** So many sockets of one gateway. */
-async function connectTogether<N extends number>(count: N) {
+/** Four sockets of one gateway. */
+async function connectTogether(): Promise<[TestClient, TestClient, TestClient, TestClient]> {
   const client = await connect();
   const { name } = await gatewayOf(client);
-  const clients = [client];
-  while (clients.length < count) {
+  const next = async (): Promise<TestClient> => {
     const other = await connect();
     if ((await gatewayOf(other)).name === name) {
-      clients.push(other);
-    } else {
-      other.close();
+      return other;
     }
-  }
-  const [first, second, third = first] = clients;
-  if (first === undefined || second === undefined || third === undefined) {
-    throw new Error("two sockets at least");
-  }
-  return Object.assign(clients, { 0: first, 1: second, 2: third });
+    other.close();
+    return next();
+  };
+  return [client, await next(), await next(), await next()];
 }
 
 /** Sends batches that wait for the stream, with so many requests together. */
