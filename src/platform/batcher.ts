@@ -155,16 +155,18 @@ export class Batcher<Item, Reply, Result> {
   }
 
   #refuse(refusalOf: BatcherOptions<Item, Reply, Result>["refusalOf"]): void {
-    if (refusalOf === undefined) {
+    if (refusalOf === undefined || !this.#waiting.some(({ item }) => refusalOf(item) !== undefined)) {
       return;
     }
-    for (const waiting of this.#waiting.splice(0)) {
-      const refusal = refusalOf(waiting.item);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const each of waiting) {
+      const refusal = refusalOf(each.item);
       if (refusal === undefined) {
-        this.#waiting.push(waiting);
+        this.#waiting.push(each);
       } else {
-        this.#waitingSize -= waiting.size;
-        waiting.reject(refusal);
+        this.#waitingSize -= each.size;
+        each.reject(refusal);
       }
     }
   }
