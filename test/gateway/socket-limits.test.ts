@@ -51,7 +51,7 @@ describe("a socket", () => {
     const refused = batches.map((answers) => answers.filter(({ error }) => error !== undefined).length);
     expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "requestsInFlight", limit: 4_096 } });
     expect(refused.toSorted((a, b) => a - b)).toEqual([...Array(9).fill(0), 14]);
-    expect(await client.call("getState", { stream })).toMatchObject({ revision: 4_096 });
+    expect(await client.call("getStreamInfo", { stream })).toMatchObject({ lastSequence: 4_096 });
   });
 
   it("has 8 MiB of requests in flight; what is beyond is Busy, and every answer makes room", async () => {
@@ -380,7 +380,7 @@ function fillRequests(client: TestClient, stream: string, requests: number): voi
 }
 
 function batchOf(stream: string, calls: number): string {
-  return JSON.stringify(Array.from({ length: calls }, (_, id) => callOf(id, "putState", { stream, state: id })));
+  return JSON.stringify(Array.from({ length: calls }, (_, id) => callOf(id, "publish", { stream, data: id })));
 }
 
 /** A socket whose frames are taken as they come, JSON or not. */
