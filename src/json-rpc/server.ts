@@ -39,7 +39,8 @@ export async function run(call: Call, context: CallContext): Promise<string | un
 
 /** The response of a call that succeeded. @param result JSON text. */
 export function resultText(id: string | number | null, result: string): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`;
+  // A number, which a frame may only hold where it is finite, is written as JSON writes it.
+  return `{"jsonrpc":"2.0","id":${typeof id === "string" ? JSON.stringify(id) : id},"result":${result}}`;
 }
 
 /** The error for a frame or body that is too large to be read. */
