@@ -202,10 +202,10 @@ async function openRaw() {
     throw new Error("the handshake was refused");
   }
   const received: string[] = [];
-  let look = (): void => undefined;
+  let look: (() => void) | undefined;
   ws.addEventListener("message", ({ data }) => {
     received.push(String(data));
-    look();
+    look?.();
   });
   ws.accept();
   const until = (isDone: () => boolean) =>
