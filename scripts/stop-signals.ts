@@ -2,11 +2,18 @@ import { readFileSync } from "node:fs";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Calls `stop` for each signal to end, and when the npm that runs a script is gone. @param script Its name in npm. */
+/**
+ * Calls `stop` for each signal to end, and when who started this process is gone, be it npm or a process that forked it.
+ *
+ * @param script Its name in npm.
+ */
 export function onStop(script: string, stop: () => void): void {
   for (const signal of SIGNALS) {
     process.on(signal, stop);
   }
+  process.once("disconnect", stop);
+  // Listening to it would keep this process.
+  process.channel?.unref();
   whenNpmIsGone(script, stop);
 }
 
