@@ -24,7 +24,7 @@ if (import.meta.main) {
 }
 
 /** Writes into a folder `worker.js`, and `options.json`: what wrangler.toml says of it, as options of Miniflare. */
-export async function buildWorker(folder: string): Promise<void> {
+async function buildWorker(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   const flags = [`--env-file=${join(root, "scripts/wrangler.env")}`, wrangler];

@@ -29,10 +29,10 @@ environment, and that before .env, which is written with a new key when there is
 /** The vars of wrangler.toml that the environment may replace. */
 const VARS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
 
-/** A setting that is not as it has to be, with what to do about it. */
-export class SettingError extends Error {}
-
-/** What `npm start` is asked for by its flags and the environment; "help" when that is all. */
+/**
+ * What `npm start` is asked for by its flags and the environment; "help" when that is all. Throws what one line says when
+ * it is not as it has to be.
+ */
 export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "help" {
   const { port, host, data, "key-file": keyFile, help } = readFlags(args);
   if (help === true) {
@@ -60,7 +60,7 @@ function readFlags(args: string[]) {
       options: { port: value, host: value, data: value, "key-file": value, help: { type: "boolean", short: "h" } },
     }).values;
   } catch (error) {
-    throw new SettingError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new Error(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 
@@ -72,14 +72,14 @@ function environment(name: string): string | undefined {
 function readPort(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new SettingError(`the port is a number up to 65535, not "${text}"`);
+    throw new Error(`the port is a number up to 65535, not "${text}"`);
   }
   return port;
 }
 
 function readHost(text: string): string {
   if (isIP(text) === 0 && text !== "localhost") {
-    throw new SettingError(`the host is an IP address of this machine or localhost, not "${text}"`);
+    throw new Error(`the host is an IP address of this machine or localhost, not "${text}"`);
   }
   return text;
 }
@@ -90,7 +90,7 @@ function readVar(name: string): [string, string][] {
     return [];
   }
   if (!/^[1-9]\d{0,14}$/.test(text)) {
-    throw new SettingError(`${name} is a whole number from 1 on, not "${text}"`);
+    throw new Error(`${name} is a whole number from 1 on, not "${text}"`);
   }
   return [[name, text]];
 }
@@ -105,7 +105,7 @@ function readKey(file: string | undefined): string {
   }
   const key = environment("API_KEY");
   if (key === undefined) {
-    throw new SettingError("there is no key: set API_KEY in the environment or .env, or give a --key-file");
+    throw new Error("there is no key: set API_KEY in the environment or .env, or give a --key-file");
   }
   return key;
 }
@@ -115,10 +115,10 @@ function keyIn(file: string): string {
   try {
     key = readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new SettingError(`the key file can not be read: ${String(error)}`, { cause: error });
+    throw new Error(`the key file can not be read: ${String(error)}`, { cause: error });
   }
   if (key === "") {
-    throw new SettingError(`the key file ${file} is empty`);
+    throw new Error(`the key file ${file} is empty`);
   }
   return key;
 }

@@ -21,8 +21,6 @@ import { LOCATION } from "../../../scripts/server/options.ts";
 import type { ServeOptions } from "../../../scripts/server/options.ts";
 import { forkServer, killGroup, whenExited, whenListening } from "../../../scripts/server/process.ts";
 
-export { buildWorker } from "../../../scripts/server/build.ts";
-
 const HOST = "127.0.0.1";
 const STOP_MS = 10_000;
 /** The runtime evicts an object as soon as no request to it is open; under load that may not be soon, or ever. */
