@@ -12,7 +12,7 @@ import { LOCATION, OFFLINE, SCRIPT } from "./options.ts";
 import type { ServeOptions } from "./options.ts";
 
 /** How long a stop waits for what is under way. */
-const STOP_MS = 3_000;
+const STOP_MS = 5_000;
 
 /** What serves, the port it listens on, and how it is ended: gracefully, this process with it. */
 export type Serving = { miniflare: Miniflare; port: number; stop: () => Promise<never> };

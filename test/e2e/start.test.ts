@@ -1,7 +1,8 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -33,6 +34,8 @@ describe("npm start", () => {
       await npm.untilExited();
       await npm.untilGroupIsGone();
       await untilClosed(url);
+      // A database that was closed in order has no log beside it.
+      expect((await readdir(data, { recursive: true })).filter((file) => file.endsWith("-wal"))).toEqual([]);
     }
     {
       await using script = new Script(flags);
@@ -82,6 +85,23 @@ describe("npm start", () => {
     expect(lastSequence).toBeGreaterThanOrEqual(answered);
     // Those that were stored, and cut off before their answer.
     expect(lastSequence).toBeLessThanOrEqual(answered + 32);
+  });
+
+  test("ends at once at a second signal, whatever it waits for", async ({ data }) => {
+    await using script = new Script(["--port", "0", "--data", data]);
+    const url = await script.untilListening();
+    const upload = connect(Number(new URL(url).port), "127.0.0.1");
+    await once(upload, "connect");
+    upload.write("PUT /r2/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 9\r\n\r\nx");
+    await fetch(`${url}/health`);
+
+    script.signal("SIGTERM");
+    // Signals that come sooner are one: of Ctrl-C, npm passes on what the terminal has sent too.
+    await delay(600);
+    script.signal("SIGTERM");
+
+    expect(await script.untilExited()).toBe(1);
+    upload.destroy();
   });
 
   test.for([
