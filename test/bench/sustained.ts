@@ -13,7 +13,8 @@ import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import { buildWorker, Server } from "../e2e/server/server.ts";
+import { builtWorker } from "../../scripts/server/build.ts";
+import { Server } from "../e2e/server/server.ts";
 
 const OPEN = 4_096;
 const DATA = { user: "a-typical-user-name", action: "updated", amount: 1234.56, note: "some text to make it 100 b" };
@@ -21,9 +22,7 @@ const DATA = { user: "a-typical-user-name", action: "updated", amount: 1234.56, 
 const { values } = parseArgs({ options: { messages: { type: "string", default: "1000000" } } });
 const messages = Number(values.messages);
 const data = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
-const worker = join(data, "worker");
-await buildWorker(worker);
-const server = new Server({ worker, data: join(data, "data") });
+const server = new Server({ worker: await builtWorker(), data: join(data, "data") });
 await server.start();
 const client = new DurableStream({ url: server.url, token: server.apiKey, WebSocket });
 try {

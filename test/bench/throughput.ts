@@ -13,7 +13,8 @@ import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import { buildWorker, Server } from "../e2e/server/server.ts";
+import { builtWorker } from "../../scripts/server/build.ts";
+import { Server } from "../e2e/server/server.ts";
 
 const DATA = { user: "a-typical-user-name", action: "updated", amount: 1234.56, note: "some text to make it 100 b" };
 /** JSON-RPC calls in one batch; the server takes 50. */
@@ -240,9 +241,8 @@ const folder = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
 const cases = CASES.filter(({ name }) => values.only === undefined || name.includes(values.only));
 const rates = new Map<string, number[]>(cases.map(({ name }) => [name, []]));
 try {
-  await buildWorker(join(folder, "worker"));
   await using server = new Server({
-    worker: join(folder, "worker"),
+    worker: await builtWorker(),
     data: join(folder, "data"),
     vars: { GATEWAY_SHARDS: "1" },
   });
