@@ -9,7 +9,7 @@ import type { ScanResult, ScanRange } from "../log/scan.ts";
 import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "./delivery/subscriber.ts";
 
 /**
  * A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again.

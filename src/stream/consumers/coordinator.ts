@@ -11,16 +11,16 @@ import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } fr
 import type { ConsumerChanges } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import type { AddressedBatch } from "./dispatcher.ts";
+import { Dispatcher } from "./delivery/dispatcher.ts";
+import type { AddressedBatch } from "./delivery/dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import { messagesAt } from "./next-messages.ts";
-import { DeliveryPusher } from "./pusher.ts";
-import type { PushOutcome } from "./pusher.ts";
+import { messagesAt } from "./delivery/next-messages.ts";
+import { DeliveryPusher } from "./delivery/pusher.ts";
+import type { PushOutcome } from "./delivery/pusher.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { retryDeadLetters } from "./retry-dead-letters.ts";
 import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "./delivery/subscriber.ts";
 import { Consumers } from "./table.ts";
 
 /** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */

@@ -4,7 +4,7 @@ import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 
 import { Consumer } from "./consumer.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "./delivery/subscriber.ts";
 
 /**
  * The consumers of a stream and their subscriptions: the tables `consumers` and `consumer_subscriptions`, and what they

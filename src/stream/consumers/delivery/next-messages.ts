@@ -1,11 +1,11 @@
-import { LIMITS } from "../../../rpc/index.ts";
-import { splitMessages, utf8Bytes } from "../../internal/message-text.ts";
-import type { MessageText } from "../../internal/message-text.ts";
-import type { Log } from "../log/log.ts";
+import { LIMITS } from "../../../../rpc/index.ts";
+import { splitMessages, utf8Bytes } from "../../../internal/message-text.ts";
+import type { MessageText } from "../../../internal/message-text.ts";
+import type { Log } from "../../log/log.ts";
 
-import type { Consumer } from "./consumer.ts";
-import type { ConsumerCursor } from "./cursor/cursor.ts";
-import type { LogPage } from "./cursor/types.ts";
+import type { Consumer } from "../consumer.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
+import type { LogPage } from "../cursor/types.ts";
 
 /**
  * Most text of one offer, unless a single message is larger: fits a frame, and large messages do not delay the others.

@@ -1,11 +1,12 @@
-import { LIMITS } from "../../../rpc/index.ts";
-import type { DeliveryBatch } from "../../internal/consumer-calls.ts";
-import { MESSAGE_SEPARATOR, utf8Bytes } from "../../internal/message-text.ts";
-import type { Log } from "../log/log.ts";
+import { LIMITS } from "../../../../rpc/index.ts";
+import type { DeliveryBatch } from "../../../internal/consumer-calls.ts";
+import { MESSAGE_SEPARATOR, utf8Bytes } from "../../../internal/message-text.ts";
+import type { Log } from "../../log/log.ts";
 
-import type { Consumer } from "./consumer.ts";
-import type { ConsumerCursor } from "./cursor/cursor.ts";
-import type { Delivery } from "./cursor/types.ts";
+import type { Consumer } from "../consumer.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
+import type { Delivery } from "../cursor/types.ts";
+
 import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
