@@ -47,6 +47,11 @@ export class Consumers {
     return [...this.#byHolder.keys()];
   }
 
+  /** The gateways of all subscriptions. */
+  get gateways(): Set<string> {
+    return new Set(this.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)));
+  }
+
   get(name: string): Consumer | undefined {
     return this.#byName.get(name);
   }
