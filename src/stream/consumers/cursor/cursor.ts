@@ -57,6 +57,7 @@ import {
   backoffAfter,
   countedOf,
   excused,
+  firstDelivered,
   delivered,
   isInFlightAt,
   newlyWaiting,
@@ -199,13 +200,15 @@ export class ConsumerCursor {
     const behind = this.#nextSequence - 1;
     const due = this.#unsettled.due(nowMs, room);
     const deliveries = due.map((message) => this.#deliverTo(message, { holder, behind, nowMs }));
+    const [holders, deadline] = [[holder], nowMs + this.#config.ackWaitMs];
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
         if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
-        deliveries.push(this.#deliverTo(newlyWaiting(sequence, nowMs), { holder, behind: undefined, nowMs }));
+        this.#unsettled.put(firstDelivered(sequence, { holders, deadline }));
+        deliveries.push({ sequence, deliveryCount: 1 });
         this.#nextSequence = sequence + 1;
       }
     }
