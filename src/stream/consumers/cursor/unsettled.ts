@@ -46,10 +46,10 @@ export function firstDelivered(
   };
 }
 
-/** The message after one more delivery. */
+/** A message that waited, after its next delivery. */
 export function delivered(
   message: Unsettled,
-  { holder, deadline, behind }: { holder: string; deadline: number; behind: number | undefined },
+  { holder, deadline, behind }: { holder: string; deadline: number; behind: number },
 ): Unsettled {
   const { deliveries, holders } = withoutHolder(message, holder);
   return {
