@@ -371,7 +371,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {
-    const underway = this.#pusher.underway(command.holder);
+    const underway = () => this.#pusher.underway(command.holder);
     this.#deadLetters.add(consumer.id, applyAck(consumer.cursor, command, { nowMs, underway }));
     if (command.kind === "ack") {
       // A late ack also removes the dead letter that the message became meanwhile.
