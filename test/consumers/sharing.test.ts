@@ -1,11 +1,17 @@
 import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 
+import type { AckCommand } from "../../src/internal/consumer-calls.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { deliveries, publishMany, publishSubjects, streamWithConsumer, untilDelivery } from "../harness/consumers.ts";
+import { faultStream } from "../harness/faults.ts";
 import { range } from "../harness/objects.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 /** Sockets on as many gateways as there are. */
 async function connectToEachGateway(): Promise<TestClient[]> {
@@ -373,4 +379,32 @@ it("serves the other consumers before one that has used up a turn", { timeout: 6
   await client.untilMessages(2);
 
   expect(client.of("messages").map(({ subscription }) => subscription)).toEqual(subscriptions.toReversed());
+});
+
+it("sends the acks that come one by one as one command, in their order to all others", async () => {
+  const client = await connect();
+  await streamWithConsumer(client, "gathered", 6, { ackWaitMs: 60_000 });
+  const { subscription } = await client.call("subscribe", { stream: "gathered", consumer: "c" });
+  await client.untilMessages(6, subscription);
+  const stored: AckCommand[] = [];
+  await faultStream("applyAcks", async (original, epoch, commands, seen) => {
+    // What comes meanwhile goes in the next call.
+    await scheduler.wait(100);
+    stored.push(...commands);
+    return original(epoch, commands, seen);
+  });
+
+  client.notify("ack", { subscription, sequences: [1] });
+  client.notify("ack", { subscription, sequences: [2] });
+  client.notify("ack", { subscription, sequences: [3, 4] });
+  client.notify("nak", { subscription, sequences: [5], delayMs: 60_000 });
+  client.notify("ack", { subscription, sequences: [6] });
+  await expect.poll(() => stored.length).toBe(4);
+
+  expect(stored).toMatchObject([
+    { kind: "ack", sequences: [1] },
+    { kind: "ack", sequences: [2, 3, 4] },
+    { kind: "nak", sequences: [5], delayMs: 60_000 },
+    { kind: "ack", sequences: [6] },
+  ]);
 });

@@ -43,7 +43,7 @@ export class AckBatcher {
       maxItems: CALL_COMMANDS,
       // To apply a command twice is to apply it once.
       mayOverlap: true,
-      call: (commands, dueAt) => this.#call([...commands], dueAt),
+      call: (commands, dueAt) => this.#call(gathered(commands), dueAt),
       outcomes: (commands, reply) => this.#outcomes(commands, reply),
       onIdle: () => events.onIdle(),
     });
@@ -105,6 +105,33 @@ export class AckBatcher {
       throw lost;
     }
   }
+}
+
+/**
+ * The same with fewer commands: acks of one holder go as one, with all of their sequences, as long as nothing but acks is
+ * between them. Most workers ack one message a frame, and an object in a call costs several times what a number does.
+ */
+function gathered(commands: readonly AckCommand[]): AckCommand[] {
+  const fewer: AckCommand[] = [];
+  /** Of each holder the sequences of its last ack, since the last other command. */
+  const open = new Map<string, number[]>();
+  for (const command of commands) {
+    if (command.kind !== "ack") {
+      open.clear();
+      fewer.push(command);
+      continue;
+    }
+    const { kind, holder } = command;
+    const before = open.get(holder);
+    if (before !== undefined) {
+      before.push(...command.sequences);
+      continue;
+    }
+    const sequences = [...command.sequences];
+    open.set(holder, sequences);
+    fewer.push({ kind, holder, sequences });
+  }
+  return fewer;
 }
 
 /** Each message once, whoever was sent it: of a sequence with several times, each of them. */

@@ -4,7 +4,7 @@ import type { ConsumerCursor } from "./cursor/cursor.ts";
 import type { DeadLetter } from "./cursor/types.ts";
 
 /** When an ack command arrived, and which sequences were under way to its holder then. */
-type Arrival = { readonly nowMs: number; readonly underway: ReadonlySet<number> };
+type Arrival = { readonly nowMs: number; readonly underway: () => ReadonlySet<number> };
 
 /** Applies an ack command to a cursor. Returns the dead letters that this makes. */
 export function applyAck(cursor: ConsumerCursor, command: AckCommand, { nowMs, underway }: Arrival): DeadLetter[] {
@@ -24,7 +24,7 @@ export function applyAck(cursor: ConsumerCursor, command: AckCommand, { nowMs, u
       cursor.working(holder, command.sequences, nowMs);
       return [];
     case "release":
-      return cursor.release({ ...command, underway, nowMs });
+      return cursor.release({ ...command, underway: underway(), nowMs });
     default:
       return command satisfies never;
   }

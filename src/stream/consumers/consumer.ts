@@ -9,7 +9,7 @@ import type { ScanResult, ScanRange } from "../log/scan.ts";
 import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
-import type { Subscriber } from "./subscriber.ts";
+import type { Subscriber } from "./delivery/subscriber.ts";
 
 /**
  * A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again.
@@ -81,9 +81,22 @@ export class Consumer {
     return this.#matches !== undefined;
   }
 
-  matching(messages: readonly MessageText[]): readonly MessageText[] {
+  /** The first of the messages that match, at most `limit`. */
+  firstMatching(messages: readonly MessageText[], limit: number): readonly MessageText[] {
     const matches = this.#matches;
-    return matches === undefined ? messages : messages.filter(({ subject }) => matches(subject));
+    if (matches === undefined) {
+      return messages.slice(0, limit);
+    }
+    const found: MessageText[] = [];
+    for (const message of messages) {
+      if (found.length === limit) {
+        break;
+      }
+      if (matches(message.subject)) {
+        found.push(message);
+      }
+    }
+    return found;
   }
 
   /** Delivers messages, as the cursor does. */
@@ -122,7 +135,7 @@ export class Consumer {
    */
   lose(messages: readonly MessageText[]): void {
     const { nextSequence } = this.cursor;
-    const matching = new Set(this.matching(messages));
+    const matching = new Set(this.firstMatching(messages, Infinity));
     const sequences = messages
       .filter((message) => message.sequence < nextSequence || matching.has(message))
       .map(({ sequence }) => sequence);

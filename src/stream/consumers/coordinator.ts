@@ -11,16 +11,16 @@ import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } fr
 import type { ConsumerChanges } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import type { AddressedBatch } from "./dispatcher.ts";
+import { Dispatcher } from "./delivery/dispatcher.ts";
+import type { AddressedBatch } from "./delivery/dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
-import { messagesAt } from "./next-messages.ts";
-import { DeliveryPusher } from "./pusher.ts";
-import type { PushOutcome } from "./pusher.ts";
+import { LogReader } from "./delivery/log-reader.ts";
+import { DeliveryPusher } from "./delivery/pusher.ts";
+import type { PushOutcome } from "./delivery/pusher.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { retryDeadLetters } from "./retry-dead-letters.ts";
 import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "./delivery/subscriber.ts";
 import { Consumers } from "./table.ts";
 
 /** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */
@@ -50,6 +50,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   readonly #log: Log;
   readonly #consumers: Consumers;
   readonly #deadLetters: DeadLetters;
+  readonly #reader: LogReader;
   readonly #pusher: DeliveryPusher;
   /** Made by the transaction under way, to be pushed after it. */
   #batches: AddressedBatch[] = [];
@@ -62,6 +63,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
     this.#transactor = host.transactor;
     this.#stream = host.stream;
     this.#log = host.log;
+    this.#reader = new LogReader(host.log);
     this.#consumers = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
     host.log.watchDeletions(this);
@@ -78,9 +80,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
 
   /** The gateways of all subscriptions. */
   get gateways(): Set<string> {
-    return new Set(
-      this.#consumers.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)),
-    );
+    return this.#consumers.gateways;
   }
 
   has(name: string): boolean {
@@ -201,7 +201,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
     const { lease, holder } = newLease(consumer.id);
     return this.#change((nowMs) => {
       this.#expire(consumer, nowMs);
-      const text = new Dispatcher(this.#log, nowMs).fetch(consumer, holder, limit);
+      const text = new Dispatcher(this.#reader, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#stream.epoch, lease, text };
     });
   }
@@ -289,8 +289,9 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   beforeDelete(sequences: readonly number[]): void {
+    this.#reader.forget();
     passEarly(this.#consumers.all, this.#log);
-    const messages = this.#consumers.size === 0 ? [] : messagesAt(this.#log, sequences);
+    const messages = this.#consumers.size === 0 ? [] : this.#reader.at(sequences);
     for (const consumer of this.#consumers.all) {
       consumer.lose(messages);
     }
@@ -343,7 +344,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   #deliver(nowMs: number): void {
-    const dispatcher = new Dispatcher(this.#log, nowMs);
+    const dispatcher = new Dispatcher(this.#reader, nowMs);
     this.#isBehind = false;
     for (const consumer of this.#consumers.all) {
       this.#expire(consumer, nowMs);
@@ -370,7 +371,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {
-    const underway = this.#pusher.underway(command.holder);
+    const underway = () => this.#pusher.underway(command.holder);
     this.#deadLetters.add(consumer.id, applyAck(consumer.cursor, command, { nowMs, underway }));
     if (command.kind === "ack") {
       // A late ack also removes the dead letter that the message became meanwhile.

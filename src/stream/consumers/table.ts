@@ -4,7 +4,7 @@ import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 
 import { Consumer } from "./consumer.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
-import { Subscriber } from "./subscriber.ts";
+import { Subscriber } from "./delivery/subscriber.ts";
 
 /**
  * The consumers of a stream and their subscriptions: the tables `consumers` and `consumer_subscriptions`, and what they
@@ -45,6 +45,11 @@ export class Consumers {
   /** The holders of all subscriptions. */
   get holders(): string[] {
     return [...this.#byHolder.keys()];
+  }
+
+  /** The gateways of all subscriptions. */
+  get gateways(): Set<string> {
+    return new Set(this.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)));
   }
 
   get(name: string): Consumer | undefined {

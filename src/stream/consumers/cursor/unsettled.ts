@@ -29,10 +29,27 @@ const SUSPECT_AFTER = 2;
 /** The latest holders of a message whose `ackThrough` still acks it; bounds the size of the stored cursor. */
 const MAX_REMEMBERED_HOLDERS = 4;
 
-/** The message after one more delivery. */
+/** A new message after its first delivery. */
+export function firstDelivered(
+  sequence: number,
+  { holders, deadline }: { holders: readonly string[]; deadline: number },
+): Unsettled {
+  return {
+    sequence,
+    state: "inFlight",
+    dueAt: deadline,
+    deliveries: 1,
+    uncounted: 0,
+    suspicion: 0,
+    behind: undefined,
+    holders,
+  };
+}
+
+/** A message that waited, after its next delivery. */
 export function delivered(
   message: Unsettled,
-  { holder, deadline, behind }: { holder: string; deadline: number; behind: number | undefined },
+  { holder, deadline, behind }: { holder: string; deadline: number; behind: number },
 ): Unsettled {
   const { deliveries, holders } = withoutHolder(message, holder);
   return {

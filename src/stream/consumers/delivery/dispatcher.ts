@@ -1,19 +1,20 @@
-import { LIMITS } from "../../../rpc/index.ts";
-import type { DeliveryBatch } from "../../internal/consumer-calls.ts";
-import { MESSAGE_SEPARATOR, utf8Bytes } from "../../internal/message-text.ts";
-import type { Log } from "../log/log.ts";
+import { LIMITS } from "../../../../rpc/index.ts";
+import type { DeliveryBatch } from "../../../internal/consumer-calls.ts";
+import { MESSAGE_SEPARATOR } from "../../../internal/message-text.ts";
 
-import type { Consumer } from "./consumer.ts";
-import type { ConsumerCursor } from "./cursor/cursor.ts";
-import type { Delivery } from "./cursor/types.ts";
+import type { Consumer } from "../consumer.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
+import type { Delivery } from "../cursor/types.ts";
+
+import type { LogReader } from "./log-reader.ts";
 import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**
- * Bounds of one dispatcher: pages of the log that it reads, and text that it delivers, before other requests may run.
+ * Bounds of one dispatcher: offers that it reads from the log, and text that it delivers, before other requests may run.
  */
-const MAX_PAGES = 64;
+const MAX_OFFERS = 64;
 const MAX_BYTES = 4_194_304;
 
 /** A fetch with this much text reads no further page: one more may add as much again. */
@@ -31,13 +32,13 @@ type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer }
 /** Delivers what is due at one moment, within the bounds of one transaction. */
 export class Dispatcher {
   readonly batches: AddressedBatch[] = [];
-  readonly #log: Log;
+  readonly #reader: LogReader;
   readonly #nowMs: number;
-  #pages = 0;
+  #offers = 0;
   #bytes = 0;
 
-  constructor(log: Log, nowMs: number) {
-    this.#log = log;
+  constructor(reader: LogReader, nowMs: number) {
+    this.#reader = reader;
     this.#nowMs = nowMs;
   }
 
@@ -127,7 +128,7 @@ export class Dispatcher {
     if (cursor.dueSuspect(this.#nowMs) === undefined) {
       return undefined;
     }
-    const offer = this.#next(() => nextSuspect(cursor, this.#log, this.#nowMs));
+    const offer = this.#next(() => nextSuspect(cursor, this.#reader, this.#nowMs));
     if (offer === "later") {
       return offer;
     }
@@ -136,14 +137,14 @@ export class Dispatcher {
   }
 
   #nextOthers(consumer: Consumer, limit: number): Offer | "later" | undefined {
-    return this.#next(() => nextMessages(consumer, this.#log, { limit, nowMs: this.#nowMs }));
+    return this.#next(() => nextMessages(consumer, this.#reader, { limit, nowMs: this.#nowMs }));
   }
 
   #next(read: () => Offer | undefined): Offer | "later" | undefined {
-    if (this.#pages >= MAX_PAGES || this.#bytes >= MAX_BYTES) {
+    if (this.#offers >= MAX_OFFERS || this.#bytes >= MAX_BYTES) {
       return "later";
     }
-    this.#pages += 1;
+    this.#offers += 1;
     return read();
   }
 
@@ -178,13 +179,13 @@ export class Dispatcher {
 
   #texts(deliveries: readonly Delivery[], { texts }: Offer, subscriber?: Subscriber): string[] {
     return deliveries.map(({ sequence, deliveryCount }) => {
-      const text = texts.get(sequence);
-      if (text === undefined) {
+      const offered = texts.get(sequence);
+      if (offered === undefined) {
         throw new Error("a message was delivered that was not offered");
       }
-      const size = utf8Bytes(text);
-      this.#bytes += size;
-      subscriber?.delivered(sequence, size);
+      const { text, bytes } = offered;
+      this.#bytes += bytes;
+      subscriber?.delivered(sequence, bytes);
       // The text is a JSON object: the count becomes its first field.
       return `{"deliveryCount":${deliveryCount},${text.slice(1)}`;
     });

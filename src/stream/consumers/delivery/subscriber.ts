@@ -1,6 +1,6 @@
-import { LIMITS } from "../../../rpc/index.ts";
+import { LIMITS } from "../../../../rpc/index.ts";
 
-import type { ConsumerCursor } from "./cursor/cursor.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
 
 /** One of the subscriptions that share a consumer. */
 export class Subscriber {

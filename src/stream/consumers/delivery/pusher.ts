@@ -1,6 +1,7 @@
-import { logError } from "../../platform/log.ts";
+import { logError } from "../../../platform/log.ts";
 
-import type { Consumer } from "./consumer.ts";
+import type { Consumer } from "../consumer.ts";
+
 import type { AddressedBatch } from "./dispatcher.ts";
 import type { Subscriber } from "./subscriber.ts";
 

@@ -1,0 +1,82 @@
+import { LIMITS } from "../../../../rpc/index.ts";
+import { splitMessages } from "../../../internal/message-text.ts";
+import type { MessageText } from "../../../internal/message-text.ts";
+import type { Log } from "../../log/log.ts";
+
+/** Most text of a page, unless its first row has more. */
+const PAGE_BYTES = 262_144;
+
+/** Pages that are kept: some megabytes with their messages. */
+const MAX_PAGES = 8;
+
+/** A part of the log without gaps, split into the messages that exist there. */
+type Page = { readonly first: number; readonly last: number; readonly messages: readonly MessageText[] };
+
+/**
+ * Reads the log for consumers, and keeps the pages that were read last. A consumer takes a few messages at a time, as its
+ * acks make room: each time would read and split a whole row. Consumers at the same place share a page.
+ *
+ * A message does not change, so a page stays right until single messages are deleted. Those below the floor of the log
+ * are passed over.
+ */
+export class LogReader {
+  readonly #log: Log;
+  /** The one used last is the last. */
+  #pages: Page[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /**
+   * The messages from a position on, as far as their page goes; undefined when the log ends before.
+   *
+   * @param wanted How many sequences are enough, if the log has to be read. A page is read ahead for one who goes on where
+   *   another ended.
+   */
+  from(position: number, wanted: number): Page | undefined {
+    const from = Math.max(position, this.#log.floor + 1);
+    if (from > this.#log.last) {
+      return undefined;
+    }
+    const page = this.#pages.findLast(({ first, last }) => first <= from && from <= last) ?? this.#read(from, wanted);
+    if (page !== this.#pages.at(-1)) {
+      this.#pages = [...this.#pages.filter((other) => other !== page).slice(1 - MAX_PAGES), page];
+    }
+    return { first: from, last: page.last, messages: page.messages.slice(indexFrom(page.messages, from)) };
+  }
+
+  /** The messages of scattered sequences, as far as they exist. Sequences close together are read as one page. */
+  at(sequences: readonly number[]): MessageText[] {
+    const wanted = new Set(sequences);
+    const ascending = sequences.toSorted((a, b) => a - b);
+    const messages: MessageText[] = [];
+    let readThrough = 0;
+    for (const sequence of ascending) {
+      if (sequence > readThrough) {
+        const near = ascending.findLast((one) => one < sequence + LIMITS.pageMessages) ?? sequence;
+        const range = this.#log.read(sequence, near - sequence + 1, PAGE_BYTES);
+        messages.push(...splitMessages(range.text).filter((message) => wanted.has(message.sequence)));
+        readThrough = Math.max(range.last, sequence);
+      }
+    }
+    return messages;
+  }
+
+  /** To be called before single messages are deleted. */
+  forget(): void {
+    this.#pages = [];
+  }
+
+  #read(from: number, wanted: number): Page {
+    const goesOn = this.#pages.some(({ last }) => last === from - 1);
+    const { first, last, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    return { first, last, messages: splitMessages(text) };
+  }
+}
+
+/** The index of the first message at or above a sequence. */
+function indexFrom(messages: readonly MessageText[], sequence: number): number {
+  const index = messages.findIndex((message) => message.sequence >= sequence);
+  return index === -1 ? messages.length : index;
+}
