@@ -81,7 +81,7 @@ describe("publishes of one tick", () => {
 
 it("never has more calls in flight than the server takes, and leaves some to others", async () => {
   const client = server.client();
-  range(500).forEach((data) => watch(client.publish({ stream: "s", data })));
+  range(LIMITS.requestsInFlight + 100).forEach((data) => watch(client.publish({ stream: "s", data })));
   await pass();
   const sent = server.socket.calls();
   const read = watch(client.getState({ stream: "s" }));
@@ -100,7 +100,7 @@ it("never has more calls in flight than the server takes, and leaves some to oth
 
 it("lets every stream have its turn when one has a long queue", async () => {
   const client = server.client();
-  range(2_000).forEach((data) => watch(client.publish({ stream: "long", data })));
+  range(2 * LIMITS.requestsInFlight).forEach((data) => watch(client.publish({ stream: "long", data })));
   watch(client.publish({ stream: "short", data: "hello" }));
   await pass();
   server.socket.answer(...server.socket.calls().map(({ id }, index) => ({ id, result: published(index + 1) })));
@@ -444,7 +444,7 @@ describe("close()", () => {
       watch(client.getState({ stream: "s" })),
     ];
     await pass();
-    const waiting = range(100).map((data) => watch(client.publish({ stream: "s", data })));
+    const waiting = range(LIMITS.requestsInFlight).map((data) => watch(client.publish({ stream: "s", data })));
     const closing = watch(client.close({ timeoutMs: 100 }));
     await pass(100);
 
