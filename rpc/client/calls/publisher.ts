@@ -199,7 +199,6 @@ export class Publisher {
       call.refuse(outcome.error);
       lane.refused(publish, outcome.error);
     }
-    this.schedule();
   }
 
   /** Asks which epochs of a producer there were: it takes over from them. */
@@ -221,7 +220,6 @@ export class Publisher {
       } else if (outcome.kind === "error") {
         lane.refuseAll(outcome.error);
       }
-      this.schedule();
     };
     this.#channel.send({ method, texts: [requestText(method, params)], settle });
   }
