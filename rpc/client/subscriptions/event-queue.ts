@@ -102,6 +102,10 @@ export class EventQueue<Event> {
 
   #read<T>(take: () => T | undefined): Promise<T> {
     this.#finish();
+    const taken = this.#readers.length === 0 && this.#end === undefined ? take() : undefined;
+    if (taken !== undefined) {
+      return Promise.resolve(taken);
+    }
     const reader = deferred<T>();
     this.#readers.push(() => give(take, reader));
     this.#serve();
