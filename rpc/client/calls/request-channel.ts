@@ -19,12 +19,11 @@ export type Requests = {
   readonly method: string;
   /** Each as {@link requestText} makes it. */
   readonly texts: readonly string[];
-  settle(outcome: Outcome, index: number): void;
+  readonly settle: (outcome: Outcome, index: number) => void;
 };
 
 /** Requests that were sent, whose ids follow each other. */
-type Sent = {
-  readonly requests: Requests;
+type Sent = Pick<Requests, "method" | "settle"> & {
   readonly firstId: number;
   readonly sentAt: number;
   readonly characters: number;
@@ -84,8 +83,7 @@ export class RequestChannel {
   }
 
   /** Sends requests in one frame: a batch if there is more than one. */
-  send(requests: Requests): void {
-    const { texts } = requests;
+  send({ method, texts, settle }: Requests): void {
     const firstId = this.#lastId + 1;
     let text = "";
     for (const rest of texts) {
@@ -95,7 +93,8 @@ export class RequestChannel {
     const isAnswered = texts.map(() => false);
     const characters = text.length;
     this.#sent.push({
-      requests,
+      method,
+      settle,
       firstId,
       sentAt: monotonicMs(),
       characters,
@@ -126,7 +125,7 @@ export class RequestChannel {
       return;
     }
     // Most answers are to the oldest.
-    const at = this.#sent.findIndex(({ firstId, requests }) => id < firstId + requests.texts.length);
+    const at = this.#sent.findIndex(({ firstId, isAnswered }) => id < firstId + isAnswered.length);
     const sent = this.#sent[at];
     const index = id - (sent?.firstId ?? 0);
     if (sent?.isAnswered[index] !== false) {
@@ -140,7 +139,7 @@ export class RequestChannel {
       this.#characters -= sent.characters;
     }
     this.#socket.proven();
-    sent.requests.settle(answer, index);
+    sent.settle(answer, index);
   }
 
   /** The socket is gone: every request in flight is lost. */
@@ -152,8 +151,8 @@ export class RequestChannel {
     this.#sent = [];
     this.#inFlight = 0;
     this.#characters = 0;
-    for (const { requests, isAnswered } of lost) {
-      isAnswered.forEach((isDone, index) => isDone || requests.settle({ kind: "lost", mayBeDone }, index));
+    for (const { settle, isAnswered } of lost) {
+      isAnswered.forEach((isDone, index) => isDone || settle({ kind: "lost", mayBeDone }, index));
     }
   }
 
@@ -167,7 +166,7 @@ export class RequestChannel {
       this.#watch = undefined;
       const unanswered = this.#oldest();
       if (unanswered !== undefined && monotonicMs() - unanswered.sentAt >= this.#answerTimeoutMs) {
-        this.#socket.drop(`${unanswered.requests.method} was not answered`);
+        this.#socket.drop(`${unanswered.method} was not answered`);
       } else {
         this.#watchAnswers();
       }
@@ -175,6 +174,6 @@ export class RequestChannel {
   }
 
   #oldest(): Sent | undefined {
-    return this.#sent.find(({ requests }) => traitsOf(requests.method)?.unbounded !== true);
+    return this.#sent.find(({ method }) => traitsOf(method)?.unbounded !== true);
   }
 }
