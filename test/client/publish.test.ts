@@ -49,6 +49,34 @@ describe("publishes of one tick", () => {
     expect(Object(first).id).toMatch(/^[0-9a-z]{10,21}$/);
   });
 
+  it("go in one frame too where those of the frame before were waited for, also by a function of the caller", async () => {
+    const client = server.client();
+    const publish = async (data: number) => {
+      await client.publish({ stream: "s", data });
+    };
+    const twice = async (data: number) => {
+      await publish(data);
+      await publish(-data);
+    };
+    range(20).forEach((data) => watch(twice(data)));
+    await pass();
+    server.socket.answer(...server.socket.calls().map(({ id }, index) => ({ id, result: published(index + 1) })));
+    await pass();
+
+    expect(server.socket.frames).toHaveLength(2);
+    expect(dataOf(server.socket.calls()).slice(20)).toEqual(range(20).map((data) => -data));
+  });
+
+  it("wait for no answer to those before", async () => {
+    const client = server.client();
+    for (const data of range(10)) {
+      watch(client.publish({ stream: "s", data }));
+      await pass();
+    }
+
+    expect(server.socket.frames).toHaveLength(10);
+  });
+
   it("fill no frame beyond 64 KiB, and a single larger one goes alone", async () => {
     const client = server.client();
     [30_000, 30_000, 30_000, 100_000, 10].forEach((size) =>
