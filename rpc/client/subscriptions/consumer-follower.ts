@@ -60,19 +60,6 @@ export class ConsumerFollower extends Follower {
     this.#acks = new ConsumerAcks(host, params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight);
   }
 
-  #leave(delivery: ConsumerDelivery): void {
-    const held = this.#held.get(delivery.sequence);
-    if (held?.delivery === delivery) {
-      held.isPassed = true;
-    }
-  }
-
-  #release(delivery: ConsumerDelivery): void {
-    if (this.#held.get(delivery.sequence)?.delivery === delivery) {
-      this.#held.delete(delivery.sequence);
-    }
-  }
-
   override receive({ previous, messages }: NotificationParams<"messages">): void {
     const answer = this.#answer;
     if (answer === undefined) {
@@ -179,6 +166,21 @@ export class ConsumerFollower extends Follower {
   #isOver(name: "NotFound" | "EpochChanged", data: ErrorData): void {
     this.#acks.forget();
     this.end(new DurableStreamError(name, "the consumer that was subscribed to is gone", { data }));
+  }
+
+  /** The reader asked for the next one and has not settled this one. */
+  #leave(delivery: ConsumerDelivery): void {
+    const held = this.#held.get(delivery.sequence);
+    if (held?.delivery === delivery) {
+      held.isPassed = true;
+    }
+  }
+
+  /** It is in hand no more. */
+  #release(delivery: ConsumerDelivery): void {
+    if (this.#held.get(delivery.sequence)?.delivery === delivery) {
+      this.#held.delete(delivery.sequence);
+    }
   }
 
   #hold(message: DeliveredMessage, answer: SubscribeResult): ConsumerDelivery {
