@@ -49,6 +49,34 @@ describe("publishes of one tick", () => {
     expect(Object(first).id).toMatch(/^[0-9a-z]{10,21}$/);
   });
 
+  it("go in one frame too where those of the frame before were waited for, also by a function of the caller", async () => {
+    const client = server.client();
+    const publish = async (data: number) => {
+      await client.publish({ stream: "s", data });
+    };
+    const twice = async (data: number) => {
+      await publish(data);
+      await publish(-data);
+    };
+    range(20).forEach((data) => watch(twice(data)));
+    await pass();
+    server.socket.answer(...server.socket.calls().map(({ id }, index) => ({ id, result: published(index + 1) })));
+    await pass();
+
+    expect(server.socket.frames).toHaveLength(2);
+    expect(dataOf(server.socket.calls()).slice(20)).toEqual(range(20).map((data) => -data));
+  });
+
+  it("wait for no answer to those before", async () => {
+    const client = server.client();
+    for (const data of range(10)) {
+      watch(client.publish({ stream: "s", data }));
+      await pass();
+    }
+
+    expect(server.socket.frames).toHaveLength(10);
+  });
+
   it("fill no frame beyond 64 KiB, and a single larger one goes alone", async () => {
     const client = server.client();
     [30_000, 30_000, 30_000, 100_000, 10].forEach((size) =>
@@ -81,7 +109,7 @@ describe("publishes of one tick", () => {
 
 it("never has more calls in flight than the server takes, and leaves some to others", async () => {
   const client = server.client();
-  range(500).forEach((data) => watch(client.publish({ stream: "s", data })));
+  range(LIMITS.requestsInFlight + 100).forEach((data) => watch(client.publish({ stream: "s", data })));
   await pass();
   const sent = server.socket.calls();
   const read = watch(client.getState({ stream: "s" }));
@@ -100,7 +128,7 @@ it("never has more calls in flight than the server takes, and leaves some to oth
 
 it("lets every stream have its turn when one has a long queue", async () => {
   const client = server.client();
-  range(2_000).forEach((data) => watch(client.publish({ stream: "long", data })));
+  range(2 * LIMITS.requestsInFlight).forEach((data) => watch(client.publish({ stream: "long", data })));
   watch(client.publish({ stream: "short", data: "hello" }));
   await pass();
   server.socket.answer(...server.socket.calls().map(({ id }, index) => ({ id, result: published(index + 1) })));
@@ -444,7 +472,7 @@ describe("close()", () => {
       watch(client.getState({ stream: "s" })),
     ];
     await pass();
-    const waiting = range(100).map((data) => watch(client.publish({ stream: "s", data })));
+    const waiting = range(LIMITS.requestsInFlight).map((data) => watch(client.publish({ stream: "s", data })));
     const closing = watch(client.close({ timeoutMs: 100 }));
     await pass(100);
 

@@ -935,3 +935,19 @@ describe("draining", () => {
     expect(server.socket.calls("unsubscribe")).toHaveLength(1);
   });
 });
+
+it("handles all messages of a frame in one turn where the handler is done already", async () => {
+  const client = server.client();
+  const seen: unknown[] = [];
+  client.subscribe(STREAM, (event) => {
+    if (seen.length === 0) {
+      queueMicrotask(() => seen.push("a turn"));
+    }
+    seen.push(short(event));
+  });
+  await pass();
+  send(server.socket, 0, [1, 2, 3]);
+  await pass();
+
+  expect(seen).toEqual([1, 2, 3, "a turn"]);
+});

@@ -1,6 +1,17 @@
 import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
-import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
+import { requestText } from "./request-channel.ts";
+import type { Outcome, RequestChannel } from "./request-channel.ts";
+
+/** A request for one socket. `settle` is called exactly once. */
+export type Request = {
+  readonly method: string;
+  /** JSON text. */
+  readonly params: string;
+  /** It was sent. */
+  sent?(): void;
+  settle(outcome: Outcome): void;
+};
 
 /** A queued request. It is dropped when it `isGone` by its turn. */
 type Queued = { readonly request: Request; readonly isGone: () => boolean };
@@ -43,7 +54,14 @@ export class CallQueue {
       if (next === undefined) {
         return;
       }
-      this.#channel.send([next.request]);
+      const { request } = next;
+      const { method } = request;
+      request.sent?.();
+      this.#channel.send({
+        method,
+        texts: [requestText(method, request.params)],
+        settle: (outcome) => request.settle(outcome),
+      });
     }
   }
 

@@ -5,7 +5,7 @@ import type { CallQueue } from "./call-queue.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { PendingCalls } from "./pending-calls.ts";
-import type { HeldPlace } from "./publish-lane.ts";
+import type { Place } from "./publish.ts";
 import type { Publisher } from "./publisher.ts";
 
 /** The parts of a client that a call passes. */
@@ -27,7 +27,7 @@ export type CallDefaults = {
 };
 
 /** Marks a call as part of a task, with the place that the task holds for it among the publishes of a stream. */
-type Part = { readonly place?: HeldPlace | undefined };
+type Part = { readonly place?: Place | undefined };
 
 /** Makes the calls of a client: gives each its deadline, connects when needed, and queues it for the socket. */
 export class Caller {
@@ -44,34 +44,42 @@ export class Caller {
    *
    * @param part Given when it is part of a task: such calls are still taken while the client closes.
    */
-  async call(
+  call(
     method: string,
     { params = {}, options = {} }: { params?: object | undefined; options?: CallOptions | undefined },
     part?: Part,
   ): Promise<object> {
+    try {
+      return this.#begin(method, params, options, part);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Takes the next place among the publishes of a stream: the one in the params, or that of the URL. */
+  hold({ stream = this.#defaults.stream }: { readonly stream?: unknown }): Place {
+    return this.#queues.publisher.hold(String(stream));
+  }
+
+  /** Lets those behind a place pass; nothing once it is filled. */
+  leave(place: Place): void {
+    this.#queues.publisher.leave(place);
+  }
+
+  #begin(method: string, params: object, options: CallOptions, part: Part | undefined): Promise<object> {
     // An unknown method is not repeated, as it may change something.
     const { gathered, reads }: Partial<MethodTraits> = traitsOf(method) ?? {};
     const isPublish = gathered === "publish";
-    const timeoutMs = options.timeoutMs ?? (isPublish ? this.#defaults.publishTimeoutMs : this.#defaults.timeoutMs);
-    const request = {
-      method,
-      params,
-      kind: reads === true ? ("reads" as const) : ("changes" as const),
-      isPart: part !== undefined,
-    };
-    const call = this.#queues.pendingCalls.add(request, { ...options, timeoutMs });
+    const { signal, timeoutMs = isPublish ? this.#defaults.publishTimeoutMs : this.#defaults.timeoutMs } = options;
+    const kind = reads === true ? "reads" : "changes";
+    const call = this.#queues.pendingCalls.add({ method, params, kind, isPart: part !== undefined, signal, timeoutMs });
     this.#queues.connection.open();
     if (isPublish) {
-      (part?.place ?? this.hold(params)).fill(call, messagesOf(params));
+      this.#queues.publisher.fill(part?.place ?? this.hold(params), call, messagesOf(params));
     } else {
       this.#queues.calls.call(call);
     }
     return call.promise;
-  }
-
-  /** Takes the next place among the publishes of a stream: the one in the params, or that of the URL. */
-  hold({ stream = this.#defaults.stream }: { readonly stream?: unknown }): HeldPlace {
-    return this.#queues.publisher.hold(String(stream));
   }
 }
 

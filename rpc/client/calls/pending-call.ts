@@ -42,9 +42,12 @@ export class PendingCall {
   #isSettled = false;
   #lastError: DurableStreamError | undefined;
 
+  /** Stops listening to the caller's signal, if there is one. */
+  readonly #unlisten: (() => void) | undefined;
+
   constructor(
     request: { method: string; params: string; size: number; kind: CallKind },
-    deadlineAt: number,
+    { deadlineAt, signal }: { deadlineAt: number; signal: AbortSignal | undefined },
     host: PendingCallHost,
   ) {
     this.method = request.method;
@@ -53,6 +56,11 @@ export class PendingCall {
     this.kind = request.kind;
     this.deadlineAt = deadlineAt;
     this.#host = host;
+    if (signal !== undefined) {
+      const abort = () => this.reject(signal.reason);
+      signal.addEventListener("abort", abort);
+      this.#unlisten = () => signal.removeEventListener("abort", abort);
+    }
   }
 
   get promise(): Promise<object> {
@@ -134,6 +142,7 @@ export class PendingCall {
     }
     this.#isSettled = true;
     this.#params = "";
+    this.#unlisten?.();
     this.#host.settled(this);
     return true;
   }

@@ -5,7 +5,7 @@ import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { must } from "../option.ts";
 import { PendingCall } from "./pending-call.ts";
-import type { CallKind, CallOptions, PendingCallHost } from "./pending-call.ts";
+import type { CallKind, PendingCallHost } from "./pending-call.ts";
 import { monotonicMs, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
@@ -13,6 +13,7 @@ import type { Timer } from "../time.ts";
 const ENVELOPE_BYTES = 1_024;
 
 const UTF8 = new TextEncoder();
+const BEYOND_ASCII = /[\u0080-\uffff]/;
 
 /** What takes more than one call, like the put of an object or the read of a body. */
 export type Task = {
@@ -20,13 +21,23 @@ export type Task = {
   giveUp(reason: DurableStreamError): void;
 };
 
+/** A call to be added. `isPart`: it is part of a task. */
+type NewCall = {
+  readonly method: string;
+  readonly params: unknown;
+  readonly kind: CallKind;
+  readonly isPart: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+};
+
 /**
  * Every call that is not settled, and the tasks that calls are part of. Calls are bounded in number and bytes, and each is
  * settled by its deadline.
  */
-export class PendingCalls {
+export class PendingCalls implements PendingCallHost {
   readonly #bounds: { readonly calls: number; readonly bytes: number };
-  readonly #whyOffline: PendingCallHost["whyOffline"];
+  readonly whyOffline: PendingCallHost["whyOffline"];
   readonly #open = new Set<PendingCall>();
   readonly #tasks = new Set<Task>();
   #bytes = 0;
@@ -40,20 +51,17 @@ export class PendingCalls {
 
   constructor(bounds: { calls: number; bytes: number }, whyOffline: PendingCallHost["whyOffline"]) {
     this.#bounds = bounds;
-    this.#whyOffline = whyOffline;
+    this.whyOffline = whyOffline;
   }
 
   /**
-   * Adds a call. `isPart`: it is part of a task.
+   * Adds a call.
    *
    * @throws TypeError When `timeoutMs` is not a number.
    * @throws DurableStreamError InvalidParams for params that JSON has no text for; TooLarge when they do not fit a frame;
    * Busy beyond the bounds; once closed, the error it was closed with.
    */
-  add(
-    { method, params, kind, isPart }: { method: string; params: unknown; kind: CallKind; isPart: boolean },
-    { signal, timeoutMs }: CallOptions & { timeoutMs: number },
-  ): PendingCall {
+  add({ method, params, kind, isPart, signal, timeoutMs }: NewCall): PendingCall {
     must(typeof timeoutMs === "number" && !Number.isNaN(timeoutMs), "timeoutMs", "a number");
     signal?.throwIfAborted();
     const closedBy = isPart ? this.#closedBy : this.#endingBy;
@@ -61,18 +69,10 @@ export class PendingCalls {
       throw closedBy;
     }
     const text = toJson(params);
-    const size = UTF8.encode(text).byteLength;
+    const size = bytesOf(text);
     this.#admit(size);
-    const host: PendingCallHost = {
-      settled: (settledCall) => {
-        signal?.removeEventListener("abort", abort);
-        this.#remove(settledCall);
-      },
-      whyOffline: this.#whyOffline,
-    };
-    const call = new PendingCall({ method, params: text, size, kind }, monotonicMs() + timeoutMs, host);
-    const abort = () => call.reject(signal?.reason);
-    signal?.addEventListener("abort", abort);
+    const request = { method, params: text, size, kind };
+    const call = new PendingCall(request, { deadlineAt: monotonicMs() + timeoutMs, signal }, this);
     this.#open.add(call);
     this.#bytes += size;
     this.#sweepBy(call.deadlineAt);
@@ -151,7 +151,8 @@ export class PendingCalls {
     }
   }
 
-  #remove(call: PendingCall): void {
+  /** A call is settled. */
+  settled(call: PendingCall): void {
     this.#open.delete(call);
     this.#bytes -= call.size;
     if (this.#open.size === 0) {
@@ -191,6 +192,11 @@ export class PendingCalls {
       this.#sweepBy(earliest);
     }
   }
+}
+
+/** Bytes of UTF-8. */
+function bytesOf(text: string): number {
+  return BEYOND_ASCII.test(text) ? UTF8.encode(text).byteLength : text.length;
 }
 
 function toJson(params: unknown): string {

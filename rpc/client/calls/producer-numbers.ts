@@ -15,6 +15,7 @@ const EPOCH_STEP = 2 ** 31;
  * of it in the last moment is found.
  */
 export class ProducerNumbers {
+  /** JSON text. */
   readonly #id: string;
   /** Undefined until a producer that outlives its process has found out which epoch is the next. */
   #epoch: number | undefined;
@@ -32,7 +33,7 @@ export class ProducerNumbers {
 
   /** @param epoch Undefined when it has to be found out first. */
   constructor(id: string, epoch: number | undefined) {
-    this.#id = id;
+    this.#id = JSON.stringify(id);
     this.#epoch = epoch;
   }
 
@@ -73,7 +74,7 @@ export class ProducerNumbers {
     const { epoch, sequence } = number;
     const isFirst = sequence === 0 && epoch === this.#epoch && this.#after !== undefined;
     const after = isFirst ? `,"after":${JSON.stringify(this.#after)}` : "";
-    const producer = `{"id":${JSON.stringify(this.#id)},"epoch":${epoch},"sequence":${sequence + 1}${after}}`;
+    const producer = `{"id":${this.#id},"epoch":${epoch},"sequence":${sequence + 1}${after}}`;
     return params === "{}" ? `{"producer":${producer}}` : `{"producer":${producer},${params.slice(1)}`;
   }
 
@@ -132,7 +133,7 @@ export class ProducerNumbers {
     const wanted = again.filter(({ call }) => !call.isSettled);
     for (const publish of wanted) {
       if (publish.number !== undefined) {
-        publish.former = [...(publish.former ?? []), publish.number];
+        publish.former = [...publish.former, publish.number];
         publish.number = storedNumber(publish, stored);
         publish.isStored = publish.number !== undefined;
       }
@@ -143,7 +144,7 @@ export class ProducerNumbers {
 
 /** The number that a publish is stored with, if it is: a producer's messages are stored without a gap. */
 function storedNumber({ former, messages }: Publish, at: ProducerState): ProducerState | undefined {
-  return former?.find(({ epoch, sequence }) => epoch === at.epoch && sequence + messages <= at.sequence);
+  return former.find(({ epoch, sequence }) => epoch === at.epoch && sequence + messages <= at.sequence);
 }
 
 /** Where the server says that the producer is. */

@@ -1,22 +1,8 @@
 import type { DurableStreamError } from "../error.ts";
-import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
 import type { ProducerNumbers } from "./producer-numbers.ts";
-import type { Publish } from "./publish.ts";
-
-/**
- * A place among the publishes of a stream. Held without a call, all that is behind it waits: what is to be published
- * there is still being made ready.
- */
-type Place = Omit<Publish, "call" | "messages"> & { call?: PendingCall; messages?: number; isLeft?: boolean };
-
-/** A place that was taken, until it has its publish. */
-export type HeldPlace = {
-  /** Publishes there; `messages` as in {@link Publish}. */
-  fill(call: PendingCall, messages: number): void;
-  /** Lets those behind it pass; nothing once it is filled. */
-  leave(): void;
-};
+import { isFilled, isGone, newPlace } from "./publish.ts";
+import type { Place, Publish } from "./publish.ts";
 
 /**
  * The publishes to one stream, in the order they were made. What has to be sent again goes before all that was never
@@ -27,7 +13,7 @@ export class PublishLane {
   /** The numbers of the producer in this stream. */
   readonly numbers: ProducerNumbers;
   readonly #waiting = new CancellableQueue<Place>(isGone);
-  readonly #unanswered = new Set<Publish>();
+  #unanswered = 0;
   #again: Publish[] = [];
   /** Unanswered ones that are stored in an epoch before: the next epoch would close that, and with it what they ask. */
   #asking = 0;
@@ -43,18 +29,15 @@ export class PublishLane {
   }
 
   /** Takes the next place. */
-  hold(): HeldPlace {
+  hold(): Place {
     this.#lastOrder += 1;
-    const place: Place = { order: this.#lastOrder };
+    const place = newPlace(this.#lastOrder);
     this.#waiting.push(place);
-    return {
-      fill: (call, messages) => Object.assign(place, { call, messages }),
-      leave: () => (place.isLeft = place.call === undefined),
-    };
+    return place;
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.peek() === undefined && this.#unanswered.size === 0 && this.#again.length === 0;
+    return this.#waiting.peek() === undefined && this.#unanswered === 0 && this.#again.length === 0;
   }
 
   /** Until when nothing of it is sent, because the server asked for a pause. */
@@ -75,7 +58,7 @@ export class PublishLane {
   /** The publish to be sent next, as far as order lets any. */
   peek(): Publish | undefined {
     const place = this.#again.length > 0 ? undefined : this.#waiting.peek();
-    const isNext = place !== undefined && isFilled(place) && (this.#asking === 0 || place.isStored === true);
+    const isNext = place !== undefined && isFilled(place) && (this.#asking === 0 || place.isStored);
     return isNext ? place : undefined;
   }
 
@@ -84,8 +67,8 @@ export class PublishLane {
     this.#waiting.take();
     publish.params ??= publish.call.params;
     this.numbers.give(publish);
-    this.#asking += publish.isStored === true ? 1 : 0;
-    this.#unanswered.add(publish);
+    this.#asking += publish.isStored ? 1 : 0;
+    this.#unanswered += 1;
   }
 
   /** It is stored. */
@@ -108,13 +91,17 @@ export class PublishLane {
     this.#answered(publish);
   }
 
-  /** Once nothing is on the way any more, what has to be sent again becomes what is sent next. */
+  /** Nothing is sent again before all that is on the way has been answered. */
   #answered(publish: Publish): void {
-    this.#unanswered.delete(publish);
-    this.#asking -= publish.isStored === true ? 1 : 0;
-    if (this.#unanswered.size > 0) {
-      return;
+    this.#unanswered -= 1;
+    this.#asking -= publish.isStored ? 1 : 0;
+    if (this.#unanswered === 0) {
+      this.#repeat();
     }
+  }
+
+  /** What has to be sent again becomes what is sent next. */
+  #repeat(): void {
     const again = this.#again.toSorted((a, b) => a.order - b.order);
     if (this.#isStopped) {
       for (const { call } of [...again, ...this.#waiting.items()]) {
@@ -128,13 +115,4 @@ export class PublishLane {
     }
     this.#again = [];
   }
-}
-
-function isFilled(place: Place): place is Publish {
-  return place.call !== undefined;
-}
-
-/** Nobody waits for it, and it is not on the server. */
-function isGone({ call, isLeft, messages, isUnknown }: Place): boolean {
-  return isLeft === true || (call?.isSettled === true && (isUnknown !== true || messages === 0));
 }

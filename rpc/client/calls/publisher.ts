@@ -4,12 +4,13 @@ import type { ProducerState } from "../../protocol/errors.ts";
 import type { DurableStreamError } from "../error.ts";
 import { ProducerNumbers } from "./producer-numbers.ts";
 import { PublishLane } from "./publish-lane.ts";
-import type { HeldPlace } from "./publish-lane.ts";
-import type { Publish } from "./publish.ts";
+import type { PendingCall } from "./pending-call.ts";
+import type { Place, Publish } from "./publish.ts";
 import { isRetryable, pauseMs } from "../retry.ts";
 import { monotonicMs, startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
-import type { Outcome, Request, RequestChannel } from "./request-channel.ts";
+import { requestText } from "./request-channel.ts";
+import type { Outcome, RequestChannel } from "./request-channel.ts";
 
 /** How a client publishes. */
 export type PublisherOptions = {
@@ -17,6 +18,14 @@ export type PublisherOptions = {
   readonly producer?: string | undefined;
   /** Whether what is refused stops what is behind it. */
   readonly order?: "strict" | undefined;
+};
+
+/** Publishes that go together, each with the lane of its stream. */
+type Frame = {
+  readonly lanes: PublishLane[];
+  readonly publishes: Publish[];
+  readonly texts: string[];
+  characters: number;
 };
 
 /** Kept free of publishes, for calls that should not wait behind them. */
@@ -61,21 +70,24 @@ export class Publisher {
   }
 
   /** Takes the next place among the publishes of a stream; those behind it wait until it is filled, or left. */
-  hold(stream: string): HeldPlace {
+  hold(stream: string): Place {
     const lane = this.#lanes.get(stream) ?? this.#idle.get(stream) ?? this.#newLane();
     this.#idle.delete(stream);
     this.#lanes.set(stream, lane);
-    const place = lane.hold();
-    return {
-      fill: (call, messages) => {
-        place.fill(call, messages);
-        this.schedule();
-      },
-      leave: () => {
-        place.leave();
-        this.schedule();
-      },
-    };
+    return lane.hold();
+  }
+
+  /** Publishes in a place; `messages` as in {@link Place}. */
+  fill(place: Place, call: PendingCall, messages: number): void {
+    place.call = call;
+    place.messages = messages;
+    this.schedule();
+  }
+
+  /** Lets those behind a place pass; nothing once it is filled. */
+  leave(place: Place): void {
+    place.isLeft = place.call === undefined;
+    this.schedule();
   }
 
   /** Sends what may be sent, once all that this tick publishes has been handed over. */
@@ -97,51 +109,53 @@ export class Publisher {
   #flush(): void {
     this.#isScheduled = false;
     for (;;) {
-      const requests = this.#takeFrame();
-      if (requests.length === 0) {
+      const { lanes, publishes, texts } = this.#takeFrame();
+      if (texts.length === 0) {
         return;
       }
-      this.#channel.send(requests);
+      const settle = (outcome: Outcome, index: number) => this.#settle(lanes[index], publishes[index], outcome);
+      this.#channel.send({ method: "publish", texts, settle });
     }
   }
 
-  #takeFrame(): Request[] {
-    const requests: Request[] = [];
-    const room = Math.min(FRAME_CALLS, this.#channel.room - RESERVED_CALLS);
+  #takeFrame(): Frame {
+    const frame: Frame = { lanes: [], publishes: [], texts: [], characters: 0 };
     const nowMs = monotonicMs();
-    let characters = 0;
     for (const [stream, lane] of this.#lanes) {
       if (lane.isEmpty) {
         this.#rest(stream, lane);
-        continue;
-      }
-      if (lane.holdUntil > nowMs) {
+      } else if (lane.holdUntil > nowMs) {
         this.#wakeAt(lane.holdUntil);
-        continue;
-      }
-      if (lane.numbers.isUnknown) {
-        // Only for a publish that could go: one that is still being made ready may never come.
-        if (lane.peek() !== undefined && requests.length < room && !this.#asking.has(lane)) {
-          requests.push(this.#ask(stream, lane));
-        }
-        continue;
-      }
-      let next = lane.peek();
-      while (next !== undefined) {
-        characters += (next.params ?? next.call.params).length;
-        const isFull = requests.length >= room || (requests.length > 0 && characters > FRAME_CHARACTERS);
-        if (isFull || !this.#channel.hasRoomFor(characters)) {
-          // The next frame begins with another stream.
-          this.#lanes.delete(stream);
-          this.#lanes.set(stream, lane);
-          return requests;
-        }
-        lane.take(next);
-        requests.push(this.#request(lane, next));
-        next = lane.peek();
+      } else if (lane.numbers.isUnknown) {
+        this.#ask(stream, lane);
+      } else if (!this.#takeOf(lane, frame)) {
+        // The next frame begins with another stream.
+        this.#lanes.delete(stream);
+        this.#lanes.set(stream, lane);
+        return frame;
       }
     }
-    return requests;
+    return frame;
+  }
+
+  /** Puts the publishes of a stream into a frame. @returns False when not all of them fit. */
+  #takeOf(lane: PublishLane, frame: Frame): boolean {
+    const { lanes, publishes, texts } = frame;
+    const room = Math.min(FRAME_CALLS, this.#channel.room - RESERVED_CALLS);
+    for (let next = lane.peek(); next !== undefined; next = lane.peek()) {
+      const characters = frame.characters + (next.params ?? next.call.params).length;
+      const isFull = texts.length >= room || (texts.length > 0 && characters > FRAME_CHARACTERS);
+      if (isFull || !this.#channel.hasRoomFor(characters)) {
+        return false;
+      }
+      frame.characters = characters;
+      lane.take(next);
+      next.call.sent();
+      lanes.push(lane);
+      publishes.push(next);
+      texts.push(requestText(next.call.method, lane.numbers.paramsOf(next)));
+    }
+    return true;
   }
 
   #newLane(): PublishLane {
@@ -161,16 +175,10 @@ export class Publisher {
     }
   }
 
-  #request(lane: PublishLane, publish: Publish): Request {
-    return {
-      method: publish.call.method,
-      params: lane.numbers.paramsOf(publish),
-      sent: () => publish.call.sent(),
-      settle: (outcome) => this.#settle(lane, publish, outcome),
-    };
-  }
-
-  #settle(lane: PublishLane, publish: Publish, outcome: Outcome): void {
+  #settle(lane: PublishLane | undefined, publish: Publish | undefined, outcome: Outcome): void {
+    if (lane === undefined || publish === undefined) {
+      return;
+    }
     const { call } = publish;
     if (outcome.kind === "result") {
       this.#failures = 0;
@@ -191,28 +199,29 @@ export class Publisher {
       call.refuse(outcome.error);
       lane.refused(publish, outcome.error);
     }
-    this.schedule();
   }
 
   /** Asks which epochs of a producer there were: it takes over from them. */
-  #ask(stream: string, lane: PublishLane): Request {
+  #ask(stream: string, lane: PublishLane): void {
+    // Only for a publish that could go: one that is still being made ready may never come.
+    if (lane.peek() === undefined || this.#channel.room <= RESERVED_CALLS || this.#asking.has(lane)) {
+      return;
+    }
     this.#asking.add(lane);
-    return {
-      method: "getProducer",
-      params: JSON.stringify({ ...(stream === "" ? {} : { stream }), producer: this.#producer }),
-      settle: (outcome) => {
-        this.#asking.delete(lane);
-        if (outcome.kind === "result") {
-          const { producer }: { producer?: ProducerState } = outcome.result;
-          lane.numbers.begin(producer ?? { epoch: 0, sequence: 0 });
-        } else if (outcome.kind === "error" && isRetryable(outcome.error)) {
-          lane.holdBack(this.#holdUntil(lane, outcome.error));
-        } else if (outcome.kind === "error") {
-          lane.refuseAll(outcome.error);
-        }
-        this.schedule();
-      },
+    const method = "getProducer";
+    const params = JSON.stringify({ ...(stream === "" ? {} : { stream }), producer: this.#producer });
+    const settle = (outcome: Outcome) => {
+      this.#asking.delete(lane);
+      if (outcome.kind === "result") {
+        const { producer }: { producer?: ProducerState } = outcome.result;
+        lane.numbers.begin(producer ?? { epoch: 0, sequence: 0 });
+      } else if (outcome.kind === "error" && isRetryable(outcome.error)) {
+        lane.holdBack(this.#holdUntil(lane, outcome.error));
+      } else if (outcome.kind === "error") {
+        lane.refuseAll(outcome.error);
+      }
     };
+    this.#channel.send({ method, texts: [requestText(method, params)], settle });
   }
 
   /** When a stream's publishes may be sent again: those of one frame fail together and wait once. */

@@ -13,19 +13,25 @@ export type Outcome =
   /** Its socket is gone. `mayBeDone` is false when the server refused the socket, and so read nothing on it. */
   | { readonly kind: "lost"; readonly mayBeDone: boolean };
 
-/** A request for one socket. `settle` is called exactly once. */
-export type Request = {
+/** Requests for one socket, which go in one frame. `settle` is called exactly once for each, with its index. */
+export type Requests = {
+  /** The method of the first one. */
   readonly method: string;
-  /** JSON text. */
-  readonly params: string;
-  /** It was sent. */
-  sent?(): void;
-  settle(outcome: Outcome): void;
+  /** Each as {@link requestText} makes it. */
+  readonly texts: readonly string[];
+  readonly settle: (outcome: Outcome, index: number) => void;
 };
 
-type Pending = { readonly request: Request; readonly size: number; readonly sentAt: number };
+/** Requests that were sent, whose ids follow each other. */
+type Sent = Pick<Requests, "method" | "settle"> & {
+  readonly firstId: number;
+  readonly sentAt: number;
+  readonly characters: number;
+  readonly isAnswered: boolean[];
+  unanswered: number;
+};
 
-/** Most characters in requests without an answer. A single longer request is sent alone. */
+/** Most characters in frames without an answer. A single longer one is sent alone. */
 const MAX_CHARACTERS_IN_FLIGHT = LIMITS.outgoingPauseBytes;
 
 /** What a channel needs of its socket. */
@@ -36,6 +42,11 @@ export type ChannelSocket = {
   drop(reason: string): void;
 };
 
+/** A request without its id. @param params JSON text. */
+export function requestText(method: string, params: string): string {
+  return `,"method":${JSON.stringify(method)},"params":${params}}`;
+}
+
 /**
  * Sends requests and matches answers to them, over one socket after another. It never has more requests in flight than the
  * server takes, and drops a socket on which a request is not answered in time. Unbounded methods may take any time.
@@ -43,7 +54,9 @@ export type ChannelSocket = {
 export class RequestChannel {
   readonly #socket: ChannelSocket;
   readonly #answerTimeoutMs: number;
-  readonly #pending = new Map<number, Pending>();
+  /** With unanswered requests, in the order of sending. */
+  #sent: Sent[] = [];
+  #inFlight = 0;
   #characters = 0;
   /** Never reused, not even on the next socket, so that a late or second answer matches nothing. */
   #lastId = 0;
@@ -57,7 +70,7 @@ export class RequestChannel {
 
   /** How many requests may be sent now. */
   get room(): number {
-    return this.#isOpen ? LIMITS.requestsInFlight - this.#pending.size : 0;
+    return this.#isOpen ? LIMITS.requestsInFlight - this.#inFlight : 0;
   }
 
   /** Whether so many characters may be sent now. */
@@ -70,17 +83,28 @@ export class RequestChannel {
   }
 
   /** Sends requests in one frame: a batch if there is more than one. */
-  send(requests: readonly Request[]): void {
-    const sentAt = monotonicMs();
-    const texts = requests.map((request) => {
+  send({ method, texts, settle }: Requests): void {
+    const firstId = this.#lastId + 1;
+    let text = "";
+    for (const rest of texts) {
       this.#lastId += 1;
-      this.#pending.set(this.#lastId, { request, size: request.params.length, sentAt });
-      this.#characters += request.params.length;
-      request.sent?.();
-      return `{"jsonrpc":"2.0","id":${this.#lastId},"method":${JSON.stringify(request.method)},"params":${request.params}}`;
+      text += `${text === "" ? "" : ","}{"jsonrpc":"2.0","id":${this.#lastId}${rest}`;
+    }
+    const isAnswered = texts.map(() => false);
+    const characters = text.length;
+    this.#sent.push({
+      method,
+      settle,
+      firstId,
+      sentAt: monotonicMs(),
+      characters,
+      isAnswered,
+      unanswered: texts.length,
     });
+    this.#inFlight += texts.length;
+    this.#characters += characters;
     this.#watchAnswers();
-    this.#socket.send(texts.length === 1 ? texts.join("") : `[${texts.join(",")}]`);
+    this.#socket.send(texts.length === 1 ? text : `[${text}]`);
   }
 
   /** Sends a notification; without an open socket it is dropped. */
@@ -93,18 +117,29 @@ export class RequestChannel {
   /** Takes an answer. One to an unknown request is dropped. */
   answered(answer: Exclude<Incoming, { kind: "notification" }>): void {
     const { id } = answer;
-    const pending = typeof id === "number" ? this.#pending.get(id) : undefined;
-    if (typeof id !== "number" || pending === undefined) {
+    if (typeof id !== "number") {
       if (id === null) {
         // The server could not parse a frame, so some request will never be answered.
         this.#socket.drop("a frame was not understood");
       }
       return;
     }
-    this.#pending.delete(id);
-    this.#characters -= pending.size;
+    // Most answers are to the oldest.
+    const at = this.#sent.findIndex(({ firstId, isAnswered }) => id < firstId + isAnswered.length);
+    const sent = this.#sent[at];
+    const index = id - (sent?.firstId ?? 0);
+    if (sent?.isAnswered[index] !== false) {
+      return;
+    }
+    sent.isAnswered[index] = true;
+    sent.unanswered -= 1;
+    this.#inFlight -= 1;
+    if (sent.unanswered === 0) {
+      this.#sent.splice(at, 1);
+      this.#characters -= sent.characters;
+    }
     this.#socket.proven();
-    pending.request.settle(answer);
+    sent.settle(answer, index);
   }
 
   /** The socket is gone: every request in flight is lost. */
@@ -112,11 +147,12 @@ export class RequestChannel {
     this.#isOpen = false;
     stopTimer(this.#watch);
     this.#watch = undefined;
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
+    const lost = this.#sent;
+    this.#sent = [];
+    this.#inFlight = 0;
     this.#characters = 0;
-    for (const { request } of pending) {
-      request.settle({ kind: "lost", mayBeDone });
+    for (const { settle, isAnswered } of lost) {
+      isAnswered.forEach((isDone, index) => isDone || settle({ kind: "lost", mayBeDone }, index));
     }
   }
 
@@ -130,20 +166,14 @@ export class RequestChannel {
       this.#watch = undefined;
       const unanswered = this.#oldest();
       if (unanswered !== undefined && monotonicMs() - unanswered.sentAt >= this.#answerTimeoutMs) {
-        this.#socket.drop(`${unanswered.request.method} was not answered`);
+        this.#socket.drop(`${unanswered.method} was not answered`);
       } else {
         this.#watchAnswers();
       }
     });
   }
 
-  /** Requests are answered in any order, but the map keeps the order of sending. */
-  #oldest(): Pending | undefined {
-    for (const pending of this.#pending.values()) {
-      if (traitsOf(pending.request.method)?.unbounded !== true) {
-        return pending;
-      }
-    }
-    return undefined;
+  #oldest(): Sent | undefined {
+    return this.#sent.find(({ method }) => traitsOf(method)?.unbounded !== true);
   }
 }

@@ -5,12 +5,12 @@ import type { Caller } from "../calls/caller.ts";
 import type { ObjectClient } from "./objects.ts";
 import type { CallOptions } from "../calls/pending-call.ts";
 import type { PendingCalls } from "../calls/pending-calls.ts";
-import type { HeldPlace } from "../calls/publish-lane.ts";
+import type { Place } from "../calls/publish.ts";
 
 /** The calls that objects make. As parts of a task they are still taken while the client closes, which waits for the task. */
 export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" | "finish">): ObjectClient {
   const method =
-    <M extends CallableMethod>(name: M, place?: HeldPlace) =>
+    <M extends CallableMethod>(name: M, place?: Place) =>
     async (params: MethodParams<M>, options?: CallOptions) =>
       // The contract's result of this very method.
       (await caller.call(name, { params, options }, { place })) as MethodResult<M>;
@@ -27,7 +27,7 @@ export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" |
     finish: (task) => tasks.finish(task),
     hold: (message) => {
       const place = caller.hold(message);
-      return { publish: method("publish", place), leave: () => place.leave() };
+      return { publish: method("publish", place), leave: () => caller.leave(place) };
     },
   };
 }

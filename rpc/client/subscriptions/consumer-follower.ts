@@ -5,7 +5,7 @@ import { SUBSCRIPTION_DEFAULTS } from "../../protocol/protocol.ts";
 import type { SubscribeConsumerParams, SubscribeResult } from "../../schemas/subscription.ts";
 
 import { DurableStreamError } from "../error.ts";
-import type { QueuedEvent } from "./event-queue.ts";
+import type { EventOwner } from "./event-queue.ts";
 import type { ConsumerDelivery } from "./events.ts";
 import { Follower } from "./follower.ts";
 import type { FollowerHost } from "./follower.ts";
@@ -17,7 +17,7 @@ import type { SubscriptionSink } from "./subscription.ts";
 type Held = {
   /** With manual acks: the reader asked for the next one and has not settled this one. */
   isPassed: boolean;
-  readonly publishedAt: number;
+  readonly delivery: ConsumerDelivery;
   /** The server subscription that delivered it last. */
   of: SubscribeResult;
 };
@@ -29,11 +29,11 @@ type Held = {
  */
 export class ConsumerFollower extends Follower {
   readonly #params: SubscribeConsumerParams;
-  readonly #isManual: boolean;
   readonly #sink: SubscriptionSink<ConsumerDelivery>;
   readonly #acks: ConsumerAcks;
   /** Delivered and not settled, by sequence. */
   readonly #held = new Map<number, Held>();
+  readonly #owner: EventOwner<ConsumerDelivery>;
   /** The answer to the last `subscribe`: another object for each server subscription. */
   #answer: SubscribeResult | undefined;
   /** By which a stream that was restored to an earlier state is told from the one that it was. */
@@ -48,8 +48,15 @@ export class ConsumerFollower extends Follower {
   ) {
     super(host, reading.sink);
     this.#params = params;
-    this.#isManual = reading.isManual;
     this.#sink = reading.sink;
+    this.#owner = {
+      done: (delivery) => (reading.isManual ? this.#leave(delivery) : delivery.ack()),
+      failed: (delivery) => {
+        delivery.nak();
+        return false;
+      },
+      dropped: (delivery) => this.#release(delivery),
+    };
     this.#acks = new ConsumerAcks(host, params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight);
   }
 
@@ -68,11 +75,11 @@ export class ConsumerFollower extends Follower {
     if (last !== undefined && last.sequence > (this.#newest?.sequence ?? 0)) {
       this.#newest = { sequence: last.sequence, publishedAt: last.publishedAt };
     }
-    const fresh: QueuedEvent<ConsumerDelivery>[] = [];
+    const fresh: ConsumerDelivery[] = [];
     for (const message of messages) {
       // A redelivery of a message that the handler still has is dropped, and so is one whose ack or term is on the way.
       const held = this.#held.get(message.sequence);
-      if (held !== undefined && held.publishedAt !== message.publishedAt) {
+      if (held !== undefined && held.delivery.publishedAt !== message.publishedAt) {
         // Another message: the stream was put back to an earlier state. No ack of the one before may reach it.
         this.#isOver("EpochChanged", { reason: "restored" });
         return;
@@ -84,7 +91,7 @@ export class ConsumerFollower extends Follower {
         fresh.push(this.#hold(message, answer));
       }
     }
-    this.#sink.queue.push(fresh);
+    this.#sink.queue.push(fresh, this.#owner);
   }
 
   override receiveGap(): void {
@@ -161,33 +168,40 @@ export class ConsumerFollower extends Follower {
     this.end(new DurableStreamError(name, "the consumer that was subscribed to is gone", { data }));
   }
 
-  #hold(message: DeliveredMessage, answer: SubscribeResult): QueuedEvent<ConsumerDelivery> {
+  /** The reader asked for the next one and has not settled this one. */
+  #leave(delivery: ConsumerDelivery): void {
+    const held = this.#held.get(delivery.sequence);
+    if (held?.delivery === delivery) {
+      held.isPassed = true;
+    }
+  }
+
+  /** It is in hand no more. */
+  #release(delivery: ConsumerDelivery): void {
+    if (this.#held.get(delivery.sequence)?.delivery === delivery) {
+      this.#held.delete(delivery.sequence);
+    }
+  }
+
+  #hold(message: DeliveredMessage, answer: SubscribeResult): ConsumerDelivery {
     const { sequence, deliveryCount = 1 } = message;
-    const held: Held = { isPassed: false, publishedAt: message.publishedAt, of: answer };
-    this.#held.set(sequence, held);
     let isSettled = false;
-    const release = () => {
-      if (this.#held.get(sequence) === held) {
-        this.#held.delete(sequence);
-      }
-    };
     /** Only the first of ack, nak and term counts. */
     const settle = (tell: () => void): void => {
       if (!isSettled && !this.isEnded) {
-        release();
+        this.#release(delivery);
         tell();
       }
       isSettled = true;
     };
     /** False once the message was redelivered, here or elsewhere: then this delivery must not nak it. */
     const isStillMine = () => held.of === this.#answer && this.#held.get(sequence) === held;
-    const ack = () => settle(() => this.#acks.ack(sequence, this.#sink.queue.isEmpty));
     const delivery: ConsumerDelivery = {
       ...message,
       type: "message",
       epoch: answer.epoch,
       deliveryCount,
-      ack,
+      ack: () => settle(() => this.#acks.ack(sequence, this.#sink.queue.isEmpty)),
       nak: (delayMs) => {
         checkDelay(delayMs);
         const isMine = isStillMine();
@@ -199,14 +213,8 @@ export class ConsumerFollower extends Follower {
       },
       working: () => isStillMine() && !isSettled && this.notify("working", { sequences: [sequence] }),
     };
-    const leave = () => {
-      held.isPassed = true;
-    };
-    const failed = () => {
-      delivery.nak();
-      return false;
-    };
-    const done = this.#isManual ? leave : ack;
-    return { event: delivery, done, failed, dropped: release };
+    const held: Held = { isPassed: false, delivery, of: answer };
+    this.#held.set(sequence, held);
+    return delivery;
   }
 }

@@ -6,8 +6,8 @@ import type { Timer } from "../time.ts";
 /** How long a finished message may stay unacked when no more arrive; less when the ack deadline is short. */
 const IDLE_MS = 200;
 
-/** A message that counts in the server's window, with its share of its frame's length. */
-type InFlight = { readonly sequence: number; readonly characters: number };
+/** Messages of one frame that count in the server's window, each with an equal share of the frame's length. */
+type InFlight = { sequences: readonly number[]; readonly characters: number };
 
 /**
  * The acks of one server subscription. They are cumulative: one is sent when half the window is done, or a moment after
@@ -17,8 +17,10 @@ export class CumulativeAcks {
   readonly #send: (through: number) => void;
   readonly #mostMessages: number;
   readonly #delayMs: number;
-  /** Messages received on this server subscription that are not done, in order. */
+  /** Received on this server subscription with a message that is not done, in order. */
   #inFlight: InFlight[] = [];
+  /** Messages of the first of them that are done. */
+  #next = 0;
   /** Everything up to here is done, on whichever socket it was received. */
   #finished: number;
   #acked: number;
@@ -45,12 +47,14 @@ export class CumulativeAcks {
   /** Messages were received in a frame of so many characters. Some may have been delivered and done before. */
   received(messages: readonly { readonly sequence: number }[], characters: number): void {
     const first = messages[0]?.sequence ?? 0;
-    if (first <= (this.#inFlight.at(-1)?.sequence ?? 0)) {
+    if (first <= (this.#inFlight.at(-1)?.sequences.at(-1) ?? 0)) {
       // The server went back and sends these again: each counts once.
-      this.#inFlight = this.#inFlight.filter(({ sequence }) => sequence < first);
+      for (const frame of this.#inFlight) {
+        frame.sequences = frame.sequences.filter((sequence) => sequence < first);
+      }
     }
-    const share = characters / messages.length;
-    this.#inFlight.push(...messages.map(({ sequence }) => ({ sequence, characters: share })));
+    const sequences = messages.map(({ sequence }) => sequence);
+    this.#inFlight.push({ sequences, characters: characters / messages.length });
     // An acked message is sent again: its ack was lost, and the next one covers it too.
     this.#acked = Math.min(this.#acked, first - 1);
     this.#count();
@@ -81,17 +85,20 @@ export class CumulativeAcks {
   }
 
   #count(): void {
-    let done = 0;
-    for (const { sequence, characters } of this.#inFlight) {
-      if (sequence > this.#finished) {
+    for (let [frame] = this.#inFlight; frame !== undefined; [frame] = this.#inFlight) {
+      const sequence = frame.sequences[this.#next];
+      if (sequence === undefined) {
+        this.#inFlight.shift();
+        this.#next = 0;
+      } else if (sequence <= this.#finished) {
+        this.#next += 1;
+        this.#done = Math.max(this.#done, sequence);
+        this.#messages += 1;
+        this.#characters += frame.characters;
+      } else {
         break;
       }
-      this.#done = Math.max(this.#done, sequence);
-      this.#characters += characters;
-      done += 1;
     }
-    this.#inFlight.splice(0, done);
-    this.#messages += done;
     if (this.#done <= this.#acked) {
       return;
     }

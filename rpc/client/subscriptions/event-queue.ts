@@ -1,41 +1,44 @@
 import { deferred } from "../deferred.ts";
 import type { Deferred } from "../deferred.ts";
 
-/** An event with the callbacks for what becomes of it. */
-export type QueuedEvent<Event> = {
-  readonly event: Event;
+/** What becomes of events is said to their owner. */
+export type EventOwner<Event> = {
   /** The reader has asked for the next one. */
-  readonly done?: (() => void) | undefined;
+  readonly done?: ((event: Event) => void) | undefined;
   /** The handler failed. Returns whether it is to be handled again, before all others; true if absent. */
-  readonly failed?: () => boolean;
+  readonly failed?: (event: Event) => boolean;
   /** It was dropped before it was delivered. */
-  readonly dropped?: () => void;
+  readonly dropped?: (event: Event) => void;
 };
 
-/** What one read returns. */
-export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
+/** Events that came together, in order; one at least. */
+type Arrival<Event> = { readonly events: readonly Event[]; readonly owner: EventOwner<Event> };
 
-type Waiting<Event> = QueuedEvent<Event> & { readonly together: object };
-type Reader<Event> = Deferred<Batch<Event>> & { readonly isBatch: boolean };
+/** Several events, or the end. */
+export type Batch<Event> = IteratorResult<[Event, ...Event[]], undefined>;
 
 /**
  * A queue of events for one reader. Asking for the next event, or batch, says that the one before is done; so only one is
  * delivered at a time.
  */
 export class EventQueue<Event> {
-  #waiting: Waiting<Event>[] = [];
-  readonly #readers: Reader<Event>[] = [];
-  #inHand: Waiting<Event>[] = [];
+  /** The first one may be delivered in part: see `#next`. */
+  #arrivals: Arrival<Event>[] = [];
+  /** Of the first arrival the events before `#done` are done, and those from there to before `#next` in hand. */
+  #done = 0;
+  #next = 0;
+  /** Readers that wait, each with what gives it something as soon as there is something. */
+  readonly #readers: (() => boolean)[] = [];
   #end: { readonly error: unknown } | undefined;
 
   /** Whether no event is queued. */
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#arrivals.length <= 1 && this.#next >= (this.#arrivals[0]?.events.length ?? 0);
   }
 
   /** Whether the reader has an event that is not done. */
   get isInHand(): boolean {
-    return this.#inHand.length > 0;
+    return this.#done < this.#next;
   }
 
   get isEnded(): boolean {
@@ -43,23 +46,33 @@ export class EventQueue<Event> {
   }
 
   /** Appends events. Those of one call may be read as one batch. */
-  push(together: readonly QueuedEvent<Event>[]): void {
-    if (this.#end === undefined) {
-      this.#waiting.push(...together.map((one) => ({ ...one, together })));
+  push(events: readonly Event[], owner: EventOwner<Event>): void {
+    if (this.#end === undefined && events.length > 0) {
+      this.#arrivals.push({ events, owner });
       this.#serve();
     }
   }
 
   /** The handler failed with the event in hand. @returns Whether it is to be handled again. */
   failed(): boolean {
-    return this.#inHand.map(({ failed }) => failed?.() ?? true).includes(true);
+    const [{ events, owner } = { events: [], owner: {} }] = this.#arrivals;
+    const inHand = events.slice(this.#done, this.#next);
+    return inHand.map((event) => owner.failed?.(event) ?? true).includes(true);
   }
 
   /** Drops the events that were not delivered yet. */
   dropWaiting(): void {
-    for (const { dropped } of this.#waiting.splice(0)) {
-      dropped?.();
+    const dropped = this.#arrivals;
+    const next = this.#next;
+    const inHand = this.isInHand ? dropped.slice(0, 1) : [];
+    this.#arrivals = inHand.map(({ events, owner }) => ({ events: events.slice(0, next), owner }));
+    if (inHand.length === 0) {
+      this.#done = 0;
+      this.#next = 0;
     }
+    dropped.forEach(({ events, owner }, index) => {
+      events.slice(index === 0 ? next : 0).forEach((event) => owner.dropped?.(event));
+    });
   }
 
   /** Delivers nothing more, and drops what is queued. With an error, the reader gets that. */
@@ -71,36 +84,99 @@ export class EventQueue<Event> {
     }
   }
 
-  /** Says that the event or batch before is done, and waits for the next. */
-  next(isBatch: boolean): Promise<Batch<Event>> {
-    for (const { done } of this.#inHand.splice(0)) {
-      done?.();
+  /** Says that the event before is done, and takes the next if it is there; or the end, which throws its error. */
+  poll(): IteratorResult<Event, undefined> | undefined {
+    this.#finish();
+    return this.#one();
+  }
+
+  /** Says that the event or batch before is done, and waits for the next event. */
+  next(): Promise<IteratorResult<Event, undefined>> {
+    return this.#read(() => this.#one());
+  }
+
+  /** Like {@link next}, for all queued events that came together. */
+  nextBatch(): Promise<Batch<Event>> {
+    return this.#read(() => this.#batch());
+  }
+
+  #read<T>(take: () => T | undefined): Promise<T> {
+    this.#finish();
+    const taken = this.#readers.length === 0 && this.#end === undefined ? take() : undefined;
+    if (taken !== undefined) {
+      return Promise.resolve(taken);
     }
-    const reader = { ...deferred<Batch<Event>>(), isBatch };
-    this.#readers.push(reader);
+    const reader = deferred<T>();
+    this.#readers.push(() => give(take, reader));
     this.#serve();
     return reader.promise;
   }
 
   #serve(): void {
-    while (this.#readers.length > 0 && (this.#end !== undefined || (this.#waiting.length > 0 && !this.isInHand))) {
-      const reader = this.#readers.shift();
-      const first = this.#waiting.shift();
-      if (first !== undefined) {
-        const more = reader?.isBatch === true ? this.#takeOf(first.together) : [];
-        this.#inHand = [first, ...more];
-        reader?.resolve({ value: [first.event, ...more.map(({ event }) => event)], done: false });
-      } else if (this.#end?.error === undefined) {
-        reader?.resolve({ value: undefined, done: true });
-      } else {
-        reader?.reject(this.#end.error);
-      }
+    while (this.#readers[0]?.() === true) {
+      this.#readers.shift();
     }
   }
 
-  /** Takes the queued events that were appended together with the first. */
-  #takeOf(together: object): Waiting<Event>[] {
-    const end = this.#waiting.findIndex((waiting) => waiting.together !== together);
-    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+  #one(): IteratorResult<Event, undefined> | undefined {
+    const value = this.isInHand ? undefined : this.#arrivals[0]?.events[this.#next];
+    if (value === undefined) {
+      return this.#over();
+    }
+    this.#next += 1;
+    return { value, done: false };
+  }
+
+  #batch(): Batch<Event> | undefined {
+    const [value, ...more] = this.isInHand ? [] : (this.#arrivals[0]?.events.slice(this.#next) ?? []);
+    if (value === undefined) {
+      return this.#over();
+    }
+    this.#next += 1 + more.length;
+    return { value: [value, ...more], done: false };
+  }
+
+  /** The end, once it has come. @throws The error that it came with. */
+  #over(): { value: undefined; done: true } | undefined {
+    if (this.#end?.error !== undefined) {
+      throw this.#end.error;
+    }
+    return this.#end === undefined ? undefined : { value: undefined, done: true };
+  }
+
+  /** What is in hand is done. */
+  #finish(): void {
+    const [first] = this.#arrivals;
+    const done = this.#done;
+    const next = this.#next;
+    if (first === undefined || done === next) {
+      return;
+    }
+    this.#done = next;
+    if (next === first.events.length) {
+      this.#arrivals.shift();
+      this.#done = 0;
+      this.#next = 0;
+    }
+    for (let at = done; at < next; at += 1) {
+      const event = first.events[at];
+      if (event !== undefined) {
+        first.owner.done?.(event);
+      }
+    }
+  }
+}
+
+/** Gives a reader what it waits for. @returns False when that is not there yet. */
+function give<T>(take: () => T | undefined, reader: Deferred<T>): boolean {
+  try {
+    const taken = take();
+    if (taken !== undefined) {
+      reader.resolve(taken);
+    }
+    return taken !== undefined;
+  } catch (error) {
+    reader.reject(error);
+    return true;
   }
 }

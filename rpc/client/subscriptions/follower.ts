@@ -1,7 +1,8 @@
 import type { NotificationParams } from "../../methods/notifications.ts";
 import type { SubscribeResult } from "../../schemas/subscription.ts";
 
-import type { Outcome, Request } from "../calls/request-channel.ts";
+import type { Request } from "../calls/call-queue.ts";
+import type { Outcome } from "../calls/request-channel.ts";
 import type { DurableStreamError } from "../error.ts";
 import { isRetryable, pauseMs } from "../retry.ts";
 import { startTimer, stopTimer } from "../time.ts";

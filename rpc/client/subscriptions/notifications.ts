@@ -50,8 +50,9 @@ function isMessages(params: object): params is NotificationParams<"messages"> {
   );
 }
 
-function isMessage(message: unknown): message is Message {
-  return typeof message === "object" && message !== null && hasNumbers(message, "sequence", "publishedAt");
+function isMessage(message: Partial<Message> | null): message is Message {
+  // Every message passes here, so not by `hasNumbers`.
+  return Number.isSafeInteger(message?.sequence) && Number.isSafeInteger(message?.publishedAt);
 }
 
 function isGap(params: object): params is NotificationParams<"gap"> {

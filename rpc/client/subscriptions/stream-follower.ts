@@ -6,7 +6,7 @@ import type { SubscribeResult, SubscribeStreamParams } from "../../schemas/subsc
 import { CumulativeAcks } from "./cumulative-acks.ts";
 import { StreamPosition } from "./position.ts";
 import { DurableStreamError } from "../error.ts";
-import type { QueuedEvent } from "./event-queue.ts";
+import type { EventOwner } from "./event-queue.ts";
 import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
 import { Follower } from "./follower.ts";
 import type { FollowerHost } from "./follower.ts";
@@ -46,7 +46,8 @@ export class StreamFollower extends Follower {
       this.resubscribe();
       return;
     }
-    this.#sink.queue.push(fresh.map((message) => this.#delivery(position, message)));
+    const events = fresh.map((message) => this.#delivery(position, message));
+    this.#sink.queue.push(events, this.#ownerOf(position));
     this.#acks?.received(messages, characters);
   }
 
@@ -77,7 +78,7 @@ export class StreamFollower extends Follower {
   protected override begun(answer: SubscribeResult): void {
     const { epoch, nextSequence, previousPublishedAt, skipped } = answer;
     if (this.#change !== undefined) {
-      this.#sink.queue.push([{ event: { type: "epochChanged", epoch, reason: this.#change } }]);
+      this.#sink.queue.push([{ type: "epochChanged", epoch, reason: this.#change }], {});
       this.#change = undefined;
     }
     this.#position ??=
@@ -136,22 +137,29 @@ export class StreamFollower extends Follower {
     return undefined;
   }
 
-  #delivery(position: StreamPosition, message: Message): QueuedEvent<Delivery> {
-    let isAcked = false;
-    const ack = () => {
-      isAcked = true;
-      this.#finish(position, message);
+  #delivery(position: StreamPosition, message: Message): Delivery {
+    return { ...message, type: "message", epoch: position.epoch, ack: () => this.#finish(position, message) };
+  }
+
+  /** Takes note of what is done and acked of the events of a position. */
+  #ownerOf(position: StreamPosition): EventOwner<StreamEvent> {
+    const done = (event: StreamEvent) => {
+      if (event.type === "message") {
+        this.#finish(position, event);
+      } else if (event.type === "gap") {
+        position.finish(event.to);
+      }
     };
-    const done = this.#isManual ? undefined : ack;
-    return { event: { ...message, type: "message", epoch: position.epoch, ack }, done, failed: () => !isAcked };
+    // It is not handled again when it was acked before the handler failed.
+    const failed = (event: StreamEvent) => event.type !== "message" || event.sequence > position.done;
+    return { done: this.#isManual ? undefined : done, failed };
   }
 
   #miss(from: number, to: number, reason: Gap["reason"]): void {
     const position = this.#position;
     const missing = position?.miss(from, to);
     if (position !== undefined && missing !== undefined) {
-      const done = this.#isManual ? undefined : () => position.finish(missing.to);
-      this.#sink.queue.push([{ event: { type: "gap", ...missing, reason }, done }]);
+      this.#sink.queue.push([{ type: "gap", ...missing, reason }], this.#ownerOf(position));
     }
   }
 

@@ -5,6 +5,7 @@ import { deferred } from "../deferred.ts";
 import type { Deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
+import type { Batch } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
 import { logError } from "../log.ts";
 import { backoffMs } from "../retry.ts";
@@ -138,17 +139,20 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 
   /** Says that the event before is done, and waits for the next one. There may be one reader; a handler is one. */
-  async next(): Promise<IteratorResult<Event, undefined>> {
-    const { value } = await this.#take(false);
-    return value === undefined ? { value, done: true } : { value: value[0], done: false };
+  next(): Promise<IteratorResult<Event, undefined>> {
+    const next = this.#queue.next();
+    this.#idle?.resolve();
+    return next;
   }
 
   /**
    * Like `next`, for all queued messages of one frame: they are done together, when the next event or batch is asked for.
    * Any other event is a batch of one.
    */
-  nextBatch(): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
-    return this.#take(true);
+  nextBatch(): Promise<Batch<Event>> {
+    const next = this.#queue.nextBatch();
+    this.#idle?.resolve();
+    return next;
   }
 
   /** Ends the subscription, as leaving a `for await` loop does. */
@@ -192,12 +196,6 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return Promise.resolve();
   }
 
-  #take(isBatch: boolean): Promise<IteratorResult<[Event, ...Event[]], undefined>> {
-    const next = this.#queue.next(isBatch);
-    this.#idle?.resolve();
-    return next;
-  }
-
   async #finishAndStore(): Promise<void> {
     await this.#finish();
     await this.#follower.store();
@@ -217,11 +215,19 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   async #run(reading: Reading<Event>): Promise<void> {
     try {
       // Not `for await`, which would close the subscription before the handler's error is known.
-      for (let next = await this.next(); next.done !== true; next = await this.next()) {
-        if (!(await this.#handle(next.value, reading))) {
-          // Asking for the next one would ack this event.
-          this.#idle?.resolve();
-          return;
+      for (let next = await this.next(); next.done !== true; next = this.#poll() ?? (await this.next())) {
+        try {
+          const handling = reading.handler(next.value);
+          // One that is done already takes no turn: so all messages of a frame are handled in one.
+          if (typeof handling === "object") {
+            await handling;
+          }
+        } catch (error) {
+          if (!(await this.#handleAgain(error, next.value, reading))) {
+            // Asking for the next one would ack this event.
+            this.#idle?.resolve();
+            return;
+          }
         }
       }
     } catch (error) {
@@ -229,36 +235,45 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     }
   }
 
-  /** Calls the handler until it succeeds. @returns False when the subscription ended before. */
-  async #handle(event: Event, reading: Reading<Event>): Promise<boolean> {
-    for (let failures = 1; await this.#fails(event, reading); failures += 1) {
-      if (this.#queue.isEnded) {
-        return false;
-      }
-      this.#pause = deferred<"over">();
-      const cut = await waitAtMost(backoffMs(failures), this.#pause.promise);
-      this.#pause = undefined;
-      if (cut === "over") {
-        return false;
-      }
-    }
-    return true;
+  /** Like `next`, for what is there already. */
+  #poll(): IteratorResult<Event, undefined> | undefined {
+    const next = this.#queue.poll();
+    this.#idle?.resolve();
+    return next;
   }
 
-  /** Calls the handler once. @returns Whether the event is to be handled again. */
-  async #fails(event: Event, { handler, onError = logFailure }: Reading<Event>): Promise<boolean> {
-    let isAgain = false;
-    try {
-      await handler(event);
-    } catch (error) {
+  /** After an error, calls the handler until it succeeds. @returns False when the subscription ended before. */
+  async #handleAgain(error: unknown, event: Event, reading: Reading<Event>): Promise<boolean> {
+    const { handler, onError = logFailure } = reading;
+    let latest = error;
+    for (let failures = 1; ; failures += 1) {
+      let isAgain = false;
       try {
-        await onError(error, event);
+        await onError(latest, event);
       } finally {
         // After `onError`, which may still settle the event.
         isAgain = this.#queue.failed();
       }
+      if (!isAgain) {
+        return true;
+      }
+      if (this.#queue.isEnded || (await this.#waitFor(backoffMs(failures))) === "over") {
+        return false;
+      }
+      try {
+        await handler(event);
+        return true;
+      } catch (again) {
+        latest = again;
+      }
     }
-    return isAgain;
+  }
+
+  async #waitFor(ms: number): Promise<"over" | undefined> {
+    this.#pause = deferred<"over">();
+    const cut = await waitAtMost(ms, this.#pause.promise);
+    this.#pause = undefined;
+    return cut;
   }
 
   #ended(error: unknown): void {
