@@ -1,3 +1,6 @@
+import { traitsOf } from "../../methods/method-traits.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+
 import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
 import { requestText } from "./request-channel.ts";
@@ -22,7 +25,10 @@ type Queued = { readonly request: Request; readonly isGone: () => boolean };
  */
 export class CallQueue {
   readonly #channel: RequestChannel;
-  readonly #queue = new CancellableQueue<Queued>(({ isGone }) => isGone());
+  readonly #queue = new CancellableQueue<Queued>(isGone);
+  /** Those whose answer may be large: the server takes few of them at a time, and others do not wait for them. */
+  readonly #large = new CancellableQueue<Queued>(isGone);
+  #largeInFlight = 0;
 
   constructor(channel: RequestChannel) {
     this.#channel = channel;
@@ -41,33 +47,43 @@ export class CallQueue {
     this.request(request, () => call.isSettled);
   }
 
-  /** Sends a request as soon as fewer than the limit are in flight. */
-  request(request: Request, isGone: () => boolean): void {
-    this.#queue.push({ request, isGone });
+  /** Sends a request as soon as the server takes it. */
+  request(request: Request, hasGone: () => boolean): void {
+    const queue = isLarge(request) ? this.#large : this.#queue;
+    queue.push({ request, isGone: hasGone });
     this.flush();
   }
 
   /** Sends queued requests, as many as the server takes now. */
   flush(): void {
-    while (this.#channel.room > 0) {
-      const next = this.#queue.take();
-      if (next === undefined) {
-        return;
-      }
-      const { request } = next;
-      const { method } = request;
-      request.sent?.();
-      this.#channel.send({
-        method,
-        texts: [requestText(method, request.params)],
-        settle: (outcome) => request.settle(outcome),
-      });
+    while (this.#largeInFlight < LIMITS.largeAnswersInFlight && this.#sendNext(this.#large)) {
+      this.#largeInFlight += 1;
     }
+    while (this.#sendNext(this.#queue)) {
+      // As many as there is room for.
+    }
+  }
+
+  /** @returns False when there is none, or no room for it. */
+  #sendNext(queue: CancellableQueue<Queued>): boolean {
+    const request = this.#channel.room > 0 ? queue.peek()?.request : undefined;
+    if (request === undefined || !this.#channel.hasRoomFor(request.params.length)) {
+      return false;
+    }
+    queue.take();
+    request.sent?.();
+    const settle = (outcome: Outcome) => {
+      this.#largeInFlight -= isLarge(request) ? 1 : 0;
+      request.settle(outcome);
+    };
+    this.#channel.send({ method: request.method, texts: [requestText(request.method, request.params)], settle });
+    return true;
   }
 
   /** Drops what is queued. `PendingCalls` rejects the calls. */
   close(): void {
     this.#queue.clear();
+    this.#large.clear();
   }
 
   #answered(call: PendingCall, outcome: Outcome): void {
@@ -84,4 +100,12 @@ export class CallQueue {
       }
     }
   }
+}
+
+function isGone(queued: Queued): boolean {
+  return queued.isGone();
+}
+
+function isLarge({ method }: Request): boolean {
+  return traitsOf(method)?.largeAnswer === true;
 }

@@ -31,8 +31,8 @@ type Sent = Pick<Requests, "method" | "settle"> & {
   unanswered: number;
 };
 
-/** Most characters in frames without an answer. A single longer one is sent alone. */
-const MAX_CHARACTERS_IN_FLIGHT = LIMITS.outgoingPauseBytes;
+/** Most characters in frames without an answer, a part of what the server takes. A single longer one is sent alone. */
+const MAX_CHARACTERS_IN_FLIGHT = LIMITS.requestBytesInFlight / 4;
 
 /** What a channel needs of its socket. */
 export type ChannelSocket = {

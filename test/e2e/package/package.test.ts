@@ -22,10 +22,9 @@ const root = join(import.meta.dirname, "../../..");
 const run = promisify(execFile);
 
 /**
- * The most that the client may be, minified and compressed by gzip, so that growth is noticed. It is 18 KiB because numbered
- * publishes (`producer`, `order`) take 1 KiB and the client was at the end of its 16 KiB before.
+ * The most that the client may be, minified and compressed by gzip, so that growth is noticed: 18.5 KiB.
  */
-const MAX_CLIENT_BYTES = 18_432;
+const MAX_CLIENT_BYTES = 18_944;
 
 /** What a tour through the package tells, but for its last line. */
 const TOUR = [
