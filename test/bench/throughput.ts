@@ -13,7 +13,8 @@ import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import { buildWorker, Server } from "../e2e/server/server.ts";
+import { buildWorker } from "../e2e/server/build-worker.ts";
+import { Server } from "../e2e/server/server.ts";
 
 const DATA = { user: "a-typical-user-name", action: "updated", amount: 1234.56, note: "some text to make it 100 b" };
 /** JSON-RPC calls in one batch; the server takes 50. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import type { TestProject } from "vitest/node";
 
-import { buildWorker } from "./server.ts";
+import { buildWorker } from "./build-worker.ts";
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -1,5 +1,6 @@
 /** The process that `server.ts` starts: Miniflare with the built Worker. It ends with its parent. */
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
@@ -41,7 +42,11 @@ process.once("SIGTERM", () => {
 });
 
 Promise.all([miniflare.ready, miniflare.unsafeGetDirectURL()]).then(
-  ([url, directUrl]) => tell({ url: url.href, directUrl: directUrl.href }),
+  ([url, directUrl]) => {
+    tell({ url: url.href, directUrl: directUrl.href });
+    // Now, for many a server does not live to its own end.
+    flushCompileCache();
+  },
   (error: unknown) => tell({ error: String(error) }),
 );
 

@@ -11,16 +11,12 @@
  *
  * Tests take one from `fixtures.ts`, which also ends it and shows its log when a test fails.
  */
-import { execFile, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { on, once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
-
-import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -35,7 +31,7 @@ const LOG_CHARACTERS = 100_000;
 export const API_KEY = "e2e-key";
 
 export type ServerOptions = {
-  /** The folder that {@link buildWorker} wrote. */
+  /** The folder that `buildWorker` wrote. */
   worker: string;
   /** The folder that holds all the server stores; empty or of an earlier run. */
   data: string;
@@ -64,19 +60,6 @@ export type EvictionMessage = { eviction: number } & ({ isEvicted: boolean } | {
 export const GATEWAY_SHARDS = 4;
 /** Where Miniflare says that every request comes from, so what the gateways' names begin with. */
 const LOCATION = "DFW";
-
-/** Builds the Worker as a deploy would, without the network, to be served by any number of servers. */
-export async function buildWorker(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
-  const flags = [`--env-file=${join(root, "scripts/wrangler.env")}`, wrangler];
-  await promisify(execFile)(process.execPath, [...flags, "deploy", "--dry-run", "--outdir", folder], { cwd: root });
-  // Read here and not by each server: loading wrangler takes longer than a server takes to start.
-  const { workerOptions } = readWranglerConfig(join(root, "wrangler.toml"));
-  // The built Worker is one module, so there are no rules for others.
-  const { modulesRules: _rules, ...options } = workerOptions;
-  await writeFile(join(folder, "options.json"), JSON.stringify(options));
-}
 
 /** One server that can be ended and started again on the same data. It does not outlive the process that made it. */
 export class Server {
@@ -145,6 +128,8 @@ export class Server {
       cwd: root,
       detached: true,
       execArgv: [],
+      // Most of a start is to compile Miniflare.
+      env: { ...process.env, NODE_COMPILE_CACHE: join(worker, "compile-cache") },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     this.#process = child;
