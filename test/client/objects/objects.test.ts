@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import type { DurableStream, DurableStreamOptions, Fetch } from "../../rpc/client.ts";
-import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import type { DurableStream, DurableStreamOptions, Fetch } from "../../../rpc/client.ts";
+import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
 
-import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
-import type { SentCall, ScriptedSocket, Watched } from "./scripted-server.ts";
+import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
+import type { SentCall, ScriptedSocket, Watched } from "../scripted-server.ts";
 
 const PART = LIMITS.objectBodyBytes;
 const LARGE = new Uint8Array(PART * 2 + 1).fill(7);

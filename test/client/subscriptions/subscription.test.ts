@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import type { StreamEvent } from "../../rpc/client.ts";
+import type { StreamEvent } from "../../../rpc/client.ts";
 
-import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
-import type { ScriptedSocket, SentCall } from "./scripted-server.ts";
+import { pass, ScriptedServer, standing, watch } from "../scripted-server.ts";
+import type { ScriptedSocket, SentCall } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 
