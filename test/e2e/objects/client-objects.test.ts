@@ -4,34 +4,12 @@ import { gzipSync } from "node:zlib";
 import { describe, expect } from "vitest";
 
 import { DurableStream } from "../../../rpc/client.ts";
-import type { Fetch, ObjectBody, ReadObject } from "../../../rpc/client.ts";
+import type { Fetch, ObjectBody } from "../../../rpc/client.ts";
 import { LIMITS } from "../../../rpc/index.ts";
 
-import { sharingServer, test as base } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import { Proxy } from "../server/proxy.ts";
-import type { Server } from "../server/server.ts";
-
-/** A client of the test's server, which goes by calls alone when it is given no `fetch`. */
-function clientOf(how: { fetch?: false } = {}) {
-  return async ({ server }: { server: Server }, use: (client: DurableStream) => Promise<void>) => {
-    await using client = new DurableStream({ url: server.url, token: server.apiKey, ...how });
-    await use(client);
-  };
-}
-
-async function bytesOf({ body }: ReadObject): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(body as ConstructorParameters<typeof Response>[0]).arrayBuffer());
-}
-
-function bytes(length: number): Uint8Array<ArrayBuffer> {
-  const made = new Uint8Array(length);
-  for (let index = 0; index < length; index += 1) {
-    made[index] = index * 31 + (index >> 8);
-  }
-  return made;
-}
-
-const LARGE = bytes(LIMITS.objectBodyBytes * 2 + 12_345);
+import { bytes, bytesOf, clientOf, LARGE } from "./bytes.ts";
 
 /** Text that is twice as long in JSON. */
 const QUOTES = '"\n'.repeat(LIMITS.objectBodyBytes / 2);
@@ -183,7 +161,9 @@ describe.for([
   });
 });
 
-byHttp("large objects are one request each way, small ones and streams none", async ({ server }) => {
+const test = byHttp;
+
+test("large objects are one request each way, small ones and streams none", async ({ server }) => {
   const { fetch: counted, counts } = counting();
   await using client = new DurableStream({
     url: `${server.url}/stream/s`,
@@ -200,7 +180,7 @@ byHttp("large objects are one request each way, small ones and streams none", as
   expect(counts).toEqual({ PUT: 1, GET: 1 });
 });
 
-byHttp.for(["application/octet-stream", "text/plain"])(
+test.for(["application/octet-stream", "text/plain"])(
   "an object of %s that rests encoded is read as it rests",
   async (type, { server, client }) => {
     const encoded = gzipSync(randomBytes(LIMITS.objectBodyBytes * 2));
@@ -215,7 +195,7 @@ byHttp.for(["application/octet-stream", "text/plain"])(
   },
 );
 
-byHttp("a body that is cut off again and again is resumed, and complete", async ({ server, client }) => {
+test("a body that is cut off again and again is resumed, and complete", async ({ server, client }) => {
   await using proxy = await Proxy.to(server.url);
   await using far = new DurableStream({ url: proxy.url, token: server.apiKey, reconnect: { mostMs: 10 } });
   const large = bytes(8_000_000);
@@ -242,61 +222,9 @@ byHttp("a body that is cut off again and again is resumed, and complete", async 
   expect(Buffer.concat(pieces).equals(large)).toBe(true);
 });
 
-byHttp("a large put is Unauthenticated with a wrong token", async ({ server, client }) => {
+test("a large put is Unauthenticated with a wrong token", async ({ server, client }) => {
   await using other = new DurableStream({ url: server.url, token: "wrong" });
 
   await expect(other.objects.put("refused", LARGE)).rejects.toMatchObject({ name: "Unauthenticated", code: -32_001 });
   await expect(client.headObject({ key: "refused" })).rejects.toMatchObject({ name: "NotFound" });
-});
-
-const test = base.extend<{ client: DurableStream }>({ client: clientOf() });
-
-const MB = 1_000_000;
-
-/** Has the server crash while a call is made, and returns what the call tells in the end. */
-async function throughCrash<T>(server: Server, start: () => Promise<T>): Promise<T> {
-  const done = start();
-  await server.kill9();
-  await server.start();
-  return done;
-}
-
-test.for<[string, () => ObjectBody]>([
-  ["700 KB", () => bytes(0.7 * MB)],
-  ["30 MB", () => bytes(30 * MB)],
-  ["a stream", () => new Blob([bytes(3 * MB)]).stream()],
-])("a put of %s survives a crash of the server while it is made", async ([, body], { server, client }) => {
-  await client.getServerInfo();
-
-  const result = await throughCrash(server, () => client.objects.put("key", body()));
-
-  const { etag, size } = await client.headObject({ key: "key" });
-  expect(result).toMatchObject({ etag, size });
-});
-
-test("a get survives a crash of the server while it is made", async ({ server, client }) => {
-  const there = bytes(20 * MB);
-  await client.objects.put("there", there);
-
-  const got = await throughCrash(server, async () => bytesOf(await client.objects.get("there")));
-
-  expect(Buffer.from(got).equals(there)).toBe(true);
-});
-
-test("a delete survives a crash of the server while it is made", async ({ server, client }) => {
-  await client.objects.put("there", LARGE);
-
-  await throughCrash(server, () => client.objects.delete("there"));
-
-  await expect(client.objects.get("there")).rejects.toMatchObject({ name: "NotFound" });
-});
-
-test("a put under a condition waits for a server that is down", async ({ server, client }) => {
-  await client.getServerInfo();
-  await server.kill9();
-  const done = client.objects.put("key", bytes(30 * MB), { ifNoneMatch: "*" });
-  await server.start();
-
-  expect(await done).toMatchObject({ size: 30 * MB });
-  await expect(client.objects.put("key", LARGE, { ifNoneMatch: "*" })).rejects.toMatchObject({ name: "Conflict" });
 });

@@ -41,16 +41,16 @@ process.once("SIGTERM", () => {
   void miniflare.dispose().finally(() => process.exit(0));
 });
 
-Promise.all([miniflare.ready, miniflare.unsafeGetDirectURL()]).then(
-  ([url, directUrl]) => {
-    tell({ url: url.href, directUrl: directUrl.href });
-    // Now, for many a server does not live to its own end.
-    flushCompileCache();
-  },
-  (error: unknown) => tell({ error: String(error) }),
-);
+void start().then(tell, (error: unknown) => tell({ error: String(error) }));
 
 process.on("message", (request: EvictionRequest) => void evict(request).then(tell));
+
+async function start(): Promise<ServerProcessMessage> {
+  const [url, directUrl] = await Promise.all([miniflare.ready, miniflare.unsafeGetDirectURL()]);
+  // Now, for many a server does not live to its own end.
+  flushCompileCache();
+  return { url: url.href, directUrl: directUrl.href };
+}
 
 async function evict({ eviction, className, name, webSockets }: EvictionRequest): Promise<EvictionMessage> {
   try {
