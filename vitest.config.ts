@@ -77,7 +77,7 @@ export default defineConfig(({ mode }) => ({
           globalSetup: "test/e2e/server/global-setup.ts",
           isolate: true,
           // A test here runs a whole server beside itself: they go after the others are done.
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           hookTimeout: 60_000,
