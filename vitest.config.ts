@@ -48,10 +48,10 @@ export default defineConfig(({ mode }) => ({
             ],
             (file) => !isEndToEnd(file) && !isClient(file),
           ),
-          setupFiles: "test/harness/well-formed-failures.ts",
-          // Each file gets a workerd and storage of its own; tests within one share them.
-          isolate: true,
-          maxWorkers: 2,
+          setupFiles: ["test/harness/well-formed-failures.ts", "test/harness/fresh-storage.ts"],
+          // A worker runs file after file in one workerd, which `fresh-storage` clears between them.
+          isolate: false,
+          maxWorkers: 3,
           testTimeout: 20_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           sequence: { groupOrder: 0 },
@@ -63,7 +63,7 @@ export default defineConfig(({ mode }) => ({
           name: "client",
           ...filesOf(mode, ["test/client/**/*.test.ts"], isClient),
           isolate: true,
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 20_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           sequence: { groupOrder: 0 },
@@ -77,7 +77,7 @@ export default defineConfig(({ mode }) => ({
           globalSetup: "test/e2e/server/global-setup.ts",
           isolate: true,
           // A test here runs a whole server beside itself: they go after the others are done.
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
           hookTimeout: 60_000,

@@ -48,9 +48,9 @@ export const LONG: Lengths = {
 
 /** The tests that have a length: what `npm run test:long` runs. */
 export const LONG_RUNS = [
-  "test/consumers/model.test.ts",
+  "test/consumers/cursor/model.test.ts",
   "test/stream/producers-model.test.ts",
-  "test/client/producers.test.ts",
+  "test/client/calls/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",

@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 
 import type { ServeOptions } from "./options.ts";
 
@@ -13,7 +14,9 @@ export type ServerProcessMessage = { port: number } | { error: string };
 /** A program that calls `serveParent`, as the leader of a group: one signal reaches workerd too, and Ctrl-C does not. */
 export function forkServer(program: string, options: ServeOptions, output: "inherit" | "pipe"): ChildProcess {
   const stdio: StdioOptions = ["ignore", output, output, "ipc"];
-  const child = fork(program, [], { detached: true, execArgv: [], stdio });
+  // Most of a start is to compile Miniflare.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(options.worker, "compile-cache") };
+  const child = fork(program, [], { detached: true, env, execArgv: [], stdio });
   // By message, because every process of this machine can read arguments.
   child.send(options);
   return child;

@@ -1,3 +1,5 @@
+import { flushCompileCache } from "node:module";
+
 import type { ServeOptions } from "./options.ts";
 import type { ServerProcessMessage } from "./process.ts";
 import { serve } from "./serve.ts";
@@ -17,6 +19,8 @@ export async function serveParent(): Promise<Serving> {
     // Who ends a whole service sends it to every process, and the parent sends it too.
     process.on("SIGTERM", () => undefined);
     tell({ port: serving.port });
+    // Now, for many a server does not live to its own end.
+    flushCompileCache();
     return serving;
   } catch (error) {
     tell({ error: reasonOf(error, options) });

@@ -3,9 +3,9 @@ import { expect } from "vitest";
 import { DurableStream } from "../../../rpc/client.ts";
 import type { StreamEvent } from "../../../rpc/client.ts";
 
-import { test as base } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 
-const test = base.extend<{ client: DurableStream }>({
+const test = sharingServer().extend<{ client: DurableStream }>({
   client: async ({ server }, use) => {
     await using client = new DurableStream({ url: server.url, token: server.apiKey });
     await use(client);

@@ -3,8 +3,8 @@ import { runInNewContext } from "node:vm";
 
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import type { DurableStream } from "../../rpc/client.ts";
-import { pass, ScriptedServer, watch } from "./scripted-server.ts";
+import type { DurableStream } from "../../../rpc/client.ts";
+import { pass, ScriptedServer, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import type { DurableStream } from "../../rpc/client.ts";
-import { startTimer } from "../../rpc/client/time.ts";
+import type { DurableStream } from "../../../rpc/client.ts";
+import { startTimer } from "../../../rpc/client/time.ts";
 
-import { pass, ScriptedServer, watch } from "./scripted-server.ts";
+import { pass, ScriptedServer, watch } from "../scripted-server.ts";
 
 const HOUR_MS = 3_600_000;
 const READ = { stream: "s" };

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
 
-import { ErrorCode, LIMITS } from "../../rpc/index.ts";
-import type { ErrorName } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
+import type { ErrorName } from "../../../rpc/index.ts";
 import { ProducerLog } from "./producer-log.ts";
 import type { Numbered } from "./producer-log.ts";
-import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
-import type { ScriptedSocket, SentCall, Watched } from "./scripted-server.ts";
+import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
+import type { ScriptedSocket, SentCall, Watched } from "../scripted-server.ts";
 
 const { producerRuns: PRODUCER_RUNS } = inject("lengths");
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import type { DurableStream } from "../../rpc/client.ts";
+import type { DurableStream } from "../../../rpc/client.ts";
 
-import { pass, ScriptedServer, watch } from "./scripted-server.ts";
+import { pass, ScriptedServer, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 

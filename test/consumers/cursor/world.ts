@@ -1,14 +1,14 @@
-import { ConsumerCursor } from "../../src/stream/consumers/cursor/cursor.ts";
-import { UNSURE_WAIT_MS } from "../../src/stream/consumers/cursor/types.ts";
+import { ConsumerCursor } from "../../../src/stream/consumers/cursor/cursor.ts";
+import { UNSURE_WAIT_MS } from "../../../src/stream/consumers/cursor/types.ts";
 import type {
   CursorConfig,
   DeadLetter,
   Delivery,
   LogPage,
   LostMessages,
-} from "../../src/stream/consumers/cursor/types.ts";
-import { unpackRuns } from "../../src/stream/consumers/cursor/stored.ts";
-import type { StoredCursor } from "../../src/stream/consumers/cursor/stored.ts";
+} from "../../../src/stream/consumers/cursor/types.ts";
+import { unpackRuns } from "../../../src/stream/consumers/cursor/stored.ts";
+import type { StoredCursor } from "../../../src/stream/consumers/cursor/stored.ts";
 
 import { ConsumerModel } from "./model.ts";
 import type { ModelMessage } from "./model.ts";

@@ -1,4 +1,4 @@
-import { ErrorCode } from "../../rpc/index.ts";
+import { ErrorCode } from "../../../rpc/index.ts";
 
 /** A publish of a producer, with the data of its messages. */
 export type Numbered = {

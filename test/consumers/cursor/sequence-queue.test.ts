@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { SequenceQueue } from "../../src/stream/consumers/cursor/sequence-queue.ts";
+import { SequenceQueue } from "../../../src/stream/consumers/cursor/sequence-queue.ts";
 
 const anyChange = fc.record({
   sequence: fc.integer({ min: 1, max: 300 }),

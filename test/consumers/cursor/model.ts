@@ -1,4 +1,4 @@
-import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "../../src/stream/consumers/cursor/types.ts";
+import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "../../../src/stream/consumers/cursor/types.ts";
 import type {
   CursorConfig,
   DeadLetter,
@@ -7,7 +7,7 @@ import type {
   LostMessages,
   NakRequest,
   TermRequest,
-} from "../../src/stream/consumers/cursor/types.ts";
+} from "../../../src/stream/consumers/cursor/types.ts";
 
 /** `skipped`: the consumer was made, or sought, beyond it. */
 type State = "new" | "inFlight" | "waiting" | "settled" | "dead" | "lost" | "skipped";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import type { StreamEvent, Subscription } from "../../rpc/client.ts";
+import type { StreamEvent, Subscription } from "../../../rpc/client.ts";
 
-import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import { pass, ScriptedServer, standing, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 /** What is reported where nobody listens. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import { ConsumerCursor } from "../../src/stream/consumers/cursor/cursor.ts";
-import { UNSURE_WAIT_MS } from "../../src/stream/consumers/cursor/types.ts";
-import type { CursorConfig, LogPage } from "../../src/stream/consumers/cursor/types.ts";
+import { ConsumerCursor } from "../../../src/stream/consumers/cursor/cursor.ts";
+import { UNSURE_WAIT_MS } from "../../../src/stream/consumers/cursor/types.ts";
+import type { CursorConfig, LogPage } from "../../../src/stream/consumers/cursor/types.ts";
 
 const START_MS = 1_000_000;
 const ACK_WAIT_MS = 30_000;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { DurableStream } from "../../rpc/client.ts";
-import type { ConnectionChange } from "../../rpc/client.ts";
+import { DurableStream } from "../../../rpc/client.ts";
+import type { ConnectionChange } from "../../../rpc/client.ts";
 
-import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
+import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 

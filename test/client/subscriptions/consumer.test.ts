@@ -2,12 +2,12 @@ import fc from "fast-check";
 import * as v from "valibot";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { DurableStreamError } from "../../rpc/client.ts";
-import type { ConsumerDelivery } from "../../rpc/client.ts";
-import { NakDelayMs, TermReason } from "../../rpc/index.ts";
+import { DurableStreamError } from "../../../rpc/client.ts";
+import type { ConsumerDelivery } from "../../../rpc/client.ts";
+import { NakDelayMs, TermReason } from "../../../rpc/index.ts";
 
-import { pass, ScriptedServer, standing, watch } from "./scripted-server.ts";
-import type { ScriptedSocket } from "./scripted-server.ts";
+import { pass, ScriptedServer, standing, watch } from "../scripted-server.ts";
+import type { ScriptedSocket } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 

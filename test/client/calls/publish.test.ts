@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { ALTERNATIVES, LIMITS } from "../../rpc/index.ts";
+import { ALTERNATIVES, LIMITS } from "../../../rpc/index.ts";
 
-import { pass, published, ScriptedServer, standing, watch } from "./scripted-server.ts";
-import type { ScriptedSocket, SentCall } from "./scripted-server.ts";
+import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
+import type { ScriptedSocket, SentCall } from "../scripted-server.ts";
 
 let server: ScriptedServer;
 
