@@ -98,6 +98,8 @@ export type MessageRange = {
   publishedAt: number;
   /** Messages in `text`; fewer than `last - first + 1` when some were deleted. */
   count: number;
+  /** UTF-8 bytes of `text`. */
+  bytes: number;
   text: string;
 };
 

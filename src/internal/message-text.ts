@@ -51,6 +51,15 @@ export function splitMessages(text: string): MessageText[] {
   });
 }
 
+/** Where a message begins in a text that has it behind another one. */
+export function offsetOf(text: string, sequence: number): number {
+  const before = text.indexOf(`${MESSAGE_SEPARATOR}{"sequence":${sequence},`);
+  if (before === -1) {
+    throw new Error("a text does not have a message that it should have");
+  }
+  return before + MESSAGE_SEPARATOR.length;
+}
+
 /** When the last message of a text was published; a consumer's messages have their delivery count before the head. */
 export function lastPublishedAt(text: string): number {
   const start = text.lastIndexOf(MESSAGE_SEPARATOR) + 1;

@@ -27,7 +27,7 @@ export async function evict(stub: Parameters<typeof evictDurableObject>[0]): Pro
 /** A push that says only how far the log of a stream goes. */
 export function announcement(stream: string, epoch: string, last: number): Push {
   const at = { previous: last, previousPublishedAt: 0, first: last + 1, last, publishedAt: 0 };
-  return { stream, epoch, ...at, count: 0, text: "" };
+  return { stream, epoch, ...at, count: 0, bytes: 0, text: "" };
 }
 
 /** The numbers from `first` to `last`. */
