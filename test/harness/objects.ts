@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject } from "cloudflare:test";
 
+import { KEEP_MS } from "../../src/gateway/streams/keeper.ts";
 import type { Push } from "../../src/internal/calls.ts";
 import type { TestClient } from "./client.ts";
 
@@ -13,8 +14,12 @@ export async function gatewayOf(client: TestClient) {
   return env.GATEWAY.getByName(connection.gateway);
 }
 
-/** Puts an object to sleep as the runtime does: memory is lost, storage and sockets stay. One that sleeps is left to. */
+/**
+ * Puts an object to sleep as the runtime does, when no timer is pending: memory is lost, storage and sockets stay. One
+ * that sleeps is left to.
+ */
 export async function evict(stub: Parameters<typeof evictDurableObject>[0]): Promise<void> {
+  await scheduler.wait(KEEP_MS + 10);
   try {
     await evictDurableObject(stub, { webSockets: "hibernate" });
   } catch (error) {
