@@ -32,9 +32,15 @@ export function messageBody(message: Pick<Message, "data" | "subject" | "headers
   return `${body}}`;
 }
 
+/** What stands before a message's sequence, and between that and its body. */
+export function messageHead(publishedAt: number): [before: string, after: string] {
+  return ['{"sequence":', `,"publishedAt":${publishedAt},`];
+}
+
 /** The JSON text of a message, from its body. */
 export function messageText(sequence: number, publishedAt: number, body: string): string {
-  return `{"sequence":${sequence},"publishedAt":${publishedAt},${body}`;
+  const [before, after] = messageHead(publishedAt);
+  return before + sequence + after + body;
 }
 
 /** Splits a text of joined messages; an empty text has none. */

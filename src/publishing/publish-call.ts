@@ -1,6 +1,7 @@
 import type { RpcError, StoredRange } from "../../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "../internal/calls.ts";
+import { addProducer, noProducers } from "../internal/producer-runs.ts";
 import { refusalError } from "../platform/refused.ts";
 
 /**
@@ -26,8 +27,8 @@ export function publishCall(
       call.ids[index] = request.id;
     }
     if (request.producer !== undefined) {
-      call.producers ??= Array.from({ length: requests.length }, () => null);
-      call.producers[index] = request.producer;
+      call.producers ??= noProducers();
+      addProducer(call.producers, index, request.producer, request.bodies.length);
     }
     if (request.expected !== undefined) {
       call.expectations ??= [];

@@ -1,5 +1,5 @@
 import type { MessageRange } from "../../internal/calls.ts";
-import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, messageHead, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
 import type { StreamRow } from "../schema.ts";
 
 import { Batches, cut } from "./batches.ts";
@@ -124,18 +124,23 @@ export class Log {
     { publishedAt, rowBytes, runs }: { publishedAt: number; rowBytes: number; runs: readonly StoredRun[] },
   ): MessageRange[] {
     const rows: MessageRange[] = [];
+    const [start, end] = messageHead(publishedAt);
     let row = emptyRange(this.#last + 1, publishedAt);
     for (const [index, body] of bodies.entries()) {
       const sequence = row.last + 1;
-      const text = messageText(sequence, publishedAt, body);
-      // The head, which the text has before the body, is ASCII: its length is its size in bytes.
-      const size = (bytes[index] ?? 0) + text.length - body.length;
+      const head = start + sequence + end;
+      // A head is ASCII: its length is its size in bytes.
+      const size = (bytes[index] ?? 0) + head.length;
       if (row.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
         rows.push(row);
         row = emptyRange(sequence, publishedAt);
       }
-      row.text = row.count === 0 ? text : row.text + MESSAGE_SEPARATOR + text;
-      row.bytes += row.count === 0 ? size : size + MESSAGE_SEPARATOR.length;
+      if (row.count > 0) {
+        row.text += MESSAGE_SEPARATOR;
+        row.bytes += MESSAGE_SEPARATOR.length;
+      }
+      row.text += head + body;
+      row.bytes += size;
       row.count += 1;
       row.last = sequence;
     }
