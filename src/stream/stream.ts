@@ -32,6 +32,7 @@ import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { storeAdmitted } from "./admission/store.ts";
+import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
@@ -55,6 +56,7 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
+  readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -70,13 +72,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Commits publish requests together: one transaction, as few rows as their size allows, one push to each gateway.
+   * Commits publish requests together, and with those of other gateways: one transaction, as few rows as their size
+   * allows, one push to each gateway.
    *
    * @returns An outcome for each request. One that is refused does not affect the others.
    */
   async publish(call: PublishCall): Promise<PublishReply> {
-    const [reply] = this.#commit([call]);
-    return reply ?? Promise.reject(new Error("a call without a reply"));
+    return this.#publishes.add(call);
   }
 
   /**
