@@ -19,6 +19,7 @@ import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session.ts";
+import { Keeper } from "./streams/keeper.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
 
 /** The key under which the time of the next lease renewal is stored, as it must survive an eviction. */
@@ -56,6 +57,7 @@ export class Gateway extends DurableObject<Env> {
       startedAt: Date.now(),
       feeds,
       store: new StreamSubscriptionStore(ctx.storage.sql),
+      keeper: new Keeper(),
       consumerRouter: new ConsumerRouter(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,

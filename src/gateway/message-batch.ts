@@ -1,5 +1,5 @@
 import type { MessageRange } from "../internal/calls.ts";
-import { splitMessages, utf8Bytes } from "../internal/message-text.ts";
+import { splitMessages } from "../internal/message-text.ts";
 import type { MessageText } from "../internal/message-text.ts";
 
 /** The head of a frame up to its messages. Stream names need no escaping. */
@@ -25,8 +25,9 @@ export class MessageBatch {
   /** When `last` was published; 0 when that is not known. */
   readonly publishedAt: number;
   readonly count: number;
+  /** UTF-8 bytes of the text. */
+  readonly bytes: number;
   readonly text: string;
-  #bytes: number | undefined;
   #messages: MessageText[] | undefined;
   readonly #frames = new Map<number, { previous: number; frame: string }>();
 
@@ -35,18 +36,13 @@ export class MessageBatch {
     this.last = range.last;
     this.publishedAt = range.publishedAt;
     this.count = range.count;
+    this.bytes = range.bytes;
     this.text = range.text;
   }
 
   /** Whether every sequence of the range still has its message. */
   get isWhole(): boolean {
     return this.count === this.last - this.first + 1;
-  }
-
-  /** UTF-8 bytes of the text. */
-  get bytes(): number {
-    this.#bytes ??= utf8Bytes(this.text);
-    return this.#bytes;
   }
 
   get messages(): readonly MessageText[] {

@@ -1,5 +1,7 @@
-import type { CheckpointParams, ProducerState, PutStateParams, StoredRange } from "../../rpc/index.ts";
+import type { CheckpointParams, PutStateParams, StoredRange } from "../../rpc/index.ts";
 import type { Refused } from "../platform/refused.ts";
+
+import type { ProducerRuns, PublishProducer } from "./producer-runs.ts";
 
 /**
  * Params and results of native RPC between the Worker, the gateways and the streams. Payloads are JSON text, and lists
@@ -27,15 +29,12 @@ export type PublishCall = {
    */
   lanes?: number[];
   /** Producers with their sequences; left out when no request has one. */
-  producers?: (PublishProducer | null)[];
+  producers?: ProducerRuns;
   /** Conditions of the requests that have one. */
   expectations?: Expectation[];
   /** How to refuse requests without messages, unless their id is known. */
   refusals?: Refusal[];
 };
-
-/** Who publishes a request; `sequence` is that of its first message (see the contract's `Producer`). */
-export type PublishProducer = { id: string; epoch: number; sequence: number; after?: ProducerState };
 
 /** A condition of the request at index `request`; what is left out is not checked. */
 export type Expectation = { request: number; lastSequence?: number | undefined; epoch?: string | undefined };
@@ -98,6 +97,8 @@ export type MessageRange = {
   publishedAt: number;
   /** Messages in `text`; fewer than `last - first + 1` when some were deleted. */
   count: number;
+  /** UTF-8 bytes of `text`. */
+  bytes: number;
   text: string;
 };
 

@@ -32,9 +32,15 @@ export function messageBody(message: Pick<Message, "data" | "subject" | "headers
   return `${body}}`;
 }
 
+/** What stands before a message's sequence, and between that and its body. */
+export function messageHead(publishedAt: number): [before: string, after: string] {
+  return ['{"sequence":', `,"publishedAt":${publishedAt},`];
+}
+
 /** The JSON text of a message, from its body. */
 export function messageText(sequence: number, publishedAt: number, body: string): string {
-  return `{"sequence":${sequence},"publishedAt":${publishedAt},${body}`;
+  const [before, after] = messageHead(publishedAt);
+  return before + sequence + after + body;
 }
 
 /** Splits a text of joined messages; an empty text has none. */
@@ -49,6 +55,15 @@ export function splitMessages(text: string): MessageText[] {
     }
     return { sequence: Number(head[1]), publishedAt: Number(head[2]), subject: head[3], text: message };
   });
+}
+
+/** Where a message begins in a text that has it behind another one. */
+export function offsetOf(text: string, sequence: number): number {
+  const before = text.indexOf(`${MESSAGE_SEPARATOR}{"sequence":${sequence},`);
+  if (before === -1) {
+    throw new Error("a text does not have a message that it should have");
+  }
+  return before + MESSAGE_SEPARATOR.length;
 }
 
 /** When the last message of a text was published; a consumer's messages have their delivery count before the head. */

@@ -1,6 +1,7 @@
 import type { RpcError, StoredRange } from "../../rpc/index.ts";
 
 import type { Published, PublishCall, PublishReply, PublishRequest } from "../internal/calls.ts";
+import { addProducer, noProducers } from "../internal/producer-runs.ts";
 import { refusalError } from "../platform/refused.ts";
 
 import type { PublishLane } from "./publish-order.ts";
@@ -47,8 +48,8 @@ function addRequest(call: PublishCall, request: PublishRequest, count: number): 
     call.ids[index] = id;
   }
   if (producer !== undefined) {
-    call.producers ??= Array.from({ length: count }, () => null);
-    call.producers[index] = producer;
+    call.producers ??= noProducers();
+    addProducer(call.producers, index, producer, bodies.length);
   }
   if (expected !== undefined) {
     call.expectations ??= [];

@@ -95,7 +95,7 @@ export class FanOut {
 
   /** Tells every gateway the last sequence, in case a push was lost when the stream's object went down. */
   announce({ last, lastPublishedAt }: { last: number; lastPublishedAt: number }, nowMs: number): void {
-    const nothing = { first: last + 1, last, publishedAt: lastPublishedAt, count: 0, text: "" };
+    const nothing = { first: last + 1, last, publishedAt: lastPublishedAt, count: 0, bytes: 0, text: "" };
     this.push([nothing], { nowMs, previousPublishedAt: lastPublishedAt });
   }
 
@@ -174,13 +174,13 @@ function newLease(name: string, expiresAt: number): Lease {
 /** A push with the last sequence and no messages. */
 function announcement({ stream, epoch, last, publishedAt }: Push): Push {
   const at = { previous: last, previousPublishedAt: publishedAt, first: last + 1, last, publishedAt };
-  return { stream, epoch, ...at, count: 0, text: "" };
+  return { stream, epoch, ...at, count: 0, bytes: 0, text: "" };
 }
 
 /** Two pushes as one; only the announcement of the later if there is a gap between them, or too much text. */
 function merge(earlier: Push, later: Push): Push {
   const joins = earlier.count > 0 && later.count > 0 && earlier.last === later.previous;
-  if (!joins || earlier.text.length + later.text.length > MAX_WAITING_BYTES) {
+  if (!joins || earlier.bytes + later.bytes > MAX_WAITING_BYTES) {
     return announcement(later);
   }
   return {
@@ -188,6 +188,7 @@ function merge(earlier: Push, later: Push): Push {
     last: later.last,
     publishedAt: later.publishedAt,
     count: earlier.count + later.count,
+    bytes: earlier.bytes + MESSAGE_SEPARATOR.length + later.bytes,
     text: earlier.text + MESSAGE_SEPARATOR + later.text,
   };
 }

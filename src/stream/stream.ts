@@ -29,9 +29,10 @@ import { logError } from "../platform/log.ts";
 import type { Refused } from "../platform/refused.ts";
 import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
-import { admit, publishReply } from "./admission/admission.ts";
+import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { storeAdmitted } from "./admission/store.ts";
+import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
@@ -55,6 +56,7 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
+  readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -70,25 +72,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Commits publish requests together: one transaction, as few rows as their size allows, one push to each gateway.
+   * Commits publish requests together, and with those of other gateways: one transaction, as few rows as their size
+   * allows, one push to each gateway.
    *
    * @returns An outcome for each request. One that is refused does not affect the others.
    */
-  publish(call: PublishCall): PublishReply {
-    const nowMs = Date.now();
-    const loaded = this.#current();
-    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.ctx.storage.sql.databaseSize };
-    const admission = admit(call, admissionState(loaded, storage));
-    const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
-    const publishedAt = Math.max(nowMs, previousPublishedAt);
-    if (admission.bodies.length > 0) {
-      const written = this.#changeLog(call.stream, nowMs, (stream) =>
-        storeAdmitted(stream, admission, { nowMs, publishedAt }),
-      );
-      this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
-      this.#setAlarm(nowMs, admission.ids.length > 0);
-    }
-    return publishReply(admission, { epoch: this.#loaded?.record.epoch ?? "", publishedAt });
+  async publish(call: PublishCall): Promise<PublishReply> {
+    return this.#publishes.add(call);
   }
 
   /**
@@ -400,6 +390,22 @@ export class Stream extends DurableObject<Env> {
     return this.#loaded;
   }
 
+  /** Commits publish calls in their order. */
+  #commit(calls: readonly PublishCall[]): PublishReply[] {
+    const [nowMs, loaded] = [Date.now(), this.#current()];
+    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.ctx.storage.sql.databaseSize };
+    const admitted = new Admitted(admissionState(loaded, storage));
+    const decisions = calls.map((call) => admit(call, admitted));
+    if (admitted.bodies.length > 0) {
+      const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
+      const name = calls[0]?.stream ?? "";
+      const written = this.#changeLog(name, nowMs, (stream) => storeAdmitted(stream, admitted, nowMs));
+      this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
+      this.#setAlarm(nowMs, admitted.newIds.size > 0);
+    }
+    return publishReplies(decisions, admitted, this.#loaded?.record.epoch ?? "");
+  }
+
   /** Changes the log, then delivers new messages, and others in place of deleted ones, to the consumers. */
   #changeLog<T>(stream: string, nowMs: number, change: (loaded: LoadedStream) => T): T {
     const changed = this.#transactor.change(stream, nowMs, change);
@@ -437,7 +443,7 @@ export class Stream extends DurableObject<Env> {
 
   /** Sets the alarm if something is to be deleted later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    const dueAt = this.#loaded === undefined ? undefined : nextDropAt(this.#loaded, nowMs, hasIds);
+    const dueAt = this.#loaded && nextDropAt(this.#loaded, nowMs, hasIds);
     if (dueAt !== undefined) {
       this.#alarm.ensureBy(dueAt, nowMs);
     }

@@ -33,7 +33,7 @@ it("keeps a push that comes before the answer to the subscribe that asked for it
     if (isFirst) {
       isFirst = false;
       // Committed and pushed once interest is registered, while the gateway still waits to hear of it.
-      this.publish(message(stream));
+      void this.publish(message(stream));
       await until(() => pushes > 0);
     }
     return start;

@@ -163,7 +163,7 @@ it("finds a last push that was lost after one that came during a check", async (
     if (!isOvertaken && args[1] === epoch) {
       isOvertaken = true;
       // The answer is on its way for so long that a push overtakes it.
-      this.publish(message);
+      void this.publish(message);
       await scheduler.wait(150);
     }
     return last;

@@ -4,7 +4,7 @@ import { test } from "vitest";
 import { MessageBatch } from "../../src/gateway/message-batch.ts";
 import { StreamSubscription } from "../../src/gateway/streams/subscription.ts";
 import type { StreamSubscriptionSpec } from "../../src/gateway/streams/subscription.ts";
-import { joinMessages, messageBody, messageText, splitMessages } from "../../src/internal/message-text.ts";
+import { joinMessages, utf8Bytes, messageBody, messageText, splitMessages } from "../../src/internal/message-text.ts";
 import type { MessageText } from "../../src/internal/message-text.ts";
 
 const ACK_WAIT_MS = 100;
@@ -77,7 +77,7 @@ class World {
     const within = this.#messages.filter(({ sequence }) => sequence >= first && sequence <= last);
     const text = joinMessages(within);
     this.#subscription.offer(
-      new MessageBatch({ first, last, publishedAt: 1, count: within.length, text }),
+      new MessageBatch({ first, last, publishedAt: 1, count: within.length, bytes: utf8Bytes(text), text }),
       this.#nowMs,
     );
   }

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject } from "cloudflare:test";
 
+import { KEEP_MS } from "../../src/gateway/streams/keeper.ts";
 import type { Push } from "../../src/internal/calls.ts";
 import type { TestClient } from "./client.ts";
 
@@ -13,8 +14,14 @@ export async function gatewayOf(client: TestClient) {
   return env.GATEWAY.getByName(connection.gateway);
 }
 
-/** Puts an object to sleep as the runtime does: memory is lost, storage and sockets stay. One that sleeps is left to. */
+/**
+ * Puts an object to sleep as the runtime does, when no timer is pending: memory is lost, storage and sockets stay. One
+ * that sleeps is left to.
+ */
 export async function evict(stub: Parameters<typeof evictDurableObject>[0]): Promise<void> {
+  if (stub.name !== undefined && env.GATEWAY.idFromName(stub.name).equals(stub.id)) {
+    await scheduler.wait(KEEP_MS + 10);
+  }
   try {
     await evictDurableObject(stub, { webSockets: "hibernate" });
   } catch (error) {
@@ -27,7 +34,7 @@ export async function evict(stub: Parameters<typeof evictDurableObject>[0]): Pro
 /** A push that says only how far the log of a stream goes. */
 export function announcement(stream: string, epoch: string, last: number): Push {
   const at = { previous: last, previousPublishedAt: 0, first: last + 1, last, publishedAt: 0 };
-  return { stream, epoch, ...at, count: 0, text: "" };
+  return { stream, epoch, ...at, count: 0, bytes: 0, text: "" };
 }
 
 /** The numbers from `first` to `last`. */

@@ -273,7 +273,7 @@ it.each(UNMARKED)(
     const stream = `unmarked-${name.replaceAll(" ", "-")}`;
     const client = await connect();
     await faultStream("publish", (publish, call) => {
-      publish(call);
+      void publish(call);
       throw error;
     });
 
@@ -318,7 +318,7 @@ it("says OutcomeUnknown of a publish that was stored by a stream which then says
   const stream = "overloaded-late";
   const client = await connect();
   await faultStream("publish", (publish, call) => {
-    publish(call);
+    void publish(call);
     throw OVERLOADED;
   });
 

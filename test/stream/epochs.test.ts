@@ -99,7 +99,7 @@ it("keeps how far a new epoch was pushed while its subscribe is answered, whatev
     const start = follow(...args);
     if (isFirst) {
       isFirst = false;
-      this.publish({ stream, bodies: ['"data":2}'], bytes: [9], counts: [1] });
+      void this.publish({ stream, bodies: ['"data":2}'], bytes: [9], counts: [1] });
       while (!seen.push) {
         await scheduler.wait(5);
       }

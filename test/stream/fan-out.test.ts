@@ -18,7 +18,7 @@ it("goes through pushes that follow each other without a trace of the ones befor
       callers.push(new Error().stack?.match(/#send/g)?.length ?? 0);
       if (committed < 50) {
         committed += 1;
-        const range = { first: committed, last: committed, publishedAt: 1, count: 1, text: "{}" };
+        const range = { first: committed, last: committed, publishedAt: 1, count: 1, bytes: 2, text: "{}" };
         fanOut.push([range], { nowMs: Date.now(), previousPublishedAt: 1 });
       }
       await scheduler.wait(0);

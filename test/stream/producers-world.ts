@@ -2,7 +2,9 @@ import { expect } from "vitest";
 
 import { ErrorCode, STREAM_DEFAULTS } from "../../rpc/index.ts";
 import type { ProducerInfo, StoredRange } from "../../rpc/index.ts";
-import type { PublishCall, PublishProducer, PublishReply } from "../../src/internal/calls.ts";
+import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
+import { addProducer, noProducers } from "../../src/internal/producer-runs.ts";
+import type { PublishProducer } from "../../src/internal/producer-runs.ts";
 import type { Refused } from "../../src/platform/refused.ts";
 import { splitMessages } from "../../src/internal/message-text.ts";
 import type { Stream } from "../../src/stream/stream.ts";
@@ -69,7 +71,7 @@ export class ProducersWorld {
 
   /** Sends requests in one call, as a gateway does. */
   async publish(plans: readonly RequestPlan[]): Promise<void> {
-    const call: PublishCall = { stream: this.#name, bodies: [], bytes: [], counts: [], producers: [] };
+    const call: PublishCall = { stream: this.#name, bodies: [], bytes: [], counts: [], producers: noProducers() };
     call.expectations = [];
     call.refusals = [];
     const answers: Answer[] = [];
@@ -86,7 +88,9 @@ export class ProducersWorld {
       call.bodies.push(...bodies);
       call.bytes.push(...bodies.map(({ length }) => length));
       call.counts.push(bodies.length);
-      call.producers?.push(producer ?? null);
+      if (producer !== undefined && call.producers !== undefined) {
+        addProducer(call.producers, index, producer, bodies.length);
+      }
       answers.push(this.#model.publish(request, this.nowMs));
     }
     this.#model.retain();

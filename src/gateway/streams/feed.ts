@@ -9,9 +9,10 @@ import { callStream } from "../../platform/call-object.ts";
 import { MessageBatch } from "../message-batch.ts";
 import type { StreamSubscription } from "./subscription.ts";
 
-/** Bounds of a replay's page: enough to keep a socket busy, little enough to hold one for every follower that reads. */
-const REPLAY_MESSAGES = 500;
-const REPLAY_BYTES = 131_072;
+/** Most text of a replay's page: enough to keep a socket busy, little enough to hold one for every follower that reads. */
+const REPLAY_BYTES = 262_144;
+/** Most messages of a page that is read one message at a time. */
+const PARSED_MESSAGES = 500;
 
 /** How a stream refuses to read on in a log that it no longer has: it was deleted, made again, or restored. */
 const OTHER_LOG: ReadonlySet<number> = new Set([ErrorCode.NotFound, ErrorCode.EpochChanged, ErrorCode.Conflict]);
@@ -133,6 +134,9 @@ export class Feed {
 
   /** Reads the log for a follower that is behind and has room, until it has caught up. */
   serve(follower: Follower): void {
+    if (this.#head !== undefined && !this.isBehind(follower) && follower.subscription.isCounted) {
+      return;
+    }
     if (follower.isPaused() && this.isBehind(follower)) {
       // No event tells when the client has read its socket: the check looks again.
       this.#activate();
@@ -220,7 +224,7 @@ export class Feed {
       while (this.#mayRead(follower)) {
         const from = subscription.next;
         const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
-        const page = await this.#read(from, subscription.isFiltered ? REPLAY_MESSAGES : subscription.room);
+        const page = await this.#read(from, subscription.isFiltered ? PARSED_MESSAGES : subscription.room);
         if (page.lastSequence < known) {
           this.#onDoubt();
           return;
@@ -261,7 +265,7 @@ export class Feed {
     const { first, last } = subscription.unackedRange;
     let from = first;
     while (from <= last) {
-      const page = await this.#read({ sequence: from }, REPLAY_MESSAGES);
+      const page = await this.#read({ sequence: from }, PARSED_MESSAGES);
       if (page.last < from) {
         break;
       }
@@ -272,8 +276,7 @@ export class Feed {
   }
 
   /** Reads on in the log that is followed. @throws One of {@link OTHER_LOG} when the stream no longer has that log. */
-  async #read(from: StreamSubscription["next"], room: number): Promise<Page> {
-    const maxMessages = Math.min(room, REPLAY_MESSAGES);
+  async #read(from: StreamSubscription["next"], maxMessages: number): Promise<Page> {
     const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}`;
     let read = this.#reads.get(key);
     if (read === undefined) {

@@ -239,11 +239,12 @@ export class StreamSubscription {
   }
 
   /** Passes over messages published before the time at which it starts, as if they did not exist. */
-  #passEarly({ messages }: MessageBatch): void {
+  #passEarly(batch: MessageBatch): void {
     const notBefore = this.#notBefore;
     if (notBefore === undefined) {
       return;
     }
+    const { messages } = batch;
     // Publish times never go back.
     const isMet = messages.some(({ publishedAt }) => publishedAt >= notBefore);
     const early = messages.findLast(({ publishedAt }) => publishedAt < notBefore);

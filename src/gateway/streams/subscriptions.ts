@@ -5,6 +5,7 @@ import type { CallContext } from "../../methods/context.ts";
 
 import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
+import type { Keeper } from "./keeper.ts";
 import { notification } from "../notification.ts";
 import type { StreamSubscriptionRow } from "../schema.ts";
 import type { SessionSocket } from "../attachment.ts";
@@ -16,6 +17,7 @@ import type { StoredStreamSubscription } from "./subscription.ts";
 export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
   readonly store: StreamSubscriptionStore;
+  readonly keeper: Keeper;
   /** Wakes the gateway at a time, to check its sessions' ack deadlines. */
   readonly wakeBy: (atMs: number) => void;
 };
@@ -41,7 +43,7 @@ class SessionFollower implements Follower {
   }
 
   moved(): void {
-    this.#socket.keep(this.subscription.deadlineAt);
+    this.#owner.keepSoon();
   }
 
   close(reason: SubscriptionClosedNotification["reason"]): void {
@@ -54,6 +56,7 @@ export class StreamSubscriptions {
   readonly #host: StreamSubscriptionsHost;
   readonly #socket: SessionSocket;
   readonly #followers = new Map<number, SessionFollower>();
+  #isKept = true;
   #isClosed = false;
 
   constructor(host: StreamSubscriptionsHost, socket: SessionSocket) {
@@ -80,6 +83,20 @@ export class StreamSubscriptions {
         this.#restore(row, position);
       }
     }
+  }
+
+  /** Has the positions written, and the ack deadlines watched, in a moment. */
+  keepSoon(): void {
+    if (!this.#isKept) {
+      return;
+    }
+    this.#isKept = false;
+    this.#host.keeper.soon(() => {
+      this.#isKept = true;
+      const deadlines = Array.from(this.#followers.values(), ({ subscription }) => subscription.deadlineAt ?? Infinity);
+      const nextAt = Math.min(...deadlines);
+      this.#socket.keep(nextAt === Infinity ? undefined : nextAt);
+    });
   }
 
   /** Looks for overdue acks: sends again from the ack floor, or ends the subscription. */
@@ -123,7 +140,7 @@ export class StreamSubscriptions {
       const highest = subscription.highest;
       throw new RpcError("Conflict", "that message was never sent on this subscription", { lastSequence: highest });
     }
-    this.#socket.keep(subscription.deadlineAt);
+    this.keepSoon();
     this.#host.feeds.serve(follower);
   }
 

@@ -1,6 +1,8 @@
 import { ErrorCode } from "../../../rpc/index.ts";
 import type { StoredRange } from "../../../rpc/index.ts";
-import type { Expectation, PublishCall, PublishProducer, PublishReply, Refusal } from "../../internal/calls.ts";
+import type { Expectation, PublishCall, PublishReply, Refusal } from "../../internal/calls.ts";
+import { producerRun } from "../../internal/producer-runs.ts";
+import type { PublishProducer } from "../../internal/producer-runs.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";
 import { heldBack, overBounds, overIds, overProducers, overStorage, storedSize, unexpected } from "./checks.ts";
@@ -9,15 +11,37 @@ import { ProducerTurns } from "./producer-turns.ts";
 import type { NewId } from "./publish-ids.ts";
 import type { StreamState } from "./admission-state.ts";
 
-/** Which requests of a call are stored, where, and why the others are not. */
-export type Admission = {
-  bodies: string[];
-  bytes: number[];
-  ids: NewId[];
+/** What the calls of one commit store, one after the other. */
+export class Admitted {
+  readonly bodies: string[] = [];
+  readonly bytes: number[] = [];
+  readonly newIds = new Map<string, NewId>();
+  readonly producers: ProducerTurns;
+  readonly stream: StreamState;
+  /** The last sequence behind all of it. */
+  last: number;
+  storedBytes = 0;
+
+  constructor(stream: StreamState) {
+    this.stream = stream;
+    this.producers = new ProducerTurns(stream);
+    this.last = stream.last;
+  }
+
   /** What is stored of producers. */
-  runs: StoredRun[];
+  get runs(): StoredRun[] {
+    return this.producers.runs;
+  }
+
+  get ids(): NewId[] {
+    return [...this.newIds.values()];
+  }
+}
+
+/** What becomes of the requests of a call: where they are stored, and why the others are not. */
+export type Decisions = {
   firstSequences: number[];
-  /** Without a time when the same call stores it for the first time. */
+  /** Without a time when the same commit stores it for the first time. */
   duplicates: { request: number; publishedAt: number | undefined; count: number }[];
   ranges: { request: number; ranges: StoredRange[] }[];
   refusals: Refusal[];
@@ -27,17 +51,29 @@ export type Admission = {
  * Decides every request of a call on its own, in order: one that is refused does not touch its neighbours, but for those
  * of the same caller behind one that is refused for a time, and of the same producer behind one that is not stored. What
  * was stored before is found before anything else, so that the retry of a publish that had succeeded is a duplicate,
- * whatever would be said of it now. Changes nothing.
+ * whatever would be said of it now. Changes nothing but `admitted`, which the call's messages are added to.
  */
-export function admit(call: PublishCall, stream: StreamState): Admission {
-  const admitting = new Admitting(call, stream);
-  call.counts.forEach((_, request) => admitting.decide(request));
-  return admitting.admission;
+export function admit(call: PublishCall, admitted: Admitted): Decisions {
+  const admitting = new Admitting(call, admitted);
+  let request = 0;
+  for (let index = 0; request < call.counts.length; index += 1) {
+    const run = call.producers === undefined ? undefined : producerRun(call.producers, index);
+    const start = run?.request ?? call.counts.length;
+    if (start > request) {
+      admitting.decideAll(request, start, undefined);
+    }
+    request = start + (run?.length ?? 0);
+    if (run !== undefined) {
+      admitting.decideAll(start, request, run.producer);
+    }
+  }
+  return admitting.decisions;
 }
 
-/** A request, with where its messages begin and end in those of its call. */
-type Request = {
+/** Requests from `index` on, before `to`, with where their messages begin and end in those of the call. */
+type Requests = {
   index: number;
+  to: number;
   begin: number;
   end: number;
   id: string | undefined;
@@ -46,89 +82,123 @@ type Request = {
 
 /** Decides the requests of one call, one after the other. */
 class Admitting {
-  readonly admission: Admission;
+  readonly decisions: Decisions = { firstSequences: [], duplicates: [], ranges: [], refusals: [] };
   readonly #call: PublishCall;
-  readonly #stream: StreamState;
+  readonly #admitted: Admitted;
   readonly #expected: ReadonlyMap<number, Expectation>;
   readonly #refused: ReadonlyMap<number, Refusal>;
-  readonly #newIds = new Map<string, NewId>();
-  readonly #producers: ProducerTurns;
+  /** Whether no request has an id, a condition or a refusal. */
+  readonly #isPlain: boolean;
   readonly #heldLanes = new Set<number>();
-  #last: number;
-  #storedBytes = 0;
   #offset = 0;
 
-  constructor(call: PublishCall, stream: StreamState) {
+  constructor(call: PublishCall, admitted: Admitted) {
     this.#call = call;
-    this.#stream = stream;
+    this.#admitted = admitted;
     this.#expected = new Map(call.expectations?.map((expectation) => [expectation.request, expectation]));
     this.#refused = new Map(call.refusals?.map((refusal) => [refusal.request, refusal]));
-    this.#producers = new ProducerTurns(stream);
-    this.#last = stream.last;
-    const { runs } = this.#producers;
-    this.admission = {
-      bodies: [],
-      bytes: [],
-      ids: [],
-      runs,
-      firstSequences: [],
-      duplicates: [],
-      ranges: [],
-      refusals: [],
-    };
+    this.#isPlain = call.ids === undefined && this.#expected.size === 0 && this.#refused.size === 0;
   }
 
-  decide(index: number): void {
-    const { ids, producers, counts } = this.#call;
+  /** Decides the requests from `index` on, before `to`. @param producer Of the first, if they are a run of one. */
+  decideAll(index: number, to: number, producer: PublishProducer | undefined): void {
     const begin = this.#offset;
-    this.#offset += counts[index] ?? 0;
-    const id = ids?.[index] ?? undefined;
-    const request: Request = { index, begin, end: this.#offset, id, producer: producers?.[index] ?? undefined };
-    const known = id === undefined ? undefined : (this.#newIds.get(id) ?? this.#stream.findId(id));
+    if (
+      this.#isPlain &&
+      this.#storeTogether({ index, to, begin, end: this.#endOf(index, to), id: undefined, producer })
+    ) {
+      return;
+    }
+    this.#offset = begin;
+    for (let each = index; each < to; each += 1) {
+      const follows = producer !== undefined && each > index;
+      const { id = "", epoch = 0, sequence = 0 } = producer ?? {};
+      this.#decide(each, follows ? { id, epoch, sequence: sequence + this.#offset - begin } : producer);
+    }
+  }
+
+  /**
+   * Stores requests as if they were one: where that passes, each would, because a bound that all keep together is kept
+   * by each, and a producer's turn goes from one to the next.
+   */
+  #storeTogether(requests: Requests): boolean {
+    const turn = this.#turn(requests);
+    const isNew = turn === undefined || ("stored" in turn && turn.stored.length === 0);
+    const size = this.#size(requests);
+    if (!isNew || this.#verdict(requests, size, undefined) !== undefined) {
+      return false;
+    }
+    this.#store(requests, size, []);
+    return true;
+  }
+
+  #decide(index: number, producer: PublishProducer | undefined): void {
+    const begin = this.#offset;
+    const id = this.#call.ids?.[index] ?? undefined;
+    const { newIds, stream } = this.#admitted;
+    const request: Requests = { index, to: index + 1, begin, end: this.#endOf(index, index + 1), id, producer };
+    const known = id === undefined ? undefined : (newIds.get(id) ?? stream.findId(id));
     if (known === undefined) {
       this.#decideNew(request);
       return;
     }
     const publishedAt = "publishedAt" in known ? known.publishedAt : undefined;
-    this.admission.duplicates.push({ request: index, publishedAt, count: known.count });
-    this.admission.firstSequences.push(known.firstSequence);
+    this.decisions.duplicates.push({ request: index, publishedAt, count: known.count });
+    this.decisions.firstSequences.push(known.firstSequence);
   }
 
   /** Decides a request whose id is not known; its producer may have stored some of it, or all. */
-  #decideNew(request: Request): void {
-    const { index, end, producer } = request;
-    const turn = producer === undefined ? undefined : this.#producers.turn(producer, end - request.begin);
+  #decideNew(request: Requests): void {
+    const turn = this.#turn(request);
     const stored = turn !== undefined && "stored" in turn ? turn.stored : [];
     const begin = stored.reduce((sum, range) => sum + range.count, request.begin);
-    if (stored.length > 0 && begin === end) {
-      this.admission.ranges.push({ request: index, ranges: stored });
-      this.admission.firstSequences.push(0);
+    if (stored.length > 0 && begin === request.end) {
+      this.decisions.ranges.push({ request: request.index, ranges: stored });
+      this.decisions.firstSequences.push(0);
       return;
     }
     const rest = { ...request, begin };
-    const size = storedSize(this.#call.bytes.slice(begin, end), this.#last + 1, this.#stream.publishedAt);
+    const size = this.#size(rest);
     const verdict = this.#verdict(rest, size, turn !== undefined && "refused" in turn ? turn.refused : undefined);
     if (verdict === undefined) {
       this.#store(rest, size, stored);
     } else {
-      this.#refuse(index, verdict);
+      this.#refuse(request.index, verdict);
     }
   }
 
-  /** Why a request is refused. @param outOfTurn When it is not its producer's turn. */
-  #verdict({ index, begin, end, id, producer }: Request, size: number, outOfTurn: Verdict): Verdict {
-    const stream = this.#stream;
-    const messages = end - begin + this.#last - stream.last;
+  /** Where the messages end of the requests from `index` on, before `to`; those after them begin there. */
+  #endOf(index: number, to: number): number {
+    for (let each = index; each < to; each += 1) {
+      this.#offset += this.#call.counts[each] ?? 0;
+    }
+    return this.#offset;
+  }
+
+  #turn({ producer, begin, end }: Requests): ReturnType<ProducerTurns["turn"]> | undefined {
+    return producer === undefined ? undefined : this.#admitted.producers.turn(producer, end - begin);
+  }
+
+  #size({ begin, end }: Requests): number {
+    const { last, stream } = this.#admitted;
+    const at = { lastSequence: last + end - begin, publishedAt: stream.publishedAt };
+    return storedSize(this.#call.bytes, [begin, end], at);
+  }
+
+  /** Why requests are refused. @param outOfTurn When it is not their producer's turn. */
+  #verdict({ index, begin, end, id, producer }: Requests, size: number, outOfTurn: Verdict): Verdict {
+    const { stream, last, storedBytes, newIds, producers } = this.#admitted;
+    const messages = end - begin + last - stream.last;
     const lane = this.#call.lanes?.[index];
     return (
       (lane !== undefined && this.#heldLanes.has(lane) ? heldBack() : undefined) ??
       this.#refused.get(index) ??
       outOfTurn ??
-      unexpected(this.#expected.get(index), { epoch: stream.epoch, last: this.#last }) ??
-      overStorage(size, stream.roomBytes - this.#storedBytes) ??
-      overBounds({ messages, bytes: this.#storedBytes + size, ownBytes: size }, stream) ??
-      overIds(id === undefined ? 0 : stream.waitMsForIds(this.#newIds.size + 1)) ??
-      (producer === undefined ? undefined : overProducers(this.#producers.roomFor(producer.id)))
+      unexpected(this.#expected.get(index), { epoch: stream.epoch, last }) ??
+      overStorage(size, stream.roomBytes - storedBytes) ??
+      overBounds({ messages, bytes: storedBytes + size, ownBytes: size }, stream) ??
+      overIds(id === undefined ? 0 : stream.waitMsForIds(newIds.size + 1)) ??
+      (producer === undefined ? undefined : overProducers(producers.roomFor(producer.id)))
     );
   }
 
@@ -137,47 +207,49 @@ class Admitting {
     if (lane !== undefined && code === ErrorCode.RateLimited) {
       this.#heldLanes.add(lane);
     }
-    this.admission.refusals.push({ request: index, code, message, data });
-    this.admission.firstSequences.push(0);
+    this.decisions.refusals.push({ request: index, code, message, data });
+    this.decisions.firstSequences.push(0);
   }
 
-  /** @param before Where the messages are that its producer has stored before. */
-  #store({ index, begin, end, id, producer }: Request, size: number, before: readonly StoredRange[]): void {
-    const { bodies, bytes, ids, firstSequences, ranges } = this.admission;
-    const [firstSequence, count] = [this.#last + 1, end - begin];
+  /** @param before Where the messages are that their producer has stored before. */
+  #store({ index, to, begin, end, id, producer }: Requests, size: number, before: readonly StoredRange[]): void {
+    const admitted = this.#admitted;
+    const [firstSequence, count] = [admitted.last + 1, end - begin];
     if (id !== undefined) {
-      const newId = { id, firstSequence, count };
-      this.#newIds.set(id, newId);
-      ids.push(newId);
+      admitted.newIds.set(id, { id, firstSequence, count });
     }
     if (producer !== undefined) {
       const skipped = before.reduce((sum, range) => sum + range.count, 0);
-      this.#producers.store(producer, { skipped, count, firstSequence });
+      admitted.producers.store(producer, { skipped, count, firstSequence });
     }
     if (before.length > 0) {
-      const { publishedAt } = this.#stream;
-      ranges.push({ request: index, ranges: [...before, { count, firstSequence, publishedAt, duplicate: false }] });
+      const { publishedAt } = admitted.stream;
+      const ranges = [...before, { count, firstSequence, publishedAt, duplicate: false }];
+      this.decisions.ranges.push({ request: index, ranges });
     }
-    firstSequences.push(firstSequence);
+    let next = firstSequence;
+    for (let each = index; each < to; each += 1) {
+      this.decisions.firstSequences.push(next);
+      next += this.#call.counts[each] ?? 0;
+    }
     for (let at = begin; at < end; at += 1) {
-      bodies.push(this.#call.bodies[at] ?? "");
-      bytes.push(this.#call.bytes[at] ?? 0);
+      admitted.bodies.push(this.#call.bodies[at] ?? "");
+      admitted.bytes.push(this.#call.bytes[at] ?? 0);
     }
-    this.#last += count;
-    this.#storedBytes += size;
+    admitted.last += count;
+    admitted.storedBytes += size;
   }
 }
 
-/** What a stream answers to a call, once what was admitted of it is stored. */
-export function publishReply(
-  { firstSequences, duplicates, ranges, refusals }: Admission,
-  stored: { epoch: string; publishedAt: number },
-): PublishReply {
-  const reply: PublishReply = {
-    ...stored,
-    firstSequences,
-    duplicates: duplicates.map(({ publishedAt = stored.publishedAt, ...duplicate }) => ({ ...duplicate, publishedAt })),
-    refusals,
-  };
-  return ranges.length === 0 ? reply : { ...reply, ranges };
+/** What a stream answers to each call, once what was admitted of them is stored. */
+export function publishReplies(
+  decisions: readonly Decisions[],
+  { stream: { publishedAt: now } }: Admitted,
+  epoch: string,
+): PublishReply[] {
+  return decisions.map(({ firstSequences, duplicates, ranges, refusals }) => {
+    const timed = duplicates.map(({ publishedAt = now, ...rest }) => ({ ...rest, publishedAt }));
+    const reply: PublishReply = { epoch, publishedAt: now, firstSequences, duplicates: timed, refusals };
+    return ranges.length === 0 ? reply : { ...reply, ranges };
+  });
 }

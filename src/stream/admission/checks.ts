@@ -8,12 +8,23 @@ import type { StreamState } from "./admission-state.ts";
 /** Why a request is refused; undefined when it is not. */
 export type Verdict = Omit<Refusal, "request"> | undefined;
 
-/** Bytes that messages take in the log, at most: the first one of a row has no separator, which is counted here. */
-export function storedSize(bodyBytes: readonly number[], firstSequence: number, publishedAt: number): number {
-  return bodyBytes.reduce((sum, bytes, index) => {
-    const head = messageText(firstSequence + index, publishedAt, "").length;
-    return sum + head + bytes + MESSAGE_SEPARATOR.length;
-  }, 0);
+/**
+ * Bytes that messages take in the log, at most: all are counted with the head of the last, and the first one of a row
+ * with the separator that it does not have.
+ *
+ * @param within Where they begin and end in the list of sizes.
+ */
+export function storedSize(
+  bodyBytes: readonly number[],
+  [begin, end]: readonly [begin: number, end: number],
+  at: { lastSequence: number; publishedAt: number },
+): number {
+  const head = messageText(at.lastSequence, at.publishedAt, "").length + MESSAGE_SEPARATOR.length;
+  let size = head * (end - begin);
+  for (let index = begin; index < end; index += 1) {
+    size += bodyBytes[index] ?? 0;
+  }
+  return size;
 }
 
 /** The condition of a request does not hold. */

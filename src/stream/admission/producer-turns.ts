@@ -1,5 +1,5 @@
 import type { StoredRange } from "../../../rpc/index.ts";
-import type { PublishProducer } from "../../internal/calls.ts";
+import type { PublishProducer } from "../../internal/producer-runs.ts";
 import type { Refused } from "../../platform/refused.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";

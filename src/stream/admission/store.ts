@@ -2,7 +2,7 @@ import type { MessageRange } from "../../internal/calls.ts";
 import { retentionFloor, rowBytes } from "../log/retention.ts";
 import type { LoadedStream } from "../loaded-stream.ts";
 
-import type { Admission } from "./admission.ts";
+import type { Admitted } from "./admission.ts";
 
 /**
  * Stores what was admitted, and deletes what the stream's config no longer keeps; within a transaction.
@@ -11,8 +11,8 @@ import type { Admission } from "./admission.ts";
  */
 export function storeAdmitted(
   { record, log, publishIds, producers }: LoadedStream,
-  { bodies, bytes, ids, runs }: Admission,
-  { nowMs, publishedAt }: { nowMs: number; publishedAt: number },
+  { bodies, bytes, ids, runs, stream: { publishedAt } }: Admitted,
+  nowMs: number,
 ): MessageRange[] {
   const ranges = log.append(bodies, bytes, { publishedAt, rowBytes: rowBytes(record.config), runs });
   producers.appended(runs, ranges.length, publishedAt);

@@ -1,5 +1,5 @@
 import type { MessageRange } from "../../internal/calls.ts";
-import { joinMessages, MESSAGE_SEPARATOR, splitMessages } from "../../internal/message-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, offsetOf, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
 
 import type { BatchRow } from "../schema.ts";
 
@@ -7,7 +7,7 @@ import type { BatchRow } from "../schema.ts";
 export type BatchHead = Omit<BatchRow, "messages" | "producers">;
 
 /** What a page is made of. */
-export type BatchText = Pick<BatchRow, "first_sequence" | "last_sequence" | "published_at" | "count" | "messages">;
+export type BatchText = Omit<BatchRow, "end_bytes" | "producers">;
 
 const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
 
@@ -59,7 +59,7 @@ export class Batches {
            SELECT first_sequence AS sequence, end_bytes - bytes AS bytes FROM batches
            WHERE first_sequence <= ?1 ORDER BY first_sequence DESC LIMIT 1
          )
-         SELECT first_sequence, last_sequence, published_at, count, messages FROM start, batches
+         SELECT first_sequence, last_sequence, published_at, count, batches.bytes, hole_bytes, messages FROM start, batches
          WHERE first_sequence BETWEEN start.sequence AND ?2
            AND (first_sequence = start.sequence OR end_bytes - start.bytes <= ?3)
          ORDER BY first_sequence`,
@@ -136,18 +136,34 @@ export class Batches {
 /** Cuts the rows' messages to the sequences from `first` to `end`. */
 export function cut(rows: readonly BatchText[], first: number, end: number): MessageRange {
   const last = Math.min(end, rows.at(-1)?.last_sequence ?? first - 1);
-  const texts: string[] = [];
-  let count = 0;
+  const range = { first, last, publishedAt: rows.at(-1)?.published_at ?? 0, count: 0, bytes: 0, text: "" };
   for (const row of rows) {
-    const isWhole = row.first_sequence >= first && row.last_sequence <= last;
-    const within = isWhole
-      ? undefined
-      : splitMessages(row.messages).filter(({ sequence }) => sequence >= first && sequence <= last);
-    const rowCount = within?.length ?? row.count;
-    if (rowCount > 0) {
-      texts.push(within === undefined ? row.messages : joinMessages(within));
-      count += rowCount;
+    const { count, bytes, text } = within(row, first, last);
+    if (count > 0) {
+      const separator = range.count === 0 ? "" : MESSAGE_SEPARATOR;
+      range.text += separator + text;
+      range.bytes += separator.length + bytes;
+      range.count += count;
     }
   }
-  return { first, last, publishedAt: rows.at(-1)?.published_at ?? 0, count, text: texts.join(MESSAGE_SEPARATOR) };
+  return range;
+}
+
+/** The messages of a row from `first` to `last`. */
+function within(row: BatchText, first: number, last: number): Pick<MessageRange, "count" | "bytes" | "text"> {
+  const { count, messages } = row;
+  const bytes = row.bytes - row.hole_bytes;
+  const from = Math.max(first, row.first_sequence);
+  const to = Math.min(last, row.last_sequence);
+  if (from === row.first_sequence && to === row.last_sequence) {
+    return { count, bytes, text: messages };
+  }
+  if (count < row.last_sequence - row.first_sequence + 1) {
+    const kept = splitMessages(messages).filter(({ sequence }) => sequence >= from && sequence <= to);
+    const text = joinMessages(kept);
+    return { count: kept.length, bytes: utf8Bytes(text), text };
+  }
+  const end = to === row.last_sequence ? messages.length : offsetOf(messages, to + 1) - MESSAGE_SEPARATOR.length;
+  const text = messages.slice(from === row.first_sequence ? 0 : offsetOf(messages, from), end);
+  return { count: to - from + 1, bytes: bytes === messages.length ? text.length : utf8Bytes(text), text };
 }

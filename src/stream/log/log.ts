@@ -1,5 +1,5 @@
 import type { MessageRange } from "../../internal/calls.ts";
-import { joinMessages, MESSAGE_SEPARATOR, messageText, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, messageHead, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
 import type { StreamRow } from "../schema.ts";
 
 import { Batches, cut } from "./batches.ts";
@@ -19,8 +19,6 @@ export type DeletionWatcher = {
   /** Single messages; some of the sequences may not exist. */
   beforeDelete(sequences: readonly number[]): void;
 };
-
-type PendingRow = { range: MessageRange; bytes: number };
 
 /**
  * The messages of a stream: the tables `batches` and `holes`, and the floor in `stream`.
@@ -125,29 +123,33 @@ export class Log {
     bytes: readonly number[],
     { publishedAt, rowBytes, runs }: { publishedAt: number; rowBytes: number; runs: readonly StoredRun[] },
   ): MessageRange[] {
-    const rows: PendingRow[] = [];
-    let row = emptyRow(this.#last + 1, publishedAt);
+    const rows: MessageRange[] = [];
+    const [start, end] = messageHead(publishedAt);
+    let row = emptyRange(this.#last + 1, publishedAt);
     for (const [index, body] of bodies.entries()) {
-      const sequence = row.range.last + 1;
-      const text = messageText(sequence, publishedAt, body);
-      // The head, which the text has before the body, is ASCII: its length is its size in bytes.
-      const size = (bytes[index] ?? 0) + text.length - body.length;
-      if (row.range.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
+      const sequence = row.last + 1;
+      const head = start + sequence + end;
+      // A head is ASCII: its length is its size in bytes.
+      const size = (bytes[index] ?? 0) + head.length;
+      if (row.count > 0 && row.bytes + size + MESSAGE_SEPARATOR.length > rowBytes) {
         rows.push(row);
-        row = emptyRow(sequence, publishedAt);
+        row = emptyRange(sequence, publishedAt);
       }
-      const { range } = row;
-      range.text = range.count === 0 ? text : range.text + MESSAGE_SEPARATOR + text;
-      row.bytes += range.count === 0 ? size : size + MESSAGE_SEPARATOR.length;
-      range.count += 1;
-      range.last = sequence;
+      if (row.count > 0) {
+        row.text += MESSAGE_SEPARATOR;
+        row.bytes += MESSAGE_SEPARATOR.length;
+      }
+      row.text += head + body;
+      row.bytes += size;
+      row.count += 1;
+      row.last = sequence;
     }
     rows.push(row);
 
     for (const written of rows) {
-      this.#insert(written, publishedAt, runsText(runs, written.range));
+      this.#insert(written, runsText(runs, written));
     }
-    return rows.map((written) => written.range);
+    return rows;
   }
 
   /**
@@ -160,7 +162,7 @@ export class Log {
     const first = Math.max(from, this.#floor + 1);
     const end = Math.min(first + maxMessages - 1, this.#last);
     if (end < first) {
-      return { first, last: first - 1, publishedAt: 0, count: 0, text: "" };
+      return emptyRange(first, 0);
     }
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
   }
@@ -331,20 +333,20 @@ export class Log {
     return messages.map((message) => message.sequence).filter((sequence) => wanted.has(sequence));
   }
 
-  #insert({ range, bytes }: PendingRow, publishedAt: number, producers: string | null): void {
-    this.#endBytes += bytes;
+  #insert(range: MessageRange, producers: string | null): void {
+    this.#endBytes += range.bytes;
     const head: BatchHead = {
       first_sequence: range.first,
       last_sequence: range.last,
-      published_at: publishedAt,
+      published_at: range.publishedAt,
       count: range.count,
-      bytes,
+      bytes: range.bytes,
       end_bytes: this.#endBytes,
       hole_bytes: 0,
     };
     this.#batches.insert({ ...head, producers, messages: range.text });
     this.#last = range.last;
-    this.#lastPublishedAt = publishedAt;
+    this.#lastPublishedAt = range.publishedAt;
     this.#oldest ??= head;
   }
 
@@ -383,8 +385,8 @@ export class Log {
   }
 }
 
-function emptyRow(first: number, publishedAt: number): PendingRow {
-  return { range: { first, last: first - 1, publishedAt, count: 0, text: "" }, bytes: 0 };
+function emptyRange(first: number, publishedAt: number): MessageRange {
+  return { first, last: first - 1, publishedAt, count: 0, bytes: 0, text: "" };
 }
 
 function startBytes(row: BatchHead): number {
