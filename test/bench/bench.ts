@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { durableStreamSystem } from "./peers/durable-stream.ts";
+import { durableStreamsSystems } from "./peers/durable-streams.ts";
 import { installPeers } from "./peers/install.ts";
 import { natsSystems } from "./peers/nats.ts";
+import { plainObjectsSystem } from "./peers/plain-objects.ts";
 import { redisSystems } from "./peers/redis.ts";
 import { tableOf } from "./report/table.ts";
 import { measureAll, withLanes } from "./run.ts";
@@ -29,7 +31,13 @@ const say = (text: string) => process.stderr.write(`${text}\n`);
 const folder = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
 try {
   const installed = values.peers ? await installPeers(say) : {};
-  const all = [durableStreamSystem(join(folder, "worker")), ...redisSystems(installed), ...natsSystems(installed)];
+  const all = [
+    durableStreamSystem(join(folder, "worker")),
+    plainObjectsSystem(),
+    ...redisSystems(installed),
+    ...natsSystems(installed),
+    ...durableStreamsSystems(installed),
+  ];
   const plan = {
     rounds: Number(values.rounds),
     workloads: WORKLOADS.filter(({ name }) => name.includes(values.only)),

@@ -11,6 +11,9 @@ export type NatsMessage = { payload(): string; subject(): string; reply(): strin
 export class NatsSocket {
   readonly #tcp: Tcp;
   readonly #reassembly = new Reassembly();
+  #subscriptions = 0;
+  /** Waits for the answer to a request. */
+  #onAnswer: ((payload: string) => void) | undefined;
   /** Where its answers come. */
   readonly inbox = `_INBOX.${Math.random().toString(36).slice(2)}`;
   /** Called with each message. */
@@ -42,23 +45,17 @@ export class NatsSocket {
 
   /** @param group Shares the messages with the others of the group. */
   subscribe(subject: string, group = ""): void {
-    this.write(`SUB ${subject} ${group} 1${CRLF}`);
+    this.#subscriptions += 1;
+    this.write(`SUB ${subject} ${group} ${this.#subscriptions}${CRLF}`);
   }
 
   /** Asks for something while nothing else is under way, and returns the answer. */
   async request<T extends object>(subject: string, payload: object): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const { onMessage, onMessages } = this;
     this.onLost = reject;
-    this.onMessages = undefined;
-    this.onMessage = (message) => {
-      if (message.subject() !== this.inbox) {
-        onMessages?.(1, message);
-        return;
-      }
-      this.onMessage = onMessage;
-      this.onMessages = onMessages;
-      const answer: T & { error?: { description: string } } = JSON.parse(message.payload());
+    this.#onAnswer = (payload) => {
+      this.#onAnswer = undefined;
+      const answer: T & { error?: { description: string } } = JSON.parse(payload);
       if (answer.error === undefined) {
         resolve(answer);
       } else {
@@ -89,10 +86,15 @@ export class NatsSocket {
         if (end > bytes.length) {
           break;
         }
-        last = messageAt(bytes, at, { lineEnd, end });
-        count += 1;
-        this.onMessage(last);
+        const message = messageAt(bytes, at, { lineEnd, end });
         at = end;
+        if (this.#onAnswer !== undefined && message.subject() === this.inbox) {
+          this.#onAnswer(message.payload());
+          continue;
+        }
+        last = message;
+        count += 1;
+        this.onMessage(message);
         continue;
       }
       if (type === 0x50 && bytes[at + 1] === 0x49 /* PING */) {

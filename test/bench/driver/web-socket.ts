@@ -42,7 +42,7 @@ export class RawWebSocket {
   static async connect(url: URL, headers: Record<string, string> = {}): Promise<RawWebSocket> {
     const tcp = await Tcp.connect({ host: url.hostname, port: Number(url.port) });
     const lines = [
-      `GET ${url.pathname} HTTP/1.1`,
+      `GET ${url.pathname}${url.search} HTTP/1.1`,
       `Host: ${url.host}`,
       "Upgrade: websocket",
       "Connection: Upgrade",

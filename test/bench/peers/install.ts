@@ -2,7 +2,7 @@
  * Finds the peers, or installs them into the cache: `node test/bench/peers/install.ts`. Never anything system-wide.
  */
 import { execFile } from "node:child_process";
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 
@@ -86,10 +86,18 @@ async function firstThatRuns(paths: readonly string[]): Promise<Program | undefi
 
 async function installModules(say: (text: string) => void): Promise<string | undefined> {
   try {
+    const manifest = JSON.stringify({ private: true, dependencies: PACKAGES });
+    const file = join(MODULES, "package.json");
+    const installed = join(MODULES, "installed.json");
+    if ((await readFile(installed, "utf8").catch(() => "")) === manifest) {
+      return MODULES;
+    }
     await mkdir(MODULES, { recursive: true });
-    await writeFile(join(MODULES, "package.json"), JSON.stringify({ private: true, dependencies: PACKAGES }));
+    await writeFile(file, manifest);
     say("installing the peers' packages of npm");
     await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline"], { cwd: MODULES });
+    // Written last: it says that all is there.
+    await writeFile(installed, manifest);
     return MODULES;
   } catch (error) {
     say(`there are no clients of the peers: ${firstLine(error)}`);

@@ -1,9 +1,8 @@
 import { closeAll } from "../driver/driver.ts";
 import type { Connection, Driver, Start } from "../driver/driver.ts";
 import type { Outcome } from "../driver/meter.ts";
-import { Counter, RAW, scaled, withStream } from "./workload.ts";
+import { Counter, DATA, RAW_READS, READS, scaled, withStream } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
-import { DATA } from "./workload.ts";
 
 /** Sockets that clients open at a time: as many come back at once after a restart. */
 const CONNECTING = 50;
@@ -11,14 +10,12 @@ const REPLAYED = 100_000;
 /** How far each client that resumes is behind. */
 const BEHIND = 100;
 
-const NOT_BATCHES = [...RAW, "client"].filter((way) => way !== "batches");
-
 export const CATCH_UP_WORKLOADS: readonly Workload[] = [
   {
     name: "replay of 100,000",
     unit: "messages/s",
     needs: "follower",
-    ways: NOT_BATCHES,
+    ways: READS,
     run: (place) =>
       withStream(place, async () => {
         const stored = scaled(REPLAYED, place.scale);
@@ -31,7 +28,7 @@ export const CATCH_UP_WORKLOADS: readonly Workload[] = [
     name: "resume of 1,000 clients, each 100 behind",
     unit: "ms",
     needs: "follower",
-    ways: RAW.filter((way) => way !== "batches"),
+    ways: RAW_READS,
     run: (place) =>
       withStream(place, async () => {
         const stored = 10_000;

@@ -1,6 +1,6 @@
 import { closeAll } from "../driver/driver.ts";
 import type { Connection } from "../driver/driver.ts";
-import { affordable, Counter, DATA, RAW, scaled, tried } from "./workload.ts";
+import { affordable, Counter, DATA, RAW_READS, scaled, tried } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 const WARM_UP = 2_000;
@@ -15,7 +15,7 @@ function shaped(name: string, workers: number): Workload {
     name,
     unit: "messages/s",
     needs: "worker",
-    ways: RAW.filter((way) => way !== "batches"),
+    ways: RAW_READS,
     run: async (place) => {
       const { scale, stream } = place;
       const trial = await consume({ ...place, stream: `${stream}-trial` }, workers, WARM_UP, tried);
@@ -39,8 +39,8 @@ async function consume<T>(
     await driver.fill(stream, DATA, count);
     const counter = new Counter();
     return await timed(async () => {
-      const opened = await Promise.all(Array.from({ length: workers }, () => driver.worker?.(stream, counter.add)));
-      connections.push(...opened.filter((each) => each !== undefined));
+      const opened = Array.from({ length: workers }, async () => driver.worker?.(stream, counter.add));
+      connections.push(...(await Promise.all(opened)).filter((each) => each !== undefined));
       await counter.next(count);
       return count;
     });

@@ -1,6 +1,6 @@
 import { closeAll } from "../driver/driver.ts";
 import type { Connection, Driver } from "../driver/driver.ts";
-import { affordable, Counter, DATA, RAW, scaled, tried, withStream } from "./workload.ts";
+import { affordable, Counter, DATA, CEILING, RAW, RAW_READS, scaled, tried, withStream } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 type Shape = { followers: number; open: number; count: number };
@@ -23,7 +23,7 @@ function shaped(name: string, shape: Shape): Workload {
     unit: "deliveries/s",
     needs: "follower",
     // One at a time a batch is a frame, so that would be the same again.
-    ways: shape.open === 1 ? RAW.filter((way) => way !== "batches") : RAW,
+    ways: shape.open === 1 ? [...RAW_READS, CEILING] : RAW,
     run: (place) => withStream(place, () => fanOut(place, shape)),
   };
 }
@@ -58,8 +58,8 @@ export async function followAll(driver: Driver, streams: readonly string[], coun
   const connections: Connection[] = [];
   for (let at = 0; at < streams.length; at += CONNECTING) {
     const some = streams.slice(at, at + CONNECTING);
-    const opened = await Promise.all(some.map((stream) => driver.follower?.(stream, "new", counter.add)));
-    connections.push(...opened.filter((each) => each !== undefined));
+    const opened = some.map(async (stream) => driver.follower?.(stream, "new", counter.add));
+    connections.push(...(await Promise.all(opened)).filter((each) => each !== undefined));
   }
   return connections;
 }

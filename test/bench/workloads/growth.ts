@@ -1,7 +1,7 @@
 import type { Driver } from "../driver/driver.ts";
 import { catchUp } from "./catch-up.ts";
 import { publishTo } from "./publish.ts";
-import { affordable, DATA, RAW, scaled, tried } from "./workload.ts";
+import { affordable, DATA, RAW, RAW_READS, scaled, tried } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 /** A stream that takes longer to fill is not measured. */
@@ -20,7 +20,7 @@ export const GROWTH_WORKLOADS: readonly Workload[] = SIZES.flatMap((size): Workl
     name: `subscribe at ${size.toLocaleString("en-US")} stored: 200 clients, each 100 behind`,
     unit: "ms",
     needs: "follower",
-    ways: RAW.filter((way) => way !== "batches"),
+    ways: RAW_READS,
     run: async (place) => {
       const stock = await stockedWith(place, size);
       const there = { ...place, stream: stock.stream };

@@ -1,6 +1,6 @@
 import { closeAll } from "../driver/driver.ts";
 import { percentile } from "../driver/meter.ts";
-import { DATA, RAW, withStream } from "./workload.ts";
+import { DATA, READS, withStream } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 const EVERY_MS = 2;
@@ -12,7 +12,7 @@ export const LATENCY_WORKLOADS: readonly Workload[] = [
     name: "publish to deliver at 500/s, p50",
     unit: "ms",
     needs: "follower",
-    ways: [...RAW, "client"].filter((way) => way !== "batches"),
+    ways: READS,
     run: (place) => withStream(place, () => steady(place)),
   },
 ];

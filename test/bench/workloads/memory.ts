@@ -5,20 +5,19 @@ import type { Connection } from "../driver/driver.ts";
 import type { Outcome } from "../driver/meter.ts";
 import { residentBytesOf } from "../driver/processes.ts";
 import { followAll } from "./fan-out.ts";
-import { Counter, RAW, scaled, withStream } from "./workload.ts";
+import { Counter, RAW_READS, scaled, withStream } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 /** So that what is made for the first sockets is not counted. */
 const WARM_UP = 100;
 const SETTLE_MS = 1_000;
-const WAYS = RAW.filter((way) => way !== "batches");
 
 export const MEMORY_WORKLOADS: readonly Workload[] = [
   {
     name: "memory of an idle socket",
     unit: "bytes",
     needs: "idle",
-    ways: WAYS,
+    ways: RAW_READS,
     run: (place) =>
       perConnection(place, async (count) => {
         const connections: Connection[] = [];
@@ -33,7 +32,7 @@ export const MEMORY_WORKLOADS: readonly Workload[] = [
     name: "memory of a follower",
     unit: "bytes",
     needs: "follower",
-    ways: WAYS,
+    ways: RAW_READS,
     run: (place) =>
       withStream(place, () =>
         perConnection(place, (count) =>

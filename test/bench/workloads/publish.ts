@@ -22,8 +22,7 @@ function shaped(name: string, shape: Shape): Workload {
   return {
     name,
     unit: "messages/s",
-    // A client is for the figures that people compare clients by.
-    ...(shape.data === undefined && shape.streams === undefined ? {} : { ways: RAW }),
+    ways: waysOf(shape),
     run: async (place) => {
       const streams = Array.from({ length: shape.streams ?? 1 }, (_, index) => `${place.stream}-${index}`);
       await inTurns(streams, place.driver.create);
@@ -34,6 +33,14 @@ function shaped(name: string, shape: Shape): Workload {
       }
     },
   };
+}
+
+/** A client only where clients are compared; a socket of a plain object is of one stream. */
+function waysOf({ data, streams }: Shape): readonly string[] {
+  if (streams !== undefined) {
+    return RAW.filter((way) => way !== "one-row");
+  }
+  return data === undefined ? [...RAW, "client"] : RAW;
 }
 
 /** Publishes with a warm-up before. */

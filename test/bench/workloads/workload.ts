@@ -33,7 +33,13 @@ export type Workload = {
 };
 
 /** The ways that are not a client's. */
-export const RAW: readonly string[] = ["frames", "batches", "raw"];
+export const RAW: readonly string[] = ["frames", "batches", "raw", "one-row"];
+/** Those of them, where what is published is not what is measured: a batch would be a frame. */
+export const RAW_READS: readonly string[] = RAW.filter((way) => way !== "batches");
+/** The same, and clients. */
+export const READS: readonly string[] = [...RAW_READS, "client"];
+/** Sends frames and stores nothing. */
+export const CEILING = "ceiling";
 
 /** JSON text of a message's data of about so many bytes. */
 export function dataOf(bytes: number): string {
