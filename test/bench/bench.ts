@@ -10,11 +10,16 @@ import { parseArgs } from "node:util";
 import { durableStreamSystem } from "./peers/durable-stream.ts";
 import { durableStreamsSystems } from "./peers/durable-streams.ts";
 import { installPeers } from "./peers/install.ts";
+import type { Installed } from "./peers/install.ts";
 import { natsSystems } from "./peers/nats.ts";
 import { plainObjectsSystem } from "./peers/plain-objects.ts";
 import { redisSystems } from "./peers/redis.ts";
-import { tableOf } from "./report/table.ts";
+import { textOf, writeReport } from "./report/report.ts";
+import type { SystemReport } from "./report/report.ts";
 import { measureAll, withLanes } from "./run.ts";
+import { measureRestart } from "./restart.ts";
+import { syncsPerPublish } from "./trace.ts";
+import { RESTARTED } from "./workloads/restart.ts";
 import { WORKLOADS } from "./workloads/workloads.ts";
 
 const { values } = parseArgs({
@@ -23,6 +28,7 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     systems: { type: "string", default: "" },
     peers: { type: "boolean", default: false },
+    out: { type: "string", default: join(import.meta.dirname, "../../docs") },
     quick: { type: "boolean", default: false },
   },
 });
@@ -30,7 +36,7 @@ const { values } = parseArgs({
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const folder = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
 try {
-  const installed = values.peers ? await installPeers(say) : {};
+  const installed: Installed = values.peers ? await installPeers(say) : {};
   const all = [
     durableStreamSystem(join(folder, "worker")),
     plainObjectsSystem(),
@@ -46,8 +52,30 @@ try {
     say,
   };
   const systems = all.filter(({ name }) => name.includes(values.systems));
-  const rows = await withLanes(systems, plan, (lanes) => measureAll(lanes, plan));
-  process.stdout.write(`${tableOf(rows)}\n`);
+  const report = await withLanes(systems, plan, async (lanes) => {
+    const traced = await inOrder(lanes, async (lane): Promise<SystemReport> => {
+      const syncs = await syncsPerPublish(lane, installed.strace);
+      const { name, label, title, durability } = lane.system;
+      return { name, label, title, durability, ...(syncs === undefined ? {} : { syncsPerPublish: syncs }) };
+    });
+    const date = new Date().toISOString().slice(0, 10);
+    return { date, rounds: plan.rounds, systems: traced, rows: await measureAll(lanes, plan) };
+  });
+  const [ours] = systems;
+  if (ours?.name === "durable-stream" && RESTARTED[1].name.includes(values.only)) {
+    report.rows.push(await measureRestart(ours, plan));
+  }
+  await writeReport(values.out, report);
+  process.stdout.write(textOf(report));
 } finally {
   await rm(folder, { recursive: true, force: true });
+}
+
+/** One after the other: what is measured is not to be disturbed. */
+async function inOrder<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) {
+    results.push(await work(item));
+  }
+  return results;
 }

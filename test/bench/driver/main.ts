@@ -1,4 +1,6 @@
 /** The process that drives one system; it is told what to do by {@link DriverProcess}, and ends with its parent. */
+import { RESTARTED } from "../workloads/restart.ts";
+import { TRACED } from "../workloads/trace.ts";
 import { WORKLOADS } from "../workloads/workloads.ts";
 import type { Scale } from "../workloads/workload.ts";
 import type { Driver } from "./driver.ts";
@@ -25,7 +27,7 @@ process.on("message", (order: Order) => void carryOut(order).then((report) => pr
 process.send?.({ ways: [...drivers.keys()] });
 
 async function carryOut({ workload: name, way, stream, scale }: Order): Promise<Report> {
-  const workload = WORKLOADS.find((each) => each.name === name);
+  const workload = [...WORKLOADS, ...TRACED, ...RESTARTED].find((each) => each.name === name);
   const driver: Driver | undefined = drivers.get(way);
   if (workload === undefined || driver === undefined) {
     return { failure: `there is no ${name} by ${way}` };

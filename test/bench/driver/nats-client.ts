@@ -13,7 +13,7 @@ type JetStream = {
   consumers: { get(stream: string, options: object): Promise<{ consume(options: object): Promise<Messages> }> };
 };
 type Transport = { connect(options: { servers: string }): Promise<{ close(): Promise<void> }> };
-type JetStreamModule = { jetstream(connection: object): JetStream };
+type JetStreamModule = { jetstream: (connection: object) => JetStream };
 
 /** Messages that the client asks for ahead. */
 const AHEAD = 4096;

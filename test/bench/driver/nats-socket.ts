@@ -53,9 +53,9 @@ export class NatsSocket {
   async request<T extends object>(subject: string, payload: object): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.onLost = reject;
-    this.#onAnswer = (payload) => {
+    this.#onAnswer = (text) => {
       this.#onAnswer = undefined;
-      const answer: T & { error?: { description: string } } = JSON.parse(payload);
+      const answer: T & { error?: { description: string } } = JSON.parse(text);
       if (answer.error === undefined) {
         resolve(answer);
       } else {

@@ -38,10 +38,9 @@ export async function redisClientDriver(address: Address, modules: string, raw: 
     },
     async follower(stream, start, onMessages) {
       const redis = connect();
-      let isOpen = true;
       let after = await startId(redis, stream, start);
       const read = async () => {
-        while (isOpen) {
+        for (;;) {
           const [[, entries] = ["", []]] =
             (await redis.xread("COUNT", READ_COUNT, "BLOCK", 0, "STREAMS", stream, after)) ?? [];
           for (const [id, [, text = ""]] of entries) {
@@ -53,12 +52,7 @@ export async function redisClientDriver(address: Address, modules: string, raw: 
       };
       // It ends with the connection.
       read().catch(() => undefined);
-      return {
-        close: () => {
-          isOpen = false;
-          redis.disconnect();
-        },
-      };
+      return { close: () => redis.disconnect() };
     },
   };
 }

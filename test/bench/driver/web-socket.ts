@@ -67,7 +67,9 @@ export class RawWebSocket {
         tcp.onData = (more) => socket.#take(more);
         tcp.onLost = (error) => socket.onLost(error);
         resolve();
-        socket.#take(answer.subarray(end + 4));
+        // Frames may have come with the answer: they are taken when whoever waits for the socket has its listeners set.
+        socket.#reassembly.keep(answer, end + 4);
+        setImmediate(() => socket.#take(Buffer.alloc(0)));
       };
       tcp.send(Buffer.from(`${lines.join("\r\n")}\r\n\r\n`));
     });

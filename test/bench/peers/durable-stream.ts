@@ -6,6 +6,7 @@ export function durableStreamSystem(worker: string): System {
   let isBuilt: Promise<void> | undefined;
   return {
     name: "durable-stream",
+    label: "Durable Stream",
     title: "Durable Stream",
     durability: "each commit is synced before what is in it is acknowledged",
     async start(folder) {

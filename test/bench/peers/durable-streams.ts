@@ -12,6 +12,7 @@ export function durableStreamsSystems({ modules }: Installed): System[] {
     : [
         {
           name: "durable-streams",
+          label: "durable-streams",
           title: "@durable-streams/server with its file store",
           durability: "as its file store does it",
           async start(folder) {

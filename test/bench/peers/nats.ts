@@ -23,6 +23,7 @@ function system(program: Program, sync: keyof typeof SYNC, modules: string | und
   const { setting, durability } = SYNC[sync];
   return {
     name: `nats-${sync}`,
+    label: `NATS ${sync}`,
     title: `NATS JetStream ${program.version}, sync ${sync}`,
     durability,
     async start(folder) {

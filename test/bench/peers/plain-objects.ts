@@ -20,6 +20,7 @@ const OPTIONS = {
 export function plainObjectsSystem(): System {
   return {
     name: "plain-objects",
+    label: "plain object",
     title: "plain objects of the runtime: one row and one frame a message; frames alone",
     durability: "each message's row is synced before it is acknowledged; of the frames alone nothing is stored",
     async start(folder) {

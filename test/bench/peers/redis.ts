@@ -16,6 +16,7 @@ export function redisSystems({ redis, modules }: Installed): System[] {
 function system(program: Program, fsync: keyof typeof FSYNC, modules: string | undefined): System {
   return {
     name: `redis-${fsync}`,
+    label: `Redis ${fsync}`,
     title: `Redis ${program.version} Streams, appendfsync ${fsync}`,
     durability: FSYNC[fsync],
     async start(folder) {

@@ -11,6 +11,8 @@ import type { Program } from "./install.ts";
 export type System = {
   /** How it is chosen: `redis-always`. */
   readonly name: string;
+  /** For a chart. */
+  readonly label: string;
   readonly title: string;
   /** What it promises of an acknowledged message, in its own settings. */
   readonly durability: string;

@@ -20,7 +20,7 @@ export const CATCH_UP_WORKLOADS: readonly Workload[] = [
       withStream(place, async () => {
         const stored = scaled(REPLAYED, place.scale);
         await place.driver.fill(place.stream, DATA, stored);
-        await catchUp(place, { clients: 1, start: { behind: Math.ceil(stored / 5), stored } });
+        await catchUp(place, { clients: 1, start: "first", behind: Math.ceil(stored / 5) });
         return catchUp(place, { clients: 1, start: "first", behind: stored });
       }),
   },

@@ -5,6 +5,11 @@ import type { Outcome } from "../driver/meter.ts";
 import { affordable, DATA, dataOf, RAW, scaled, tried } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
+/** How many are published first, to see how many can be afforded. */
+const FIRST = { least: 50, most: 500 };
+/** Streams that are made or deleted at a time. */
+const AT_A_TIME = 50;
+
 type Shape = { publishers: number; open: number; count: number; data?: string; streams?: number };
 
 export const PUBLISH_WORKLOADS: readonly Workload[] = [
@@ -25,11 +30,11 @@ function shaped(name: string, shape: Shape): Workload {
     ways: waysOf(shape),
     run: async (place) => {
       const streams = Array.from({ length: shape.streams ?? 1 }, (_, index) => `${place.stream}-${index}`);
-      await inTurns(streams, place.driver.create);
+      await someAtATime(streams, place.driver.create);
       try {
         return await publishTo(streams, shape, place);
       } finally {
-        await inTurns(streams, place.driver.drop);
+        await someAtATime(streams, place.driver.drop);
       }
     },
   };
@@ -53,7 +58,7 @@ export async function publishTo(
   const publishers = await Promise.all(Array.from({ length: shape.publishers }, () => driver.publisher(streams, data)));
   try {
     const wanted = scaled(shape.count, scale, shape.publishers);
-    const first = await tried(() => publishAll(publishers, Math.max(100, open), open));
+    const first = await tried(() => publishAll(publishers, Math.max(FIRST.least, Math.min(open, FIRST.most)), open));
     const warmUp = Math.min(wanted / 5, affordable(wanted, { ...scale, seconds: scale.seconds / 8 }, first));
     const trial = await tried(() => publishAll(publishers, warmUp, open));
     const count = affordable(wanted, scale, trial);
@@ -88,9 +93,9 @@ function repeatedBy(publishers: readonly Publisher[]): number {
   return publishers.reduce((sum, publisher) => sum + publisher.repeated(), 0);
 }
 
-/** One after the other, so that no server is given more at once than it takes. */
-export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  for (const item of items) {
-    await work(item);
+/** Some at a time, so that no server is given more at once than it takes. */
+async function someAtATime<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < items.length; at += AT_A_TIME) {
+    await Promise.all(items.slice(at, at + AT_A_TIME).map(work));
   }
 }
