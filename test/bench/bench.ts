@@ -2,11 +2,12 @@
  * How fast it is, beside its peers: `npm run bench`, `npm run bench -- --peers --rounds 5`. docs/benchmark.md says what is
  * measured and how.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+import { costTableOf, measureCost } from "./cost/cost.ts";
 import { durableStreamSystem } from "./peers/durable-stream.ts";
 import { durableStreamsSystems } from "./peers/durable-streams.ts";
 import { installPeers } from "./peers/install.ts";
@@ -14,6 +15,7 @@ import type { Installed } from "./peers/install.ts";
 import { natsSystems } from "./peers/nats.ts";
 import { plainObjectsSystem } from "./peers/plain-objects.ts";
 import { redisSystems } from "./peers/redis.ts";
+import { PRICES } from "./prices.ts";
 import { textOf, writeReport } from "./report/report.ts";
 import type { SystemReport } from "./report/report.ts";
 import { measureAll, withLanes } from "./run.ts";
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     systems: { type: "string", default: "" },
     peers: { type: "boolean", default: false },
     out: { type: "string", default: join(import.meta.dirname, "../../docs") },
+    cost: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
   },
 });
@@ -36,6 +39,19 @@ const { values } = parseArgs({
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const folder = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
 try {
+  await (values.cost ? tellCost() : tellSpeed());
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function tellCost(): Promise<void> {
+  const costs = await measureCost({ folder, only: values.only, say });
+  await mkdir(values.out, { recursive: true });
+  await writeFile(join(values.out, "cost.json"), `${JSON.stringify({ prices: PRICES, costs }, undefined, 2)}\n`);
+  process.stdout.write(costTableOf(costs));
+}
+
+async function tellSpeed(): Promise<void> {
   const installed: Installed = values.peers ? await installPeers(say) : {};
   const all = [
     durableStreamSystem(join(folder, "worker")),
@@ -67,8 +83,6 @@ try {
   }
   await writeReport(values.out, report);
   process.stdout.write(textOf(report));
-} finally {
-  await rm(folder, { recursive: true, force: true });
 }
 
 /** One after the other: what is measured is not to be disturbed. */

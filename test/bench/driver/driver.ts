@@ -46,6 +46,8 @@ export type Driver = {
 
 /** What a follower may have unacked, and at how many it acks. */
 export const FOLLOWER_WINDOW = 4096;
+/** After how long a follower acks what it has, so that a slow measure has no redeliveries: as a client does when idle. */
+export const FOLLOWER_ACK_MS = 10_000;
 /** What one worker of a consumer may have unacked. */
 export const WORKER_WINDOW = 256;
 /** What all workers of a consumer together may have unacked. */

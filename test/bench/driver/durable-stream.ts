@@ -1,6 +1,6 @@
 /** Durable Stream by raw frames: prepared requests out, answers and messages counted without being parsed. */
 import { ErrorCode } from "../../../rpc/index.ts";
-import { CONSUMER_WINDOW, FOLLOWER_WINDOW, WORKER_WINDOW } from "./driver.ts";
+import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW, WORKER_WINDOW } from "./driver.ts";
 import type { Connection, Driver, OnMessages, Publisher, Start } from "./driver.ts";
 import { RequestWindow } from "./window.ts";
 import { RawWebSocket, textFrame } from "./web-socket.ts";
@@ -186,23 +186,35 @@ async function follower(
 ): Promise<Connection> {
   const socket = await RpcSocket.connect(endpoint);
   let acked = 0;
+  let last = 0;
+  const ack = () => {
+    if (last > acked) {
+      acked = last;
+      socket.send(textFrame(notification("ack", `{"subscription":1,"through":${last}}`)));
+    }
+  };
   socket.onFrame = (frame) => {
     if (!frame.includes(MESSAGES)) {
       return;
     }
     const previous = numberAfter(frame, '"previous":', 0);
     // Streams of a measure have no gaps, so the last sequence tells how many came. No data looks like a message's head.
-    const last = numberAfter(frame, '{"sequence":', frame.lastIndexOf('{"sequence":'));
+    last = numberAfter(frame, '{"sequence":', frame.lastIndexOf('{"sequence":'));
     acked = acked === 0 ? previous : acked;
     if (last - acked >= FOLLOWER_WINDOW / 2) {
-      acked = last;
-      socket.send(textFrame(notification("ack", `{"subscription":1,"through":${last}}`)));
+      ack();
     }
     onMessages(last - previous);
   };
+  const timer = setInterval(ack, FOLLOWER_ACK_MS);
   const from = typeof start === "string" ? start : { sequence: start.stored - start.behind + 1 };
   await socket.call("subscribe", { stream, from, maxInFlight: FOLLOWER_WINDOW });
-  return socket;
+  return {
+    close: () => {
+      clearInterval(timer);
+      socket.close();
+    },
+  };
 }
 
 async function worker(endpoint: DurableStreamEndpoint, stream: string, onMessages: OnMessages): Promise<Connection> {

@@ -2,7 +2,7 @@
  * NATS JetStream by raw frames: a publish asks for its answer; a follower is a push consumer whose acks are cumulative; the
  * workers of a consumer are a queue group of one durable push consumer, and ack each message.
  */
-import { CONSUMER_WINDOW, FOLLOWER_WINDOW } from "./driver.ts";
+import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW } from "./driver.ts";
 import type { Connection, Driver, OnMessages, Start } from "./driver.ts";
 import { NatsSocket, publication } from "./nats-socket.ts";
 import type { Address } from "./tcp.ts";
@@ -75,11 +75,18 @@ async function follower(address: Address, stream: string, start: Start, onMessag
   const socket = await NatsSocket.connect(address);
   const subject = `${socket.inbox}.messages`;
   let unacked = 0;
+  let reply = "";
+  const ack = () => {
+    if (unacked > 0) {
+      unacked = 0;
+      socket.send(acknowledgement(reply));
+    }
+  };
   socket.onMessages = (count, last) => {
     unacked += count;
+    reply = last.reply();
     if (unacked >= FOLLOWER_WINDOW / 2) {
-      unacked = 0;
-      socket.send(acknowledgement(last.reply()));
+      ack();
     }
     onMessages(count);
   };
@@ -94,7 +101,13 @@ async function follower(address: Address, stream: string, start: Start, onMessag
       mem_storage: true,
     },
   });
-  return socket;
+  const timer = setInterval(ack, FOLLOWER_ACK_MS);
+  return {
+    close: () => {
+      clearInterval(timer);
+      socket.close();
+    },
+  };
 }
 
 function deliverPolicy(start: Start): object {
