@@ -20,7 +20,7 @@ export type System = {
   readonly start: (folder: string) => Promise<RunningSystem>;
 };
 
-export type RunningSystem = {
+type RunningSystem = {
   readonly endpoint: Endpoint;
   /** Of all its processes. */
   readonly processGroup: number;

@@ -3,7 +3,7 @@ import type { Row } from "./results.ts";
 import { grouped } from "./table.ts";
 
 /** A bar, with what to write beside it. */
-export type Bar = { label: string; isOurs: boolean; median: number; least: number; most: number };
+type Bar = { label: string; isOurs: boolean; median: number; least: number; most: number };
 /** The bars of one workload, with a scale of their own. */
 export type Panel = { title: string; bars: readonly Bar[] };
 
