@@ -62,11 +62,13 @@ it("draws a bar for each way that was measured, as long as its median, and escap
     row({ system: "nats-always", way: "raw", failures: ["gone"] }),
     row({ workload: "not charted", outcomes: [outcome(1)] }),
   ];
-  const panels = panelsOf(rows, ({ system, way }) => `${system} <${way}>`);
+  const panels = panelsOf(rows, ({ system, way }) => ({ label: `${system} <${way}>`, isSynced: true }));
 
   const svg = chartOf(panels, "rates & bars");
 
-  const widths = [...svg.matchAll(/<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  const widths = [...svg.matchAll(/<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)" height="13"/g)].map(([, width]) =>
+    Number(width),
+  );
   expect(panels).toHaveLength(1);
   expect(widths).toHaveLength(2);
   expect(widths[0]).toBeCloseTo((widths[1] ?? 0) / 2, 0);

@@ -7,6 +7,9 @@ import { figureOf, spreadOf } from "./results.ts";
 import type { Row } from "./results.ts";
 import { grouped, tableOf } from "./table.ts";
 
+/** Syncs for each publish from which on a system is shown as one that syncs first; some noise is no matter. */
+const SYNCED = 0.9;
+
 /** What is told of a system beside its figures. */
 export type SystemReport = {
   readonly name: string;
@@ -50,8 +53,11 @@ export async function writeReport(folder: string, report: RunReport): Promise<vo
     system: `${process.platform} ${release()}`,
   };
   await writeFile(join(folder, "bench.json"), `${JSON.stringify({ ...report, machine, rows }, undefined, 2)}\n`);
-  const labels = new Map(report.systems.map(({ name, label }) => [name, label]));
-  const panels = panelsOf(report.rows, ({ system, way }) => `${labels.get(system) ?? system}, ${way}`);
+  const systems = new Map(report.systems.map((system) => [system.name, system]));
+  const panels = panelsOf(report.rows, ({ system, way }) => {
+    const { label = system, syncsPerPublish = 0 } = systems.get(system) ?? {};
+    return { label: `${label}, ${way}`, isSynced: syncsPerPublish >= SYNCED };
+  });
   const title = `One machine, ${machine.cores} cores, driver included; medians of ${report.rounds} rounds`;
   await writeFile(join(folder, "bench.svg"), chartOf(panels, title));
 }
