@@ -20,6 +20,8 @@ export type MethodTraits = {
    * little, so it does not count as a request in flight.
    */
   readonly gathered?: "publish" | "ack";
+  /** Its answer may be a page or a body: few of these may be in flight on a socket. */
+  readonly largeAnswer?: true;
   /** Takes as long as its work takes: no deadline of the server ends it, so it says nothing about the server's health. */
   readonly unbounded?: true;
 };
@@ -33,17 +35,17 @@ const FOLLOW = { stream: "read", consumer: "consume" } as const;
  */
 export const METHOD_TRAITS = {
   getServerInfo: { on: "server", reads: true },
-  "rpc.discover": { on: "server", reads: true },
+  "rpc.discover": { on: "server", reads: true, largeAnswer: true },
   publish: { on: "stream", right: "publish", gathered: "publish" },
   publishBatch: { on: "stream", right: "publish", gathered: "publish" },
-  getMessages: { on: "stream", right: "read", reads: true },
+  getMessages: { on: "stream", right: "read", reads: true, largeAnswer: true },
   deleteMessages: { on: "stream", right: "manage" },
   getProducer: { on: "stream", right: "publish", reads: true },
-  listProducers: { on: "stream", right: "read", reads: true },
+  listProducers: { on: "stream", right: "read", reads: true, largeAnswer: true },
   getStreamInfo: { on: "stream", right: "read", reads: true },
   configureStream: { on: "stream", right: "manage" },
   deleteStream: { on: "stream", right: "manage" },
-  getState: { on: "stream", right: "read", reads: true },
+  getState: { on: "stream", right: "read", reads: true, largeAnswer: true },
   putState: { on: "stream", right: "state" },
   checkpoint: { on: "stream", right: "state" },
   subscribe: { on: "stream", right: FOLLOW, needsSocket: true },
@@ -55,20 +57,20 @@ export const METHOD_TRAITS = {
   createConsumer: { on: "stream", right: "manage" },
   updateConsumer: { on: "stream", right: "manage" },
   getConsumer: { on: "stream", right: "consume", reads: true },
-  listConsumers: { on: "stream", right: "consume", reads: true },
+  listConsumers: { on: "stream", right: "consume", reads: true, largeAnswer: true },
   deleteConsumer: { on: "stream", right: "manage" },
   pauseConsumer: { on: "stream", right: "manage" },
   seekConsumer: { on: "stream", right: "manage" },
-  fetchMessages: { on: "stream", right: "consume" },
+  fetchMessages: { on: "stream", right: "consume", largeAnswer: true },
   ackMessages: { on: "stream", right: "consume" },
-  getDeadLetters: { on: "stream", right: "manage", reads: true },
+  getDeadLetters: { on: "stream", right: "manage", reads: true, largeAnswer: true },
   retryDeadLetters: { on: "stream", right: "manage" },
   deleteDeadLetters: { on: "stream", right: "manage" },
   headObject: { on: "object", right: "objects.read", reads: true },
-  getObject: { on: "object", right: "objects.read", reads: true },
+  getObject: { on: "object", right: "objects.read", reads: true, largeAnswer: true },
   putObject: { on: "object", right: "objects.write" },
   deleteObject: { on: "object", right: "objects.write" },
-  listObjects: { on: "object", right: "objects.read", reads: true },
+  listObjects: { on: "object", right: "objects.read", reads: true, largeAnswer: true },
   createUpload: { on: "object", right: "objects.write" },
   uploadPart: { on: "object", right: "objects.write" },
   completeUpload: { on: "object", right: "objects.write", unbounded: true },

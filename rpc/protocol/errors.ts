@@ -141,7 +141,7 @@ export type ErrorDataOf = {
   Busy: {
     /** The most that may be in flight or queued. */
     readonly limit: number;
-    /** What is too much, when it is not the requests of the socket. */
+    /** The name of the limit, where it has one. */
     readonly what?: string;
   };
   NeedsSocket: NoData;
@@ -183,7 +183,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     data: "`epoch`, and the `reason`: `deleted` or `restored`",
   },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
-  Busy: { meaning: "too many requests in flight; nothing was done", data: "`limit`" },
+  Busy: { meaning: "too much in flight; nothing was done", data: "`limit`, and `what` is limited" },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },
 };
 

@@ -7,10 +7,12 @@ export const LIMITS = {
   frameBytes: 1_048_576,
   messageBytes: 262_144,
   batchMessages: 500,
-  batchCalls: 50,
+  batchCalls: 500,
   batchAnswerBytes: 4_194_304,
   nesting: 32,
-  requestsInFlight: 64,
+  requestsInFlight: 4_096,
+  requestBytesInFlight: 8_388_608,
+  largeAnswersInFlight: 64,
   subscriptions: 100,
   maxInFlight: 10_000,
   outgoingPauseBytes: 1_048_576,
@@ -59,6 +61,10 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
     "answers of one JSON-RPC batch; beyond it further calls, except publishes and acks, are TooLarge and are not begun",
   nesting: "levels of arrays and objects in `params`, which is the first; TooLarge beyond it",
   requestsInFlight: "unanswered calls of one socket; one more is Busy. ack, nak, term and working are exempt",
+  requestBytesInFlight:
+    "text of the unanswered frames of one socket; calls of one more are Busy, but for those that are exempt. A single frame is never too much",
+  largeAnswersInFlight:
+    "unanswered calls of one socket whose answer may be large: a page, a state, a body, the contract. One more is Busy",
   subscriptions: "subscriptions of one socket; one more is LimitReached",
   maxInFlight: "the largest `maxInFlight`: messages sent and not acked, of a subscription or a consumer",
 

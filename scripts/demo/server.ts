@@ -1,7 +1,11 @@
 import { fork } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+
+import { ENV_FILE } from "../env-file.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -33,35 +37,36 @@ async function isHealthy(url: string): Promise<boolean> {
 
 /** The key of a local server: the environment's, or the one in .env. */
 function readKey(): string {
-  const path = join(root, ".env");
   const key =
-    process.env["API_KEY"] ?? (existsSync(path) ? parseEnv(readFileSync(path, "utf8"))["API_KEY"] : undefined);
+    process.env["API_KEY"] ?? (existsSync(ENV_FILE) ? parseEnv(readFileSync(ENV_FILE, "utf8"))["API_KEY"] : undefined);
   if (key === undefined || key === "") {
     throw new Error("no key: set API_KEY to the key of that server");
   }
   return key;
 }
 
-/** Runs scripts/dev.ts and waits until it serves. */
+/** Runs scripts/start.ts on data of its own, and waits until it serves. */
 async function startServer(url: string): Promise<() => Promise<void>> {
   const { hostname, port } = new URL(url);
-  const flags = ["--ip", hostname, "--port", port, ...(process.env["API_KEY"] === undefined ? [] : keyFlag())];
-  const dev = fork(join(root, "scripts/dev.ts"), flags, { cwd: root, silent: true });
+  const data = await mkdtemp(join(tmpdir(), "durable-stream-demo-"));
+  const flags = ["--host", hostname.replace(/^\[(.*)\]$/, "$1"), "--port", port, "--data", data];
+  const server = fork(join(root, "scripts/start.ts"), flags, { cwd: root, silent: true });
   const { promise: exited, resolve: setExited } = Promise.withResolvers<void>();
-  dev.once("exit", setExited);
+  server.once("exit", setExited);
   const stop = async (): Promise<void> => {
-    dev.kill("SIGTERM");
+    server.kill("SIGTERM");
     await exited;
+    await rm(data, { recursive: true, force: true });
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => void stop().then(() => process.exit(1)));
   }
   let output = "";
   const serving = Promise.withResolvers<void>();
-  for (const stream of [dev.stdout, dev.stderr]) {
+  for (const stream of [server.stdout, server.stderr]) {
     stream?.on("data", (text: Buffer) => {
       output += text.toString();
-      if (output.includes("Durable Stream on http")) {
+      if (output.includes("Durable Stream listens on http")) {
         serving.resolve();
       }
     });
@@ -69,8 +74,4 @@ async function startServer(url: string): Promise<() => Promise<void>> {
   void exited.then(() => serving.reject(new Error(`no server could be started at ${url}:\n${output}`)));
   await serving.promise;
   return stop;
-}
-
-function keyFlag(): string[] {
-  return ["--var", `API_KEY:${process.env["API_KEY"]}`];
 }

@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 
-import { CloseCode, LIMITS, SUBPROTOCOL } from "../../rpc/index.ts";
+import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../../rpc/index.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
-import type { Push } from "../internal/calls.ts";
+import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
@@ -15,6 +15,7 @@ import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
+import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session.ts";
@@ -58,10 +59,10 @@ export class Gateway extends DurableObject<Env> {
       consumerRouter: new ConsumerRouter(env),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
-      publish: async (stream, request, place) => {
-        const published = await publishers.publish(stream, request, place);
-        feeds.note(stream, published);
-        return published;
+      publish: async (stream, group) => {
+        const outcomes = await publishers.publish(stream, group);
+        noteLast(feeds, stream, outcomes);
+        return outcomes;
       },
       wakeBy,
       closing: (ws) => {
@@ -273,4 +274,17 @@ export class Gateway extends DurableObject<Env> {
 function attachmentOf(ws: WebSocket): Attachment {
   // Every socket got its attachment in fetch().
   return ws.deserializeAttachment();
+}
+
+/** Tells the feeds how far a stream goes by what was published to it. */
+function noteLast(feeds: Feeds, stream: string, outcomes: readonly PublishOutcome[]): void {
+  let last: Published | undefined;
+  for (const outcome of outcomes) {
+    if (!(outcome instanceof RpcError) && outcome.lastSequence > (last?.lastSequence ?? 0)) {
+      last = outcome;
+    }
+  }
+  if (last !== undefined) {
+    feeds.note(stream, last);
+  }
 }

@@ -1,22 +1,32 @@
-import { LIMITS, RpcError, traitsOf } from "../../rpc/index.ts";
+import { isMethodName, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
+import type { MethodSpec } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
+import type { ErrorObject } from "../platform/error-response.ts";
 import { queueFullError } from "../publishing/publish-budget.ts";
-import type { PublishPlace } from "../publishing/publish-order.ts";
 
-import type { CallFlow, Turn } from "./call-flow.ts";
+import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
 import { isCall, readFrame } from "./frame.ts";
-import type { Call, Frame, Malformed } from "./frame.ts";
+import type { Call, Malformed } from "./frame.ts";
+import { runGathered } from "./gathered.ts";
+import type { Ack, LanePlace, Publish } from "./gathered.ts";
 import { run } from "./server.ts";
 
-/** A call that was refused before it began; without an id it is not answered. */
-type Refused = ReturnType<typeof reportError> & { id: Call["id"] };
-type Element = Call | Malformed | Refused;
-/** An element; a publish has a place among the publishes of its caller. */
-type Entry = { element: Element; place: PublishPlace | undefined };
+/** A call that is run alone; `size` is what it counts as in flight. */
+type Single = { readonly kind: "single"; readonly call: Call; readonly size: CallSize };
+
+/** An element that is answered with an error; without an id it is not answered. It may have been a publish. */
+type Refused = { readonly kind: "refused"; readonly id: Call["id"]; readonly error: ErrorObject } & LanePlace;
+
+/** An element of a frame, as it is treated. */
+type Entry = Publish | Ack | Single | Refused;
+
+/** Neighbouring publishes and acks, which begin together, or one other element. */
+type Step = { readonly kind: "gathered"; readonly calls: readonly (Publish | Ack)[] } | Single | Refused;
+
 /** Who sent the frame. Only a socket has a flow. */
-type Caller = { context: CallContext; flow: CallFlow | undefined };
+type Caller = { readonly context: CallContext; readonly flow: CallFlow | undefined };
 
 /**
  * Answers a frame: every request with an id exactly once.
@@ -32,131 +42,158 @@ type Caller = { context: CallContext; flow: CallFlow | undefined };
 export async function answer(text: string, context: CallContext, flow?: CallFlow): Promise<string | undefined> {
   const frame = readFrame(text);
   const caller = { context, flow };
-  const admitted = frame.elements.map((element) => admit(element, caller));
-  const turn = flow?.turnFor(admitted.filter(({ element }) => isPublish(element)).length, text);
-  const isFull = turn === "full";
-  const entries = isFull ? admitted.map((entry) => refusePublish(entry, caller)) : admitted;
-  const answers = await runEntries(entries, frame, { ...caller, turn: isFull ? undefined : turn });
-  const texts = answers.filter((response) => response !== undefined);
-  await leavePlaces(entries);
+  flow?.holdFrame(text);
+  const admitted = frame.elements.map((element) => admit(element, text, caller));
+  const turn = flow?.turnFor({ ...publishesOf(admitted), text });
+  const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
+  const answers = await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+  await leaveLanes(entries);
+  flow?.releaseFrame(text);
   if (!frame.isBatch) {
-    return texts[0];
+    return answers[0];
   }
+  const texts = answers.filter((response) => response !== undefined);
   return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+}
+
+/** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */
+function admit(element: Call | Malformed, text: string, { context, flow }: Caller): Entry {
+  if (!isCall(element)) {
+    const { id, ...error } = element;
+    return { kind: "refused", id, error, lane: undefined, order: 0 };
+  }
+  const { method } = element;
+  const spec: MethodSpec | undefined = isMethodName(method) ? METHODS[method] : undefined;
+  if (isMethodName(method) && spec?.gathered === "ack") {
+    // Not counted: refused as a notification it would be lost without an answer, and its messages redelivered.
+    return { kind: "ack", call: element, method };
+  }
+  const isPublish = spec?.gathered === "publish";
+  const size = spec?.largeAnswer === true ? "large" : "small";
+  const stream = isPublish ? streamOf(element, context) : undefined;
+  const lane = stream === undefined ? undefined : context.order.lane(stream);
+  const place = { lane, order: lane?.enter() ?? 0 };
+  const busy = flow?.enter(size, text);
+  if (busy !== undefined) {
+    return refused(element, place, busy);
+  }
+  return isPublish ? { kind: "publish", call: element, ...place } : { kind: "single", call: element, size };
+}
+
+/** A call that is answered with an error instead of being run; the publishes behind it are held. */
+function refused({ id }: Call, { lane, order }: LanePlace, error: RpcError): Refused {
+  lane?.hold(order);
+  return { kind: "refused", id, error: reportError(error), lane, order };
+}
+
+/** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
+function refusePublish(entry: Entry, flow: CallFlow | undefined): Entry {
+  if (entry.kind !== "publish") {
+    return entry;
+  }
+  flow?.leave("small");
+  return refused(entry.call, entry, queueFullError());
+}
+
+/** How many publishes there are, and whether one of them is behind a call that has to be answered first. */
+function publishesOf(entries: readonly Entry[]): { publishes: number; isLate: boolean } {
+  let [publishes, isLate, isBehind] = [0, false, false];
+  for (const { kind } of entries) {
+    publishes += kind === "publish" ? 1 : 0;
+    isLate ||= isBehind && kind === "publish";
+    isBehind ||= kind === "single" || kind === "refused";
+  }
+  return { publishes, isLate };
+}
+
+/** The entries in order; neighbouring publishes and acks are one step. */
+function stepsOf(entries: readonly Entry[]): Step[] {
+  const steps: Step[] = [];
+  let gathered: (Publish | Ack)[] = [];
+  for (const entry of entries) {
+    if (entry.kind === "publish" || entry.kind === "ack") {
+      if (gathered.length === 0) {
+        steps.push({ kind: "gathered", calls: gathered });
+      }
+      gathered.push(entry);
+    } else {
+      steps.push(entry);
+      gathered = [];
+    }
+  }
+  return steps;
 }
 
 /** Runs the calls of a frame; returns their answers in order. */
 async function runEntries(
   entries: readonly Entry[],
-  { isBatch }: Frame,
   { turn, ...caller }: Caller & { turn: Turn | undefined },
 ): Promise<(string | undefined)[]> {
   if (turn?.before !== undefined) {
     await turn.before;
   }
-  const answers: Promise<string | undefined>[] = [];
+  const answers: (string | undefined)[] = [];
   let answerBytes = 0;
-  let isPipelining = true;
-  for (const entry of entries) {
-    const { element } = entry;
-    const isPipelined = isCall(element) && traitsOf(element.method)?.gathered !== undefined;
-    if (answers.length > 0 && !(isPipelined && isPipelining)) {
-      await Promise.all(answers);
-    }
-    isPipelining = isPipelined;
-    const isBegun = isPipelined || answerBytes < LIMITS.batchAnswerBytes;
-    const answered = isBegun ? answerEntry(entry, caller) : refuseEntry(entry, caller);
-    answers.push(
-      answered.then((response) => {
-        answerBytes += isBatch && response !== undefined ? utf8Bytes(response) : 0;
-        return response;
-      }),
-    );
-    if (isPublish(element)) {
-      turn?.begun();
+  for (const step of stepsOf(entries)) {
+    if (step.kind === "gathered") {
+      const running = runGathered(step.calls, caller.context);
+      const { publishes } = publishesOf(step.calls);
+      turn?.begun(publishes);
+      for (const response of await running) {
+        answers.push(response);
+        // ASCII, but for what an error quotes.
+        answerBytes += response?.length ?? 0;
+      }
+      caller.flow?.leave("small", publishes);
+    } else {
+      const response = await runOne(step, caller, answerBytes);
+      answers.push(response);
+      answerBytes += response === undefined ? 0 : utf8Bytes(response);
     }
   }
-  return Promise.all(answers);
+  return answers;
+}
+
+/**
+ * Runs a call, or answers an element that is none. A call of a batch whose answers are too large is refused: a short batch
+ * could ask for fifty pages of a log.
+ */
+async function runOne(
+  entry: Single | Refused,
+  { context, flow }: Caller,
+  answerBytes: number,
+): Promise<string | undefined> {
+  if (entry.kind === "refused") {
+    return entry.id === undefined ? undefined : errorText(entry.id, entry.error);
+  }
+  const { call, size } = entry;
+  try {
+    if (answerBytes < LIMITS.batchAnswerBytes || call.id === undefined) {
+      return await run(call, context);
+    }
+    const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
+    return errorText(call.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
+  } finally {
+    flow?.leave(size);
+  }
 }
 
 /**
  * Gives up the places of the publishes of a frame, which are answered together. When one has to be sent again, it waits
  * for the frames that the client has sent behind it.
  */
-async function leavePlaces(entries: readonly Entry[]): Promise<void> {
-  if (entries.some(({ place }) => place?.isToRepeat === true)) {
+async function leaveLanes(entries: readonly Entry[]): Promise<void> {
+  const places = entries.filter((entry) => entry.kind === "publish" || entry.kind === "refused");
+  if (places.some(({ lane, order }) => lane?.isToRepeat(order) === true)) {
     // Resumes when every readable socket was read.
     await scheduler.wait(0);
   }
-  entries.forEach(({ place }) => place?.leave());
-}
-
-/** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place here. */
-function admit(element: Call | Malformed, { context, flow }: Caller): Entry {
-  const stream = isPublish(element) ? streamOf(element, context) : undefined;
-  const place = stream === undefined ? undefined : context.order.enter(stream);
-  if (!isCall(element) || !isCounted(element) || flow?.enter() !== false) {
-    return { element, place };
+  for (const { lane } of places) {
+    lane?.leave();
   }
-  const busy = new RpcError("Busy", "too many requests in flight", { limit: LIMITS.requestsInFlight });
-  return refused(element, place, busy);
-}
-
-/** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
-function refusePublish({ element, place }: Entry, { flow }: Caller): Entry {
-  if (!isPublish(element)) {
-    return { element, place };
-  }
-  leave(element, flow);
-  return refused(element, place, queueFullError());
-}
-
-/** A call that is answered with an error instead of being run; the publishes behind it are held. */
-function refused({ id }: Call, place: PublishPlace | undefined, error: RpcError): Entry {
-  place?.hold();
-  return { element: { id, ...reportError(error) }, place };
-}
-
-async function answerEntry({ element, place }: Entry, { context, flow }: Caller): Promise<string | undefined> {
-  try {
-    if (!isCall(element)) {
-      return element.id === undefined ? undefined : errorText(element.id, element);
-    }
-    return await run(element, place === undefined ? context : { ...context, place });
-  } finally {
-    leave(element, flow);
-  }
-}
-
-/** Refuses a call of a batch whose answers are too large: a short batch could ask for fifty pages of a log. */
-async function refuseEntry(entry: Entry, caller: Caller): Promise<string | undefined> {
-  const { element } = entry;
-  if (!isCall(element) || element.id === undefined) {
-    return answerEntry(entry, caller);
-  }
-  leave(element, caller.flow);
-  const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-  return errorText(element.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
-}
-
-function leave(element: Element, flow: CallFlow | undefined): void {
-  if (isCall(element) && isCounted(element)) {
-    flow?.leave();
-  }
-}
-
-/**
- * An ack is not counted: refused as a notification it would be lost without an answer, and its messages redelivered.
- */
-function isCounted(call: Call): boolean {
-  return traitsOf(call.method)?.gathered !== "ack";
 }
 
 /** The stream of a publish whose params are not checked yet. */
 function streamOf({ params = {} }: Call, { defaultStream }: CallContext): string | undefined {
   return "stream" in params && typeof params.stream === "string" ? params.stream : defaultStream;
-}
-
-function isPublish(element: Element): element is Call {
-  return isCall(element) && traitsOf(element.method)?.gathered === "publish";
 }

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../rpc/index.ts";
+import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
@@ -6,18 +6,23 @@ import type { PublishBudget } from "../publishing/publish-budget.ts";
 export type Turn = {
   /** Resolves when all earlier frames have begun their publishes; undefined when they have already. */
   readonly before: Promise<void> | undefined;
-  /** To be called for each publish of the frame when it has begun. */
-  begun(): void;
+  /** To be called when so many publishes of the frame have begun. */
+  begun(publishes: number): void;
 };
+
+/** What a call counts as: one whose answer may be large, as a page or a body is, has a bound of its own. */
+export type CallSize = "small" | "large";
 
 /**
  * The calls of one socket: how many are in flight, and the order of its publishes. The publishes of a frame begin when
  * it is read. In a batch they may stand behind another call: then they begin when that is answered, and the publishes
- * of later frames wait for them. Frames that wait are held in memory, so their text is bounded.
+ * of later frames wait for them. Frames are held in memory until they are answered, so their text is bounded.
  */
 export class CallFlow {
   readonly #budget: PublishBudget;
+  #frameBytes = 0;
   #inFlight = 0;
+  #largeInFlight = 0;
   #last: Promise<void> | undefined;
 
   /** @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway. */
@@ -25,28 +30,65 @@ export class CallFlow {
     this.#budget = budget;
   }
 
-  /** Counts a call as in flight; false when there are too many. */
-  enter(): boolean {
-    if (this.#inFlight >= LIMITS.requestsInFlight) {
-      return false;
-    }
-    this.#inFlight += 1;
-    return true;
+  /** Holds the text of a frame until it is answered. Whatever its size, a frame may be the only one. */
+  holdFrame(text: string): void {
+    this.#frameBytes += text.length;
   }
 
-  /** Counts a call as answered. */
-  leave(): void {
-    this.#inFlight -= 1;
+  /** A frame is answered. */
+  releaseFrame(text: string): void {
+    this.#frameBytes -= text.length;
+  }
+
+  /**
+   * Counts a call as in flight.
+   *
+   * @param text The call's frame, which is held already.
+   * @returns Why it is refused: then it is not counted.
+   */
+  enter(size: CallSize, text: string): RpcError | undefined {
+    if (this.#frameBytes > Math.max(LIMITS.requestBytesInFlight, text.length)) {
+      return tooMuch("requestBytesInFlight", "too much text of requests in flight");
+    }
+    if (this.#inFlight >= LIMITS.requestsInFlight) {
+      return tooMuch("requestsInFlight", "too many requests in flight");
+    }
+    if (size === "large") {
+      if (this.#largeInFlight >= LIMITS.largeAnswersInFlight) {
+        return tooMuch("largeAnswersInFlight", "too many requests with large answers in flight");
+      }
+      this.#largeInFlight += 1;
+    }
+    this.#inFlight += 1;
+    return undefined;
+  }
+
+  /** Counts so many calls as answered. */
+  leave(size: CallSize, calls = 1): void {
+    this.#inFlight -= calls;
+    if (size === "large") {
+      this.#largeInFlight -= calls;
+    }
   }
 
   /**
    * Gives a frame its turn.
    *
-   * @returns Undefined for a frame without publishes; `full` for one that would have to wait, while too much waits
-   *   already.
+   * @param frame.publishes How many publishes it has.
+   * @param frame.isLate Whether one of them is behind another call.
+   * @returns Undefined for a frame that needs none: it publishes nothing, or all of it at once. `full` for one that would
+   *   have to wait, while too much waits already.
    */
-  turnFor(publishes: number, text: string): Turn | "full" | undefined {
-    if (publishes === 0) {
+  turnFor({
+    publishes,
+    isLate,
+    text,
+  }: {
+    publishes: number;
+    isLate: boolean;
+    text: string;
+  }): Turn | "full" | undefined {
+    if (publishes === 0 || (this.#last === undefined && !isLate)) {
       return undefined;
     }
     const waitingBytes = this.#last === undefined ? 0 : utf8Bytes(text);
@@ -57,8 +99,8 @@ export class CallFlow {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     let left = publishes;
-    const begun = () => {
-      left -= 1;
+    const begun = (more: number) => {
+      left -= more;
       if (left === 0) {
         resolve();
         if (this.#last === promise) {
@@ -68,4 +110,11 @@ export class CallFlow {
     };
     return { before, begun };
   }
+}
+
+function tooMuch(
+  what: "requestBytesInFlight" | "requestsInFlight" | "largeAnswersInFlight",
+  message: string,
+): RpcError {
+  return new RpcError("Busy", message, { what, limit: LIMITS[what] });
 }

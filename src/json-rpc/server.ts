@@ -20,7 +20,7 @@ for (const method of Object.keys(METHODS).filter(isMethodName)) {
 server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0", id, error: reportError(error) });
 
 /**
- * Runs one request.
+ * Runs one request; those of `gathered.ts` do not come here.
  *
  * @returns The response as JSON text; undefined for a notification, also when it failed.
  */
@@ -33,8 +33,14 @@ export async function run(call: Call, context: CallContext): Promise<string | un
     return undefined;
   }
   return response.error === undefined
-    ? `{"jsonrpc":"2.0","id":${JSON.stringify(call.id)},"result":${toJson(response.result)}}`
+    ? resultText(call.id, toJson(response.result))
     : errorText(call.id, response.error);
+}
+
+/** The response of a call that succeeded. @param result JSON text. */
+export function resultText(id: string | number | null, result: string): string {
+  // A number, which a frame may only hold where it is finite, is written as JSON writes it.
+  return `{"jsonrpc":"2.0","id":${typeof id === "string" ? JSON.stringify(id) : id},"result":${result}}`;
 }
 
 /** The error for a frame or body that is too large to be read. */

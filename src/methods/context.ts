@@ -8,10 +8,10 @@ import type {
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
-import type { Published, PublishRequest } from "../internal/calls.ts";
 import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { JsonText } from "../internal/json-text.ts";
-import type { PublishOrder, PublishPlace } from "../publishing/publish-order.ts";
+import type { PublishGroup, PublishOutcome } from "../publishing/publish-call.ts";
+import type { PublishOrder } from "../publishing/publish-order.ts";
 
 /** What a handler knows of its caller. */
 export type CallContext = {
@@ -26,20 +26,17 @@ export type CallContext = {
   readonly publish: PublishMessages;
   /** Keeps this caller's publishes in order. */
   readonly order: PublishOrder;
-  /** The place of a publish in that order; left out for other calls. */
-  readonly place?: PublishPlace;
   /** Called in order when the answer has been sent. */
   readonly afterAnswer: (() => void)[];
   /** The call is a notification: nobody gets its result. */
   readonly isNotification?: boolean;
 };
 
-/** Stores messages; refuses them when a publish before its place was refused and has to be sent again. */
-export type PublishMessages = (
-  stream: string,
-  request: PublishRequest,
-  place: PublishPlace | undefined,
-) => Promise<Published>;
+/**
+ * Stores the messages of publishes, in their order, and resolves what became of each. Before it returns, they have their
+ * place among those of other callers.
+ */
+export type PublishMessages = (stream: string, group: PublishGroup) => Promise<readonly PublishOutcome[]>;
 
 /** An ack command as a client gives it: its subscription tells the holder. */
 export type ClientAck = AckCommand extends infer One ? (One extends AckCommand ? Omit<One, "holder"> : never) : never;

@@ -1,12 +1,11 @@
-import { ErrorCode, ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
-import type { Expect, GetMessagesParams, Producer } from "../../rpc/index.ts";
-import type { Page, PublishRequest } from "../internal/calls.ts";
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { GetMessagesParams } from "../../rpc/index.ts";
+import type { Page } from "../internal/calls.ts";
 import { JsonText } from "../internal/json-text.ts";
-import { joinMessages, MESSAGE_SEPARATOR, messageBody, splitMessages, utf8Bytes } from "../internal/message-text.ts";
+import { joinMessages, MESSAGE_SEPARATOR, splitMessages, utf8Bytes } from "../internal/message-text.ts";
 import type { MessageText } from "../internal/message-text.ts";
 import { subjectMatcher } from "../internal/subject.ts";
 import { callStream } from "../platform/call-object.ts";
-import { refusalError } from "../platform/refused.ts";
 import { requestDeadlineMs } from "../platform/settings.ts";
 
 import type { CallContext, Handlers } from "./context.ts";
@@ -14,29 +13,7 @@ import type { CallContext, Handlers } from "./context.ts";
 /** Pages that one getMessages with a filter reads at most, before it returns what it found and where to go on. */
 const MAX_SCANNED_PAGES = 20;
 
-export const messageHandlers: Handlers<"publish" | "publishBatch" | "getMessages" | "deleteMessages"> = {
-  publish: async ({ stream, id, producer, expect, epoch, ...message }, context) => {
-    const request = publishRequest([{ ...message, id }], { id, producer }, expectation(expect, epoch));
-    const stored = await context.publish(stream, request, context.place);
-    const { firstSequence: sequence, publishedAt, duplicate } = stored;
-    const approximate = stored.ranges?.[0]?.approximate;
-    return {
-      stream,
-      epoch: stored.epoch,
-      sequence,
-      publishedAt,
-      duplicate,
-      ...(approximate === undefined ? {} : { approximate }),
-    };
-  },
-
-  publishBatch: async ({ stream, messages, id, producer, expect, epoch }, context) => {
-    const request = publishRequest(messages, { id, producer }, expectation(expect, epoch));
-    const { ranges, ...stored } = await context.publish(stream, request, context.place);
-    const isTogether = ranges?.length === 1 && ranges[0]?.approximate === undefined;
-    return { stream, ...stored, ...(ranges === undefined || isTogether ? {} : { ranges }) };
-  },
-
+export const messageHandlers: Handlers<"getMessages" | "deleteMessages"> = {
   getMessages: async (params, context) => {
     const { epoch, texts, nextSequence, lastSequence, skipped } = await readMessages(params, context);
     const head = `{"epoch":${JSON.stringify(epoch)},"messages":[${texts.join(MESSAGE_SEPARATOR)}]`;
@@ -54,48 +31,6 @@ export function found<T>(result: T | undefined): T {
     throw new RpcError("NotFound", "no such stream", { what: "stream" });
   }
   return result;
-}
-
-type Publishable = Parameters<typeof messageBody>[0];
-
-function expectation(expect: Expect | undefined, epoch: string | undefined): PublishRequest["expected"] {
-  const lastSequence = expect?.lastSequence;
-  return lastSequence === undefined && epoch === undefined ? undefined : { lastSequence, epoch };
-}
-
-/** @throws RpcError InvalidParams for both a producer and an id, and for sequences that are no safe integers. */
-function publishRequest(
-  messages: Publishable[],
-  { id, producer }: { id: string | undefined; producer: Producer | undefined },
-  expected: PublishRequest["expected"],
-): PublishRequest {
-  if (id !== undefined && producer !== undefined) {
-    throw invalid("producer", "must not be given beside an id: either tells a repetition");
-  }
-  if (producer !== undefined && producer.sequence > Number.MAX_SAFE_INTEGER - (messages.length - 1)) {
-    throw invalid("producer.sequence", "must leave room for all messages of the batch below 2^53");
-  }
-  const bodies = messages.map(messageBody);
-  const bytes = bodies.map(utf8Bytes);
-  if (bytes.some((size) => size > LIMITS.messageBytes)) {
-    const data = { what: "messageBytes", limit: LIMITS.messageBytes, use: ALTERNATIVES.publish };
-    const refusal = { code: ErrorCode.TooLarge, message: "a message is too large", data };
-    if (id === undefined) {
-      throw refusalError(refusal);
-    }
-    // Only the stream knows whether a message with this id is stored already.
-    return { bodies: [], bytes: [], id, expected: undefined, refusal };
-  }
-  const request: PublishRequest = { bodies, bytes, id, expected };
-  if (producer !== undefined) {
-    const { id: name, sequence, epoch = 0, after } = producer;
-    request.producer = { id: name, epoch, sequence, ...(after === undefined ? {} : { after }) };
-  }
-  return request;
-}
-
-function invalid(path: string, reason: string): RpcError {
-  return new RpcError("InvalidParams", `${path} ${reason}`, { issues: [{ path, reason }] });
 }
 
 /** Reads pages until there are enough messages, or the stream or the time for the request ends. */

@@ -14,7 +14,7 @@ export function statelessContext(env: Env): CallContext {
     env,
     defaultStream: undefined,
     connection: undefined,
-    publish: (stream, request, place) => publishers.publish(stream, request, place),
+    publish: (stream, group) => publishers.publish(stream, group),
     order: new PublishOrder(),
     afterAnswer: [],
   };

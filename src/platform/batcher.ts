@@ -5,7 +5,7 @@ import { requestDeadlineMs } from "./settings.ts";
 
 /** What one call carries, and how it is made. */
 export type BatcherOptions<Item, Reply, Result> = {
-  /** Most items of one call. */
+  /** Most items of one call, each counted as it was added; a single one may exceed it. */
   readonly maxItems: number;
   /** Most size of one call's items together; a single item may exceed it. No bound when left out. */
   readonly maxSize?: number;
@@ -29,6 +29,7 @@ export type BatcherOptions<Item, Reply, Result> = {
 type Waiting<Item, Result> = {
   readonly item: Item;
   readonly size: number;
+  readonly count: number;
   readonly addedAt: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (reason: unknown) => void;
@@ -63,15 +64,16 @@ export class Batcher<Item, Reply, Result> {
   /**
    * Sends an item after everything that was added before.
    *
+   * @param count How many items of `maxItems` it counts as.
    * @throws RpcError the item's outcome, or its call's; OutcomeUnknown when the call passed its deadline, Unavailable
    *   when the item was not sent because of that.
    */
-  add(item: Item, size: number): Promise<Result> {
+  add(item: Item, size: number, count = 1): Promise<Result> {
     if (this.#isStuck) {
       return Promise.reject(notSent());
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, size, addedAt: Date.now(), resolve, reject });
+      this.#waiting.push({ item, size, count, addedAt: Date.now(), resolve, reject });
       this.#waitingSize += size;
       if (!this.#isFlushing) {
         this.#isFlushing = true;
@@ -94,17 +96,17 @@ export class Batcher<Item, Reply, Result> {
 
   #take(): Waiting<Item, Result>[] {
     const { maxItems, maxSize = Number.POSITIVE_INFINITY } = this.#options;
-    let size = 0;
-    let count = 0;
+    let [size, count, end] = [0, 0, 0];
     for (const waiting of this.#waiting) {
-      if (count === maxItems || (count > 0 && size + waiting.size > maxSize)) {
+      if (end > 0 && (count + waiting.count > maxItems || size + waiting.size > maxSize)) {
         break;
       }
       size += waiting.size;
-      count += 1;
+      count += waiting.count;
+      end += 1;
     }
     this.#waitingSize -= size;
-    return this.#waiting.splice(0, count);
+    return this.#waiting.splice(0, end);
   }
 
   /** Answers every item of a batch by the call's deadline. Returns when the next call may begin. */
@@ -153,16 +155,18 @@ export class Batcher<Item, Reply, Result> {
   }
 
   #refuse(refusalOf: BatcherOptions<Item, Reply, Result>["refusalOf"]): void {
-    if (refusalOf === undefined) {
+    if (refusalOf === undefined || !this.#waiting.some(({ item }) => refusalOf(item) !== undefined)) {
       return;
     }
-    for (const waiting of this.#waiting.splice(0)) {
-      const refusal = refusalOf(waiting.item);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const each of waiting) {
+      const refusal = refusalOf(each.item);
       if (refusal === undefined) {
-        this.#waiting.push(waiting);
+        this.#waiting.push(each);
       } else {
-        this.#waitingSize -= waiting.size;
-        waiting.reject(refusal);
+        this.#waitingSize -= each.size;
+        each.reject(refusal);
       }
     }
   }

@@ -21,5 +21,8 @@ export class PublishBudget {
 
 /** What is said of a publish for which the budget has no room. */
 export function queueFullError(): RpcError {
-  return new RpcError("Busy", "this gateway has too much to publish", { limit: LIMITS.publishQueueBytes });
+  return new RpcError("Busy", "this gateway has too much to publish", {
+    what: "publishQueueBytes",
+    limit: LIMITS.publishQueueBytes,
+  });
 }

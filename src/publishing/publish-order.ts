@@ -1,4 +1,4 @@
-import { ErrorCode, isRpcError, RpcError } from "../../rpc/index.ts";
+import { ErrorCode, RpcError } from "../../rpc/index.ts";
 
 /** Errors after which a client sends the same publish again: until then the ones after it must not be stored. */
 const REPEATED: ReadonlySet<number> = new Set([
@@ -8,54 +8,54 @@ const REPEATED: ReadonlySet<number> = new Set([
   ErrorCode.OutcomeUnknown,
 ]);
 
-/** The unanswered publishes of one caller to one stream: how many, the number of the last, and the first to repeat. */
-type Lane = { open: number; last: number; heldFrom: number };
-
-/** The place of one publish in its caller's lane to the stream, from when it came until it is answered. */
-export class PublishPlace {
-  readonly #lane: Lane;
-  readonly #order: number;
+/**
+ * The unanswered publishes of one caller to one stream, numbered in the order in which they came. When one is to be sent
+ * again, those with a higher number are held: they must not be stored before it.
+ */
+export class PublishLane {
   readonly #onEmpty: () => void;
+  #open = 0;
+  #last = 0;
+  #heldFrom = Number.POSITIVE_INFINITY;
 
-  constructor(lane: Lane, onEmpty: () => void) {
-    lane.open += 1;
-    lane.last += 1;
-    this.#lane = lane;
-    this.#order = lane.last;
+  /** @param onEmpty Called when none of its publishes is unanswered any more. */
+  constructor(onEmpty: () => void) {
     this.#onEmpty = onEmpty;
   }
 
-  /** The same object for all publishes of a caller to a stream. */
-  get lane(): object {
-    return this.#lane;
+  /** Takes a number for a publish that has come. It has to leave. */
+  enter(): number {
+    this.#open += 1;
+    this.#last += 1;
+    return this.#last;
   }
 
-  /** Whether one before it has to be sent again. Then this one must not be stored. */
-  get isHeld(): boolean {
-    return this.#order > this.#lane.heldFrom;
+  /** Whether one before this one has to be sent again. Then this one must not be stored. */
+  isHeld(order: number): boolean {
+    return order > this.#heldFrom;
   }
 
   /** This one has to be sent again: those after it are held. */
-  hold(): void {
-    this.#lane.heldFrom = Math.min(this.#lane.heldFrom, this.#order);
+  hold(order: number): void {
+    this.#heldFrom = Math.min(this.#heldFrom, order);
   }
 
-  /** Holds those after it, if this is an error after which it is sent again. */
-  failed(error: unknown): void {
-    if (isRpcError(error) && REPEATED.has(error.code)) {
-      this.hold();
+  /** Holds those after this one, if this is an error after which it is sent again. */
+  failed(order: number, error: RpcError): void {
+    if (REPEATED.has(error.code)) {
+      this.hold(order);
     }
   }
 
-  /** Whether it has to be sent again, for its own error or because of one before it. */
-  get isToRepeat(): boolean {
-    return this.#order >= this.#lane.heldFrom;
+  /** Whether this one has to be sent again, for its own error or because of one before it. */
+  isToRepeat(order: number): boolean {
+    return order >= this.#heldFrom;
   }
 
-  /** The publish is answered. */
+  /** A publish is answered. */
   leave(): void {
-    this.#lane.open -= 1;
-    if (this.#lane.open === 0) {
+    this.#open -= 1;
+    if (this.#open === 0) {
       this.#onEmpty();
     }
   }
@@ -66,13 +66,16 @@ export class PublishPlace {
  * it are refused too, until none of them is unanswered: the caller sends all of them again, in its order.
  */
 export class PublishOrder {
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Map<string, PublishLane>();
 
-  /** The next place in the lane to a stream. Every place has to be left. */
-  enter(stream: string): PublishPlace {
-    const lane = this.#lanes.get(stream) ?? { open: 0, last: 0, heldFrom: Number.POSITIVE_INFINITY };
-    this.#lanes.set(stream, lane);
-    return new PublishPlace(lane, () => this.#lanes.delete(stream));
+  /** The lane to a stream. One in which nothing is unanswered is forgotten: use it at once. */
+  lane(stream: string): PublishLane {
+    let lane = this.#lanes.get(stream);
+    if (lane === undefined) {
+      lane = new PublishLane(() => this.#lanes.delete(stream));
+      this.#lanes.set(stream, lane);
+    }
+    return lane;
   }
 }
 

@@ -1,8 +1,8 @@
-import type { Published, PublishRequest } from "../internal/calls.ts";
+import { RpcError } from "../../rpc/index.ts";
+
 import { queueFullError } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";
-import { heldError } from "./publish-order.ts";
-import type { PublishPlace } from "./publish-order.ts";
+import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
 import { publisherOf } from "./publisher.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -19,26 +19,34 @@ export class Publishers {
   }
 
   /**
-   * Stores a request's messages in the order of the calls.
+   * Stores the messages of a caller's publishes, in the order of the calls.
    *
-   * @throws RpcError Busy when this gateway holds too much already; what the stream refused; OutcomeUnknown when it did
-   *   not answer; Unavailable when it was not asked, or a publish before this place has to be sent again.
+   * @returns What became of each, in their order; an error is Busy when this gateway holds too much already, what the
+   *   stream refused, OutcomeUnknown when it did not answer, or Unavailable when it was not asked.
    */
-  async publish(stream: string, request: PublishRequest, place: PublishPlace | undefined): Promise<Published> {
-    if (place?.isHeld === true) {
-      throw heldError();
-    }
-    const size = request.bytes.reduce((sum, bytes) => sum + bytes, 0);
+  async publish(stream: string, group: PublishGroup): Promise<readonly PublishOutcome[]> {
+    const { requests, lane, orders } = group;
+    const size = sizeOf(group);
     if (!this.#budget.take(size)) {
-      // Before anything is awaited: the next one may come in the same frame.
-      place?.hold();
-      throw queueFullError();
+      // Before anything is awaited: the next ones may come in the same frame.
+      lane?.hold(orders[0] ?? 0);
+      return requests.map(queueFullError);
     }
     try {
-      return await this.#of(stream).add({ request, place }, size);
+      const outcomes = await this.#of(stream).add(group, size, requests.length);
+      for (const [index, outcome] of lane === undefined ? [] : outcomes.entries()) {
+        if (outcome instanceof RpcError) {
+          lane?.failed(orders[index] ?? 0, outcome);
+        }
+      }
+      return outcomes;
     } catch (error) {
-      place?.failed(error);
-      throw error;
+      if (!(error instanceof RpcError)) {
+        throw error;
+      }
+      // The whole call failed.
+      lane?.failed(orders[0] ?? 0, error);
+      return requests.map(() => error);
     } finally {
       this.#budget.release(size);
     }
@@ -52,4 +60,14 @@ export class Publishers {
     }
     return publisher;
   }
+}
+
+function sizeOf({ requests }: PublishGroup): number {
+  let size = 0;
+  for (const { bytes } of requests) {
+    for (const one of bytes) {
+      size += one;
+    }
+  }
+  return size;
 }

@@ -54,7 +54,7 @@ async function tellCost(): Promise<void> {
 async function tellSpeed(): Promise<void> {
   const installed: Installed = values.peers ? await installPeers(say) : {};
   const all = [
-    durableStreamSystem(join(folder, "worker")),
+    durableStreamSystem(),
     plainObjectsSystem(),
     ...redisSystems(installed),
     ...natsSystems(installed),

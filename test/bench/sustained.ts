@@ -12,7 +12,8 @@ import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import { buildWorker, Server } from "../e2e/server/server.ts";
+import { builtWorker } from "../../scripts/server/build.ts";
+import { Server } from "../e2e/server/server.ts";
 import { manyAtATime } from "./driver/many-at-a-time.ts";
 import { residentBytesOf } from "./driver/processes.ts";
 import { DATA } from "./workloads/workload.ts";
@@ -24,11 +25,9 @@ const message: unknown = JSON.parse(DATA);
 const { values } = parseArgs({ options: { messages: { type: "string", default: "1000000" } } });
 const messages = Number(values.messages);
 const data = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
-const worker = join(data, "worker");
-await buildWorker(worker);
-const server = new Server({ worker, data: join(data, "data") });
+const server = new Server({ worker: await builtWorker(), data: join(data, "data") });
 await server.start();
-const client = new DurableStream({ url: server.directUrl, token: server.apiKey, WebSocket });
+const client = new DurableStream({ url: server.url, token: server.apiKey, WebSocket });
 try {
   for (let tenth = 1; tenth <= 10; tenth += 1) {
     const rate = await publish(Math.floor(messages / 10));

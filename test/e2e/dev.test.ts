@@ -6,6 +6,7 @@ import { describe, expect } from "vitest";
 import { freePort, makeCheckout, NpmScript } from "./server/checkout.ts";
 import { Client } from "./server/client.ts";
 import { test } from "./server/fixtures.ts";
+import { RawSocket } from "./server/raw-socket.ts";
 
 const PUBLISH = { jsonrpc: "2.0", id: 1, method: "publish", params: { stream: "orders", data: "hello" } };
 
@@ -27,6 +28,10 @@ describe("npm run dev", () => {
     expect(await client.untilMessages(1)).toEqual([1]);
     await expect(Client.connect({ url, apiKey: "y" })).rejects.toThrow("401");
     expect(await readdir(folder)).not.toEqual([]);
+    // What SECURITY.md says of wrangler's own Worker before this one.
+    const deflate = { Authorization: "Bearer x", "Sec-WebSocket-Extensions": "permessage-deflate" };
+    using socket = await RawSocket.open({ url, apiKey: "x" }, deflate);
+    expect(socket.head).toMatch(/sec-websocket-extensions: permessage-deflate/i);
 
     dev.interrupt();
     await dev.untilExited();

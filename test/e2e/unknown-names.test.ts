@@ -6,7 +6,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { expect } from "vitest";
 
 import { test } from "./server/fixtures.ts";
-import { OFFLINE } from "./server/miniflare-options.ts";
+import { OFFLINE } from "../../scripts/server/options.ts";
 
 /** The page of an SQLite database in which nothing was ever written. */
 const EMPTY_BYTES = 4_096;

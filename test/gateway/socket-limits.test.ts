@@ -15,42 +15,59 @@ afterEach(() => {
 });
 
 describe("a socket", () => {
-  it("has 64 requests in flight; one more is Busy, and room is made by every answer", async () => {
+  it("has 64 requests with large answers in flight; one more is Busy, others are not, and every answer makes room", async () => {
     const client = await connect();
     const other = await connect();
     const stream = "in-flight";
     const release = await holdStream(stream);
     const waiting = Array.from({ length: 64 }, () => client.request("getState", { stream }));
 
-    const busy = await client.callError("getServerInfo", {});
-    const elsewhere = await other.call("getServerInfo", {});
+    const busy = await client.callError("getMessages", { stream: "in-flight-other" });
+    const small = await client.call("getServerInfo", {});
+    const elsewhere = await other.call("getState", { stream: "in-flight-other" });
     await release();
     const answers = await Promise.all(waiting);
-    const after = await client.call("getServerInfo", {});
+    const after = await client.call("getState", { stream });
 
-    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { limit: 64 } });
+    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "largeAnswersInFlight", limit: 64 } });
     expect(answers.every(({ error }) => error === undefined)).toBe(true);
-    expect([elsewhere.name, after.name]).toEqual(["durable-stream", "durable-stream"]);
+    expect([small.name, elsewhere.revision, after.revision]).toEqual(["durable-stream", 0, 0]);
   });
 
-  it("counts the calls of a batch one by one", async () => {
+  it("has 4,096 requests in flight, those of batches counted one by one", async () => {
     const client = await connect();
     const stream = "in-flight-batch";
     const release = await holdStream(stream);
-    const call = (id: number) => ({ jsonrpc: "2.0", id, method: "putState", params: { stream, state: id } });
-    client.send(JSON.stringify(Array.from({ length: 50 }, (_, id) => call(id))));
-    client.send(JSON.stringify(Array.from({ length: 20 }, (_, id) => call(100 + id))));
+    fillRequests(client, stream, 4_090);
+    client.send(batchOf(stream, 20));
 
-    await client.callError("getServerInfo", {});
+    const busy = await client.callError("getServerInfo", {});
     await release();
 
     const batches = await client.until(() => {
       const arrays = client.frames.filter((frame) => frame.startsWith("["));
-      return arrays.length === 2 ? arrays.map((frame): { error?: object }[] => JSON.parse(frame)) : undefined;
-    }, "two batches to be answered");
+      return arrays.length === 10 ? arrays.map((frame): { error?: object }[] => JSON.parse(frame)) : undefined;
+    }, "the batches to be answered");
     const refused = batches.map((answers) => answers.filter(({ error }) => error !== undefined).length);
-    expect(refused.toSorted((a, b) => a - b)).toEqual([0, 6]);
-    expect(await client.call("getState", { stream })).toMatchObject({ revision: 64 });
+    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "requestsInFlight", limit: 4_096 } });
+    expect(refused.toSorted((a, b) => a - b)).toEqual([...Array(9).fill(0), 14]);
+    expect(await client.call("getStreamInfo", { stream })).toMatchObject({ lastSequence: 4_096 });
+  });
+
+  it("has 8 MiB of requests in flight; what is beyond is Busy, and every answer makes room", async () => {
+    const client = await connect();
+    const stream = "in-flight-bytes";
+    const release = await holdStream(stream);
+    const state = "x".repeat(250_000);
+    const waiting = Array.from({ length: 33 }, () => client.request("putState", { stream, state }));
+
+    const busy = await client.callError("putState", { stream, state });
+    await release();
+    const answers = await Promise.all(waiting);
+    const after = await client.request("putState", { stream, state });
+
+    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "requestBytesInFlight", limit: 8_388_608 } });
+    expect([...answers, after].map(({ error }) => error)).toEqual(Array(34).fill(undefined));
   });
 
   it("takes an ack however many requests are in flight", async () => {
@@ -60,12 +77,12 @@ describe("a socket", () => {
     const { subscription } = await client.call("subscribe", { stream, maxInFlight: 1 });
     await client.untilMessages(1);
     const release = await holdStream("ack-when-busy-held");
-    const waiting = Array.from({ length: 64 }, () => client.request("getState", { stream: "ack-when-busy-held" }));
+    fillRequests(client, "ack-when-busy-held", 4_096);
+    await client.callError("getServerInfo", {});
 
     client.notify("ack", { subscription, through: 1 });
     const received = await client.untilMessages(2);
     await release();
-    await Promise.all(waiting);
 
     expect(received).toEqual([1, 2]);
   });
@@ -108,17 +125,20 @@ describe("a socket", () => {
 });
 
 it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy and not stored", async () => {
-  const [client, other] = await connectTwice();
+  const clients = await connectTogether();
+  const [client, other] = clients;
   const stream = "publish-queue";
   const release = await holdStream(stream);
   const data = "x".repeat(262_134);
 
-  const waiting = Array.from({ length: 63 }, () => client.request("publish", { stream, data }));
-  const alsoWaiting = other.request("publish", { stream, data });
+  const waiting = clients.flatMap((each) =>
+    Array.from({ length: 16 }, () => each.request("publish", { stream, data })),
+  );
   const fits = await client.call("getServerInfo", {});
+  await Promise.all(clients.map((each) => each.call("getServerInfo", {})));
   const busy = await other.callError("publish", { stream, data });
   await release();
-  const answers = await Promise.all([...waiting, alsoWaiting]);
+  const answers = await Promise.all(waiting);
 
   expect(fits.limits["publishQueueBytes"]).toBe(16_777_216);
   expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { limit: 16_777_216 } });
@@ -129,33 +149,37 @@ it("lets a gateway hold 16 MiB that wait to be published; what is beyond is Busy
 });
 
 it("counts frames that wait behind a batch among the 16 MiB, and stores no publish behind one that was Busy", async () => {
-  const client = await connect();
+  const [first, second, last] = await connectTogether();
+  const clients = [first, second, last];
   const [stream, held] = ["publish-queue-frames", "publish-queue-held"];
-  await client.call("configureStream", { stream, maxBytes: 500_000_000 });
-  await client.call("publish", { stream: held, data: 0 });
+  await last.call("configureStream", { stream, maxBytes: 500_000_000 });
+  await last.call("publish", { stream: held, data: 0 });
   const release = await holdStream(held);
   const messages = Array.from({ length: 4 }, () => ({ data: "x".repeat(250_000) }));
+  const blocked = [callOf(1000, "getStreamInfo", { stream: held }), callOf(1001, "publish", { stream, data: 1 })];
 
-  client.send(
-    JSON.stringify([callOf(1000, "getStreamInfo", { stream: held }), callOf(1001, "publish", { stream, data: 1 })]),
-  );
-  const large = Array.from({ length: 50 }, () => client.request("publishBatch", { stream, messages }));
+  const large: ReturnType<typeof last.request>[] = [];
+  for (const client of clients) {
+    client.send(JSON.stringify(blocked));
+    large.push(...Array.from({ length: 7 }, () => client.request("publishBatch", { stream, messages })));
+    await client.call("getServerInfo", {});
+  }
   const refused = await Promise.all(large.slice(16));
-  const behind = client.request("publish", { stream, data: 2 });
-  const elsewhere = client.request("publish", { stream: `${stream}-other`, data: 3 });
+  const behind = last.request("publish", { stream, data: 2 });
+  const elsewhere = last.request("publish", { stream: `${stream}-other`, data: 3 });
   await release();
 
   const busy = { code: ErrorCode.Busy, data: { limit: LIMITS.publishQueueBytes } };
-  expect(refused).toMatchObject(Array.from({ length: 34 }, () => ({ error: busy })));
+  expect(refused).toMatchObject(Array.from({ length: 5 }, () => ({ error: busy })));
   expect((await Promise.all(large.slice(0, 16))).map(({ error }) => error)).toEqual(Array(16).fill(undefined));
   expect((await behind).error?.code).toBe(ErrorCode.Unavailable);
   expect((await elsewhere).error).toBeUndefined();
   // All of them are answered: what follows is stored, and there is room for it.
   const after = await Promise.all(
-    Array.from({ length: 16 }, () => client.request("publishBatch", { stream, messages })),
+    clients.flatMap((client) => Array.from({ length: 5 }, () => client.request("publishBatch", { stream, messages }))),
   );
-  expect(after.map(({ error }) => error)).toEqual(Array(16).fill(undefined));
-  expect((await client.call("getStreamInfo", { stream })).messages).toBe(1 + 32 * 4);
+  expect(after.map(({ error }) => error)).toEqual(Array(15).fill(undefined));
+  expect((await last.call("getStreamInfo", { stream })).messages).toBe(3 + (16 + 15) * 4);
 });
 
 describe("a client that does not read", () => {
@@ -333,16 +357,30 @@ function sayBuffered(bytes: () => number): void {
 }
 
 /** Two sockets of one gateway. */
-async function connectTwice(): Promise<[TestClient, TestClient]> {
+/** Four sockets of one gateway. */
+async function connectTogether(): Promise<[TestClient, TestClient, TestClient, TestClient]> {
   const client = await connect();
   const { name } = await gatewayOf(client);
-  for (;;) {
+  const next = async (): Promise<TestClient> => {
     const other = await connect();
     if ((await gatewayOf(other)).name === name) {
-      return [client, other];
+      return other;
     }
     other.close();
+    return next();
+  };
+  return [client, await next(), await next(), await next()];
+}
+
+/** Sends batches that wait for the stream, with so many requests together. */
+function fillRequests(client: TestClient, stream: string, requests: number): void {
+  for (let left = requests; left > 0; left -= LIMITS.batchCalls) {
+    client.send(batchOf(stream, Math.min(left, LIMITS.batchCalls)));
   }
+}
+
+function batchOf(stream: string, calls: number): string {
+  return JSON.stringify(Array.from({ length: calls }, (_, id) => callOf(id, "publish", { stream, data: id })));
 }
 
 /** A socket whose frames are taken as they come, JSON or not. */

@@ -7,9 +7,9 @@ import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 
 const FRAME = "x".repeat(1_000_000);
 
-/** The turn of a frame for which there is room. */
+/** The turn of a frame for which there is room; its publishes are behind another call. */
 function turnFor(flow: CallFlow, publishes: number): Turn {
-  const turn = flow.turnFor(publishes, FRAME);
+  const turn = flow.turnFor({ publishes, isLate: true, text: FRAME });
   if (turn === undefined || turn === "full") {
     throw new Error(`no turn: ${turn}`);
   }
@@ -20,29 +20,60 @@ describe("CallFlow", () => {
   it("counts calls up to the limit, and makes room by each that is answered", () => {
     const flow = new CallFlow(new PublishBudget());
 
-    const entered = Array.from({ length: LIMITS.requestsInFlight }, () => flow.enter());
-    const refused = flow.enter();
-    flow.leave();
+    const entered = Array.from({ length: LIMITS.requestsInFlight }, () => flow.enter("small", "frame"));
+    const refused = flow.enter("small", "frame");
+    flow.leave("small");
 
-    expect(entered.every(Boolean)).toBe(true);
-    expect([refused, flow.enter(), flow.enter()]).toEqual([false, true, false]);
+    expect(entered).toEqual(Array(LIMITS.requestsInFlight).fill(undefined));
+    expect(refused?.data).toEqual({ what: "requestsInFlight", limit: LIMITS.requestsInFlight });
+    expect([flow.enter("small", "frame"), flow.enter("small", "frame")?.data]).toEqual([undefined, refused?.data]);
   });
 
-  it("lets a frame that publishes at once go by without waiting", () => {
+  it("counts calls with large answers apart", () => {
     const flow = new CallFlow(new PublishBudget());
 
-    const first = turnFor(flow, 1);
-    first.begun();
-    const second = turnFor(flow, 2);
+    const entered = Array.from({ length: LIMITS.largeAnswersInFlight }, () => flow.enter("large", "frame"));
+    const refused = flow.enter("large", "frame");
+    const small = flow.enter("small", "frame");
+    flow.leave("large");
 
-    expect([first.before, second.before]).toEqual([undefined, undefined]);
+    expect(entered).toEqual(Array(LIMITS.largeAnswersInFlight).fill(undefined));
+    expect(refused?.data).toEqual({ what: "largeAnswersInFlight", limit: LIMITS.largeAnswersInFlight });
+    expect([small, flow.enter("large", "frame"), flow.enter("large", "frame")?.data]).toEqual([
+      undefined,
+      undefined,
+      refused?.data,
+    ]);
   });
 
-  it("needs no turn for a frame that publishes nothing", () => {
+  it("bounds the text of unanswered frames, but takes one of any size", () => {
     const flow = new CallFlow(new PublishBudget());
+    const [frame, most] = ["x".repeat(LIMITS.requestBytesInFlight + 1), "x".repeat(LIMITS.requestBytesInFlight - 1)];
+    const enter = (text: string) => {
+      flow.holdFrame(text);
+      return flow.enter("small", text)?.data;
+    };
+
+    const alone = enter(frame);
+    const beside = enter("x");
+    flow.releaseFrame(frame);
+    const after = enter(most);
+    const beyond = enter("x");
+
+    const tooMuch = { what: "requestBytesInFlight", limit: LIMITS.requestBytesInFlight };
+    expect([alone, beside, after, beyond]).toEqual([undefined, tooMuch, undefined, tooMuch]);
+  });
+
+  it("needs no turn for a frame that publishes at once, or nothing", () => {
+    const flow = new CallFlow(new PublishBudget());
+
+    const atOnce = flow.turnFor({ publishes: 2, isLate: false, text: FRAME });
+    const nothing = flow.turnFor({ publishes: 0, isLate: false, text: FRAME });
     turnFor(flow, 1);
 
-    expect(flow.turnFor(0, FRAME)).toBeUndefined();
+    expect([atOnce, nothing]).toEqual([undefined, undefined]);
+    expect(flow.turnFor({ publishes: 0, isLate: false, text: FRAME })).toBeUndefined();
+    expect(flow.turnFor({ publishes: 1, isLate: false, text: FRAME })).toHaveProperty("before", expect.any(Promise));
   });
 
   it("has later frames wait until every publish of the one before has begun", async () => {
@@ -54,14 +85,14 @@ describe("CallFlow", () => {
     const waitAndBegin = async (turn: Turn, name: string) => {
       await turn.before;
       order.push(name);
-      turn.begun();
+      turn.begun(1);
     };
     const waiting = [waitAndBegin(second, "second"), waitAndBegin(third, "third")];
 
-    first.begun();
+    first.begun(1);
     await Promise.resolve();
     order.push("first");
-    first.begun();
+    first.begun(1);
     await Promise.all(waiting);
 
     expect(order).toEqual(["first", "second", "third"]);
@@ -75,10 +106,10 @@ describe("CallFlow", () => {
     turnFor(other, 1);
 
     const waiting = Array.from({ length: 16 }, (_, index) => turnFor(index % 2 === 0 ? flow : other, 1));
-    const full = [flow.turnFor(1, FRAME), other.turnFor(1, FRAME)];
-    const small = flow.turnFor(1, "x");
-    const without = flow.turnFor(0, FRAME);
-    first.begun();
+    const full = [flow, other].map((each) => each.turnFor({ publishes: 1, isLate: false, text: FRAME }));
+    const small = flow.turnFor({ publishes: 1, isLate: false, text: "x" });
+    const without = flow.turnFor({ publishes: 0, isLate: false, text: FRAME });
+    first.begun(1);
     await waiting[0]?.before;
 
     expect([...full, without]).toEqual(["full", "full", undefined]);

@@ -79,13 +79,13 @@ describe("a frame", () => {
     expect((await post(nestedCall(32))).body).toMatchObject(tooLarge);
   });
 
-  it("may hold 50 calls", async () => {
+  it("may hold 500 calls", async () => {
     const client = await connect();
-    const tooLarge = { id: null, error: { code: ErrorCode.TooLarge, data: { what: "batchCalls", limit: 50 } } };
+    const tooLarge = { id: null, error: { code: ErrorCode.TooLarge, data: { what: "batchCalls", limit: 500 } } };
 
-    expect(await client.exchange(batchOf(50))).toHaveLength(50);
-    expect(await client.exchange(batchOf(51))).toMatchObject(tooLarge);
-    expect((await post(batchOf(51))).body).toMatchObject(tooLarge);
+    expect(await client.exchange(batchOf(500))).toHaveLength(500);
+    expect(await client.exchange(batchOf(501))).toMatchObject(tooLarge);
+    expect((await post(batchOf(501))).body).toMatchObject(tooLarge);
   });
 });
 

@@ -44,7 +44,7 @@ export async function measureCost({
 }
 
 async function costOf(server: Server, scenario: CostScenario, stream: string): Promise<Cost> {
-  const drivers = await costDrivers({ url: server.directUrl, apiKey: server.apiKey });
+  const drivers = await costDrivers({ url: server.url, apiKey: server.apiKey });
   const pass = (ms: number, stepMs: number) => passTime(server, ms, stepMs);
   const { work, connections } = await scenario.prepare({ ...drivers, stream, pass });
   try {

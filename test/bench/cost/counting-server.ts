@@ -1,10 +1,10 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { build } from "esbuild";
-import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
 
+import { builtWorker } from "../../../scripts/server/build.ts";
 import type { Server } from "../../e2e/server/server.ts";
 import type { Counters } from "../workers/counters.ts";
 
@@ -23,13 +23,11 @@ export async function buildCountingWorker(folder: string): Promise<void> {
     external: ["cloudflare:*"],
     outfile: join(folder, "worker.js"),
   });
-  const { workerOptions } = readWranglerConfig(join(root, "wrangler.toml"));
-  const { modulesRules: _rules, ...options } = workerOptions;
-  await writeFile(join(folder, "options.json"), JSON.stringify(options));
+  await copyFile(join(await builtWorker(), "options.json"), join(folder, "options.json"));
 }
 
 /** What a server has counted once it has come to rest: nothing is under way any more. */
-export async function readCounters(server: Pick<Server, "directUrl">): Promise<Counters> {
+export async function readCounters(server: Pick<Server, "url">): Promise<Counters> {
   let before = await read(server);
   for (;;) {
     await delay(SETTLE_MS);
@@ -42,13 +40,13 @@ export async function readCounters(server: Pick<Server, "directUrl">): Promise<C
 }
 
 /** Lets time pass on a server, in steps that no alarm is overdue in by more. */
-export async function passTime(server: Pick<Server, "directUrl">, ms: number, stepMs: number): Promise<void> {
+export async function passTime(server: Pick<Server, "url">, ms: number, stepMs: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += stepMs) {
-    await fetch(`${server.directUrl}/pass?ms=${stepMs}`, { method: "POST" });
+    await fetch(`${server.url}/pass?ms=${stepMs}`, { method: "POST" });
   }
 }
 
-async function read({ directUrl }: Pick<Server, "directUrl">): Promise<Counters> {
-  const answer = await fetch(`${directUrl}/counters`);
+async function read({ url }: Pick<Server, "url">): Promise<Counters> {
+  const answer = await fetch(`${url}/counters`);
   return (await answer.json()) as Counters;
 }

@@ -35,9 +35,10 @@ export function plainObjectsSystem(): System {
       const server = new Server({ worker: folder, data: join(folder, "data") });
       await server.start();
       return {
-        endpoint: { kind: "plain-objects", url: server.directUrl },
+        endpoint: { kind: "plain-objects", url: server.url },
         processGroup: server.processGroup,
-        stop: () => server.stop(),
+        // There are no gateways that a stop would close in order.
+        stop: () => server.kill9(),
       };
     },
   };

@@ -58,7 +58,9 @@ export async function publishTo(
   const publishers = await Promise.all(Array.from({ length: shape.publishers }, () => driver.publisher(streams, data)));
   try {
     const wanted = scaled(shape.count, scale, shape.publishers);
-    const first = await tried(() => publishAll(publishers, Math.max(FIRST.least, Math.min(open, FIRST.most)), open));
+    const first = await tried(() =>
+      publishAll(publishers, Math.max(FIRST.least, Math.min(open, FIRST.most), streams.length), open),
+    );
     const warmUp = Math.min(wanted / 5, affordable(wanted, { ...scale, seconds: scale.seconds / 8 }, first));
     const trial = await tried(() => publishAll(publishers, warmUp, open));
     const count = affordable(wanted, scale, trial);

@@ -15,7 +15,7 @@ import { beforeAll, describe, expect } from "vitest";
 import { test } from "../server/fixtures.ts";
 import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
 import { LanguageServer } from "./language-server.ts";
-import { OFFLINE } from "../server/miniflare-options.ts";
+import { OFFLINE } from "../../../scripts/server/options.ts";
 import { Proxy } from "../server/proxy.ts";
 
 const root = join(import.meta.dirname, "../../..");

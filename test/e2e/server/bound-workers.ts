@@ -9,7 +9,7 @@ import { inject } from "vitest";
 
 import type { BindingProps } from "../../../rpc/index.ts";
 import { freePort, makeCheckout, NpmScript } from "./checkout.ts";
-import { OFFLINE } from "./miniflare-options.ts";
+import { OFFLINE } from "../../../scripts/server/options.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const COMPATIBILITY_DATE = "2026-10-23";

@@ -1,10 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import type { TestProject } from "vitest/node";
 
-import { buildWorker } from "./server.ts";
+import { builtWorker } from "../../../scripts/server/build.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -13,11 +9,9 @@ declare module "vitest" {
   }
 }
 
-/** Builds the Worker once for all tests of a run. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const worker = await mkdtemp(join(tmpdir(), "durable-stream-worker-"));
-  await buildWorker(worker);
-  project.onTestsRerun(() => buildWorker(worker));
-  project.provide("worker", worker);
-  return () => rm(worker, { recursive: true });
+/** Builds the Worker once for all tests of a run, unless it is built. */
+export default async function setup(project: TestProject): Promise<void> {
+  const provide = async () => project.provide("worker", await builtWorker());
+  project.onTestsRerun(provide);
+  await provide();
 }

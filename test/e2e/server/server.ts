@@ -11,20 +11,17 @@
  *
  * Tests take one from `fixtures.ts`, which also ends it and shows its log when a test fails.
  */
-import { execFile, fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { on, once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
 
-import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
+import { LOCATION } from "../../../scripts/server/options.ts";
+import type { ServeOptions } from "../../../scripts/server/options.ts";
+import { forkServer, killGroup, whenExited, whenListening } from "../../../scripts/server/process.ts";
 
-const root = join(import.meta.dirname, "../../..");
-
-const START_MS = 30_000;
+const HOST = "127.0.0.1";
 const STOP_MS = 10_000;
 /** The runtime evicts an object as soon as no request to it is open; under load that may not be soon, or ever. */
 const EVICT_MS = 1_000;
@@ -35,7 +32,7 @@ const LOG_CHARACTERS = 100_000;
 export const API_KEY = "e2e-key";
 
 export type ServerOptions = {
-  /** The folder that {@link buildWorker} wrote. */
+  /** The folder of the built Worker. */
   worker: string;
   /** The folder that holds all the server stores; empty or of an earlier run. */
   data: string;
@@ -44,12 +41,6 @@ export type ServerOptions = {
   /** Vars in place of those of wrangler.toml. */
   vars?: Record<string, string>;
 };
-
-/** What the child process is told, as JSON in its only argument. */
-export type ServerProcessOptions = { worker: string; data: string; port: number; vars: Record<string, string> };
-
-/** What the child process says first: where it listens, or why it could not. */
-export type ServerProcessMessage = { url: string; directUrl: string } | { error: string };
 
 /** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
 export type Eviction = { className: "Gateway" | "Stream"; name: string; webSockets: "close" | "hibernate" };
@@ -62,28 +53,12 @@ export type EvictionMessage = { eviction: number } & ({ isEvicted: boolean } | {
 
 /** `GATEWAY_SHARDS` of wrangler.toml. */
 export const GATEWAY_SHARDS = 4;
-/** Where Miniflare says that every request comes from, so what the gateways' names begin with. */
-const LOCATION = "DFW";
-
-/** Builds the Worker as a deploy would, without the network, to be served by any number of servers. */
-export async function buildWorker(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
-  const flags = [`--env-file=${join(root, "scripts/wrangler.env")}`, wrangler];
-  await promisify(execFile)(process.execPath, [...flags, "deploy", "--dry-run", "--outdir", folder], { cwd: root });
-  // Read here and not by each server: loading wrangler takes longer than a server takes to start.
-  const { workerOptions } = readWranglerConfig(join(root, "wrangler.toml"));
-  // The built Worker is one module, so there are no rules for others.
-  const { modulesRules: _rules, ...options } = workerOptions;
-  await writeFile(join(folder, "options.json"), JSON.stringify(options));
-}
 
 /** One server that can be ended and started again on the same data. It does not outlive the process that made it. */
 export class Server {
   readonly #options: ServerOptions;
   #process: ChildProcess | undefined;
   #url: URL | undefined;
-  #directUrl: URL | undefined;
   #log = "";
   #evictions = 0;
 
@@ -97,14 +72,6 @@ export class Server {
       throw new Error("the server was never started");
     }
     return this.#url.origin;
-  }
-
-  /** Where the Worker listens in this life with no Worker of Miniflare's before it, as it does when deployed. */
-  get directUrl(): string {
-    if (this.#directUrl === undefined) {
-      throw new Error("the server was never started");
-    }
-    return this.#directUrl.origin;
   }
 
   get apiKey(): string {
@@ -134,26 +101,19 @@ export class Server {
       throw new Error("the server runs already");
     }
     const { worker, data, vars } = this.#options;
-    const options: ServerProcessOptions = {
+    const options: ServeOptions = {
       worker,
       data,
+      host: HOST,
       port: Number(this.#url?.port ?? 0),
       vars: { ...vars, API_KEY: this.apiKey },
     };
-    // A group of its own, so that one signal reaches workerd too.
-    const child = fork(join(import.meta.dirname, "server-process.ts"), [JSON.stringify(options)], {
-      cwd: root,
-      detached: true,
-      execArgv: [],
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
-    });
+    const child = forkServer(join(import.meta.dirname, "server-process.ts"), options, "pipe");
     this.#process = child;
     child.stdout?.on("data", (text: Buffer) => this.#keepLog(text));
     child.stderr?.on("data", (text: Buffer) => this.#keepLog(text));
     try {
-      const { url, directUrl } = await whenListening(child);
-      this.#url = new URL(url);
-      this.#directUrl = new URL(directUrl);
+      this.#url = new URL(`http://${HOST}:${await whenListening(child)}`);
       const health = await fetch(new URL("/health", this.#url));
       if (health.status !== 200) {
         throw new Error(`/health answered ${health.status}`);
@@ -243,23 +203,6 @@ export class Server {
   }
 }
 
-async function whenListening(child: ChildProcess): Promise<{ url: string; directUrl: string }> {
-  const signal = AbortSignal.timeout(START_MS);
-  const exited = whenExited(child).then(() => {
-    throw new Error("the server process ended");
-  });
-  // Only who is waiting for the start wants to know of an end.
-  exited.catch(() => undefined);
-  const [message]: [ServerProcessMessage] = await Promise.race([
-    once(child, "message", { signal }) as Promise<[ServerProcessMessage]>,
-    exited,
-  ]);
-  if ("error" in message) {
-    throw new Error(message.error);
-  }
-  return message;
-}
-
 /** What the child process said of an eviction; false when that takes too long. */
 async function whenEvicted(child: ChildProcess, eviction: number): Promise<boolean> {
   const late = AbortSignal.timeout(EVICT_MS);
@@ -280,20 +223,6 @@ async function whenEvicted(child: ChildProcess, eviction: number): Promise<boole
     return false;
   }
   throw new Error("the server process ended during an eviction");
-}
-
-async function whenExited(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) {
-    await once(child, "exit");
-  }
-}
-
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // Safe: there is no such group any more.
-  }
 }
 
 function acceptsConnections(url: URL): Promise<boolean> {

@@ -1,0 +1,106 @@
+/** The built Worker in workerd, under Miniflare, with SQLite and R2 on disk. Sockets go to workerd, nothing between. */
+import { ChildProcess } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import type { V4WorkerOptions } from "miniflare";
+
+import { LOCATION, OFFLINE, SCRIPT } from "./options.ts";
+import type { ServeOptions } from "./options.ts";
+
+/** How long a stop waits for what is under way. */
+const STOP_MS = 5_000;
+
+/** What serves, the port it listens on, and how it is ended: gracefully, this process with it. */
+export type Serving = { miniflare: Miniflare; port: number; stop: () => Promise<never> };
+
+/** Serves until `stop`, which ends the process. */
+export async function serve({ worker, data, host, port, vars }: ServeOptions): Promise<Serving> {
+  mkdirSync(data, { recursive: true });
+  lock(data);
+  const text = readFileSync(join(worker, "options.json"), "utf8");
+  const options: Omit<V4WorkerOptions, "scriptPath"> & { bindings: Record<string, string> } = JSON.parse(text);
+  const bindings = { ...options.bindings, ...vars };
+  const workerd = latestChild();
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      ...options,
+      name: SCRIPT,
+      modules: true,
+      rootPath: worker,
+      scriptPath: "worker.js",
+      // In memory, so that workerd can be started again after the file is gone.
+      script: readFileSync(join(worker, "worker.js"), "utf8"),
+      bindings,
+      // What Miniflare's own calls come by; clients come by the direct socket.
+      host: "127.0.0.1",
+      port: 0,
+      unsafeDirectSockets: [{ host, port }],
+      resourcePersistencePath: data,
+      log: new Log(LogLevel.WARN),
+      ...OFFLINE,
+    }),
+  );
+  // Miniflare's own ends workerd by SIGKILL.
+  process.removeAllListeners("SIGTERM");
+  const url = await miniflare.unsafeGetDirectURL();
+  const stop = () => stopServing(miniflare, workerd(), Number(bindings["GATEWAY_SHARDS"]));
+  return { miniflare, port: Number(url.port), stop };
+}
+
+/** Holds the data of this process, until it ends: two runtimes on one SQLite file may corrupt it. */
+function lock(data: string): void {
+  const database = new DatabaseSync(join(data, "lock.sqlite"));
+  try {
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  } catch (error) {
+    throw new Error(`another server uses ${data}`, { cause: error });
+  }
+  // A connection that is collected is closed.
+  process.once("exit", () => database.close());
+}
+
+/** Finds the workerd that Miniflare started last, which it does not tell. */
+function latestChild(): () => ChildProcess | undefined {
+  let latest: ChildProcess | undefined;
+  const listen = (message: unknown): void => {
+    if (typeof message === "object" && message !== null && "process" in message) {
+      latest = message.process instanceof ChildProcess ? message.process : latest;
+    }
+  };
+  subscribe("child_process", listen);
+  process.once("exit", () => unsubscribe("child_process", listen));
+  return () => latest;
+}
+
+/**
+ * Closes the sockets between two requests, and lets workerd answer what else it has taken and close its files. Ends this
+ * process when workerd has ended, and workerd with this process when that takes too long.
+ */
+async function stopServing(miniflare: Miniflare, workerd: ChildProcess | undefined, shards: number): Promise<never> {
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, STOP_MS);
+  workerd?.once("exit", () => process.exit(0));
+  const closing = Array.from({ length: shards }, (_, shard) => closeSockets(miniflare, `${LOCATION}-${shard}`));
+  await Promise.race([Promise.all(closing), ended]);
+  workerd?.kill("SIGTERM");
+  await ended;
+  process.exit(0);
+}
+
+/** Evicts a gateway as soon as it has no request open; workerd does not end while a socket is open. */
+async function closeSockets(miniflare: Miniflare, name: string): Promise<void> {
+  for (;;) {
+    try {
+      await miniflare.unsafeEvictDurableObject(SCRIPT, "Gateway", { name, webSockets: "close" });
+      return;
+    } catch (error) {
+      if (!String(error).includes("still has active references")) {
+        return;
+      }
+    }
+  }
+}

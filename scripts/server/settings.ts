@@ -1,0 +1,124 @@
+import { existsSync, readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { join, resolve } from "node:path";
+import { loadEnvFile } from "node:process";
+import { parseArgs } from "node:util";
+
+import { createEnvFile, ENV_FILE } from "../env-file.ts";
+import type { ServeOptions } from "./options.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+/** What `--help` prints. */
+export const HELP = `npm start: Durable Stream as a server on this machine
+
+  npm start -- [flags]
+
+  flag        environment              what                                       unless given
+  --port      DURABLE_STREAM_PORT      where it listens; 0 for a free one         8787
+  --host      DURABLE_STREAM_HOST      an address of this machine, 0.0.0.0 for    127.0.0.1
+                                       all: put TLS before it then
+  --data      DURABLE_STREAM_DATA      the folder of all that is stored           .durable-stream
+  --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
+  --help                               this text
+
+API_KEY is the key that clients send; GATEWAY_SHARDS and MAX_STREAM_BYTES are as in wrangler.toml. A flag goes before the
+environment, and that before .env, which is written with a new key when there is no key and no such file.
+`;
+
+/** The vars of wrangler.toml that the environment may replace. */
+const VARS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
+
+/**
+ * What `npm start` is asked for by its flags and the environment; "help" when that is all. Throws what one line says when
+ * it is not as it has to be.
+ */
+export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "help" {
+  const { port, host, data, "key-file": keyFile, help } = readFlags(args);
+  if (help === true) {
+    return "help";
+  }
+  if (existsSync(ENV_FILE)) {
+    loadEnvFile(ENV_FILE);
+  }
+  return {
+    port: readPort(port ?? environment("DURABLE_STREAM_PORT") ?? "8787"),
+    host: readHost(host ?? environment("DURABLE_STREAM_HOST") ?? "127.0.0.1"),
+    data: resolve(data ?? environment("DURABLE_STREAM_DATA") ?? join(root, ".durable-stream")),
+    vars: {
+      ...Object.fromEntries(VARS.flatMap((name) => readVar(name))),
+      API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
+    },
+  };
+}
+
+function readFlags(args: string[]) {
+  const value = { type: "string" } as const;
+  try {
+    return parseArgs({
+      args,
+      options: { port: value, host: value, data: value, "key-file": value, help: { type: "boolean", short: "h" } },
+    }).values;
+  } catch (error) {
+    throw new Error(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** An empty variable is none. */
+function environment(name: string): string | undefined {
+  return process.env[name] === "" ? undefined : process.env[name];
+}
+
+function readPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) {
+    throw new Error(`the port is a number up to 65535, not "${text}"`);
+  }
+  return port;
+}
+
+function readHost(text: string): string {
+  if (isIP(text) === 0 && text !== "localhost") {
+    throw new Error(`the host is an IP address of this machine or localhost, not "${text}"`);
+  }
+  return text;
+}
+
+function readVar(name: string): [string, string][] {
+  const text = environment(name);
+  if (text === undefined) {
+    return [];
+  }
+  if (!/^[1-9]\d{0,14}$/.test(text)) {
+    throw new Error(`${name} is a whole number from 1 on, not "${text}"`);
+  }
+  return [[name, text]];
+}
+
+function readKey(file: string | undefined): string {
+  if (file !== undefined) {
+    return keyIn(file);
+  }
+  if (process.env["API_KEY"] === undefined && !existsSync(ENV_FILE)) {
+    createEnvFile();
+    loadEnvFile(ENV_FILE);
+  }
+  const key = environment("API_KEY");
+  if (key === undefined) {
+    throw new Error("there is no key: set API_KEY in the environment or .env, or give a --key-file");
+  }
+  return key;
+}
+
+function keyIn(file: string): string {
+  let key: string;
+  try {
+    key = readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new Error(`the key file can not be read: ${String(error)}`, { cause: error });
+  }
+  if (key === "") {
+    throw new Error(`the key file ${file} is empty`);
+  }
+  return key;
+}

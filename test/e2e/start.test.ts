@@ -1,0 +1,209 @@
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdir, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { describe, expect } from "vitest";
+import { WebSocket } from "ws";
+
+import { DurableStream } from "../../rpc/client.ts";
+import { NpmScript } from "./server/checkout.ts";
+import { Client } from "./server/client.ts";
+import { test } from "./server/fixtures.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+const LISTENS = /^Durable Stream listens on (http:\S+:\d+), data in (.*), [\d.]+ s$/m;
+
+describe("npm start", () => {
+  test("keeps what it has acknowledged, through a stop, a kill and another start", async ({ data }) => {
+    const flags = ["--port", "0", "--data", data];
+    {
+      await using npm = new NpmScript(root, "start", flags, { API_KEY: "k" });
+      const [, url = "", folder] = await npm.untilOutput(LISTENS);
+      expect(folder).toBe(data);
+      await using client = clientOf(url);
+      await client.publish({ stream: "orders", data: 1 });
+      await client.objects.put("a/key", "stored");
+      expect(await run(flags)).toEqual({ exitCode: 1, output: `another server uses ${data}\n` });
+
+      npm.terminate();
+      await npm.untilExited();
+      await npm.untilGroupIsGone();
+      await untilClosed(url);
+      // A database that was closed in order has no log beside it.
+      expect((await readdir(data, { recursive: true })).filter((file) => file.endsWith("-wal"))).toEqual([]);
+    }
+    {
+      await using script = new Script(flags);
+      const url = await script.untilListening();
+      await using client = clientOf(url);
+      await client.publish({ stream: "orders", data: 2 });
+
+      script.signal("SIGKILL");
+      await untilClosed(url);
+    }
+    await using script = new Script(flags);
+    const url = await script.untilListening();
+    await using client = clientOf(url);
+    const { messages } = await client.getMessages({ stream: "orders" });
+    expect(messages.map((message) => message.data)).toEqual([1, 2]);
+    const { body } = await client.objects.get("a/key");
+    expect(await new Response(body).text()).toBe("stored");
+
+    script.signal("SIGTERM");
+    expect(await script.untilExited()).toBe(0);
+    await untilClosed(url);
+  });
+
+  test("stops while publishes come in, and has all it answered", async ({ data }) => {
+    const flags = ["--port", "0", "--data", data];
+    let answered = 0;
+    {
+      await using script = new Script(flags);
+      const url = await script.untilListening();
+      const socket = await Client.connect({ url, apiKey: "k" });
+      const publish = async () => {
+        for (;;) {
+          await socket.call("publish", { stream: "orders", data: answered });
+          answered += 1;
+        }
+      };
+      const publishers = Promise.allSettled(Array.from({ length: 32 }, publish));
+      await expect.poll(() => answered).toBeGreaterThan(100);
+
+      script.signal("SIGINT");
+      expect(await script.untilExited()).toBe(0);
+      await publishers;
+    }
+    await using script = new Script(flags);
+    await using client = clientOf(await script.untilListening());
+    const { lastSequence } = await client.getStreamInfo({ stream: "orders" });
+    expect(lastSequence).toBeGreaterThanOrEqual(answered);
+    // Those that were stored, and cut off before their answer.
+    expect(lastSequence).toBeLessThanOrEqual(answered + 32);
+  });
+
+  test("ends at once at a second signal, whatever it waits for", async ({ data }) => {
+    await using script = new Script(["--port", "0", "--data", data]);
+    const url = await script.untilListening();
+    const upload = connect(Number(new URL(url).port), "127.0.0.1");
+    await once(upload, "connect");
+    upload.write("PUT /r2/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\nContent-Length: 9\r\n\r\nx");
+    await fetch(`${url}/health`);
+
+    script.signal("SIGTERM");
+    // Signals that come sooner are one: of Ctrl-C, npm passes on what the terminal has sent too.
+    await delay(600);
+    script.signal("SIGTERM");
+
+    expect(await script.untilExited()).toBe(1);
+    upload.destroy();
+  });
+
+  test.for([
+    [["--port", "high"], "the port is a number up to 65535"],
+    [["--port", "65536"], "the port is a number up to 65535"],
+    [["--host", "example.com"], "the host is an IP address of this machine or localhost"],
+    [["--ports", "1"], "Unknown option '--ports'"],
+    [["9000"], "Unexpected argument '9000'"],
+    [["--key-file", "/nowhere"], "the key file can not be read"],
+    [["--data", "package.json"], "EEXIST"],
+  ] as const)("refuses %s in one line", async ([flags, reason]) => {
+    const { exitCode, output } = await run(flags);
+
+    expect(exitCode).toBe(1);
+    expect(output).toContain(reason);
+    expect(output.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("refuses to start without a key, or on a port in use", async ({ data, server }) => {
+    const keyFile = join(data, "key");
+    await writeFile(keyFile, "\n");
+    const port = new URL(server.url).port;
+
+    const refused = await Promise.all([
+      run([], { API_KEY: "" }),
+      run(["--key-file", keyFile]),
+      run([], { GATEWAY_SHARDS: "none" }),
+      run(["--port", port, "--data", join(data, "other")]),
+    ]);
+
+    expect(refused).toEqual([
+      { exitCode: 1, output: expect.stringMatching(/^there is no key: .*\n$/) },
+      { exitCode: 1, output: `the key file ${keyFile} is empty\n` },
+      { exitCode: 1, output: 'GATEWAY_SHARDS is a whole number from 1 on, not "none"\n' },
+      { exitCode: 1, output: `port ${port} of 127.0.0.1 is in use\n` },
+    ]);
+  });
+});
+
+/** scripts/start.ts without npm, in a process of its own. It does not outlive who made it: its server sees to that. */
+class Script {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  output = "";
+
+  constructor(flags: readonly string[], env: Record<string, string> = {}) {
+    const options = { execArgv: [], silent: true, env: { ...process.env, API_KEY: "k", ...env } };
+    this.#process = fork(join(root, "scripts/start.ts"), flags, options);
+    this.#exited = once(this.#process, "close");
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream?.on("data", (text: Buffer) => {
+        this.output += text.toString();
+      });
+    }
+  }
+
+  async untilListening(): Promise<string> {
+    for (;;) {
+      const [, url] = LISTENS.exec(this.output) ?? [];
+      if (url !== undefined) {
+        return url;
+      }
+      if (this.#process.exitCode !== null) {
+        throw new Error(`it ended, and wrote: ${this.output}`);
+      }
+      await delay(20);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  async untilExited(): Promise<number | null> {
+    await this.#exited;
+    return this.#process.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGKILL");
+    await this.#exited;
+  }
+}
+
+async function run(flags: readonly string[], env?: Record<string, string>) {
+  await using script = new Script(flags, env);
+  const exitCode = await script.untilExited();
+  return { exitCode, output: script.output };
+}
+
+function clientOf(url: string): DurableStream {
+  return new DurableStream({ url, token: "k", WebSocket });
+}
+
+/** Waits until nobody listens there any more. */
+async function untilClosed(url: string): Promise<void> {
+  for (;;) {
+    try {
+      await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) });
+    } catch {
+      return;
+    }
+    await delay(20);
+  }
+}
