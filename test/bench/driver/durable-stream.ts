@@ -98,7 +98,7 @@ async function publisher(
   return {
     async publish(count, open, latencies) {
       const allowed = Math.min(open, limits.requestsInFlight);
-      calls = way === "frames" ? 1 : callsOfBatch(allowed, limits);
+      calls = way === "frames" ? 1 : Math.min(limits.batchCalls, allowed);
       frames = prepared.get(calls) ?? preparedFrames(streams, data, { calls, window: allowed });
       prepared.set(calls, frames);
       socket.onLost = (error) => window.fail(error);
@@ -118,11 +118,6 @@ async function publisher(
     mostOpen: limits.requestsInFlight,
     close: () => socket.close(),
   };
-}
-
-/** So that two batches are open at a time: while the server works on one, the driver reads the answers of the other. */
-function callsOfBatch(open: number, { batchCalls }: Limits): number {
-  return Math.max(1, Math.min(batchCalls, Math.floor(open / 2)));
 }
 
 /** As many different frames as may be open at once, so that each open call has an id of its own. */
