@@ -36,6 +36,8 @@ export type Driver = {
   readonly fill: (stream: string, data: string, count: number) => Promise<void>;
   /** Follows a stream and acks at half its window. */
   readonly follower?: (stream: string, start: Start, onMessages: OnMessages) => Promise<Connection>;
+  /** Whether a follower can start so many messages before the last one. */
+  readonly hasPositions?: true;
   /** Makes the consumer that workers share. */
   readonly createConsumer?: (stream: string) => Promise<void>;
   /** Takes a share of the messages, and acks each. */

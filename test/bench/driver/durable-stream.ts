@@ -77,6 +77,7 @@ export async function durableStreamDriver(endpoint: DurableStreamEndpoint, way: 
     publisher: (streams, data) => publisher(endpoint, { way, limits }, streams, data),
     fill: (stream, data, count) => withSocket(endpoint, (socket) => fill(socket, limits, { stream, data, count })),
     follower: (stream, start, onMessages) => follower(endpoint, stream, start, onMessages),
+    hasPositions: true,
     createConsumer: (stream) => call("createConsumer", { stream, consumer: "workers", maxInFlight: CONSUMER_WINDOW }),
     worker: (stream, onMessages) => worker(endpoint, stream, onMessages),
     idle: () => RpcSocket.connect(endpoint),

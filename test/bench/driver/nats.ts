@@ -54,6 +54,7 @@ export function natsDriver(address: Address): Driver {
       filler.close();
     },
     follower: (stream, start, onMessages) => follower(address, stream, start, onMessages),
+    hasPositions: true,
     createConsumer: (stream) =>
       ask(`$JS.API.CONSUMER.DURABLE.CREATE.${stream}.workers`, {
         stream_name: stream,

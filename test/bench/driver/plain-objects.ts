@@ -37,6 +37,7 @@ export function plainObjectDriver(url: string, kind: "one-row" | "ceiling"): Dri
       await filler.publish(count, FILL_OPEN);
       filler.close();
     },
+    hasPositions: true,
     async follower(stream, start, onMessages) {
       const socket = await RawWebSocket.connect(new URL(`/${kind}/${stream}?after=${afterOf(start)}`, url));
       socket.onFrame = () => onMessages(1);

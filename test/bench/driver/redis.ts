@@ -41,6 +41,7 @@ export function redisDriver(address: Address): Driver {
     follower(stream, start, onMessages) {
       return follower(address, { stream, from: () => startId(address, positions, stream, start) }, onMessages);
     },
+    hasPositions: true,
     createConsumer: (stream) =>
       withSocket(address, async (socket) => {
         await socket.call("XGROUP", "CREATE", stream, "workers", "0", "MKSTREAM");

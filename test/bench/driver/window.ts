@@ -28,10 +28,12 @@ export class RequestWindow {
     this.#open = open;
     this.#latencies = latencies;
     this.#done = Promise.withResolvers();
-    if (this.#lost === undefined) {
-      this.#fill();
-    } else {
+    if (this.#lost !== undefined) {
       this.#done.reject(this.#lost);
+    } else if (requests === 0) {
+      this.#done.resolve();
+    } else {
+      this.#fill();
     }
     return this.#done.promise;
   }

@@ -27,7 +27,7 @@ export const CATCH_UP_WORKLOADS: readonly Workload[] = [
   {
     name: "resume of 1,000 clients, each 100 behind",
     unit: "ms",
-    needs: "follower",
+    needs: "hasPositions",
     ways: RAW_READS,
     run: (place) =>
       withStream(place, async () => {

@@ -19,7 +19,7 @@ export const GROWTH_WORKLOADS: readonly Workload[] = SIZES.flatMap((size): Workl
   {
     name: `subscribe at ${size.toLocaleString("en-US")} stored: 200 clients, each 100 behind`,
     unit: "ms",
-    needs: "follower",
+    needs: "hasPositions",
     ways: RAW_READS,
     run: async (place) => {
       const stock = await stockedWith(place, size);
