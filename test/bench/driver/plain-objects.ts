@@ -1,0 +1,54 @@
+/** The plain objects of `workers/plain-objects.ts`: a frame for each message, both ways. */
+import type { Driver, Start } from "./driver.ts";
+import { RequestWindow } from "./window.ts";
+import { RawWebSocket, textFrame } from "./web-socket.ts";
+
+const FILL_OPEN = 4096;
+
+/** @param kind Which object: `one-row`, or `ceiling`, which stores nothing. */
+export function plainObjectDriver(url: string, kind: "one-row" | "ceiling"): Driver {
+  const publisher = async (streams: readonly string[], data: string) => {
+    const [stream = ""] = streams;
+    if (streams.length > 1) {
+      throw new Error("a socket of a plain object is of one stream");
+    }
+    const socket = await RawWebSocket.connect(new URL(`/${kind}/${stream}`, url));
+    const frame = textFrame(`{"id":1,"data":${data}}`);
+    const window = new RequestWindow(() => socket.send(frame));
+    socket.onFrame = () => window.answered(1);
+    socket.onLost = (error) => window.fail(error);
+    return {
+      publish: async (count: number, open: number, latencies?: number[]) => {
+        await window.run(count, open, latencies);
+        return count;
+      },
+      post: (index: number) => window.post(index),
+      repeated: () => 0,
+      close: () => socket.close(),
+    };
+  };
+  return {
+    create: async () => undefined,
+    // There is no way to delete one from outside; its file goes with the folder of the run.
+    drop: async () => undefined,
+    publisher,
+    async fill(stream, data, count) {
+      const filler = await publisher([stream], data);
+      await filler.publish(count, FILL_OPEN);
+      filler.close();
+    },
+    hasPositions: true,
+    async follower(stream, start, onMessages) {
+      const socket = await RawWebSocket.connect(new URL(`/${kind}/${stream}?after=${afterOf(start)}`, url));
+      socket.onFrame = () => onMessages(1);
+      return socket;
+    },
+  };
+}
+
+function afterOf(start: Start): string | number {
+  if (typeof start === "object") {
+    return start.stored - start.behind;
+  }
+  return start === "first" ? 0 : "new";
+}

@@ -1,0 +1,48 @@
+import { durableStreamClientDriver } from "./durable-stream-client.ts";
+import { durableStreamDriver } from "./durable-stream.ts";
+import type { DurableStreamEndpoint } from "./durable-stream.ts";
+import { durableStreamsDriver } from "./durable-streams.ts";
+import type { Driver } from "./driver.ts";
+import { natsClientDriver } from "./nats-client.ts";
+import { natsDriver } from "./nats.ts";
+import { plainObjectDriver } from "./plain-objects.ts";
+import { redisClientDriver } from "./redis-client.ts";
+import { redisDriver } from "./redis.ts";
+import type { Address } from "./tcp.ts";
+
+/** How a running system is reached; `modules` is the folder that its own client is installed in. */
+export type Endpoint =
+  | ({ readonly kind: "durable-stream" } & DurableStreamEndpoint)
+  | { readonly kind: "plain-objects"; readonly url: string }
+  | ({ readonly kind: "redis" | "nats"; readonly modules?: string } & Address)
+  | ({ readonly kind: "durable-streams" } & Address);
+
+/** Every way to drive a system, by name, in the order of the table. */
+export async function driversOf(endpoint: Endpoint): Promise<Map<string, Driver>> {
+  const { kind } = endpoint;
+  if (kind === "durable-stream") {
+    const frames = await durableStreamDriver(endpoint, "frames");
+    return new Map([
+      ["frames", frames],
+      ["batches", await durableStreamDriver(endpoint, "batches")],
+      ["client", durableStreamClientDriver(endpoint, frames)],
+    ]);
+  }
+  if (kind === "plain-objects") {
+    return new Map([
+      ["one-row", plainObjectDriver(endpoint.url, "one-row")],
+      ["ceiling", plainObjectDriver(endpoint.url, "ceiling")],
+    ]);
+  }
+  if (kind === "durable-streams") {
+    return new Map([["raw", durableStreamsDriver(endpoint)]]);
+  }
+  const raw = kind === "redis" ? redisDriver(endpoint) : natsDriver(endpoint);
+  const { modules } = endpoint;
+  const drivers = new Map([["raw", raw]]);
+  if (modules !== undefined) {
+    const byClient = kind === "redis" ? redisClientDriver : natsClientDriver;
+    drivers.set("client", await byClient(endpoint, modules, raw));
+  }
+  return drivers;
+}
