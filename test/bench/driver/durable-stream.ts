@@ -9,13 +9,15 @@ import { RawWebSocket, textFrame } from "./web-socket.ts";
 export type DurableStreamEndpoint = { readonly url: string; readonly apiKey: string };
 
 /** The limits that a driver keeps to, as the server tells them. */
-type Limits = { batchCalls: number; batchMessages: number; requestsInFlight: number };
+type Limits = { frameBytes: number; batchCalls: number; batchMessages: number; requestsInFlight: number };
 
 type Answer = { id: number; result?: unknown; error?: { code: number; message: string } };
 
 const NOTIFICATION = '{"jsonrpc":"2.0","method":';
 const MESSAGES = '{"jsonrpc":"2.0","method":"messages"';
 const FILL_BYTES = 500_000;
+/** At most what a publish has besides its data. */
+const CALL_BYTES = 150;
 
 /** One socket of the server. */
 class RpcSocket {
@@ -99,7 +101,7 @@ async function publisher(
   return {
     async publish(count, open, latencies) {
       const allowed = Math.min(open, limits.requestsInFlight);
-      calls = way === "frames" ? 1 : Math.min(limits.batchCalls, allowed);
+      calls = way === "frames" ? 1 : Math.min(limits.batchCalls, allowed, callsOfFrame(limits, data));
       frames = prepared.get(calls) ?? preparedFrames(streams, data, { calls, window: allowed });
       prepared.set(calls, frames);
       socket.onLost = (error) => window.fail(error);
@@ -119,6 +121,11 @@ async function publisher(
     mostOpen: limits.requestsInFlight,
     close: () => socket.close(),
   };
+}
+
+/** How many publishes fit in a frame. */
+function callsOfFrame({ frameBytes }: Limits, data: string): number {
+  return Math.max(1, Math.floor(frameBytes / (data.length + CALL_BYTES)));
 }
 
 /** As many different frames as may be open at once, so that each open call has an id of its own. */
