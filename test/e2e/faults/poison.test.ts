@@ -8,7 +8,7 @@ import { expect, vi } from "vitest";
 import type { MethodName, MethodParams, MethodResult } from "../../../rpc/index.ts";
 
 import { Client, ConnectionLost } from "../server/client.ts";
-import { test } from "../server/fixtures.ts";
+import { sharingServer } from "../server/fixtures.ts";
 import type { PoisonWorkerOptions } from "./poison-worker.ts";
 import type { Server } from "../server/server.ts";
 
@@ -113,6 +113,16 @@ async function untilOver(server: Server): Promise<number[]> {
   expect(deadLetters.every(({ reason }) => reason === "maxDeliver")).toBe(true);
   return deadLetters.map(({ sequence }) => sequence);
 }
+
+const test = sharingServer().extend<{ deletedAfter: undefined }>({
+  deletedAfter: [
+    async ({ server }, use) => {
+      await use(undefined);
+      await call(server, "deleteStream", { stream: share.stream });
+    },
+    { auto: true },
+  ],
+});
 
 test.for([
   ["the first job", [1], 1, {}],
