@@ -228,10 +228,10 @@ export class TwinProducer {
 /** How often publishes were refused for a time. */
 export type Refusals = { busy: number; rateLimited: number };
 
-/** Frames of notifications that take the places of publishes: more than a socket may have in flight. */
-const CROWDS = Array.from({ length: Math.ceil(LIMITS.requestsInFlight / LIMITS.batchCalls) + 1 }, () => {
+/** Frames of notifications that take the room of publishes: more text than a socket may have in flight. */
+const CROWDS = Array.from({ length: Math.ceil(LIMITS.requestBytesInFlight / LIMITS.frameBytes) + 1 }, () => {
   const call = { jsonrpc: "2.0", method: "getStreamInfo", params: { stream: "crowd" } };
-  return JSON.stringify(Array.from({ length: LIMITS.batchCalls }, () => call));
+  return JSON.stringify(Array.from({ length: 100 }, () => call)).padEnd(LIMITS.frameBytes);
 });
 
 /**
