@@ -44,10 +44,7 @@ describe("a socket", () => {
     const busy = await client.callError("getServerInfo", {});
     await release();
 
-    const batches = await client.until(() => {
-      const arrays = client.frames.filter((frame) => frame.startsWith("["));
-      return arrays.length === 10 ? arrays.map((frame): { error?: object }[] => JSON.parse(frame)) : undefined;
-    }, "the batches to be answered");
+    const batches = await untilBatches(client, 10);
     const refused = batches.map((answers) => answers.filter(({ error }) => error !== undefined).length);
     expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "requestsInFlight", limit: 4_096 } });
     expect(refused.toSorted((a, b) => a - b)).toEqual([...Array(9).fill(0), 14]);
@@ -83,6 +80,7 @@ describe("a socket", () => {
     client.notify("ack", { subscription, through: 1 });
     const received = await client.untilMessages(2);
     await release();
+    await untilBatches(client, 9);
 
     expect(received).toEqual([1, 2]);
   });
@@ -377,6 +375,14 @@ function fillRequests(client: TestClient, stream: string, requests: number): voi
   for (let left = requests; left > 0; left -= LIMITS.batchCalls) {
     client.send(batchOf(stream, Math.min(left, LIMITS.batchCalls)));
   }
+}
+
+/** The answers to so many batches. */
+function untilBatches(client: TestClient, batches: number) {
+  return client.until(() => {
+    const arrays = client.frames.filter((frame) => frame.startsWith("["));
+    return arrays.length === batches ? arrays.map((frame): { error?: object }[] => JSON.parse(frame)) : undefined;
+  }, "the batches to be answered");
 }
 
 function batchOf(stream: string, calls: number): string {
