@@ -38,6 +38,9 @@ describe("a server that is killed and started again under load", () => {
       const followers = workloads.flatMap((workload) => workload.followers);
       const answers = countAnswers(publishers);
 
+      // The first kill may come before the first publish, and the log is read after each.
+      const creator = await connect();
+      await Promise.all(workloads.map(({ stream }) => creator.call("configureStream", { stream })));
       uptime.up();
       const publishing = Promise.all(publishers.map((publisher) => publisher.run()));
       const following = Promise.all(followers.map((follower) => follower.run()));
