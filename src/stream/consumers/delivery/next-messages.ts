@@ -14,7 +14,7 @@ import type { LogReader } from "./log-reader.ts";
 const OFFER_BYTES = 262_144;
 
 /** A message to deliver, and its UTF-8 bytes. */
-export type OfferedText = { readonly text: string; readonly bytes: number };
+type OfferedText = { readonly text: string; readonly bytes: number };
 
 /** What a consumer would deliver next: redeliveries that are due, or else new messages. */
 export type Offer = {
