@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect } from "vitest";
 
 import { ErrorCode } from "../../../rpc/index.ts";
-import { startInOneRuntime } from "../server/bound-workers.ts";
+import { startInOneRuntime } from "../binding/bound-workers.ts";
 import { test } from "../server/fixtures.ts";
 
 const example = join(import.meta.dirname, "../../examples/orders-worker.ts");

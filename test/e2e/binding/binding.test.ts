@@ -2,14 +2,14 @@ import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
-import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
 
-import type { BindingCall, BindingOutcome } from "./server/binding-caller.ts";
-import { startInOneRuntime, startInTwoProcesses } from "./server/bound-workers.ts";
-import type { BoundWorker } from "./server/bound-workers.ts";
-import { test } from "./server/fixtures.ts";
+import type { BindingCall, BindingOutcome } from "./binding-caller.ts";
+import { startInOneRuntime, startInTwoProcesses } from "./bound-workers.ts";
+import type { BoundWorker } from "./bound-workers.ts";
+import { test } from "../server/fixtures.ts";
 
-const CALLER = { entry: join(import.meta.dirname, "server/binding-caller.ts") };
+const CALLER = { entry: join(import.meta.dirname, "binding-caller.ts") };
 const START_MS = 120_000;
 
 /** More than one part, and no whole number of them. */

@@ -8,8 +8,8 @@ import type { V4WorkerOptions } from "miniflare";
 import { inject } from "vitest";
 
 import type { BindingProps } from "../../../rpc/index.ts";
-import { freePort, makeCheckout, NpmScript } from "./checkout.ts";
 import { OFFLINE } from "../../../scripts/server/options.ts";
+import { freePort, makeCheckout, NpmScript } from "../server/checkout.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const COMPATIBILITY_DATE = "2026-10-23";
