@@ -1,6 +1,6 @@
-import { durableStreamClientDriver } from "../driver/durable-stream-client.ts";
-import { durableStreamDriver } from "../driver/durable-stream.ts";
-import type { DurableStreamEndpoint } from "../driver/durable-stream.ts";
+import { durableStreamClientDriver } from "../driver/systems/durable-stream-client.ts";
+import { durableStreamDriver } from "../driver/systems/durable-stream.ts";
+import type { DurableStreamEndpoint } from "../driver/systems/durable-stream.ts";
 import type { Connection, Driver } from "../driver/driver.ts";
 import { followAll } from "../workloads/fan-out.ts";
 import { Counter, DATA } from "../workloads/workload.ts";

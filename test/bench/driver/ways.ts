@@ -1,13 +1,13 @@
-import { durableStreamClientDriver } from "./durable-stream-client.ts";
-import { durableStreamDriver } from "./durable-stream.ts";
-import type { DurableStreamEndpoint } from "./durable-stream.ts";
-import { durableStreamsDriver } from "./durable-streams.ts";
+import { durableStreamClientDriver } from "./systems/durable-stream-client.ts";
+import { durableStreamDriver } from "./systems/durable-stream.ts";
+import type { DurableStreamEndpoint } from "./systems/durable-stream.ts";
+import { durableStreamsDriver } from "./systems/durable-streams.ts";
 import type { Driver } from "./driver.ts";
-import { natsClientDriver } from "./nats-client.ts";
-import { natsDriver } from "./nats.ts";
-import { plainObjectDriver } from "./plain-objects.ts";
-import { redisClientDriver } from "./redis-client.ts";
-import { redisDriver } from "./redis.ts";
+import { natsClientDriver } from "./systems/nats-client.ts";
+import { natsDriver } from "./systems/nats.ts";
+import { plainObjectDriver } from "./systems/plain-objects.ts";
+import { redisClientDriver } from "./systems/redis-client.ts";
+import { redisDriver } from "./systems/redis.ts";
 import type { Address } from "./tcp.ts";
 
 /** How a running system is reached; `modules` is the folder that its own client is installed in. */

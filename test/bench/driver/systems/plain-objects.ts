@@ -1,7 +1,7 @@
 /** The plain objects of `workers/plain-objects.ts`: a frame for each message, both ways. */
-import type { Driver, Start } from "./driver.ts";
-import { RequestWindow } from "./window.ts";
-import { RawWebSocket, textFrame } from "./web-socket.ts";
+import type { Driver, Start } from "../driver.ts";
+import { RequestWindow } from "../window.ts";
+import { RawWebSocket, textFrame } from "../web-socket.ts";
 
 const FILL_OPEN = 4096;
 

@@ -1,8 +1,8 @@
 /** NATS JetStream by its own JavaScript client: publishes, and the ordered consumer that its documents name for replays. */
-import type { Driver, Start } from "./driver.ts";
-import { installed } from "./installed.ts";
-import { manyAtATime } from "./many-at-a-time.ts";
-import type { Address } from "./tcp.ts";
+import type { Driver, Start } from "../driver.ts";
+import { installed } from "../installed.ts";
+import { manyAtATime } from "../many-at-a-time.ts";
+import type { Address } from "../tcp.ts";
 
 type Message = { json(): unknown };
 type Messages = AsyncIterable<Message> & { close(): Promise<unknown> };

@@ -1,8 +1,8 @@
 /** Redis Streams by ioredis. */
-import type { Driver, Start } from "./driver.ts";
-import { installed } from "./installed.ts";
-import { manyAtATime } from "./many-at-a-time.ts";
-import type { Address } from "./tcp.ts";
+import type { Driver, Start } from "../driver.ts";
+import { installed } from "../installed.ts";
+import { manyAtATime } from "../many-at-a-time.ts";
+import type { Address } from "../tcp.ts";
 
 type Entry = [id: string, fields: string[]];
 

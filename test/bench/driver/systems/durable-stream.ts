@@ -1,9 +1,9 @@
 /** Durable Stream by raw frames: prepared requests out, answers and messages counted without being parsed. */
-import { ErrorCode } from "../../../rpc/index.ts";
-import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW, WORKER_WINDOW } from "./driver.ts";
-import type { Connection, Driver, OnMessages, Publisher, Start } from "./driver.ts";
-import { RequestWindow } from "./window.ts";
-import { RawWebSocket, textFrame } from "./web-socket.ts";
+import { ErrorCode } from "../../../../rpc/index.ts";
+import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW, WORKER_WINDOW } from "../driver.ts";
+import type { Connection, Driver, OnMessages, Publisher, Start } from "../driver.ts";
+import { RequestWindow } from "../window.ts";
+import { RawWebSocket, textFrame } from "../web-socket.ts";
 
 /** How a Durable Stream is reached. */
 export type DurableStreamEndpoint = { readonly url: string; readonly apiKey: string };

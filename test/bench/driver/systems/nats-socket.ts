@@ -1,5 +1,5 @@
-import { Reassembly, Tcp } from "./tcp.ts";
-import type { Address } from "./tcp.ts";
+import { Reassembly, Tcp } from "../tcp.ts";
+import type { Address } from "../tcp.ts";
 
 const CRLF = "\r\n";
 const SPACE = 32;

@@ -1,5 +1,5 @@
-import { Reassembly, Tcp } from "./tcp.ts";
-import type { Address } from "./tcp.ts";
+import { Reassembly, Tcp } from "../tcp.ts";
+import type { Address } from "../tcp.ts";
 
 const LF = 10;
 /** Bulk strings of one entry: its id, the name of its one field, and the value. Those of the last entry are remembered. */

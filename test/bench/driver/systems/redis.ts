@@ -1,10 +1,10 @@
 /** Redis Streams by raw commands: XADD to publish, XREAD BLOCK to follow, XREADGROUP and XACK for a consumer. */
-import { WORKER_WINDOW } from "./driver.ts";
-import type { Connection, Driver, OnMessages, Start } from "./driver.ts";
+import { WORKER_WINDOW } from "../driver.ts";
+import type { Connection, Driver, OnMessages, Start } from "../driver.ts";
 import { command, ENTRY_BULKS, RespSocket } from "./resp.ts";
 import type { Reply } from "./resp.ts";
-import type { Address } from "./tcp.ts";
-import { RequestWindow } from "./window.ts";
+import type { Address } from "../tcp.ts";
+import { RequestWindow } from "../window.ts";
 
 /** Messages that a follower reads at a time. */
 const READ_COUNT = 1000;

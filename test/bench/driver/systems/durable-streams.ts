@@ -2,9 +2,9 @@
 import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 
-import type { Driver, Start } from "./driver.ts";
-import { RequestWindow } from "./window.ts";
-import type { Address } from "./tcp.ts";
+import type { Driver, Start } from "../driver.ts";
+import { RequestWindow } from "../window.ts";
+import type { Address } from "../tcp.ts";
 
 /** Connections of one publisher. Each has one request at a time. */
 const SOCKETS = 256;

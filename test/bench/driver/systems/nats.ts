@@ -2,11 +2,11 @@
  * NATS JetStream by raw frames: a publish asks for its answer; a follower is a push consumer whose acks are cumulative; the
  * workers of a consumer are a queue group of one durable push consumer, and ack each message.
  */
-import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW } from "./driver.ts";
-import type { Connection, Driver, OnMessages, Start } from "./driver.ts";
+import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW } from "../driver.ts";
+import type { Connection, Driver, OnMessages, Start } from "../driver.ts";
 import { NatsSocket, publication } from "./nats-socket.ts";
-import type { Address } from "./tcp.ts";
-import { RequestWindow } from "./window.ts";
+import type { Address } from "../tcp.ts";
+import { RequestWindow } from "../window.ts";
 
 const FILL_OPEN = 2048;
 const ACK = "+ACK";

@@ -1,10 +1,10 @@
 /** Durable Stream by its own JavaScript client. */
 import { WebSocket } from "ws";
 
-import { DurableStream } from "../../../rpc/client.ts";
-import { manyAtATime } from "./many-at-a-time.ts";
-import { FOLLOWER_WINDOW } from "./driver.ts";
-import type { Driver } from "./driver.ts";
+import { DurableStream } from "../../../../rpc/client.ts";
+import { manyAtATime } from "../many-at-a-time.ts";
+import { FOLLOWER_WINDOW } from "../driver.ts";
+import type { Driver } from "../driver.ts";
 import type { DurableStreamEndpoint } from "./durable-stream.ts";
 
 /** @param raw Does what is not measured. */
