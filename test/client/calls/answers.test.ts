@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import { LIMITS } from "../../../rpc/index.ts";
 import { pass, published, ScriptedServer, standing, watch } from "../scripted-server.ts";
 
 let server: ScriptedServer;
@@ -193,4 +194,43 @@ describe("a server that says garbage", () => {
 
     expect(await standing(read)).toMatchObject({ error: { name: "InternalError", code: -1, message: "odd" } });
   });
+});
+
+describe("calls whose answer may be large", () => {
+  it("are sent 64 at a time, and others do not wait behind them", async () => {
+    const client = server.client();
+    for (let count = 0; count < LIMITS.largeAnswersInFlight + 2; count += 1) {
+      watch(client.getState({ stream: "s" }));
+    }
+    await pass();
+    watch(client.getServerInfo());
+    await pass();
+
+    const open = server.socket.calls("getState");
+    expect(open).toHaveLength(LIMITS.largeAnswersInFlight);
+    expect(server.socket.calls("getServerInfo")).toHaveLength(1);
+
+    server.socket.answer({ id: open[0]?.id, result: { state: null, revision: 0 } });
+    await pass();
+
+    expect(server.socket.calls("getState")).toHaveLength(LIMITS.largeAnswersInFlight + 1);
+  });
+});
+
+it("sends no call beyond the text that the server takes, and goes on when there is room", async () => {
+  const client = server.client();
+  const state = "x".repeat(250_000);
+  for (let count = 0; count < 40; count += 1) {
+    watch(client.putState({ stream: "s", state }));
+  }
+  await pass();
+
+  const open = server.socket.calls("putState");
+  expect(open.length).toBeGreaterThan(1);
+  expect(open.length * state.length).toBeLessThanOrEqual(LIMITS.requestBytesInFlight);
+
+  server.socket.answer({ id: open[0]?.id, result: { revision: 1 } });
+  await pass();
+
+  expect(server.socket.calls("putState")).toHaveLength(open.length + 1);
 });
