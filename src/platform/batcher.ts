@@ -86,12 +86,9 @@ export class Batcher<Item, Reply, Result> {
     // What one frame brings goes together: its other items are added before this goes on.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = this.#take();
-      await this.#send(batch);
-      if (batch.length > 1 || this.#waiting.length > 0 || this.#failures > 0) {
-        await scheduler.wait(backoffMs(this.#failures));
-        this.#refuse(this.#options.refusalOf);
-      }
+      await this.#send(this.#take());
+      await scheduler.wait(backoffMs(this.#failures));
+      this.#refuse(this.#options.refusalOf);
     }
     this.#isFlushing = false;
     this.#options.onIdle();
