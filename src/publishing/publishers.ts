@@ -1,5 +1,8 @@
 import { RpcError } from "../../rpc/index.ts";
 
+import { reportError } from "../platform/error-response.ts";
+import { refusalError } from "../platform/refused.ts";
+
 import { queueFullError } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
@@ -19,7 +22,7 @@ export class Publishers {
   }
 
   /**
-   * Stores the messages of a caller's publishes, in the order of the calls.
+   * Stores the messages of a caller's publishes, in the order of the calls. Never rejects.
    *
    * @returns What became of each, in their order; an error is Busy when this gateway holds too much already, what the
    *   stream refused, OutcomeUnknown when it did not answer, or Unavailable when it was not asked.
@@ -41,12 +44,10 @@ export class Publishers {
       }
       return outcomes;
     } catch (error) {
-      if (!(error instanceof RpcError)) {
-        throw error;
-      }
-      // The whole call failed.
-      lane?.failed(orders[0] ?? 0, error);
-      return requests.map(() => error);
+      // The whole call failed. An error that has crossed an RPC boundary is of no class.
+      const failure = error instanceof RpcError ? error : refusalError(reportError(error));
+      lane?.failed(orders[0] ?? 0, failure);
+      return requests.map(() => failure);
     } finally {
       this.#budget.release(size);
     }

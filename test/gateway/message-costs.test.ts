@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
+import type { MockInstance } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { faultGateway, faultStream } from "../harness/faults.ts";
@@ -31,7 +32,7 @@ it("costs one parse a frame, one serialisation a message, one row and one commit
   const frame = batchOfPublishes(stream, FRAME_CALLS);
   const each = MESSAGES / FRAME_CALLS / sockets.length;
 
-  const costs = await count(stream, () => sendEach(sockets, frame, each));
+  const costs = await count(stream, MESSAGES / FRAME_CALLS, () => sendEach(sockets, frame, each));
 
   expect(costs.commits).toBeLessThanOrEqual(MOST_COMMITS);
   expect(costs).toEqual({
@@ -53,7 +54,7 @@ it("costs one parse and one serialisation a message, one row and one commit for 
   const frame = JSON.stringify(publishOf(stream, 1));
   const each = SINGLES / sockets.length;
 
-  const costs = await count(stream, () => sendEach(sockets, frame, each));
+  const costs = await count(stream, SINGLES, () => sendEach(sockets, frame, each));
 
   expect(costs.commits).toBeLessThanOrEqual(SINGLES / 1_000 + 4);
   expect(costs).toEqual({
@@ -88,7 +89,7 @@ it("costs one call a gateway and a commit, and one frame a follower, to ten foll
   const publishers = await Promise.all(Array.from({ length: 4 }, () => openRaw()));
   const frame = batchOfPublishes(stream, FRAME_CALLS);
 
-  const costs = await count(stream, async () => {
+  const costs = await count(stream, MESSAGES / FRAME_CALLS, async () => {
     const delivered = followers.map((follower) => follower.whenDelivered(MESSAGES));
     await sendEach(publishers, frame, MESSAGES / FRAME_CALLS / publishers.length);
     return (await Promise.all(delivered)).flat();
@@ -122,8 +123,8 @@ async function sendEach(sockets: readonly RawSocket[], frame: string, each: numb
   return (await Promise.all(answered)).flat();
 }
 
-/** Counts what the server does for some work, from when its frames were sent and held to when it is done. */
-async function count(stream: string, work: () => Promise<string[]>) {
+/** Counts what the server does for some work of so many frames; the stream takes nothing until all of them are read. */
+async function count(stream: string, frames: number, work: () => Promise<string[]>) {
   const costs = {
     commits: 0,
     rowsWritten: 0,
@@ -165,19 +166,18 @@ async function count(stream: string, work: () => Promise<string[]>) {
   const [parse, stringify] = [vi.spyOn(JSON, "parse"), vi.spyOn(JSON, "stringify")];
   const working = work();
   // Every frame is read before the stream takes the first call.
-  await vi.waitUntil(() => parse.mock.calls.length > 0, { interval: 2 });
-  let read = 0;
-  while (read < parse.mock.calls.length) {
-    read = parse.mock.calls.length;
-    await scheduler.wait(20);
-  }
+  await vi.waitUntil(() => parsesOf(parse) === frames, { interval: 2, timeout: 10_000 });
   await release();
   const received = await working;
-  costs.parses = parse.mock.calls.filter(([text]) => !isOfTestRun(text)).length;
+  costs.parses = parsesOf(parse);
   costs.serialisations = stringify.mock.calls.length;
   costs.framesOut = received.length;
   vi.restoreAllMocks();
   return costs;
+}
+
+function parsesOf(parse: MockInstance<typeof JSON.parse>): number {
+  return parse.mock.calls.filter(([text]) => !isOfTestRun(text)).length;
 }
 
 /** What the test run parses in the same runtime: its config, at each event, and the calls of its own. */

@@ -14,7 +14,6 @@ it(`misses and repeats nothing in ${ROUNDS * RACES_PER_ROUND} races of subscribe
 
   for (let round = 0; round < ROUNDS; round += 1) {
     const stream = `race-${round}`;
-    // One request in flight for each race and each publish: the limit is 64 a socket.
     let published = 0;
     const publishing = publishAll(stream, () => {
       published += 1;

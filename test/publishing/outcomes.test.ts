@@ -34,6 +34,22 @@ async function crashAfterPublish(): Promise<void> {
   });
 }
 
+it("answers every publish of a frame with an error of the contract that its stream throws", async () => {
+  const client = await connect();
+  await faultStream("publish", () => {
+    throw Object.assign(new Error("injected: the stream refuses"), { code: -32_007 });
+  });
+  const call = { jsonrpc: "2.0", method: "publish", params: { stream: "throws", data: 1 } };
+
+  const answers = await client.exchange(JSON.stringify([1, 2].map((id) => ({ ...call, id }))));
+
+  const error = { code: -32_007, message: "injected: the stream refuses" };
+  expect(answers).toMatchObject([
+    { id: 1, error },
+    { id: 2, error },
+  ]);
+});
+
 it("says OutcomeUnknown when the stream goes down under a publish, and stores the retry with its id once", async () => {
   const stream = "crashes-publish";
   const client = await connect();
