@@ -5,6 +5,7 @@ import { AlarmClock } from "../platform/alarm-clock.ts";
 import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
+import { Deadlines } from "../platform/deadlines.ts";
 import { logError } from "../platform/log.ts";
 import { streamOfPath } from "../internal/routes.ts";
 import { closeMs, unansweredMs } from "../platform/settings.ts";
@@ -48,7 +49,8 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget();
-    const publishers = new Publishers(env, publishBudget);
+    const deadlines = new Deadlines();
+    const publishers = new Publishers(env, publishBudget, deadlines);
     this.#feeds = feeds;
     this.#alarm = alarm;
     this.#host = {
@@ -58,7 +60,7 @@ export class Gateway extends DurableObject<Env> {
       feeds,
       store: new StreamSubscriptionStore(ctx.storage.sql),
       keeper: new Keeper(),
-      consumerRouter: new ConsumerRouter(env),
+      consumerRouter: new ConsumerRouter(env, deadlines),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
       publish: async (stream, group) => {

@@ -117,8 +117,7 @@ export class Session implements Connection, SessionSocket {
   }
 
   bufferedBytes(): number {
-    const buffered: unknown = Reflect.get(this.#ws, "bufferedAmount");
-    return typeof buffered === "number" ? buffered : 0;
+    return this.#ws.bufferedAmount;
   }
 
   keep(deadlineAt: number | undefined): void {

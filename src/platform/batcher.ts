@@ -1,6 +1,7 @@
 import { RpcError } from "../../rpc/index.ts";
 
 import { asOutcome, backoffMs } from "./call-object.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { requestDeadlineMs } from "./settings.ts";
 
 /** What one call carries, and how it is made. */
@@ -9,6 +10,8 @@ export type BatcherOptions<Item, Reply, Result> = {
   readonly maxItems: number;
   /** Most size of one call's items together; a single item may exceed it. No bound when left out. */
   readonly maxSize?: number;
+  /** Those of the object that makes the calls. */
+  readonly deadlines: Deadlines;
   /**
    * Whether the next call may begin while one that has passed its deadline is still under way.
    *
@@ -111,25 +114,23 @@ export class Batcher<Item, Reply, Result> {
 
   /** Answers every item of a batch by the call's deadline. Returns when the next call may begin. */
   async #send(batch: readonly Waiting<Item, Result>[]): Promise<void> {
-    const { mayOverlap, call, outcomes } = this.#options;
+    const { mayOverlap, deadlines, call, outcomes } = this.#options;
     const items = batch.map(({ item }) => item);
     const startedAt = mayOverlap ? Math.min(...batch.map(({ addedAt }) => addedAt)) : Date.now();
     const dueAt = startedAt + requestDeadlineMs();
-    const abandoned = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
+    const abandoned = mayOverlap ? Promise.withResolvers<never>() : undefined;
+    const deadline = deadlines.add(dueAt, () => {
       const late = new RpcError(
         "OutcomeUnknown",
         "the stream did not answer in time; it may or may not have been done",
       );
       this.#giveUp(batch, late);
-      if (mayOverlap) {
-        abandoned.reject(late);
-      } else {
-        this.#isStuck = true;
-      }
-    }, dueAt - Date.now());
+      this.#isStuck = !mayOverlap;
+      abandoned?.reject(late);
+    });
     try {
-      const reply = await Promise.race([call(items, dueAt), abandoned.promise]);
+      const calling = call(items, dueAt);
+      const reply = await (abandoned === undefined ? calling : Promise.race([calling, abandoned.promise]));
       this.#failures = 0;
       for (const [index, outcome] of outcomes(items, reply).entries()) {
         if (outcome instanceof RpcError) {
@@ -143,7 +144,7 @@ export class Batcher<Item, Reply, Result> {
       const outcome = asOutcome(error, "changes");
       batch.forEach(({ reject }) => reject(outcome));
     } finally {
-      clearTimeout(timer);
+      deadlines.end(deadline);
       this.#isStuck = false;
     }
   }

@@ -1,5 +1,6 @@
 import type { PublishReply } from "../internal/calls.ts";
 import { Batcher } from "../platform/batcher.ts";
+import type { Deadlines } from "../platform/deadlines.ts";
 
 import { outcomes, publishCall } from "./publish-call.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
@@ -14,11 +15,16 @@ const CALL_BYTES = 4_194_304;
 export type Publisher = Batcher<PublishGroup, PublishReply, readonly PublishOutcome[]>;
 
 /** Makes an idle publisher. */
-export function publisherOf(env: Env, stream: string, onIdle: () => void): Publisher {
+export function publisherOf(
+  { env, deadlines }: { env: Env; deadlines: Deadlines },
+  stream: string,
+  onIdle: () => void,
+): Publisher {
   let stub: ReturnType<Env["STREAM"]["getByName"]> | undefined;
   return new Batcher<PublishGroup, PublishReply, readonly PublishOutcome[]>({
     maxItems: CALL_REQUESTS,
     maxSize: CALL_BYTES,
+    deadlines,
     // Two calls at once would lose the order.
     mayOverlap: false,
     call: async (groups) => {

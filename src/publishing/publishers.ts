@@ -1,5 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 
+import { Deadlines } from "../platform/deadlines.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
@@ -9,15 +10,18 @@ import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
 import { publisherOf } from "./publisher.ts";
 import type { Publisher } from "./publisher.ts";
 
+/** Publishers that are kept when nothing waits for them: to make one anew, and its stub, costs a lone publish a twentieth. */
+const KEPT = 256;
+
 /** The publishers of a gateway, one for each stream that is being published to. */
 export class Publishers {
-  readonly #env: Env;
+  readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
   readonly #budget: PublishBudget;
   readonly #publishers = new Map<string, Publisher>();
 
   /** @param budget Bounds what they hold together. */
-  constructor(env: Env, budget: PublishBudget) {
-    this.#env = env;
+  constructor(env: Env, budget: PublishBudget, deadlines = new Deadlines()) {
+    this.#host = { env, deadlines };
     this.#budget = budget;
   }
 
@@ -56,10 +60,16 @@ export class Publishers {
   #of(stream: string): Publisher {
     let publisher = this.#publishers.get(stream);
     if (publisher === undefined) {
-      publisher = publisherOf(this.#env, stream, () => this.#publishers.delete(stream));
+      publisher = publisherOf(this.#host, stream, () => this.#idle(stream));
       this.#publishers.set(stream, publisher);
     }
     return publisher;
+  }
+
+  #idle(stream: string): void {
+    if (this.#publishers.size > KEPT) {
+      this.#publishers.delete(stream);
+    }
   }
 }
 

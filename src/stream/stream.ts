@@ -31,6 +31,7 @@ import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
 import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
+import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
@@ -56,6 +57,7 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql);
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -393,7 +395,7 @@ export class Stream extends DurableObject<Env> {
   /** Commits publish calls in their order. */
   #commit(calls: readonly PublishCall[]): PublishReply[] {
     const [nowMs, loaded] = [Date.now(), this.#current()];
-    const storage = { nowMs, streamBytes: streamBytesOf(this.env), usedBytes: this.ctx.storage.sql.databaseSize };
+    const storage = { nowMs, streamBytes: streamBytesOf(this.env), gauge: this.#gauge };
     const admitted = new Admitted(admissionState(loaded, storage));
     const decisions = calls.map((call) => admit(call, admitted));
     if (admitted.bodies.length > 0) {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import { Batcher } from "../../src/platform/batcher.ts";
+import { Deadlines } from "../../src/platform/deadlines.ts";
 
 type Call = { items: readonly string[]; reply: () => void; fail: (error: Error) => void };
 
@@ -11,6 +12,7 @@ function batcherOf({ mayOverlap }: { mayOverlap: boolean }) {
   const onIdle = vi.fn<() => void>();
   const batcher = new Batcher<string, undefined, string>({
     maxItems: 3,
+    deadlines: new Deadlines(),
     maxSize: 10,
     mayOverlap,
     call: (items) =>

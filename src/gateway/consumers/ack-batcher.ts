@@ -3,6 +3,7 @@ import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../../internal/epoch.ts";
 import { Batcher } from "../../platform/batcher.ts";
 import { asOutcome, isOverloaded } from "../../platform/call-object.ts";
+import type { Deadlines } from "../../platform/deadlines.ts";
 
 /** Commands of one call: one commit should not hold up its stream for long. */
 const CALL_COMMANDS = 1_000;
@@ -35,12 +36,13 @@ export class AckBatcher {
   readonly #events: AckBatcherEvents;
   readonly #batcher: Batcher<AckCommand, Reply, undefined>;
 
-  constructor(env: Env, of: StreamEpoch, events: AckBatcherEvents) {
+  constructor({ env, deadlines }: { env: Env; deadlines: Deadlines }, of: StreamEpoch, events: AckBatcherEvents) {
     this.#env = env;
     this.#of = of;
     this.#events = events;
     this.#batcher = new Batcher({
       maxItems: CALL_COMMANDS,
+      deadlines,
       // To apply a command twice is to apply it once.
       mayOverlap: true,
       call: (commands, dueAt) => this.#call(gathered(commands), dueAt),

@@ -1,6 +1,7 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
 import type { ConsumerPush, AckCommand } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
+import type { Deadlines } from "../../platform/deadlines.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
@@ -20,12 +21,12 @@ export type Route = {
  * each names as its holder, ack commands back to the stream.
  */
 export class ConsumerRouter {
-  readonly #env: Env;
+  readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
   readonly #routes = new Map<string, Route>();
   readonly #batchers = new Map<string, AckBatcher>();
 
-  constructor(env: Env) {
-    this.#env = env;
+  constructor(env: Env, deadlines: Deadlines) {
+    this.#host = { env, deadlines };
   }
 
   /** Whether any consumer is shared here. */
@@ -61,7 +62,7 @@ export class ConsumerRouter {
     const key = `${of.stream}/${of.epoch}`;
     let batcher = this.#batchers.get(key);
     if (batcher === undefined) {
-      batcher = new AckBatcher(this.#env, of, {
+      batcher = new AckBatcher(this.#host, of, {
         seenBy: (holder) => this.#routes.get(holder)?.subscription.seen ?? [],
         onConfirmed: (holder, seen) => this.#routes.get(holder)?.subscription.confirmed(seen),
         onUnknown: (holders) => this.end(holders, "consumerDeleted"),

@@ -4,6 +4,7 @@ import type { StreamConfig } from "../../../rpc/index.ts";
 import type { KnownProducer } from "../producers/producers.ts";
 import type { KnownId } from "./publish-ids.ts";
 import type { LoadedStream } from "../loaded-stream.ts";
+import type { StorageGauge } from "./storage-gauge.ts";
 
 /** What admission needs to know of a stream. */
 export type StreamState = {
@@ -31,11 +32,11 @@ export type StreamState = {
  *
  * @param loaded Undefined for a stream that was never used.
  * @param storage.streamBytes What a stream without a `maxBytes` of its own may use.
- * @param storage.usedBytes What its database uses now.
+ * @param storage.gauge How much its database uses.
  */
 export function admissionState(
   loaded: LoadedStream | undefined,
-  { nowMs, streamBytes, usedBytes }: { nowMs: number; streamBytes: number; usedBytes: number },
+  { nowMs, streamBytes, gauge }: { nowMs: number; streamBytes: number; gauge: StorageGauge },
 ): StreamState {
   const config: StreamState["config"] = loaded?.record.config ?? STREAM_DEFAULTS;
   const windowMs = config.duplicateWindowMs;
@@ -47,7 +48,7 @@ export function admissionState(
     messages: loaded?.log.messages ?? 0,
     bytes: loaded?.log.bytes ?? 0,
     publishedAt: Math.max(nowMs, loaded?.log.lastPublishedAt ?? 0),
-    roomBytes: capBytes - usedBytes,
+    roomBytes: gauge.roomBytes(capBytes, nowMs),
     findId: (id) => loaded?.publishIds.find(id, nowMs - windowMs),
     findProducer: (id) => loaded?.producers.find(id, nowMs),
     producerRoom: () => loaded?.producers.room(nowMs) ?? LIMITS.producers,
