@@ -110,4 +110,4 @@ export class Counter {
   }
 }
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 30_000;
