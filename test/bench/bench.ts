@@ -63,7 +63,7 @@ async function tellSpeed(): Promise<void> {
   const plan = {
     rounds: Number(values.rounds),
     workloads: WORKLOADS.filter(({ name }) => name.includes(values.only)),
-    scale: values.quick ? { share: 0.05, seconds: 0.5 } : { share: 1, seconds: 2 },
+    scale: values.quick ? { share: 0.05, seconds: 0.5 } : { share: 1, seconds: 1 },
     folder,
     say,
   };
