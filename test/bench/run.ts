@@ -50,13 +50,16 @@ export async function withLanes<T>(
   return await use(lanes);
 }
 
-/** Measures all, interleaved: in each round each workload, and of each workload each way of each system in turn. */
+/**
+ * Measures all, interleaved: in each round each workload, and of each workload each way of each system in turn. What has
+ * failed is not tried again.
+ */
 export async function measureAll(lanes: readonly Lane[], plan: Plan): Promise<Row[]> {
   const rows = new Map<string, Row>();
   for (let round = 1; round <= plan.rounds; round += 1) {
     for (const workload of plan.workloads) {
       for (const { system, driver } of lanes) {
-        for (const way of driver.ways) {
+        for (const way of driver.ways.filter((one) => !hasFailed(rows, { workload, system, way: one }))) {
           const stream = `bench-${round}-${plan.workloads.indexOf(workload)}-${way}`;
           const report = await driver.carryOut({ workload: workload.name, way, stream, scale: plan.scale });
           note(rows, { workload, system, way }, report);
@@ -70,11 +73,20 @@ export async function measureAll(lanes: readonly Lane[], plan: Plan): Promise<Ro
 
 type Case = { workload: Workload; system: System; way: string };
 
-function note(rows: Map<string, Row>, { workload, system, way }: Case, report: Report): void {
+function keyOf({ workload, system, way }: Case): string {
+  return `${workload.name}/${system.name}/${way}`;
+}
+
+function hasFailed(rows: ReadonlyMap<string, Row>, one: Case): boolean {
+  return (rows.get(keyOf(one))?.failures.length ?? 0) > 0;
+}
+
+function note(rows: Map<string, Row>, one: Case, report: Report): void {
   if ("skipped" in report) {
     return;
   }
-  const key = `${workload.name}/${system.name}/${way}`;
+  const key = keyOf(one);
+  const { workload, system, way } = one;
   const { name, unit } = workload;
   const row = rows.get(key) ?? { workload: name, unit, system: system.name, way, outcomes: [], failures: [] };
   rows.set(key, row);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { DriverOptions, Order, Report } from "./main.ts";
 
 /** A measure that takes longer is given up: longer than to fill the largest stream. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 45_000;
 
 /** The process that drives one system. It is another than that of the server, and tells how much it needed itself. */
 export class DriverProcess {
