@@ -41,6 +41,8 @@ it("costs one parse a frame, one serialisation a message, one row and one commit
     publishCalls: costs.publishCalls,
     deliverCalls: 0,
     readCalls: 0,
+    consumerCalls: 0,
+    ackCalls: 0,
     framesOut: 20,
     parses: 20,
     serialisations: MESSAGES,
@@ -63,6 +65,8 @@ it("costs one parse and one serialisation a message, one row and one commit for 
     publishCalls: costs.publishCalls,
     deliverCalls: 0,
     readCalls: 0,
+    consumerCalls: 0,
+    ackCalls: 0,
     framesOut: SINGLES,
     parses: SINGLES,
     serialisations: SINGLES,
@@ -73,16 +77,11 @@ it("costs one call a gateway and a commit, and one frame a follower, to ten foll
   const stream = "cost-of-followers";
   await create(stream);
   const followers = await Promise.all(Array.from({ length: 10 }, () => openRaw()));
-  const subscribe = {
-    jsonrpc: "2.0",
-    id: 1,
-    method: "subscribe",
-    params: { stream, from: "new", maxInFlight: MESSAGES },
-  };
+  const subscribe = callText("subscribe", { stream, from: "new", maxInFlight: MESSAGES });
   await Promise.all(
     followers.map((follower) => {
       const subscribed = follower.whenReceived(1);
-      follower.send(JSON.stringify(subscribe));
+      follower.send(subscribe);
       return subscribed;
     }),
   );
@@ -107,6 +106,93 @@ it("costs one call a gateway and a commit, and one frame a follower, to ten foll
   });
 });
 
+it("costs a page for each quarter of a megabyte to catch up, and no parse or serialisation of a message", async () => {
+  const stream = "cost-of-catch-up";
+  await create(stream);
+  const publishers = await Promise.all(Array.from({ length: 4 }, () => openRaw()));
+  await sendEach(publishers, batchOfPublishes(stream, FRAME_CALLS), MESSAGES / FRAME_CALLS / publishers.length);
+  const follower = await openRaw();
+  const subscribe = callText("subscribe", { stream, from: { sequence: 2 }, maxInFlight: MESSAGES });
+
+  const costs = await count(stream, undefined, () => {
+    const delivered = follower.whenDelivered(MESSAGES);
+    follower.send(subscribe);
+    return delivered;
+  });
+
+  expect(costs.readCalls).toBeLessThanOrEqual(5);
+  expect(costs.framesOut).toBeLessThanOrEqual(costs.readCalls + 1);
+  expect(costs.rowsWritten).toBeLessThanOrEqual(1);
+  expect(costs.serialisations).toBeLessThanOrEqual(2);
+  expect(costs).toMatchObject({ publishCalls: 0, deliverCalls: 0, parses: 1 });
+});
+
+it("costs no call of the stream, no commit and no row to take a follower's acks", async () => {
+  const stream = "cost-of-acks";
+  await create(stream);
+  const [publisher, follower] = [await openRaw(), await openRaw()];
+  const subscribed = follower.whenReceived(1);
+  follower.send(callText("subscribe", { stream, from: "new", maxInFlight: FRAME_CALLS }));
+  await subscribed;
+  const delivered = follower.whenDelivered(FRAME_CALLS);
+  await sendEach([publisher], batchOfPublishes(stream, FRAME_CALLS), 1);
+  await delivered;
+  const acks = Array.from({ length: FRAME_CALLS }, (_, index) =>
+    callText("ack", { subscription: 1, through: index + 2 }),
+  );
+
+  const costs = await count(stream, undefined, () => {
+    const answered = follower.whenReceived(FRAME_CALLS);
+    acks.forEach((ack) => follower.send(ack));
+    return answered;
+  });
+
+  expect(costs).toMatchObject({
+    commits: 0,
+    rowsWritten: 0,
+    publishCalls: 0,
+    readCalls: 0,
+    framesOut: FRAME_CALLS,
+    parses: FRAME_CALLS,
+  });
+});
+
+it("costs a consumer a push for all that its worker has room for, and a commit for all acks that wait", async () => {
+  const stream = "cost-of-a-consumer";
+  await create(stream);
+  const [publisher, worker] = [await openRaw(), await openRaw()];
+  for (const call of [
+    callText("createConsumer", { stream, consumer: "c", from: "new", maxInFlight: SINGLES }),
+    callText("subscribe", { stream, consumer: "c", maxInFlight: SINGLES }),
+  ]) {
+    const answered = worker.whenReceived(1);
+    worker.send(call);
+    await answered;
+  }
+  const frame = batchOfPublishes(stream, FRAME_CALLS);
+  const acks = Array.from({ length: SINGLES }, (_, index) => ackOf(1, index + 2));
+
+  const costs = await count(stream, SINGLES / FRAME_CALLS, async () => {
+    const delivered = worker.whenDelivered(SINGLES);
+    await sendEach([publisher], frame, SINGLES / FRAME_CALLS);
+    return delivered;
+  });
+  const ofAcks = await count(stream, undefined, () => {
+    const answered = worker.whenReceived(SINGLES / FRAME_CALLS);
+    for (let first = 0; first < SINGLES; first += FRAME_CALLS) {
+      worker.send(`[${acks.slice(first, first + FRAME_CALLS).join()}]`);
+    }
+    return answered;
+  });
+
+  expect(costs.consumerCalls).toBeLessThanOrEqual(2 * costs.commits);
+  expect(costs.framesOut).toBeLessThanOrEqual(2 * costs.commits);
+  expect(costs.parses).toBe(SINGLES / FRAME_CALLS);
+  expect(ofAcks.ackCalls).toBeLessThanOrEqual(SINGLES / FRAME_CALLS);
+  expect(ofAcks.commits).toBeLessThanOrEqual(ofAcks.ackCalls);
+  expect(ofAcks.rowsWritten).toBeLessThanOrEqual(ofAcks.commits);
+});
+
 async function create(stream: string): Promise<void> {
   const client = await connect();
   await client.call("publish", { stream, data: "the first" });
@@ -123,14 +209,20 @@ async function sendEach(sockets: readonly RawSocket[], frame: string, each: numb
   return (await Promise.all(answered)).flat();
 }
 
-/** Counts what the server does for some work of so many frames; the stream takes nothing until all of them are read. */
-async function count(stream: string, frames: number, work: () => Promise<string[]>) {
+/**
+ * Counts what the server does for some work.
+ *
+ * @param frames The stream takes nothing until so many are read; undefined for work that does not wait for that.
+ */
+async function count(stream: string, frames: number | undefined, work: () => Promise<string[]>) {
   const costs = {
     commits: 0,
     rowsWritten: 0,
     publishCalls: 0,
     deliverCalls: 0,
     readCalls: 0,
+    consumerCalls: 0,
+    ackCalls: 0,
     framesOut: 0,
     parses: 0,
     serialisations: 0,
@@ -162,12 +254,22 @@ async function count(stream: string, frames: number, work: () => Promise<string[
     costs.deliverCalls += 1;
     return deliver(push);
   });
-  const release = await holdStream(stream);
+  await faultStream("applyAcks", (applyAcks, ...commands) => {
+    costs.ackCalls += 1;
+    return applyAcks(...commands);
+  });
+  await faultGateway("deliverConsumer", (deliverConsumer, push) => {
+    costs.consumerCalls += 1;
+    return deliverConsumer(push);
+  });
+  const release = frames === undefined ? undefined : await holdStream(stream);
   const [parse, stringify] = [vi.spyOn(JSON, "parse"), vi.spyOn(JSON, "stringify")];
   const working = work();
-  // Every frame is read before the stream takes the first call.
-  await vi.waitUntil(() => parsesOf(parse) === frames, { interval: 2, timeout: 10_000 });
-  await release();
+  if (release !== undefined) {
+    // Every frame is read before the stream takes the first call.
+    await vi.waitUntil(() => parsesOf(parse) === frames, { interval: 2, timeout: 10_000 });
+    await release();
+  }
   const received = await working;
   costs.parses = parsesOf(parse);
   costs.serialisations = stringify.mock.calls.length;
@@ -187,6 +289,14 @@ function isOfTestRun(text: string): boolean {
 
 function publishOf(stream: string, id: number) {
   return { jsonrpc: "2.0", id, method: "publish", params: { stream, data: { some: "data" } } };
+}
+
+function callText(method: string, params: object): string {
+  return JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+}
+
+function ackOf(subscription: number, sequence: number): string {
+  return callText("ack", { subscription, sequences: [sequence] });
 }
 
 function batchOfPublishes(stream: string, calls: number): string {
@@ -226,7 +336,7 @@ async function openRaw() {
       let seen = 0;
       return until(() => {
         for (const frame of received.slice(seen)) {
-          delivered += frame.split('{"sequence":').length - 1;
+          delivered += frame.split('"publishedAt":').length - 1;
         }
         seen = received.length;
         return delivered >= messages;
