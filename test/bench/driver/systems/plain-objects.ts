@@ -51,7 +51,6 @@ export function bareDesignDriver(url: string, batch: number): Driver {
   const publisher = async ([stream = ""]: readonly string[], data: string) => {
     const socket = await RawWebSocket.connect(new URL(`/bare/${stream}`, url));
     const publish = `{"id":1,"data":${data}}`;
-    let size = 1;
     let frame = textFrame(publish);
     const window = new RequestWindow(() => socket.send(frame));
     socket.onFrame = () => window.answered(1);
@@ -69,9 +68,10 @@ export function bareDesignDriver(url: string, batch: number): Driver {
       close: () => socket.close(),
     };
   };
-  const fill = () => Promise.reject(new Error("the bare design is only published to"));
-  return { create: async () => undefined, drop: async () => undefined, publisher, fill };
+  return { create: async () => undefined, drop: async () => undefined, publisher, fill: cannotFill };
 }
+
+const cannotFill = () => Promise.reject(new Error("the bare design is only published to"));
 
 function afterOf(start: Start): string | number {
   if (typeof start === "object") {
