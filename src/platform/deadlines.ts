@@ -41,7 +41,7 @@ export class Deadlines {
     this.#timer = undefined;
     this.#tickAt = Number.POSITIVE_INFINITY;
     const nowMs = Date.now();
-    for (const deadline of [...this.#waiting]) {
+    for (const deadline of this.#waiting) {
       if (deadline.dueAt <= nowMs) {
         this.#waiting.delete(deadline);
         deadline.onDue();

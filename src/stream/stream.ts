@@ -57,7 +57,7 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
-  readonly #gauge = new StorageGauge(this.ctx.storage.sql);
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -355,10 +355,9 @@ export class Stream extends DurableObject<Env> {
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
       if (loaded !== undefined) {
-        const hasIds = this.#transactor.change(loaded.record.name, nowMs, ({ record, publishIds }) =>
-          publishIds.purge(nowMs - record.config.duplicateWindowMs),
-        );
-        this.#setAlarm(nowMs, hasIds);
+        const purge = ({ record, publishIds }: LoadedStream) =>
+          publishIds.purge(nowMs - record.config.duplicateWindowMs);
+        this.#setAlarm(nowMs, this.#transactor.change(loaded.record.name, nowMs, purge));
       }
     } catch (error) {
       logError("the alarm of a stream failed", error);
@@ -395,13 +394,12 @@ export class Stream extends DurableObject<Env> {
   /** Commits publish calls in their order. */
   #commit(calls: readonly PublishCall[]): PublishReply[] {
     const [nowMs, loaded] = [Date.now(), this.#current()];
-    const storage = { nowMs, streamBytes: streamBytesOf(this.env), gauge: this.#gauge };
-    const admitted = new Admitted(admissionState(loaded, storage));
+    const admitted = new Admitted(admissionState(loaded, this.#gauge, nowMs));
     const decisions = calls.map((call) => admit(call, admitted));
     if (admitted.bodies.length > 0) {
       const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
-      const name = calls[0]?.stream ?? "";
-      const written = this.#changeLog(name, nowMs, (stream) => storeAdmitted(stream, admitted, nowMs));
+      const store = (stream: LoadedStream) => storeAdmitted(stream, admitted, nowMs);
+      const written = this.#changeLog(calls[0]?.stream ?? "", nowMs, store);
       this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
       this.#setAlarm(nowMs, admitted.newIds.size > 0);
     }

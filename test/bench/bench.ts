@@ -16,9 +16,11 @@ import { natsSystems } from "./peers/nats.ts";
 import { plainObjectsSystem } from "./peers/plain-objects.ts";
 import { redisSystems } from "./peers/redis.ts";
 import { PRICES } from "./prices.ts";
+import { profileAll } from "./profile.ts";
 import { textOf, writeReport } from "./report/report.ts";
 import type { SystemReport } from "./report/report.ts";
 import { measureAll, withLanes } from "./run.ts";
+import type { Plan } from "./run.ts";
 import { measureRestart } from "./restart.ts";
 import { syncsPerPublish } from "./trace.ts";
 import { RESTARTED } from "./workloads/restart.ts";
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     peers: { type: "boolean", default: false },
     out: { type: "string", default: join(import.meta.dirname, "../../docs") },
     cost: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
   },
 });
@@ -39,7 +42,7 @@ const { values } = parseArgs({
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const folder = await mkdtemp(join(tmpdir(), "durable-stream-bench-"));
 try {
-  await (values.cost ? tellCost() : tellSpeed());
+  await (values.cost ? tellCost() : values.profile ? tellProfile() : tellSpeed());
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -51,6 +54,20 @@ async function tellCost(): Promise<void> {
   process.stdout.write(costTableOf(costs));
 }
 
+async function tellProfile(): Promise<void> {
+  process.stdout.write(await profileAll(planOf()));
+}
+
+function planOf(): Plan {
+  return {
+    rounds: Number(values.rounds),
+    workloads: WORKLOADS.filter(({ name }) => name.includes(values.only)),
+    scale: values.quick ? { share: 0.05, seconds: 0.5 } : { share: 1, seconds: 1 },
+    folder,
+    say,
+  };
+}
+
 async function tellSpeed(): Promise<void> {
   const installed: Installed = values.peers ? await installPeers(say) : {};
   const all = [
@@ -60,13 +77,7 @@ async function tellSpeed(): Promise<void> {
     ...natsSystems(installed),
     ...durableStreamsSystems(installed),
   ];
-  const plan = {
-    rounds: Number(values.rounds),
-    workloads: WORKLOADS.filter(({ name }) => name.includes(values.only)),
-    scale: values.quick ? { share: 0.05, seconds: 0.5 } : { share: 1, seconds: 1 },
-    folder,
-    say,
-  };
+  const plan = planOf();
   const systems = all.filter(({ name }) => name.includes(values.systems));
   const report = await withLanes(systems, plan, async (lanes) => {
     const traced = await inOrder(lanes, async (lane): Promise<SystemReport> => {

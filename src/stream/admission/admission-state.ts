@@ -31,16 +31,10 @@ export type StreamState = {
  * What admission needs to know of a stream, at one time.
  *
  * @param loaded Undefined for a stream that was never used.
- * @param storage.streamBytes What a stream without a `maxBytes` of its own may use.
- * @param storage.gauge How much its database uses.
  */
-export function admissionState(
-  loaded: LoadedStream | undefined,
-  { nowMs, streamBytes, gauge }: { nowMs: number; streamBytes: number; gauge: StorageGauge },
-): StreamState {
+export function admissionState(loaded: LoadedStream | undefined, gauge: StorageGauge, nowMs: number): StreamState {
   const config: StreamState["config"] = loaded?.record.config ?? STREAM_DEFAULTS;
   const windowMs = config.duplicateWindowMs;
-  const capBytes = config.maxBytes === undefined ? streamBytes : LIMITS.streamMaxBytes;
   return {
     epoch: loaded?.record.epoch,
     config,
@@ -48,7 +42,7 @@ export function admissionState(
     messages: loaded?.log.messages ?? 0,
     bytes: loaded?.log.bytes ?? 0,
     publishedAt: Math.max(nowMs, loaded?.log.lastPublishedAt ?? 0),
-    roomBytes: gauge.roomBytes(capBytes, nowMs),
+    roomBytes: gauge.roomBytes(config, nowMs),
     findId: (id) => loaded?.publishIds.find(id, nowMs - windowMs),
     findProducer: (id) => loaded?.producers.find(id, nowMs),
     producerRoom: () => loaded?.producers.room(nowMs) ?? LIMITS.producers,

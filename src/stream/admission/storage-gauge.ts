@@ -1,3 +1,6 @@
+import { LIMITS } from "../../../rpc/index.ts";
+import type { StreamConfig } from "../../../rpc/index.ts";
+
 /** How long an answer is good for while there is much room. */
 const FRESH_MS = 100;
 /** More than can be written in that time. */
@@ -6,15 +9,19 @@ const MUCH_ROOM_BYTES = 67_108_864;
 /** How much a stream's database uses. SQLite is not asked before every commit: that costs a lone publish 30 µs. */
 export class StorageGauge {
   readonly #sql: SqlStorage;
+  readonly #streamBytes: number;
   #askedAt = Number.NEGATIVE_INFINITY;
   #usedBytes = 0;
 
-  constructor(sql: SqlStorage) {
+  /** @param streamBytes What a stream without a `maxBytes` of its own may use. */
+  constructor(sql: SqlStorage, streamBytes: number) {
     this.#sql = sql;
+    this.#streamBytes = streamBytes;
   }
 
-  /** The bytes that may be written before the database uses `capBytes`. */
-  roomBytes(capBytes: number, nowMs: number): number {
+  /** The bytes that may still be written before the stream is full. */
+  roomBytes({ maxBytes }: StreamConfig, nowMs: number): number {
+    const capBytes = maxBytes === undefined ? this.#streamBytes : LIMITS.streamMaxBytes;
     const isFresh = Math.abs(nowMs - this.#askedAt) < FRESH_MS && capBytes - this.#usedBytes > MUCH_ROOM_BYTES;
     if (!isFresh) {
       this.#usedBytes = this.#sql.databaseSize;

@@ -5,7 +5,7 @@ import { durableStreamsDriver } from "./systems/durable-streams.ts";
 import type { Driver } from "./driver.ts";
 import { natsClientDriver } from "./systems/nats-client.ts";
 import { natsDriver } from "./systems/nats.ts";
-import { plainObjectDriver } from "./systems/plain-objects.ts";
+import { bareDesignDriver, plainObjectDriver } from "./systems/plain-objects.ts";
 import { redisClientDriver } from "./systems/redis-client.ts";
 import { redisDriver } from "./systems/redis.ts";
 import type { Address } from "./tcp.ts";
@@ -32,6 +32,8 @@ export async function driversOf(endpoint: Endpoint): Promise<Map<string, Driver>
     return new Map([
       ["one-row", plainObjectDriver(endpoint.url, "one-row")],
       ["ceiling", plainObjectDriver(endpoint.url, "ceiling")],
+      ["bare", bareDesignDriver(endpoint.url, 1)],
+      ["bare-batches", bareDesignDriver(endpoint.url, 256)],
     ]);
   }
   if (kind === "durable-streams") {

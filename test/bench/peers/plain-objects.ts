@@ -13,6 +13,8 @@ const OPTIONS = {
   durableObjects: {
     ONE_ROW: { className: "OneRow", useSQLite: true },
     CEILING: { className: "Ceiling", useSQLite: true },
+    BARE_GATEWAY: { className: "BareGateway", useSQLite: true },
+    BARE_STREAM: { className: "BareStream", useSQLite: true },
   },
 };
 
@@ -21,7 +23,7 @@ export function plainObjectsSystem(): System {
   return {
     name: "plain-objects",
     label: "plain object",
-    title: "plain objects of the runtime: one row and one frame a message; frames alone",
+    title: "plain objects of the runtime: one row and one frame a message; frames alone; this design and nothing else",
     durability: "each message's row is synced before it is acknowledged; of the frames alone nothing is stored",
     async start(folder) {
       await build({

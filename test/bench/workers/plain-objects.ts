@@ -1,11 +1,19 @@
 /**
- * Two objects that Durable Stream is measured by. `OneRow` is the naive design: a row and a frame for each message.
+ * Objects that Durable Stream is measured by. `OneRow` is the naive design: a row and a frame for each message.
  * `Ceiling` stores nothing: it sends a prepared frame to each follower for each frame that comes, which no design on this
- * runtime can go beyond.
+ * runtime can go beyond. `BareGateway` and `BareStream` are the same design with nothing else in it.
  */
 import { DurableObject } from "cloudflare:workers";
 
-type PlainEnv = { ONE_ROW: DurableObjectNamespace<OneRow>; CEILING: DurableObjectNamespace<Ceiling> };
+import type { BareGateway } from "./bare-design.ts";
+
+export { BareGateway, BareStream } from "./bare-design.ts";
+
+type PlainEnv = {
+  ONE_ROW: DurableObjectNamespace<OneRow>;
+  CEILING: DurableObjectNamespace<Ceiling>;
+  BARE_GATEWAY: DurableObjectNamespace<BareGateway>;
+};
 
 const FOLLOWER = "follower";
 const PUBLISHER = "publisher";
@@ -75,6 +83,7 @@ export default {
     if (kind === "health") {
       return Response.json({ status: "ok" });
     }
-    return (kind === "ceiling" ? env.CEILING : env.ONE_ROW).getByName(name).fetch(request);
+    const objects = kind === "ceiling" ? env.CEILING : kind === "bare" ? env.BARE_GATEWAY : env.ONE_ROW;
+    return objects.getByName(name).fetch(request);
   },
 } satisfies ExportedHandler<PlainEnv>;

@@ -2,7 +2,7 @@ import { closeAll } from "../driver/driver.ts";
 import type { Publisher } from "../driver/driver.ts";
 import { percentile } from "../driver/meter.ts";
 import type { Outcome } from "../driver/meter.ts";
-import { affordable, DATA, dataOf, RAW, scaled, tried } from "./workload.ts";
+import { affordable, BARE, DATA, dataOf, RAW, scaled, tried } from "./workload.ts";
 import type { Place, Workload } from "./workload.ts";
 
 /** How many are published first, to see how many can be afforded. */
@@ -45,7 +45,7 @@ function waysOf({ data, streams }: Shape): readonly string[] {
   if (streams !== undefined) {
     return RAW.filter((way) => way !== "one-row");
   }
-  return data === undefined ? [...RAW, "client"] : RAW;
+  return data === undefined ? [...RAW, ...BARE, "client"] : RAW;
 }
 
 /** Publishes with a warm-up before. */

@@ -38,6 +38,8 @@ export const RAW: readonly string[] = ["frames", "batches", "raw", "one-row"];
 export const RAW_READS: readonly string[] = RAW.filter((way) => way !== "batches");
 /** The same, and clients. */
 export const READS: readonly string[] = [...RAW_READS, "client"];
+/** This design with nothing else in it. */
+export const BARE: readonly string[] = ["bare", "bare-batches"];
 /** Sends frames and stores nothing. */
 export const CEILING = "ceiling";
 

@@ -46,6 +46,33 @@ export function plainObjectDriver(url: string, kind: "one-row" | "ceiling"): Dri
   };
 }
 
+/** The bare design of `workers/bare-design.ts`. @param batch Publishes of one frame, at most. */
+export function bareDesignDriver(url: string, batch: number): Driver {
+  const publisher = async ([stream = ""]: readonly string[], data: string) => {
+    const socket = await RawWebSocket.connect(new URL(`/bare/${stream}`, url));
+    const publish = `{"id":1,"data":${data}}`;
+    let frame = textFrame(publish);
+    const window = new RequestWindow(() => socket.send(frame));
+    socket.onFrame = () => window.answered(1);
+    socket.onLost = (error) => window.fail(error);
+    return {
+      publish: async (count: number, open: number, latencies?: number[]) => {
+        const size = Math.min(batch, open);
+        frame = textFrame(size === 1 ? publish : `[${Array.from({ length: size }, () => publish).join()}]`);
+        const frames = Math.ceil(count / size);
+        await window.run(frames, Math.ceil(open / size), latencies);
+        return frames * size;
+      },
+      post: (index: number) => window.post(index),
+      repeated: () => 0,
+      close: () => socket.close(),
+    };
+  };
+  return { create: async () => undefined, drop: async () => undefined, publisher, fill: cannotFill };
+}
+
+const cannotFill = () => Promise.reject(new Error("the bare design is only published to"));
+
 function afterOf(start: Start): string | number {
   if (typeof start === "object") {
     return start.stored - start.behind;
