@@ -36,11 +36,13 @@ import { storeAdmitted } from "./admission/store.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
+import { fetchUntil } from "./consumers/fetch.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
-import { expectEpoch, expectState, expectThrough, orRefused, refuse, RefusedError } from "./refuse.ts";
-import { retentionFloor } from "./log/retention.ts";
+import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
+import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
+import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
@@ -57,6 +59,7 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
+  readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
@@ -70,6 +73,7 @@ export class Stream extends DurableObject<Env> {
       });
       // The last push may have been lost in a crash after its commit.
       loaded.fanOut.announce(loaded.log, Date.now());
+      this.#sweeper.start();
     }
   }
 
@@ -311,15 +315,7 @@ export class Stream extends DurableObject<Env> {
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
     // Messages must not be delivered to a caller that no longer waits.
     const untilMs = Date.now() + requestDeadlineMs() / 2;
-    do {
-      const fetched = this.#atConsumers((consumers) => consumers.fetch(consumer, limit));
-      if (fetched !== undefined) {
-        return fetched;
-      }
-      // Lets other requests run.
-      await scheduler.wait(0);
-    } while (Date.now() < untilMs);
-    return refuse("Unavailable", "no message was found yet; try again", {});
+    return fetchUntil(untilMs, () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */
@@ -354,6 +350,7 @@ export class Stream extends DurableObject<Env> {
     try {
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
+      this.#sweeper.start();
       if (loaded !== undefined) {
         const purge = ({ record, publishIds }: LoadedStream) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs);
@@ -385,7 +382,7 @@ export class Stream extends DurableObject<Env> {
     }
     const nowMs = Date.now();
     const { log, record } = loaded;
-    if (record.config.maxAgeMs !== undefined && log.floorForAge(nowMs - record.config.maxAgeMs) > log.floor) {
+    if (record.config.maxAgeMs !== undefined && floorForAge(log, nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
     return this.#loaded;
@@ -410,6 +407,7 @@ export class Stream extends DurableObject<Env> {
   #changeLog<T>(stream: string, nowMs: number, change: (loaded: LoadedStream) => T): T {
     const changed = this.#transactor.change(stream, nowMs, change);
     this.#loaded?.consumers.deliverDue();
+    this.#sweeper.start();
     return changed;
   }
 

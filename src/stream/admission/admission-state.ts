@@ -42,7 +42,7 @@ export function admissionState(loaded: LoadedStream | undefined, gauge: StorageG
     messages: loaded?.log.messages ?? 0,
     bytes: loaded?.log.bytes ?? 0,
     publishedAt: Math.max(nowMs, loaded?.log.lastPublishedAt ?? 0),
-    roomBytes: gauge.roomBytes(config, nowMs),
+    roomBytes: gauge.roomBytes(config, nowMs) + (loaded?.log.garbageBytes ?? 0),
     findId: (id) => loaded?.publishIds.find(id, nowMs - windowMs),
     findProducer: (id) => loaded?.producers.find(id, nowMs),
     producerRoom: () => loaded?.producers.room(nowMs) ?? LIMITS.producers,

@@ -27,6 +27,17 @@ export class Batches {
     return this.#head(`SELECT ${HEAD} FROM batches ORDER BY first_sequence DESC LIMIT 1`);
   }
 
+  /** The first rows, at most so many, of those that begin at a sequence or before. */
+  oldestThrough(sequence: number, count: number): BatchHead[] {
+    return this.#sql
+      .exec<BatchHead>(
+        `SELECT ${HEAD} FROM batches WHERE first_sequence <= ? ORDER BY first_sequence LIMIT ?`,
+        sequence,
+        count,
+      )
+      .toArray();
+  }
+
   /** The row that holds a sequence, or the last one before it. */
   at(sequence: number): BatchHead | undefined {
     return this.#head(
@@ -39,11 +50,6 @@ export class Batches {
   publishedAt(sequence: number): number {
     const row = this.at(sequence);
     return row !== undefined && row.last_sequence >= sequence ? row.published_at : 0;
-  }
-
-  /** The first row published after `timeMs`; it reads all rows before that one. */
-  firstAfter(timeMs: number): BatchHead | undefined {
-    return this.#head(`SELECT ${HEAD} FROM batches WHERE published_at > ? ORDER BY first_sequence LIMIT 1`, timeMs);
   }
 
   /**
@@ -113,19 +119,20 @@ export class Batches {
     );
   }
 
-  /** Bytes that were deleted one by one from the rows that end at `floor` or before. */
-  holeBytesThrough(floor: number): number {
+  /** Bytes that were deleted one by one from the rows from `first` on that end at `floor` or before. */
+  holeBytesBetween(first: number, floor: number): number {
     return this.#sql
       .exec<{ bytes: number }>(
-        "SELECT COALESCE(SUM(hole_bytes), 0) AS bytes FROM batches WHERE first_sequence <= ?1 AND last_sequence <= ?1",
+        "SELECT COALESCE(SUM(hole_bytes), 0) AS bytes FROM batches WHERE first_sequence BETWEEN ?1 AND ?2 AND last_sequence <= ?2",
+        first,
         floor,
       )
       .one().bytes;
   }
 
-  /** Deletes the rows that end at `floor` or before. */
-  deleteThrough(floor: number): void {
-    this.#sql.exec("DELETE FROM batches WHERE first_sequence <= ?1 AND last_sequence <= ?1", floor);
+  /** Deletes the rows that begin at a sequence or before. */
+  deleteThrough(firstSequence: number): void {
+    this.#sql.exec("DELETE FROM batches WHERE first_sequence <= ?", firstSequence);
   }
 
   #head(query: string, ...bindings: number[]): BatchHead | undefined {

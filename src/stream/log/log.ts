@@ -4,6 +4,7 @@ import type { StreamRow } from "../schema.ts";
 
 import { Batches, cut } from "./batches.ts";
 import type { BatchHead } from "./batches.ts";
+import { Garbage } from "./garbage.ts";
 import { runsOf, runsText } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
 
@@ -24,8 +25,9 @@ export type DeletionWatcher = {
  * The messages of a stream: the tables `batches` and `holes`, and the floor in `stream`.
  *
  * Sequences start at 1. Those through `floor` are deleted; `last` is the last one assigned. Rows cover every sequence
- * above the floor through `last`, each once. The oldest row may begin below the floor, because a row is deleted only as
- * a whole. When no row is left, the floor is `last`. A hole is a sequence above the floor whose message was deleted
+ * above the floor through `last`, each once. The oldest of them may begin below the floor, because a row is deleted only
+ * as a whole. When there is none, the floor is `last`. Rows that end at the floor or before are garbage: to delete many at
+ * once would hold up the stream, so they go in turns. A hole is a sequence above the floor whose message was deleted
  * singly. Mutators run within the caller's transaction.
  */
 export class Log {
@@ -37,7 +39,9 @@ export class Log {
   #endBytes: number;
   #holeBytes: number;
   #holes = 0;
+  /** The row that holds the first sequence above the floor. */
   #oldest: BatchHead | undefined;
+  readonly #garbage: Garbage;
   readonly #watchers: DeletionWatcher[] = [];
 
   /** Reads the log's bounds. `maxMessages` raises the floor without a write, so the floor is computed again here. */
@@ -45,15 +49,16 @@ export class Log {
     this.#sql = sql;
     this.#batches = new Batches(sql);
     const stream = sql.exec<FloorRow>("SELECT deleted_through, clock_at, hole_bytes FROM stream").one();
-    const newest = this.#batches.newest();
-    this.#oldest = this.#batches.oldest();
+    const [oldest, newest] = [this.#batches.oldest(), this.#batches.newest()];
     this.#last = newest?.last_sequence ?? stream.deleted_through;
     this.#lastPublishedAt = newest?.published_at ?? stream.clock_at;
     this.#endBytes = newest?.end_bytes ?? 0;
     this.#holeBytes = stream.hole_bytes;
-    this.#floor = Math.max(stream.deleted_through, (this.#oldest?.first_sequence ?? 1) - 1);
+    this.#floor = Math.max(stream.deleted_through, (oldest?.first_sequence ?? 1) - 1);
     this.#holes = this.#countHolesAbove(this.#floor);
     this.#raiseFloor(this.floorForCount(maxMessages));
+    this.#garbage = new Garbage(sql, this.#batches, this.#floor);
+    this.#oldest = this.#firstRow();
   }
 
   /** Adds one that is called before deletions. */
@@ -88,7 +93,27 @@ export class Log {
 
   /** UTF-8 bytes stored; a row that begins below the floor counts as a whole. */
   get bytes(): number {
-    return this.#oldest === undefined ? 0 : this.#endBytes - startBytes(this.#oldest) - this.#holeBytes;
+    return this.#oldest === undefined ? 0 : this.#endBytes - startOf(this.#oldest, this.#endBytes) - this.#holeBytes;
+  }
+
+  /** Whether rows below the floor are left to {@link sweep}. */
+  get hasGarbage(): boolean {
+    return this.#garbage.isLeft;
+  }
+
+  /** UTF-8 bytes of the messages in rows that are left to {@link sweep}. */
+  get garbageBytes(): number {
+    return this.#garbage.isLeft ? startOf(this.#oldest, this.#endBytes) - this.#garbage.startBytes : 0;
+  }
+
+  /** Deletes rows below the floor, as many as do not hold up the stream. */
+  sweep(): void {
+    this.#garbage.sweep(this.#floor);
+  }
+
+  /** Whether messages of rows above the floor were deleted one by one. */
+  get hasHoles(): boolean {
+    return this.#holeBytes > 0;
   }
 
   /** When the oldest row was published; undefined when there is none. */
@@ -193,6 +218,15 @@ export class Log {
       .map(({ value }) => value);
   }
 
+  /** The row of a sequence that was assigned and is above the floor. */
+  rowAt(sequence: number): BatchHead {
+    const row = this.#batches.at(sequence);
+    if (row === undefined || row.last_sequence < sequence) {
+      throw new Error("a sequence above the floor has no row");
+    }
+    return row;
+  }
+
   /** The first sequence published at `timeMs` or later; `last + 1` when there is none. */
   sequenceAt(timeMs: number): number {
     if (timeMs > this.#lastPublishedAt) {
@@ -202,7 +236,7 @@ export class Log {
     let low = this.#floor + 1;
     let high = this.#last + 1;
     while (low < high) {
-      const row = this.#rowAt(Math.floor((low + high) / 2));
+      const row = this.rowAt(Math.floor((low + high) / 2));
       if (row.published_at < timeMs) {
         low = row.last_sequence + 1;
       } else {
@@ -229,27 +263,6 @@ export class Log {
     return Math.max(floor, this.#floor);
   }
 
-  /** The floor that deletes every row published at `timeMs` or before. */
-  floorForAge(timeMs: number): number {
-    if (this.#oldest === undefined || this.#oldest.published_at > timeMs) {
-      return this.#floor;
-    }
-    const kept = this.#batches.firstAfter(timeMs);
-    return kept === undefined ? this.#last : Math.max(this.#floor, kept.first_sequence - 1);
-  }
-
-  /** The floor that deletes the oldest rows until at most `maxBytes` are left. */
-  floorForBytes(maxBytes: number): number {
-    let excess = this.bytes - maxBytes;
-    let floor = this.#floor;
-    while (excess > 0 && floor < this.#last) {
-      const row = this.#rowAt(floor + 1);
-      floor = row.last_sequence;
-      excess -= row.bytes - row.hole_bytes;
-    }
-    return floor;
-  }
-
   /**
    * Deletes all messages through a sequence, on request of a client. The floor is stored.
    *
@@ -269,14 +282,14 @@ export class Log {
 
   /**
    * Deletes all messages through `floor`, as the config demands. The next load computes that floor again from the rows
-   * and the config, so it is stored only when no row is left.
+   * and the config, so it is stored only when no row is left, or rows below it are.
    */
   dropThrough(floor: number): void {
     if (floor > this.#floor) {
       this.#watchers.forEach((watcher) => watcher.beforeTrim(floor));
       this.#raiseFloor(floor);
       this.#dropRowsBelowFloor();
-      if (this.#oldest === undefined) {
+      if (this.#oldest === undefined || this.hasGarbage) {
         this.keepFloor();
       }
     }
@@ -305,7 +318,7 @@ export class Log {
     let rowEnd = 0;
     for (const sequence of wanted.toSorted((a, b) => a - b)) {
       if (sequence > rowEnd) {
-        const row = this.#rowAt(sequence);
+        const row = this.rowAt(sequence);
         rowEnd = row.last_sequence;
         deleted.push(...this.#deleteWithinRow(row, new Set(wanted)));
       }
@@ -350,15 +363,6 @@ export class Log {
     this.#oldest ??= head;
   }
 
-  /** The row of a sequence that was assigned and is above the floor. */
-  #rowAt(sequence: number): BatchHead {
-    const row = this.#batches.at(sequence);
-    if (row === undefined || row.last_sequence < sequence) {
-      throw new Error("a sequence above the floor has no row");
-    }
-    return row;
-  }
-
   #raiseFloor(floor: number): void {
     this.#floor = Math.max(this.#floor, floor);
     if (this.#holes > 0) {
@@ -371,12 +375,16 @@ export class Log {
       return;
     }
     if (this.#holeBytes > 0) {
-      this.#holeBytes -= this.#batches.holeBytesThrough(this.#floor);
+      this.#holeBytes -= this.#batches.holeBytesBetween(this.#oldest.first_sequence, this.#floor);
       this.#sql.exec("UPDATE stream SET hole_bytes = ?", this.#holeBytes);
-      this.#sql.exec("DELETE FROM holes WHERE sequence <= ?", this.#floor);
     }
-    this.#batches.deleteThrough(this.#floor);
-    this.#oldest = this.#batches.oldest();
+    this.#garbage.add(this.#oldest);
+    this.#oldest = this.#firstRow();
+    this.sweep();
+  }
+
+  #firstRow(): BatchHead | undefined {
+    return this.#floor < this.#last ? this.rowAt(this.#floor + 1) : undefined;
   }
 
   #countHolesAbove(floor: number): number {
@@ -389,6 +397,7 @@ function emptyRange(first: number, publishedAt: number): MessageRange {
   return { first, last: first - 1, publishedAt, count: 0, bytes: 0, text: "" };
 }
 
-function startBytes(row: BatchHead): number {
-  return row.end_bytes - row.bytes;
+/** Bytes written before a row; all of them when there is no row. */
+function startOf(row: BatchHead | undefined, endBytes: number): number {
+  return row === undefined ? endBytes : row.end_bytes - row.bytes;
 }

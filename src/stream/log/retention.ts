@@ -24,12 +24,47 @@ export function rowBytes({ discard, maxBytes = ROW_BYTES }: StreamConfig): numbe
 export function retentionFloor(log: Log, config: StreamConfig, nowMs: number): number {
   let floor = log.floorForCount(keptMessages(config));
   if (config.maxAgeMs !== undefined) {
-    floor = Math.max(floor, log.floorForAge(nowMs - config.maxAgeMs));
+    floor = Math.max(floor, floorForAge(log, nowMs - config.maxAgeMs));
   }
   if (config.maxBytes !== undefined && config.discard === "old") {
-    floor = Math.max(floor, log.floorForBytes(config.maxBytes));
+    floor = Math.max(floor, floorForBytes(log, config.maxBytes));
   }
   return floor;
+}
+
+/** The floor that deletes every row published at `timeMs` or before. */
+export function floorForAge(log: Log, timeMs: number): number {
+  const { floor, oldestPublishedAt = Infinity } = log;
+  return oldestPublishedAt > timeMs ? floor : Math.max(floor, log.sequenceAt(timeMs + 1) - 1);
+}
+
+/** The floor that deletes the oldest rows until at most `maxBytes` are left. */
+function floorForBytes(log: Log, maxBytes: number): number {
+  const excess = log.bytes - maxBytes;
+  if (excess <= 0) {
+    return log.floor;
+  }
+  const first = log.rowAt(log.floor + 1);
+  let [low, high] = [log.floor + 1, log.last];
+  if (log.hasHoles) {
+    // Each row has to be asked what is left of it.
+    let left = excess;
+    for (let row = first; ; row = log.rowAt(row.last_sequence + 1)) {
+      left -= row.bytes - row.hole_bytes;
+      if (left <= 0 || row.last_sequence >= log.last) {
+        return row.last_sequence;
+      }
+    }
+  }
+  while (low < high) {
+    const row = log.rowAt(Math.floor((low + high) / 2));
+    if (row.end_bytes - first.end_bytes + first.bytes < excess) {
+      low = row.last_sequence + 1;
+    } else {
+      high = Math.max(row.first_sequence, low);
+    }
+  }
+  return log.rowAt(low).last_sequence;
 }
 
 /** When the alarm has to delete messages by age, in a stream that nobody uses meanwhile; undefined for never. */
