@@ -361,7 +361,7 @@ export class Stream extends DurableObject<Env> {
         this.#setAlarm(nowMs, hasIds);
       }
     } catch (error) {
-      logError("the alarm of a stream failed", error);
+      logError("the alarm of a stream failed", error, { stream: this.ctx.id.name ?? "" });
       this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
     }
   }

@@ -18,6 +18,6 @@ export async function callUpload<R extends PromiseLike<unknown>>(
   try {
     return accepted(await asked);
   } catch (error) {
-    throw asOutcome(error, kind);
+    throw asOutcome(error, kind, { facts: { upload: uploadId } });
   }
 }

@@ -125,7 +125,7 @@ export class Upload extends DurableObject<Env> {
       await this.#drop();
     } catch (error) {
       // The runtime gives up an alarm that throws several times.
-      logError("the alarm of an upload failed", error);
+      logError("the alarm of an upload failed", error, { upload: this.ctx.id.name ?? "" });
       await this.ctx.storage.setAlarm(Date.now() + LIMITS.pingMs);
     }
   }
