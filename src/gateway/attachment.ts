@@ -86,8 +86,7 @@ function isReadable(stored: Partial<Attachment> | null): stored is Attachment {
 
 /** @param length How many numbers a tuple has at least. */
 function areTuples(stored: unknown, length: number): boolean {
-  const isTuple = (one: unknown) =>
-    Array.isArray(one) && one.length >= length && areNumbers(one.slice(0, length));
+  const isTuple = (one: unknown) => Array.isArray(one) && one.length >= length && areNumbers(one.slice(0, length));
   return Array.isArray(stored) && stored.every(isTuple);
 }
 

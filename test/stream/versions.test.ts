@@ -91,7 +91,10 @@ async function storedBy(version: number, stream: string): Promise<void> {
 
 async function versionOf(stream: string): Promise<number[]> {
   return withStorage(stream, ({ sql }) =>
-    sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray().map(({ version }) => version),
+    sql
+      .exec<{ version: number }>("SELECT version FROM schema_version")
+      .toArray()
+      .map(({ version }) => version),
   );
 }
 
@@ -121,7 +124,11 @@ describe.each([1, 2])("a stream that code of version %i has stored", (version) =
 
     expect(published).toMatchObject({ sequence: 3, epoch: EPOCH, duplicate: false });
     expect(repeated).toMatchObject({ sequence: 3, duplicate: true });
-    expect(await dataOf(client, stream)).toEqual([[1, "old 1"], [2, "old 2"], [3, "new"]]);
+    expect(await dataOf(client, stream)).toEqual([
+      [1, "old 1"],
+      [2, "old 2"],
+      [3, "new"],
+    ]);
     expect(await client.call("getState", { stream })).toEqual({ epoch: EPOCH, state: { n: 1 }, revision: 1 });
     const { config } = await client.call("getStreamInfo", { stream });
     expect(config).toMatchObject({ maxMessages: 100 });
@@ -150,7 +157,10 @@ describe("a stream of a later version", () => {
     await client.call("publish", { stream, data: 2 });
     await evict(env.STREAM.getByName(stream));
 
-    expect(await dataOf(client, stream)).toEqual([[1, 1], [2, 2]]);
+    expect(await dataOf(client, stream)).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
     expect(await versionOf(stream)).toEqual([99]);
     expect(await withStorage(stream, ({ sql }) => sql.exec("SELECT what FROM later").toArray())).toEqual([
       { what: "kept" },

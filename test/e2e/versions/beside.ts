@@ -12,6 +12,12 @@ import type { Target } from "../server/client.ts";
 const API_KEY = "beside";
 const STREAMS = "streams";
 
+/** What a build says of its Worker. */
+type Options = Omit<V4WorkerOptions, "scriptPath"> & {
+  bindings: Record<string, string>;
+  durableObjects: Record<string, { className: string; useSQLite: boolean }>;
+};
+
 /** The folders of the Workers that the gateways, and the streams, are of. */
 export type Beside = { gateway: string; stream: string };
 
@@ -51,7 +57,7 @@ export async function startBeside({ gateway, stream }: Beside, data: string): Pr
 
 async function optionsOf(worker: string) {
   const text = await readFile(join(worker, "options.json"), "utf8");
-  const { bindings, ...options }: Omit<V4WorkerOptions, "scriptPath"> = JSON.parse(text);
+  const { bindings, ...options }: Options = JSON.parse(text);
   return {
     ...options,
     modules: true as const,

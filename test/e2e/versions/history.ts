@@ -49,11 +49,11 @@ export class History {
     await client.untilMessages(A_ROUND, own);
 
     const added = Array.from({ length: A_ROUND }, (_, index) => before + index + 1);
-    expect(client.sequences(own)).toEqual(added);
+    assertSame(client.sequences(own), added);
     await this.#settle(client, shared.subscription, [...this.#unsettled, ...added]);
     await this.#putState(client);
     await this.#uploadOn(client);
-    expect(client.of("gap")).toEqual([]);
+    assertSame(client.of("gap"), []);
     await client.close();
   }
 
@@ -61,13 +61,14 @@ export class History {
   async check(target: Target): Promise<void> {
     const client = await Client.connect(target);
     const { messages } = await client.call("getMessages", { stream: STREAM });
-    expect(messages.map(({ sequence, data }) => [sequence, data])).toEqual(
+    assertSame(
+      messages.map(({ sequence, data }) => [sequence, data]),
       Array.from({ length: this.#last }, (_, index) => [index + 1, { number: index + 1 }]),
     );
     const { producer } = await client.call("getProducer", { stream: STREAM, producer: PRODUCER });
-    expect(producer).toMatchObject({ id: PRODUCER, sequence: this.#rounds });
+    assertSame(producer, expect.objectContaining({ id: PRODUCER, sequence: this.#rounds }));
     const { deadLetters, inFlight, pending } = await client.call("getConsumer", { stream: STREAM, consumer: CONSUMER });
-    expect([deadLetters, inFlight + pending]).toEqual([0, this.#unsettled.length]);
+    assertSame([deadLetters, inFlight + pending], [0, this.#unsettled.length]);
     await client.close();
   }
 
@@ -75,7 +76,7 @@ export class History {
   async #follow(client: Client): Promise<number> {
     const goesOn = this.#rounds === 1 ? {} : { from: { sequence: this.#last + 1 }, epoch: this.#epoch };
     const { subscription, epoch, lastSequence } = await client.call("subscribe", { stream: STREAM, ...goesOn });
-    expect([lastSequence, this.#rounds === 1 ? epoch : this.#epoch]).toEqual([this.#last, epoch]);
+    assertSame([lastSequence, this.#rounds === 1 ? epoch : this.#epoch], [this.#last, epoch]);
     this.#epoch = epoch;
     return subscription;
   }
@@ -88,9 +89,9 @@ export class History {
     const [epoch, sequence] = [this.#epoch, this.#last + 1];
     const published = await client.call("publish", { stream: STREAM, data: { number: sequence }, ...by });
     if (isRepeated) {
-      expect(published).toMatchObject({ epoch, duplicate: true });
+      assertSame(published, expect.objectContaining({ epoch, duplicate: true }));
     } else {
-      expect(published).toMatchObject({ epoch, duplicate: false, sequence });
+      assertSame(published, expect.objectContaining({ epoch, duplicate: false, sequence }));
       this.#last = sequence;
     }
   }
@@ -107,7 +108,10 @@ export class History {
   /** Has all of these messages from the consumer, each once, and settles all but the last. */
   async #settle(client: Client, subscription: number, expected: readonly number[]): Promise<void> {
     const delivered = await client.untilMessages(expected.length, subscription);
-    expect(delivered.toSorted((a, b) => a - b)).toEqual(expected);
+    assertSame(
+      delivered.toSorted((a, b) => a - b),
+      expected,
+    );
     await client.call("ack", { subscription, sequences: expected.slice(0, -1) });
     this.#unsettled = expected.slice(-1);
   }
@@ -115,7 +119,7 @@ export class History {
   async #putState(client: Client): Promise<void> {
     const revision = this.#rounds - 1;
     const state = revision === 0 ? null : { rounds: revision };
-    expect(await client.call("getState", { stream: STREAM })).toEqual({ epoch: this.#epoch, state, revision });
+    assertSame(await client.call("getState", { stream: STREAM }), { epoch: this.#epoch, state, revision });
     await client.call("putState", { stream: STREAM, state: { rounds: this.#rounds }, expectedRevision: revision });
   }
 
@@ -127,12 +131,16 @@ export class History {
       const second = await client.call("uploadPart", { key: KEY, uploadId, partNumber: 2, data: " and the next" });
       const complete = { key: KEY, uploadId, parts: [part, second] };
       const object = await client.call("completeUpload", complete);
-      expect(await client.call("completeUpload", complete)).toEqual(object);
+      assertSame(await client.call("completeUpload", complete), object);
       const { data } = await client.call("getObject", { key: KEY });
-      expect(data).toBe(`round ${this.#rounds - 1} and the next`);
+      assertSame(data, `round ${this.#rounds - 1} and the next`);
     }
     const { uploadId } = await client.call("createUpload", { key: KEY });
     const data = `round ${this.#rounds}`;
     this.#upload = { uploadId, part: await client.call("uploadPart", { key: KEY, uploadId, partNumber: 1, data }) };
   }
+}
+
+function assertSame(actual: unknown, expected: unknown): void {
+  expect(actual).toEqual(expected);
 }

@@ -30,16 +30,40 @@ const CHANGES: readonly Change[] = [
   // What is stored otherwise.
   ["src/gateway/attachment.ts", "lastSubscription: 0,", "$& later: { note: 1 },"],
   ["src/gateway/streams/subscription.ts", "...this.#window.toStored()]", "...this.#window.toStored(), 7]"],
-  ["src/gateway/consumers/subscription.ts", "return [this.spec.id, this.#previous];", "return [this.spec.id, this.#previous, 7];"],
-  ["src/stream/consumers/cursor/cursor.ts", "lost: this.#lost, holders, reached, runs }", "lost: this.#lost, holders, reached, runs, later: 1 }"],
+  [
+    "src/gateway/consumers/subscription.ts",
+    "return [this.spec.id, this.#previous];",
+    "return [this.spec.id, this.#previous, 7];",
+  ],
+  [
+    "src/stream/consumers/cursor/cursor.ts",
+    "lost: this.#lost, holders, reached, runs }",
+    "lost: this.#lost, holders, reached, runs, later: 1 }",
+  ],
   // What objects say to each other.
-  ["src/publishing/publish-call.ts", "{ stream, bodies: [], bytes: [], counts: [] }", "{ stream, bodies: [], bytes: [], counts: [], later: { note: 1 } }"],
+  [
+    "src/publishing/publish-call.ts",
+    "{ stream, bodies: [], bytes: [], counts: [] }",
+    "{ stream, bodies: [], bytes: [], counts: [], later: { note: 1 } }",
+  ],
   ["src/stream/admission/admission.ts", "{ epoch, publishedAt: now, firstSequences,", "$& later: { note: 1 },"],
   ["src/stream/fan-out.ts", "return { ...range, ...identity,", "$& later: { note: 1 },"],
-  ["src/stream/consumers/delivery/pusher.ts", "deliverConsumer({ stream, epoch, batches })", "deliverConsumer({ stream, epoch, batches, later: 1 })"],
+  [
+    "src/stream/consumers/delivery/pusher.ts",
+    "deliverConsumer({ stream, epoch, batches })",
+    "deliverConsumer({ stream, epoch, batches, later: 1 })",
+  ],
   ["src/gateway/streams/feeds.ts", "at.from, at.epoch)", "at.from, at.epoch, 'later')"],
-  ["src/gateway/consumers/subscriptions.ts", "stub.joinConsumer({ consumer,", "stub.joinConsumer({ later: 1, consumer,"],
-  ["src/gateway/consumers/ack-batcher.ts", "applyAcks(epoch, commands, seen)", "applyAcks(epoch, commands, seen, 'later')"],
+  [
+    "src/gateway/consumers/subscriptions.ts",
+    "stub.joinConsumer({ consumer,",
+    "stub.joinConsumer({ later: 1, consumer,",
+  ],
+  [
+    "src/gateway/consumers/ack-batcher.ts",
+    "applyAcks(epoch, commands, seen)",
+    "applyAcks(epoch, commands, seen, 'later')",
+  ],
 ];
 
 /**
