@@ -175,22 +175,37 @@ describe.each([0, 1, 2])("a stream whose version was written down to %i", (versi
     const producer = { id: "p", sequence: 1 };
     await client.call("createConsumer", { stream, consumer: "c" });
     await client.call("publish", { stream, data: "mine", producer });
+    // Of this one only the row of its batch tells whose it is.
+    const second = { id: "p", sequence: 2 };
+    await client.call("publish", { stream, data: "mine too", producer: second });
     await client.call("putState", { stream, state: "kept" });
     const before = await versionOf(stream);
     // Meanwhile the earlier code has gone on with the tables.
     await withStorage(stream, ({ sql }) => insertTwo(sql));
     await setVersion(stream, version);
 
-    const repeated = await client.call("publish", { stream, data: "mine", producer });
-    const next = await client.call("publish", { stream, data: "next", producer: { id: "p", sequence: 2 } });
+    const repeated = [
+      await client.call("publish", { stream, data: "mine", producer }),
+      await client.call("publish", { stream, data: "mine too", producer: second }),
+    ];
+    const next = await client.call("publish", { stream, data: "next", producer: { id: "p", sequence: 3 } });
     await evict(env.STREAM.getByName(stream));
 
-    expect(repeated).toMatchObject({ sequence: 1, duplicate: true });
-    expect(next).toMatchObject({ sequence: 4, duplicate: false });
+    expect(repeated.map(({ sequence, duplicate }) => [sequence, duplicate])).toEqual([
+      [1, true],
+      [2, true],
+    ]);
+    expect(next).toMatchObject({ sequence: 5, duplicate: false });
     expect(await versionOf(stream)).toEqual(before);
     expect(await client.call("getState", { stream })).toMatchObject({ state: "kept", revision: 1 });
-    expect((await dataOf(client, stream)).map(([, data]) => data)).toEqual(["mine", "old 1", "old 2", "next"]);
+    expect((await dataOf(client, stream)).map(([, data]) => data)).toEqual([
+      "mine",
+      "mine too",
+      "old 1",
+      "old 2",
+      "next",
+    ]);
     const { messages } = await client.call("fetchMessages", { stream, consumer: "c" });
-    expect(messages.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+    expect(messages.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
   });
 });
