@@ -30,7 +30,10 @@ export type SendFrame = (frame: string) => void;
 /** The message before the first that a subscription gets; and the time it starts at, if no message was that late yet. */
 export type StartPosition = Seen & { readonly notBefore: number | undefined };
 
-/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. It grows at its end. */
+/**
+ * What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. It grows at its
+ * end.
+ */
 export type StoredStreamSubscription = [
   id: number,
   cursor: number,

@@ -52,5 +52,5 @@ export const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
-/** The one table of a completed upload, in place of the others. It has no versions: what there is to add goes in `object`. */
+/** The one table of a completed upload, in place of the others. It has no versions: more goes in `object`. */
 export const COMPLETED_SCHEMA = "CREATE TABLE completed (completion TEXT NOT NULL, object TEXT NOT NULL)";

@@ -1,4 +1,4 @@
-/** A later version of the Worker, as it may follow this one: made of the same sources, with more in all that is stored and said. */
+/** A later version of the Worker: made of the sources of this one, with more in all that is stored and said. */
 import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
