@@ -35,7 +35,8 @@ export default defineConfig(({ mode }) => ({
             verbose: process.env["WORKERD_VERBOSE"] !== undefined,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608" },
+              // Whatever a test before has met, each fault is logged.
+              bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608", LOG_WINDOW_MS: "0" },
             },
           }),
         ],

@@ -83,7 +83,7 @@ async function connect(request: Request, env: Env): Promise<Response> {
     // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
     return await gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
   } catch (error) {
-    return errorResponse(503, asOutcome(error, "reads", "the gateway"));
+    return errorResponse(503, asOutcome(error, "reads", { what: "the gateway" }));
   }
 }
 

@@ -1,8 +1,13 @@
+import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
+import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
 import type { StoredStreamSubscription } from "./streams/subscription.ts";
 
 /** How far `heardAt` of an attachment may be behind: so that not every frame has it written. */
 export const HEARD_GRAIN_MS = 1_000;
+
+/** The form in which this code writes attachments, and the only one that it reads. */
+const FORM = 1;
 
 /** A socket as its subscriptions see it. */
 export type SessionSocket = {
@@ -23,8 +28,15 @@ export type SessionSocket = {
 /**
  * A socket's attachment: what changes with every message, as writing it costs no storage write. The runtime allows 16,384
  * bytes.
+ *
+ * A socket may outlive the code that wrote it, and code of an earlier version may read it (see `platform/schema.ts`). So it
+ * only gets more fields, and its tuples grow at their end; what is missing means what the code before did. A reader keeps
+ * fields that it does not know, and drops what is behind the end of a tuple. What an earlier version must not pass over, as
+ * subscriptions of another kind, is another `form`: that version closes the socket, and its client goes on by a new one.
  */
 export type Attachment = {
+  /** Left out by the code before there was more than one. */
+  form?: number;
   /** The socket's key in the gateway's tables. */
   socket: string;
   defaultStream: string | undefined;
@@ -39,3 +51,45 @@ export type Attachment = {
   subscriptions: StoredStreamSubscription[];
   consumers: StoredConsumerSubscription[];
 };
+
+/** The attachment of a socket that has no subscription yet. */
+export function newAttachment(nowMs: number, defaultStream?: string): Attachment {
+  return {
+    form: FORM,
+    socket: crypto.randomUUID(),
+    defaultStream,
+    connectedAt: nowMs,
+    heardAt: nowMs,
+    pushedAt: undefined,
+    closedAt: undefined,
+    lastSubscription: 0,
+    subscriptions: [],
+    consumers: [],
+  };
+}
+
+/** The attachment of a socket; undefined when it is in a form that this code does not read. */
+export function attachmentOf(ws: WebSocket): Attachment | undefined {
+  const stored: Partial<Attachment> | null = ws.deserializeAttachment();
+  return isReadable(stored) ? stored : undefined;
+}
+
+function isReadable(stored: Partial<Attachment> | null): stored is Attachment {
+  return (
+    typeof stored?.socket === "string" &&
+    (stored.form ?? FORM) === FORM &&
+    areNumbers([stored.connectedAt, stored.heardAt, stored.lastSubscription]) &&
+    areTuples(stored.subscriptions, STORED_STREAM_NUMBERS) &&
+    areTuples(stored.consumers, STORED_CONSUMER_NUMBERS)
+  );
+}
+
+/** @param length How many numbers a tuple has at least. */
+function areTuples(stored: unknown, length: number): boolean {
+  const isTuple = (one: unknown) => Array.isArray(one) && one.length >= length && areNumbers(one.slice(0, length));
+  return Array.isArray(stored) && stored.every(isTuple);
+}
+
+function areNumbers(values: readonly unknown[]): boolean {
+  return values.every((value) => typeof value === "number");
+}

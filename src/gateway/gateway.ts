@@ -7,17 +7,19 @@ import type { ConsumerPush } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
 import { logError } from "../platform/log.ts";
+import { migrate } from "../platform/schema.ts";
 import { streamOfPath } from "../internal/routes.ts";
 import { closeMs, unansweredMs } from "../platform/settings.ts";
 
-import type { Attachment } from "./attachment.ts";
-import { answerClose, isLeaving } from "./closing.ts";
+import { attachmentOf, newAttachment } from "./attachment.ts";
+import { answerClose, closeQuietly, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
 import { ConsumerSubscriptionStore } from "./consumers/store.ts";
 import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
+import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session.ts";
 import { Keeper } from "./streams/keeper.ts";
@@ -45,6 +47,7 @@ export class Gateway extends DurableObject<Env> {
     if (gateway === undefined) {
       throw new Error("a gateway is reached by its name");
     }
+    migrate(ctx.storage, MIGRATIONS);
     const alarm = new AlarmClock(ctx.storage);
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
@@ -89,18 +92,7 @@ export class Gateway extends DurableObject<Env> {
   override fetch(request: Request): Response {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
-    const nowMs = Date.now();
-    const attachment: Attachment = {
-      socket: crypto.randomUUID(),
-      defaultStream: streamOfPath(new URL(request.url).pathname),
-      connectedAt: nowMs,
-      heardAt: nowMs,
-      pushedAt: undefined,
-      closedAt: undefined,
-      lastSubscription: 0,
-      subscriptions: [],
-      consumers: [],
-    };
+    const attachment = newAttachment(Date.now(), streamOfPath(new URL(request.url).pathname));
     server.serializeAttachment(attachment);
     this.#sessions.set(server, new Session(this.#host, server, attachment));
     const isOffered = request.headers.get("Sec-WebSocket-Protocol") !== null;
@@ -145,17 +137,17 @@ export class Gateway extends DurableObject<Env> {
   }
 
   override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
-    if (!this.#sessions.has(ws) && attachmentOf(ws).closedAt !== undefined) {
+    const session = this.#sessionOf(ws);
+    if (session === undefined) {
       // After the server's Close nothing can be answered, so nothing is done (RFC 6455 section 1.4). Frames that come
       // after the peer's Close event were sent before it: those are taken.
       return;
     }
-    const session = this.#sessionOf(ws);
     try {
       await session.receive(frame);
     } catch (error) {
       // The client must not wait for an answer that will not come.
-      logError("a frame could not be answered", error);
+      logError("a frame could not be answered", error, { gateway: this.#host.gateway });
       session.close(CloseCode.InternalError, "internal error");
     }
   }
@@ -183,7 +175,7 @@ export class Gateway extends DurableObject<Env> {
       this.ctx.waitUntil(this.#feeds.checkActive(nowMs));
       this.#renewLeases(nowMs);
     } catch (error) {
-      logError("the alarm of a gateway failed", error);
+      logError("the alarm of a gateway failed", error, { gateway: this.#host.gateway });
       this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
     }
   }
@@ -213,7 +205,7 @@ export class Gateway extends DurableObject<Env> {
     if (sockets.length === this.#sessions.size) {
       return;
     }
-    const closedAt = sockets.flatMap((ws) => attachmentOf(ws).closedAt ?? []);
+    const closedAt = sockets.flatMap((ws) => attachmentOf(ws)?.closedAt ?? []);
     const areAll = this.#sessions.size === 0;
     const dueAt = areAll ? Math.max(0, ...closedAt) + closeMs() : Math.min(...closedAt) + unansweredMs();
     if (dueAt <= nowMs) {
@@ -243,11 +235,16 @@ export class Gateway extends DurableObject<Env> {
     this.#alarm.ensureBy(dueAt, nowMs);
   }
 
-  /** Restores the sockets that hibernated; after a crash, deletes what is stored of those that went down. */
+  /**
+   * Restores the sockets that hibernated, and closes those that can not be; after a crash, deletes what is stored of those
+   * that went down.
+   */
   #wake(): void {
     const sockets = this.ctx.getWebSockets().filter((ws) => ws.readyState === WebSocket.OPEN);
     for (const ws of sockets) {
-      this.#sessionOf(ws);
+      if (this.#sessionOf(ws) === undefined) {
+        this.#dismiss(ws);
+      }
     }
     const alive = [...this.#sessions.values()].map((session) => session.key);
     this.#host.store.keepOnly(alive);
@@ -256,13 +253,27 @@ export class Gateway extends DurableObject<Env> {
     }
   }
 
-  #sessionOf(ws: WebSocket): Session {
-    let session = this.#sessions.get(ws);
-    if (session === undefined) {
-      session = new Session(this.#host, ws, attachmentOf(ws));
-      this.#sessions.set(ws, session);
+  /** The session of a socket; undefined for one to which the server has sent its Close, or will. */
+  #sessionOf(ws: WebSocket): Session | undefined {
+    const open = this.#sessions.get(ws);
+    if (open !== undefined) {
+      return open;
     }
+    const attachment = attachmentOf(ws);
+    if (attachment === undefined || attachment.closedAt !== undefined) {
+      return undefined;
+    }
+    const session = new Session(this.#host, ws, attachment);
+    this.#sessions.set(ws, session);
     return session;
+  }
+
+  /** Closes a socket whose attachment can not be read: its client connects again, and goes on from where it was. */
+  #dismiss(ws: WebSocket): void {
+    const nowMs = Date.now();
+    ws.serializeAttachment({ ...newAttachment(nowMs), closedAt: nowMs });
+    closeQuietly(ws, CloseCode.InternalError, "the server has gone back to an earlier version");
+    this.#host.closing(ws);
   }
 
   #forget(ws: WebSocket, isLost: boolean): void {
@@ -273,11 +284,6 @@ export class Gateway extends DurableObject<Env> {
       this.#host.wakeBy(Date.now() + closeMs());
     }
   }
-}
-
-function attachmentOf(ws: WebSocket): Attachment {
-  // Every socket got its attachment in fetch().
-  return ws.deserializeAttachment();
 }
 
 /** Tells the feeds how far a stream goes by what was published to it. */

@@ -1,3 +1,5 @@
+import type { Migration } from "../platform/schema.ts";
+
 /**
  * A stream's subscription as a gateway stores it: all that does not change while messages flow. Positions and ack windows
  * are in the sockets' attachments, which cost no storage write.
@@ -18,19 +20,6 @@ export type StreamSubscriptionRow = {
   rounds: string;
 };
 
-export const STREAM_SCHEMA = `CREATE TABLE IF NOT EXISTS subscriptions (
-  socket TEXT NOT NULL,
-  subscription INTEGER NOT NULL,
-  stream TEXT NOT NULL,
-  epoch TEXT NOT NULL,
-  filter TEXT,
-  max_in_flight INTEGER NOT NULL,
-  ack_wait_ms INTEGER NOT NULL,
-  max_deliver INTEGER NOT NULL,
-  rounds TEXT NOT NULL,
-  PRIMARY KEY (socket, subscription)
-) WITHOUT ROWID`;
-
 /** A subscription that shares a consumer. */
 export type ConsumerSubscriptionRow = {
   socket: string;
@@ -41,11 +30,28 @@ export type ConsumerSubscriptionRow = {
   holder: string;
 };
 
-export const CONSUMER_SCHEMA = `CREATE TABLE IF NOT EXISTS consumer_subscriptions (
-  socket TEXT NOT NULL,
-  subscription INTEGER NOT NULL,
-  stream TEXT NOT NULL,
-  epoch TEXT NOT NULL,
-  holder TEXT NOT NULL,
-  PRIMARY KEY (socket, subscription)
-) WITHOUT ROWID`;
+/** See `platform/schema.ts` for what a migration may do. Append only. */
+export const MIGRATIONS: readonly Migration[] = [
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS subscriptions (
+      socket TEXT NOT NULL,
+      subscription INTEGER NOT NULL,
+      stream TEXT NOT NULL,
+      epoch TEXT NOT NULL,
+      filter TEXT,
+      max_in_flight INTEGER NOT NULL,
+      ack_wait_ms INTEGER NOT NULL,
+      max_deliver INTEGER NOT NULL,
+      rounds TEXT NOT NULL,
+      PRIMARY KEY (socket, subscription)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS consumer_subscriptions (
+      socket TEXT NOT NULL,
+      subscription INTEGER NOT NULL,
+      stream TEXT NOT NULL,
+      epoch TEXT NOT NULL,
+      holder TEXT NOT NULL,
+      PRIMARY KEY (socket, subscription)
+    ) WITHOUT ROWID;`);
+  },
+];

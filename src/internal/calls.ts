@@ -6,6 +6,18 @@ import type { ProducerRuns, PublishProducer } from "./producer-runs.ts";
 /**
  * Params and results of native RPC between the Worker, the gateways and the streams. Payloads are JSON text, and lists
  * are parallel arrays of plain values: to serialize 256 strings in one array costs a third of 256 objects.
+ *
+ * The two ends of a call may be of different versions. A Durable Object goes on with the code that it runs for up to five
+ * minutes after a deploy, or a day where that is configured
+ * (developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates), and while a deployment is gradual
+ * each object has one of two versions for as long as it takes
+ * (developers.cloudflare.com/workers/versions-and-deployments/gradual-deployments/with-durable-objects). So, of every
+ * method that an object has for others, and of all that crosses:
+ *
+ * - What there is keeps its meaning. Types get optional fields, and methods optional params at the end; a receiver passes
+ *   over what it does not know, and a sender gets along with what is left out.
+ * - What has to be understood, as a method or a kind of command, is taken by one version and used from the next one on.
+ * - A version that stops to use a method still has it: it is removed in the one after that.
  */
 
 /**

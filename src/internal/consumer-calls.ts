@@ -1,4 +1,7 @@
-/** Params and results of native RPC between gateways and streams about consumers. Messages are JSON text. */
+/**
+ * Params and results of native RPC between gateways and streams about consumers, by the rules of `calls.ts`. Messages are
+ * JSON text.
+ */
 
 import type { Seen } from "./epoch.ts";
 

@@ -57,7 +57,7 @@ export function bucketFailure(error: unknown, kind: CallKind): unknown {
   if (refusal !== undefined) {
     return refusal();
   }
-  logError("a call of R2 failed", error);
+  logError("a call of R2 failed", error, { kind });
   return kind === "reads"
     ? new RpcError("Unavailable", "the objects could not be reached; nothing was done")
     : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");

@@ -27,6 +27,8 @@ export type BatcherOptions<Item, Reply, Result> = {
   readonly refusalOf?: (item: Item) => RpcError | undefined;
   /** Called when nothing waits any more. */
   readonly onIdle: () => void;
+  /** Which object it calls, for the log. */
+  readonly facts?: Readonly<Record<string, string>>;
 };
 
 type Waiting<Item, Result> = {
@@ -114,7 +116,7 @@ export class Batcher<Item, Reply, Result> {
 
   /** Answers every item of a batch by the call's deadline. Returns when the next call may begin. */
   async #send(batch: readonly Waiting<Item, Result>[]): Promise<void> {
-    const { mayOverlap, deadlines, call, outcomes } = this.#options;
+    const { mayOverlap, deadlines, call, outcomes, facts = {} } = this.#options;
     const items = batch.map(({ item }) => item);
     const startedAt = mayOverlap ? Math.min(...batch.map(({ addedAt }) => addedAt)) : Date.now();
     const dueAt = startedAt + requestDeadlineMs();
@@ -141,7 +143,7 @@ export class Batcher<Item, Reply, Result> {
       }
     } catch (error) {
       this.#failures += 1;
-      const outcome = asOutcome(error, "changes");
+      const outcome = asOutcome(error, "changes", { facts });
       batch.forEach(({ reject }) => reject(outcome));
     } finally {
       deadlines.end(deadline);

@@ -11,6 +11,9 @@ export type StreamStub = ReturnType<Env["STREAM"]["getByName"]>;
 /** Decides what a failed call means: a read did nothing, a change may or may not have been made. */
 export type CallKind = "reads" | "changes";
 
+/** The object of a call that failed. */
+type Called = { readonly what?: string; readonly facts?: Readonly<Record<string, string>> };
+
 /** Longest pause after the first failed call, and after many. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
@@ -33,7 +36,7 @@ export async function callStream<R extends PromiseLike<unknown>>(
   try {
     return accepted(await withDeadline(kind === "changes" ? first : twiceIfLost(first, again)));
   } catch (error) {
-    throw asOutcome(error, kind === "reads" ? "reads" : "changes");
+    throw asOutcome(error, kind === "reads" ? "reads" : "changes", { facts: { stream } });
   }
 }
 
@@ -56,24 +59,19 @@ async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () =
  * The error for a caller whose call to an object failed; see {@link CallKind}. No exception proves that a change was
  * not made: the object may have thrown after it, of a full disk, or the runtime may have failed then.
  *
- * @param what What the object is to the caller.
+ * @param called.what What the object is to the caller.
+ * @param called.facts Which object it is, for the log.
  */
-export function asOutcome(error: unknown, kind: CallKind, what = "the stream"): RpcError {
+export function asOutcome(error: unknown, kind: CallKind, called: Called = {}): RpcError {
   if (isRpcError(error)) {
     return error;
   }
-  const data = isLostCall(error) ? undefined : logFault(error);
+  const { what = "the stream", facts = {} } = called;
+  const data = isLostCall(error) ? undefined : { requestId: logError("a call to an object failed", error, facts) };
   if (kind === "reads") {
     return new RpcError("Unavailable", `${what} could not be reached; nothing was done`, data);
   }
   return new RpcError("OutcomeUnknown", `${what} did not answer; it may or may not have been done`, data);
-}
-
-/** Logs a fault for an operator; returns the id to find it by. */
-function logFault(error: unknown): { requestId: string } {
-  const requestId = crypto.randomUUID();
-  logError("a call to an object failed", error, { requestId });
-  return { requestId };
 }
 
 /** The pause before the next call after `failures` failed calls in a row: random, up to a bound that doubles. */

@@ -18,8 +18,7 @@ export function reportError(error: unknown): ErrorObject {
     const { code, message, data } = error;
     return { code, message, data };
   }
-  const requestId = crypto.randomUUID();
-  logError("a request failed", error, { requestId });
+  const requestId = logError("a request failed", error);
   return { code: ErrorCode.InternalError, message: "internal error", data: { requestId } };
 }
 

@@ -6,7 +6,13 @@ import { LIMITS } from "../../rpc/index.ts";
 const UNANSWERED_MS = 21_600_000;
 
 /** The waits that a binding may change. Only tests set one, so they are not in wrangler.toml. */
-export type Wait = "REQUEST_DEADLINE_MS" | "CLOSE_MS" | "UNANSWERED_MS" | "PUSH_CHECK_MS" | "ALARM_LOST_MS";
+export type Wait =
+  | "REQUEST_DEADLINE_MS"
+  | "CLOSE_MS"
+  | "UNANSWERED_MS"
+  | "PUSH_CHECK_MS"
+  | "ALARM_LOST_MS"
+  | "LOG_WINDOW_MS";
 
 /**
  * The configured `maxBytes` of a stream that sets none, in bytes: at most `LIMITS.streamMaxBytes`, and

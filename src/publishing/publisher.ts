@@ -41,5 +41,6 @@ export function publisherOf(
     // What waits after a publish that has to be sent again must not be stored before it.
     refusalOf: ({ lane, orders }) => (lane?.isHeld(orders[0] ?? 0) === true ? heldError() : undefined),
     onIdle,
+    facts: { stream },
   });
 }

@@ -1,3 +1,6 @@
+import { hasColumn } from "../platform/schema.ts";
+import type { Migration } from "../platform/schema.ts";
+
 /**
  * The tables of a stream. They are made with the first write: looking at a stream that was never used stores nothing.
  */
@@ -70,85 +73,87 @@ export type ConsumerSubscriptionRow = { holder: string; consumer: number; gatewa
 /** A message that a consumer does not deliver any more. */
 export type DeadLetterRow = { sequence: number; deliveries: number; reason: string; dead_at: number };
 
-/** Append only: a stream made by an older version runs the ones it lacks. */
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE stream (
-    name TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    config TEXT NOT NULL,
-    state TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    deleted_through INTEGER NOT NULL,
-    clock_at INTEGER NOT NULL,
-    hole_bytes INTEGER NOT NULL
-  );
-  CREATE TABLE batches (
-    first_sequence INTEGER PRIMARY KEY,
-    last_sequence INTEGER NOT NULL,
-    published_at INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    end_bytes INTEGER NOT NULL,
-    hole_bytes INTEGER NOT NULL,
-    messages TEXT NOT NULL
-  );
-  CREATE TABLE holes (sequence INTEGER PRIMARY KEY);
-  CREATE TABLE publish_ids (first_sequence INTEGER PRIMARY KEY, published_at INTEGER NOT NULL, ids TEXT NOT NULL);
-  CREATE TABLE gateways (name TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;`,
+/** See `platform/schema.ts` for what a migration may do. Append only. */
+export const MIGRATIONS: readonly Migration[] = [
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS stream (
+      name TEXT NOT NULL,
+      epoch TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      config TEXT NOT NULL,
+      state TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      deleted_through INTEGER NOT NULL,
+      clock_at INTEGER NOT NULL,
+      hole_bytes INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS batches (
+      first_sequence INTEGER PRIMARY KEY,
+      last_sequence INTEGER NOT NULL,
+      published_at INTEGER NOT NULL,
+      count INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      end_bytes INTEGER NOT NULL,
+      hole_bytes INTEGER NOT NULL,
+      messages TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS holes (sequence INTEGER PRIMARY KEY);
+    CREATE TABLE IF NOT EXISTS publish_ids (
+      first_sequence INTEGER PRIMARY KEY,
+      published_at INTEGER NOT NULL,
+      ids TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS gateways (name TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;`);
+  },
 
-  `CREATE TABLE consumers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, config TEXT NOT NULL, cursor TEXT NOT NULL);
-  CREATE TABLE consumer_subscriptions (
-    holder TEXT PRIMARY KEY,
-    consumer INTEGER NOT NULL,
-    gateway TEXT NOT NULL,
-    max_in_flight INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE TABLE dead_letters (
-    consumer INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,
-    deliveries INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    dead_at INTEGER NOT NULL,
-    PRIMARY KEY (consumer, sequence)
-  ) WITHOUT ROWID;`,
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS consumers (
+      id INTEGER PRIMARY KEY,
+      name TEXT NOT NULL,
+      config TEXT NOT NULL,
+      cursor TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS consumer_subscriptions (
+      holder TEXT PRIMARY KEY,
+      consumer INTEGER NOT NULL,
+      gateway TEXT NOT NULL,
+      max_in_flight INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS dead_letters (
+      consumer INTEGER NOT NULL,
+      sequence INTEGER NOT NULL,
+      deliveries INTEGER NOT NULL,
+      reason TEXT NOT NULL,
+      dead_at INTEGER NOT NULL,
+      PRIMARY KEY (consumer, sequence)
+    ) WITHOUT ROWID;`);
+  },
 
-  // `producers` stands before `messages`: what comes after a long text is read by way of all its pages.
-  `CREATE TABLE producers (part INTEGER PRIMARY KEY, through INTEGER NOT NULL, producers TEXT NOT NULL);
-  CREATE TABLE batches_with_producers (
-    first_sequence INTEGER PRIMARY KEY,
-    last_sequence INTEGER NOT NULL,
-    published_at INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    end_bytes INTEGER NOT NULL,
-    hole_bytes INTEGER NOT NULL,
-    producers TEXT,
-    messages TEXT NOT NULL
-  );
-  INSERT INTO batches_with_producers
-    SELECT first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes, NULL, messages FROM batches;
-  DROP TABLE batches;
-  ALTER TABLE batches_with_producers RENAME TO batches;`,
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS producers (
+      part INTEGER PRIMARY KEY,
+      through INTEGER NOT NULL,
+      producers TEXT NOT NULL
+    )`);
+    if (!hasColumn(sql, "batches", "producers")) {
+      // Made anew, and not `ADD COLUMN`, so that `producers` stands before `messages`: what comes after a long text is
+      // read by way of all its pages. For code of the version before it is one more column that may be null.
+      sql.exec(`CREATE TABLE batches_with_producers (
+        first_sequence INTEGER PRIMARY KEY,
+        last_sequence INTEGER NOT NULL,
+        published_at INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        end_bytes INTEGER NOT NULL,
+        hole_bytes INTEGER NOT NULL,
+        producers TEXT,
+        messages TEXT NOT NULL
+      );
+      INSERT INTO batches_with_producers
+        SELECT first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes, NULL, messages
+        FROM batches;
+      DROP TABLE batches;
+      ALTER TABLE batches_with_producers RENAME TO batches;`);
+    }
+  },
 ];
-
-/** Tells whether the stream was ever used. */
-export function hasSchema(sql: SqlStorage): boolean {
-  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").toArray().length > 0;
-}
-
-/** Brings the tables to the current version; call it within the transaction that writes first. */
-export function migrate(sql: SqlStorage): void {
-  // PRAGMA user_version is not allowed in a Durable Object, so the version has a row of its own.
-  sql.exec("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
-  const [row] = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray();
-  const version = row?.version ?? 0;
-  if (version === MIGRATIONS.length) {
-    return;
-  }
-  for (const migration of MIGRATIONS.slice(version)) {
-    sql.exec(migration);
-  }
-  sql.exec("DELETE FROM schema_version");
-  sql.exec("INSERT INTO schema_version (version) VALUES (?)", MIGRATIONS.length);
-}

@@ -357,7 +357,7 @@ export class Stream extends DurableObject<Env> {
         this.#setAlarm(nowMs, this.#transactor.change(loaded.record.name, nowMs, purge));
       }
     } catch (error) {
-      logError("the alarm of a stream failed", error);
+      logError("the alarm of a stream failed", error, { stream: this.ctx.id.name ?? "" });
       this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
     }
   }

@@ -1,5 +1,7 @@
+import { hasSchema, migrate } from "../platform/schema.ts";
+
 import { StreamRecord } from "./record.ts";
-import { hasSchema, migrate } from "./schema.ts";
+import { MIGRATIONS } from "./schema.ts";
 
 /** What a transactor holds: everything that is kept in memory of a stream. */
 type InMemory = {
@@ -23,7 +25,7 @@ export class Transactor<Loaded extends InMemory> {
     this.#storage = storage;
     this.#load = () => load(this);
     if (hasSchema(storage.sql)) {
-      storage.transactionSync(() => migrate(storage.sql));
+      migrate(storage, MIGRATIONS);
       this.reload();
     }
   }
@@ -66,7 +68,7 @@ export class Transactor<Loaded extends InMemory> {
   }
 
   #create(stream: string, nowMs: number): Loaded {
-    migrate(this.#storage.sql);
+    migrate(this.#storage, MIGRATIONS);
     StreamRecord.create(this.#storage.sql, stream, nowMs);
     return this.#load();
   }

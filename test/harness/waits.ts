@@ -19,8 +19,13 @@ export function overrideWait(wait: Wait, ms: number): void {
 /** Gives a wait of every object of the Worker another length; returns what undoes that. */
 export function setWait(wait: Wait, ms: number): () => void {
   // The objects run in the isolate of the test, and read the same bindings.
+  const before: unknown = Reflect.get(env, wait);
   Reflect.set(env, wait, String(ms));
   return () => {
-    Reflect.deleteProperty(env, wait);
+    if (before === undefined) {
+      Reflect.deleteProperty(env, wait);
+    } else {
+      Reflect.set(env, wait, before);
+    }
   };
 }

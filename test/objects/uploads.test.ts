@@ -28,6 +28,21 @@ it("keeps the parts of an upload across an eviction", async () => {
   expect(await client.call("getObject", { key: "evicted" })).toMatchObject({ data: "kept", metadata: { a: "1" } });
 });
 
+it("goes on with an upload that was begun before its tables had versions", async () => {
+  const client = await connect();
+  const { uploadId } = await client.call("createUpload", { key: "begun-before" });
+  const part = await client.call("uploadPart", { key: "begun-before", uploadId, partNumber: 1, data: "kept" });
+  const stub = env.UPLOAD.getByName(uploadId);
+  await runInDurableObject(stub, (_upload, { storage }) => {
+    storage.sql.exec("DROP TABLE schema_version; DROP TABLE attempts");
+  });
+  await evictDurableObject(stub);
+
+  await client.call("completeUpload", { key: "begun-before", uploadId, parts: [part] });
+
+  expect(await client.call("getObject", { key: "begun-before" })).toMatchObject({ data: "kept" });
+});
+
 it("drops an upload that is not completed in time", async () => {
   const client = await connect();
   const before = Date.now();
@@ -64,7 +79,7 @@ it("keeps nothing of an upload that is aborted, and of one that is completed onl
   const ran = await runDurableObjectAlarm(env.UPLOAD.getByName(completed));
   const after = await client.callError("completeUpload", complete);
 
-  expect(left.tables).toEqual(["completed"]);
+  expect(left.tables).toEqual(["schema_version", "completed"]);
   expect(left.bytes).toBeLessThan(100_000);
   expect(nothing).toEqual({ tables: [], alarm: null });
   expect(ran).toBe(true);

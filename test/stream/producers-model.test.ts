@@ -3,8 +3,9 @@ import { runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, inject, it, vi } from "vitest";
 
+import { hasSchema, migrate } from "../../src/platform/schema.ts";
 import { StreamRecord } from "../../src/stream/record.ts";
-import { hasSchema, migrate } from "../../src/stream/schema.ts";
+import { MIGRATIONS } from "../../src/stream/schema.ts";
 import { Stream } from "../../src/stream/stream.ts";
 import { evict } from "../harness/objects.ts";
 
@@ -107,7 +108,7 @@ function within(stream: string, state: DurableObjectState): Home {
     },
     made: async () => {
       // Deleting all the object has would take longer than all the rest.
-      migrate(sql);
+      migrate(state.storage, MIGRATIONS);
       await swept();
       TABLES.forEach((table) => sql.exec(`DELETE FROM ${table}`));
       StreamRecord.create(sql, stream, Date.now());

@@ -95,7 +95,7 @@ export class AckBatcher {
       }
       return { unknown, lost };
     } catch (error) {
-      lost = asOutcome(error, "changes");
+      lost = asOutcome(error, "changes", { facts: { stream } });
       if (isOverloaded(error) || Date.now() >= dueAt) {
         throw lost;
       }

@@ -1,5 +1,4 @@
 import type { ConsumerSubscriptionSpec } from "./subscription.ts";
-import { CONSUMER_SCHEMA } from "../schema.ts";
 import type { ConsumerSubscriptionRow } from "../schema.ts";
 
 /** A subscription as it is stored, which is once its stream has answered. */
@@ -11,9 +10,9 @@ type KeptRow = Omit<ConsumerSubscriptionRow, "socket">;
 export class ConsumerSubscriptionStore {
   readonly #sql: SqlStorage;
 
+  /** @param sql Its tables are made. */
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(CONSUMER_SCHEMA);
   }
 
   add(socket: string, { id, stream, epoch, holder }: KeptSubscription): void {

@@ -18,8 +18,11 @@ export type ConsumerSubscriptionSpec = {
 /** Batches remembered of a client that acks none of them. */
 const MAX_SEEN = 8;
 
-/** What survives an eviction in the socket's attachment; `previous` is the sequence sent last. */
+/** What survives an eviction in the socket's attachment; `previous` is the sequence sent last. It grows at its end. */
 export type StoredConsumerSubscription = [id: number, previous: number];
+
+/** How many numbers a {@link StoredConsumerSubscription} has at least, whichever version wrote it. */
+export const STORED_CONSUMER_NUMBERS = 2;
 
 /**
  * One socket's share of a consumer. It has no cursor and no ack window: the consumer has both, and what it delivers is

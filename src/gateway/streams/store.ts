@@ -1,4 +1,3 @@
-import { STREAM_SCHEMA } from "../schema.ts";
 import type { StreamSubscriptionRow } from "../schema.ts";
 import type { StreamSubscriptionSpec } from "./subscription.ts";
 
@@ -6,9 +5,9 @@ import type { StreamSubscriptionSpec } from "./subscription.ts";
 export class StreamSubscriptionStore {
   readonly #sql: SqlStorage;
 
+  /** @param sql Its tables are made. */
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(STREAM_SCHEMA);
   }
 
   add(socket: string, spec: StreamSubscriptionSpec): void {

@@ -30,7 +30,10 @@ export type SendFrame = (frame: string) => void;
 /** The message before the first that a subscription gets; and the time it starts at, if no message was that late yet. */
 export type StartPosition = Seen & { readonly notBefore: number | undefined };
 
-/** What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. */
+/**
+ * What survives an eviction in the socket's attachment: numbers only, `0` for no deadline and for no time. It grows at its
+ * end.
+ */
 export type StoredStreamSubscription = [
   id: number,
   cursor: number,
@@ -41,6 +44,9 @@ export type StoredStreamSubscription = [
   notBefore: number,
   ...StoredWindow,
 ];
+
+/** How many numbers a {@link StoredStreamSubscription} has at least, whichever version wrote it. */
+export const STORED_STREAM_NUMBERS = 10;
 
 /** What is to be done about the oldest unacked message: nothing, send again from the ack floor, or end. */
 export type Overdue = "notYet" | "goBack" | "close";

@@ -2,19 +2,12 @@ import { RpcError } from "../../../rpc/index.ts";
 
 import { stateOf, UPLOAD_MARK } from "../bucket.ts";
 
-/** All rows have the same `held`: while there is a row, no attempt begins on another version. */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS attempts (
-    mark TEXT PRIMARY KEY, -- id of the attempt; in the object's metadata if it was stored
-    completion TEXT NOT NULL, -- SHA-256 of the call
-    held TEXT -- version of the object that it may replace; NULL when there was none, so it may only create
-  ) WITHOUT ROWID;`;
-
-type AttemptRow = { mark: string; completion: string; held: string | null };
+import type { AttemptRow } from "./schema.ts";
 
 /**
- * The open attempts of one upload: puts that were begun and may have stored the object, because R2 did not answer or
- * the Durable Object was lost meanwhile. One of them may still be running.
+ * The open attempts of one upload, the table `attempts`: puts that were begun and may have stored the object, because R2
+ * did not answer or the Durable Object was lost meanwhile. One of them may still be running. The table is there as long as
+ * the upload is not completed.
  *
  * Each put is conditional on the version that the key had when the attempt began, and another attempt begins only while
  * the key has that version. So at most one of them is stored, and none replaces a later object.
@@ -38,7 +31,7 @@ export class UploadAttempts {
   /** The digest of the completeUpload call whose attempt stored this object; undefined when none did. */
   completionOf(object: R2Object | null): string | undefined {
     const mark = object?.customMetadata?.[UPLOAD_MARK];
-    if (mark === undefined || !this.#hasTable()) {
+    if (mark === undefined) {
       return undefined;
     }
     const [row] = this.#sql
@@ -69,7 +62,6 @@ export class UploadAttempts {
   /** Records an attempt before its put. @returns The mark to put into the metadata of its object. */
   begin(completion: string, object: R2Object | null): string {
     const mark = crypto.randomUUID();
-    this.#sql.exec(SCHEMA);
     this.#sql.exec(
       "INSERT INTO attempts (mark, completion, held) VALUES (?, ?, ?)",
       mark,
@@ -90,15 +82,7 @@ export class UploadAttempts {
   }
 
   #any(): AttemptRow | undefined {
-    return this.#hasTable()
-      ? this.#sql.exec<AttemptRow>("SELECT mark, completion, held FROM attempts LIMIT 1").toArray()[0]
-      : undefined;
-  }
-
-  #hasTable(): boolean {
-    return (
-      this.#sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'attempts'").toArray().length > 0
-    );
+    return this.#sql.exec<AttemptRow>("SELECT mark, completion, held FROM attempts LIMIT 1").toArray()[0];
   }
 }
 

@@ -1,41 +1,29 @@
 import { LIMITS, RpcError } from "../../../rpc/index.ts";
 import type { CreateUploadParams, ObjectInfo, UploadedPart } from "../../../rpc/index.ts";
+import { migrate } from "../../platform/schema.ts";
 
-const SCHEMA = `
-  CREATE TABLE upload (
-    key TEXT NOT NULL,
-    content_type TEXT,
-    metadata TEXT NOT NULL -- JSON
-  );
-  CREATE TABLE parts (
-    part_number INTEGER PRIMARY KEY,
-    etag TEXT NOT NULL,
-    size INTEGER NOT NULL, -- bytes of data
-    data BLOB NOT NULL
-  );`;
+import { COMPLETED_SCHEMA, MIGRATIONS } from "./schema.ts";
+import type { CompletedRow, PartRow, UploadRow } from "./schema.ts";
 
-/** What is kept of a completed upload. The object has the table `upload`, or this one, or neither. */
-const COMPLETED_SCHEMA = `
-  CREATE TABLE completed (
-    completion TEXT NOT NULL, -- SHA-256 of the call
-    object TEXT NOT NULL -- JSON of its ObjectInfo
-  );`;
-
-export type UploadRow = { key: string; content_type: string | null; metadata: string };
-export type CompletedRow = { completion: string; object: string };
-type PartRow = { part_number: number; etag: string; size: number; data: ArrayBuffer };
-
-/** The upload and its parts, or the answer that is kept of a completed one. */
+/**
+ * The upload and its parts, or the answer that is kept of a completed one: the tables `upload` and `parts`, or `completed`,
+ * or none of them.
+ */
 export class UploadStore {
+  readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    if (this.#hasTable("upload")) {
+      migrate(storage, MIGRATIONS);
+    }
   }
 
   /** Adds the upload; call it in a transaction. */
   create({ key, contentType, metadata }: CreateUploadParams): void {
-    this.#sql.exec(SCHEMA);
+    migrate(this.#storage, MIGRATIONS);
     this.#sql.exec(
       "INSERT INTO upload (key, content_type, metadata) VALUES (?, ?, ?)",
       key,

@@ -10,9 +10,9 @@ import { headObject, objectInfo, putIf, unexpected, UPLOAD_MARK } from "../bucke
 import { toHex } from "../bytes.ts";
 import { areMet, stillHolds } from "../conditions.ts";
 import { tooManyWrites } from "../failures.ts";
+import type { CompletedRow, UploadRow } from "./schema.ts";
 import { UploadAttempts } from "./upload-attempts.ts";
 import { UploadStore } from "./upload-store.ts";
-import type { CompletedRow, UploadRow } from "./upload-store.ts";
 
 /** Errors after which a put certainly stored nothing. */
 const STORED_NOTHING: ReadonlySet<number> = new Set([
@@ -36,7 +36,7 @@ type PutUnderMark = { params: Completion; size: number; mark: string; held: R2Ob
  * here. One put also allows conditions and a SHA-256 of the whole, which R2's multipart upload does not.
  */
 export class Upload extends DurableObject<Env> {
-  readonly #store = new UploadStore(this.ctx.storage.sql);
+  readonly #store = new UploadStore(this.ctx.storage);
   readonly #attempts = new UploadAttempts(this.ctx.storage.sql);
   /** It is being completed or aborted: nothing else may change it. */
   #isEnding = false;
@@ -125,7 +125,7 @@ export class Upload extends DurableObject<Env> {
       await this.#drop();
     } catch (error) {
       // The runtime gives up an alarm that throws several times.
-      logError("the alarm of an upload failed", error);
+      logError("the alarm of an upload failed", error, { upload: this.ctx.id.name ?? "" });
       await this.ctx.storage.setAlarm(Date.now() + LIMITS.pingMs);
     }
   }

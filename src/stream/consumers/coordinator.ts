@@ -338,7 +338,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
     try {
       act();
     } catch (error) {
-      logError("the consumers of a stream could not be served", error);
+      logError("the consumers of a stream could not be served", error, { stream: this.#stream.name });
       this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
     }
   }

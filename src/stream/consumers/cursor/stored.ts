@@ -4,6 +4,8 @@ import type { Unsettled } from "./unsettled.ts";
 /**
  * A consumer cursor as JSON. `runs` has the unsettled messages (in flight or waiting); all others below `nextSequence`
  * are acked, dead or lost.
+ *
+ * It gets more fields, and a run grows at its end: code of an earlier version reads it too (see `platform/schema.ts`).
  */
 export type StoredCursor = {
   readonly nextSequence: number;

@@ -115,7 +115,7 @@ export class DeliveryPusher {
     try {
       await this.#namespace.getByName(gateway).consumerDeleted(holders);
     } catch (error) {
-      logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#stream.name });
+      logError("a gateway could not be told that a consumer is deleted", error, { stream: this.#stream.name, gateway });
     }
   }
 
@@ -128,7 +128,7 @@ export class DeliveryPusher {
       const unknown = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches });
       outcome = { batches: addressed, unknown, isUnsure: false };
     } catch (error) {
-      logError("messages of a consumer did not reach their gateway", error, { stream });
+      logError("messages of a consumer did not reach their gateway", error, { stream, gateway });
       // A stub stays broken after an error.
       this.#stubs.delete(gateway);
       outcome = { batches: addressed, unknown: [], isUnsure: true };
@@ -145,7 +145,7 @@ export class DeliveryPusher {
       const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
       this.#onCompleted({ batches: addressed, unknown, isUnsure: false });
     } catch (error) {
-      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#stream.name });
+      logError("a gateway could not be asked for its subscriptions", error, { stream: this.#stream.name, gateway });
     }
   }
 
