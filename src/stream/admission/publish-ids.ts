@@ -15,8 +15,8 @@ export type NewId = { id: string; firstSequence: number; count: number };
 /** An id in a row of the table, its first sequence, and how many messages it has. */
 type StoredId = [string, number, number];
 
-/** Ids of one row, at most: production refuses a value of 2 MB, and a row is read for each id that is found in it. */
-const ROW_IDS = 1_024;
+/** Ids of one row, at most: production refuses a value of 2 MB, and a row is read for each duplicate found in it. */
+const ROW_IDS = 256;
 /** Ids that the first segment has room for. Each further one has room for as many as there are, up to the most. */
 const LEAST_SEGMENT_IDS = 192;
 /** So many ids are parsed at most when the stream wakes; the fewer, the more segments each id is looked up in. */
@@ -120,12 +120,10 @@ export class PublishIds {
   #read(id: string, [from, before]: RowRange, sinceMs: number): KnownId | undefined {
     const rows = this.#sql.exec<Pick<PublishIdsRow, "published_at" | "ids">>(
       `SELECT published_at, ids FROM publish_ids
-       WHERE first_sequence >= ? AND first_sequence < ? AND published_at >= ? AND instr(ids, ?) > 0
-       ORDER BY first_sequence DESC`,
+       WHERE first_sequence >= ? AND first_sequence < ? AND published_at >= ? ORDER BY first_sequence DESC`,
       from,
       before,
       sinceMs,
-      JSON.stringify(id),
     );
     for (const { published_at: publishedAt, ids } of rows) {
       const stored = storedId(ids, id);
@@ -267,10 +265,13 @@ function rowText(ids: readonly NewId[]): string {
 function storedId(text: string, id: string): StoredId | undefined {
   const start = `\n[${JSON.stringify(id)},`;
   const at = text.indexOf(start);
-  if (at === -1) {
-    // Rows of older versions have no lines.
-    const ids: StoredId[] = JSON.parse(text);
-    return ids.find(([stored]) => stored === id);
+  if (at !== -1) {
+    return JSON.parse(text.slice(at, text.indexOf("]", at + start.length) + 1));
   }
-  return JSON.parse(text.slice(at, text.indexOf("]", at + start.length) + 1));
+  if (text.startsWith("[\n")) {
+    return undefined;
+  }
+  // Rows of older versions have no lines.
+  const ids: StoredId[] = JSON.parse(text);
+  return ids.find(([stored]) => stored === id);
 }
