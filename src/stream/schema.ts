@@ -45,12 +45,26 @@ export type BatchRow = {
 /** A part of what is known of the stream's producers, up to and with the sequence `through`. */
 export type ProducersRow = { part: number; through: number; producers: string };
 
-/** The ids of one publish call, until its window has passed. */
+/** The ids of one commit, until its window has passed; more rows than one when they are many. */
 export type PublishIdsRow = {
   first_sequence: number;
   published_at: number;
-  /** JSON of `[id, first sequence, count][]`. */
+  /** JSON of `[id, first sequence, count][]`, each on a line of its own; by older versions all on one. */
   ids: string;
+};
+
+/** Digests of the ids of many rows of `publish_ids`, up to and with the one that begins with the sequence `through`. */
+export type PublishIdSegmentsRow = {
+  through: number;
+  newest_at: number;
+  /** How many ids. */
+  ids: number;
+  /** The key of the digests, the same in all rows. */
+  key_low: number;
+  key_high: number;
+  /** `IdSegment`'s own. */
+  slots: ArrayBuffer;
+  row_groups: ArrayBuffer;
 };
 
 /** A gateway that wants pushes until `expires_at`. */
@@ -155,5 +169,17 @@ export const MIGRATIONS: readonly Migration[] = [
       DROP TABLE batches;
       ALTER TABLE batches_with_producers RENAME TO batches;`);
     }
+  },
+
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS publish_id_segments (
+      through INTEGER PRIMARY KEY,
+      newest_at INTEGER NOT NULL,
+      ids INTEGER NOT NULL,
+      key_low INTEGER NOT NULL,
+      key_high INTEGER NOT NULL,
+      slots BLOB NOT NULL,
+      row_groups BLOB NOT NULL
+    )`);
   },
 ];

@@ -16,7 +16,7 @@ export function storeAdmitted(
 ): MessageRange[] {
   const ranges = log.append(bodies, bytes, { publishedAt, rowBytes: rowBytes(record.config), runs });
   producers.appended(runs, ranges.length, publishedAt);
-  publishIds.add(ids, publishedAt);
+  publishIds.add(ids, publishedAt, nowMs - record.config.duplicateWindowMs);
   log.dropThrough(retentionFloor(log, record.config, nowMs));
   return ranges;
 }
