@@ -143,6 +143,8 @@ export type ErrorDataOf = {
     readonly limit: number;
     /** The name of the limit, where it has one. */
     readonly what?: string;
+    /** Milliseconds to wait before the next attempt, where that can be told. */
+    readonly retryAfterMs?: number;
   };
   NeedsSocket: NoData;
 };
@@ -183,7 +185,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
     data: "`epoch`, and the `reason`: `deleted` or `restored`",
   },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
-  Busy: { meaning: "too much in flight; nothing was done", data: "`limit`, and `what` is limited" },
+  Busy: {
+    meaning: "too much in flight; nothing was done",
+    data: "`limit`, `what` is limited, and where it can be told `retryAfterMs`",
+  },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },
 };
 

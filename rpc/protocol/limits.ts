@@ -18,6 +18,7 @@ export const LIMITS = {
   outgoingPauseBytes: 1_048_576,
   outgoingCloseBytes: 4_194_304,
   publishQueueBytes: 16_777_216,
+  isolateBytes: 50_331_648,
   consumers: 100,
   consumerSubscriptions: 1_000,
   consumerLeases: 1_000,
@@ -73,6 +74,8 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   outgoingCloseBytes: "buffered bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`",
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
+  isolateBytes:
+    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, what waits to be published; one more is Busy",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",

@@ -15,8 +15,14 @@ export type SessionSocket = {
   readonly key: string;
   /** Sends a frame; closes the socket instead when its client reads too slowly. */
   send(frame: string): void;
-  /** Bytes the runtime holds for a client that does not read; 0 on a runtime that does not tell. */
-  bufferedBytes(): number;
+  /** Whether so much is unread by the client that it is sent no messages, on whatever subscription. */
+  readonly isPaused: boolean;
+  /**
+   * Whether messages may be sent again that were not acked in time. Where the runtime tells what is unread, always;
+   * elsewhere only once something was acked since the last time, or a client that does not read would be sent more and
+   * more.
+   */
+  mayRepeat(): boolean;
   /** Writes every subscription's position to the attachment. @param deadlineAt When to look for an overdue ack, if ever. */
   keep(deadlineAt: number | undefined): void;
   /** A consumer's messages were sent: notes when, and writes the attachment. */

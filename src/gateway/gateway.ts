@@ -3,7 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../../rpc/index.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
 import type { Published, Push } from "../internal/calls.ts";
-import type { ConsumerPush } from "../internal/consumer-calls.ts";
+import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
 import { logError } from "../platform/log.ts";
@@ -22,6 +22,7 @@ import { Publishers } from "../publishing/publishers.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session.ts";
+import { SocketBuffers } from "./socket-buffers.ts";
 import { Keeper } from "./streams/keeper.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
 
@@ -66,6 +67,7 @@ export class Gateway extends DurableObject<Env> {
       consumerRouter: new ConsumerRouter(env, deadlines),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
+      buffers: new SocketBuffers(() => this.#sessions.values(), wakeBy),
       publish: async (stream, group) => {
         const outcomes = await publishers.publish(stream, group);
         noteLast(feeds, stream, outcomes);
@@ -118,9 +120,9 @@ export class Gateway extends DurableObject<Env> {
   /**
    * Takes messages of consumers and sends them to their subscriptions.
    *
-   * @returns The holders that are no subscription here.
+   * @returns What was not sent.
    */
-  deliverConsumer(push: ConsumerPush): string[] {
+  deliverConsumer(push: ConsumerPush): ConsumerPushReply {
     // A client that is gone without a Close would go on getting its share: the alarm looks for silent ones soon.
     this.#host.wakeBy(Date.now() + LIMITS.idleCloseMs);
     return this.#host.consumerRouter.deliver(push);
@@ -169,6 +171,7 @@ export class Gateway extends DurableObject<Env> {
       for (const [ws, session] of this.#sessions) {
         this.#lookAfter(ws, session, nowMs);
       }
+      this.#host.buffers.count();
       this.#dropUnanswered(nowMs);
       // Not awaited: the alarm does not fire again before its handler is done, so a stream that does not answer would
       // delay the checks of all others.

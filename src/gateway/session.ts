@@ -14,6 +14,8 @@ import type { Attachment, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { SocketBuffers } from "./socket-buffers.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 
@@ -26,6 +28,8 @@ export type SessionHost = StreamSubscriptionsHost &
     readonly publish: PublishMessages;
     /** Bounds what waits to be published, in all of its sessions. */
     readonly publishBudget: PublishBudget;
+    /** Bounds what is not read, on all of its sockets. */
+    readonly buffers: SocketBuffers;
   };
 
 /** One client socket: its requests in flight and its subscriptions. */
@@ -36,16 +40,20 @@ export class Session implements Connection, SessionSocket {
   readonly #streams: StreamSubscriptions;
   readonly #consumers: ConsumerSubscriptions;
   readonly #flow: CallFlow;
+  readonly #outgoing: Outgoing;
   readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
   #heardKeptAt: number;
+  /** Whether something was acked since messages were last sent again. */
+  #hasAcked = true;
 
   constructor(host: SessionHost, ws: WebSocket, attachment: Attachment) {
     this.#host = host;
     this.#ws = ws;
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
+    this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
     this.#flow = new CallFlow(host.publishBudget);
     this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
@@ -53,6 +61,11 @@ export class Session implements Connection, SessionSocket {
     const { subscriptions, consumers } = attachment;
     this.#consumers.restore(consumers);
     this.#streams.restore(subscriptions);
+  }
+
+  /** What it was sent and its client has not read. */
+  get outgoing(): Outgoing {
+    return this.#outgoing;
   }
 
   get key(): string {
@@ -92,20 +105,21 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     const context = this.#context();
-    const response = await answer(frame, context, this.#flow);
+    const response = await answer(frame, context, { flow: this.#flow, answers: this.#outgoing });
     if (response !== undefined) {
       this.send(response);
     }
     for (const next of context.afterAnswer) {
       next();
     }
+    this.#resume();
   }
 
   send(frame: string): void {
     if (this.#isClosed) {
       return;
     }
-    if (this.bufferedBytes() > LIMITS.outgoingCloseBytes) {
+    if (this.#outgoing.isOverrun) {
       this.close(CloseCode.SlowReader, "slow reader");
       return;
     }
@@ -116,8 +130,14 @@ export class Session implements Connection, SessionSocket {
     }
   }
 
-  bufferedBytes(): number {
-    return this.#ws.bufferedAmount;
+  get isPaused(): boolean {
+    return this.#outgoing.isPaused;
+  }
+
+  mayRepeat(): boolean {
+    const may = this.#outgoing.isTold || this.#hasAcked;
+    this.#hasAcked = false;
+    return may;
   }
 
   keep(deadlineAt: number | undefined): void {
@@ -144,9 +164,10 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.lastSubscription;
   }
 
-  /** Looks for overdue acks: sends again, or ends the subscription. */
+  /** Looks for overdue acks: sends again, or ends the subscription. Asks for what was refused, if that may be sent now. */
   expire(nowMs: number): void {
     this.#streams.expire(nowMs);
+    this.#consumers.resume(true);
   }
 
   /** Closes the socket; its subscriptions end with it. */
@@ -204,6 +225,7 @@ export class Session implements Connection, SessionSocket {
   }
 
   async ack(params: AckParams, context: CallContext): Promise<void> {
+    this.#hasAcked = true;
     const { subscription } = params;
     if ("sequences" in params) {
       return this.applyAck(subscription, { kind: "ack", sequences: params.sequences }, context);
@@ -223,6 +245,14 @@ export class Session implements Connection, SessionSocket {
     this.#streams.get(subscription);
     const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
+  }
+
+  /** A client that is heard may have read what was sent: goes on with what waits for that. */
+  #resume(): void {
+    if (this.#outgoing.takeResumed()) {
+      this.#streams.resume();
+      this.#consumers.resume(false);
+    }
   }
 
   #heard(nowMs: number): void {

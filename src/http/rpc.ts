@@ -1,10 +1,26 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import { answer } from "../json-rpc/batch.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
+import { Share } from "../platform/isolate-budget.ts";
 
-/** Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. */
+import { answerStream } from "./answer-stream.ts";
+
+/** What a body is in memory, for each of its bytes: as it came, as text, parsed, and on its way to a stream. */
+const BODY_COPIES = 6;
+/** What an answer is: its parts, and the whole. */
+const ANSWER_COPIES = 3;
+/** What is left of the isolate is for sockets and what they publish. */
+const HTTP_BYTES = LIMITS.isolateBytes / 3;
+/** An answer so small is given to the runtime whole. */
+const SMALL_CHARACTERS = 65_536;
+
+/**
+ * Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. While the isolate holds
+ * too much for its clients the body is not read: 503 and Busy.
+ */
 export async function answerHttp(request: Request, env: Env): Promise<Response> {
   const coding = request.headers.get("Content-Encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity") {
@@ -12,6 +28,26 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
     const error = new RpcError("InvalidRequest", "the body must not be compressed");
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
+  const share = new Share(HTTP_BYTES);
+  const length = Number(request.headers.get("Content-Length") ?? LIMITS.frameBytes);
+  const busy = await share.whenTaken(Math.min(length, LIMITS.frameBytes) * BODY_COPIES);
+  if (busy !== undefined) {
+    return errorResponse(503, busy, { "Retry-After": "2" });
+  }
+  let text: string | Response | undefined;
+  try {
+    text = await answerBody(request, env, share);
+  } finally {
+    share.set(typeof text === "string" && text.length > SMALL_CHARACTERS ? text.length * ANSWER_COPIES : 0);
+  }
+  if (typeof text !== "string") {
+    return text ?? new Response(null, { status: 204 });
+  }
+  return new Response(text.length > SMALL_CHARACTERS ? answerStream(text, share) : text, { headers: JSON_HEADERS });
+}
+
+/** The answer to a body, which has its room in the share; a response when it is no text. */
+async function answerBody(request: Request, env: Env, share: Share): Promise<string | Response | undefined> {
   const bytes = await readBody(request);
   if (bytes === undefined) {
     return errorResponse(413, frameTooLarge());
@@ -20,10 +56,12 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
   if (body === undefined) {
     return errorResponse(200, new RpcError("ParseError", "the body is not UTF-8"));
   }
-  const response = await answer(body, statelessContext(env));
-  return response === undefined
-    ? new Response(null, { status: 204 })
-    : new Response(response, { headers: JSON_HEADERS });
+  const answers: AnswerRoom = {
+    reserve: (more) => share.whenTaken(more * ANSWER_COPIES),
+    // It is held until it is taken: the share is set to its size.
+    release: () => undefined,
+  };
+  return answer(body, statelessContext(env), { answers });
 }
 
 /** The body; undefined when it is larger than a frame may be. Then reading stops at the limit. */

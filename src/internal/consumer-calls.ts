@@ -48,5 +48,29 @@ export type DeliveryBatch = {
   text: string;
 };
 
+/**
+ * What of a push was not sent: the holders that are no subscription of the gateway, and the indices of the batches whose
+ * socket is full. An array of the former when there are none of the latter, as versions before this one have it.
+ */
+export type ConsumerPushReply = string[] | { unknown: string[]; full: number[] };
+
+const SOCKET_CHARACTERS = 6;
+const HOLDER_CHARACTERS = 8;
+
+/**
+ * A name for a subscription at its consumer, never used again. The subscriptions of one socket have the beginning of their
+ * names in common ({@link socketOf}): when one of them is full, all are.
+ *
+ * @param socket The key of its socket: a UUID, as random as the rest.
+ */
+export function newHolder(socket: string): string {
+  return socket.slice(0, SOCKET_CHARACTERS) + crypto.randomUUID().slice(-HOLDER_CHARACTERS);
+}
+
+/** What the names of a socket's subscriptions have in common. */
+export function socketOf(holder: string): string {
+  return holder.slice(0, SOCKET_CHARACTERS);
+}
+
 /** Batches for subscriptions of one gateway. */
 export type ConsumerPush = { stream: string; epoch: string; batches: DeliveryBatch[] };

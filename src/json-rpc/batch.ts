@@ -6,6 +6,8 @@ import { errorText, reportError } from "../platform/error-response.ts";
 import type { ErrorObject } from "../platform/error-response.ts";
 import { queueFullError } from "../publishing/publish-budget.ts";
 
+import { FrameRoom } from "./answer-room.ts";
+import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Malformed } from "./frame.ts";
@@ -25,8 +27,11 @@ type Entry = Publish | Ack | Single | Refused;
 /** Neighbouring publishes and acks, which begin together, or one other element. */
 type Step = { readonly kind: "gathered"; readonly calls: readonly (Publish | Ack)[] } | Single | Refused;
 
-/** Who sent the frame. Only a socket has a flow. */
-type Caller = { readonly context: CallContext; readonly flow: CallFlow | undefined };
+/** What bounds a caller: its calls, which only a socket has, and its large answers. */
+export type CallerBounds = { readonly flow?: CallFlow; readonly answers?: AnswerRoom };
+
+/** Who sent the frame. */
+type Caller = CallerBounds & { readonly context: CallContext };
 
 /**
  * Answers a frame: every request with an id exactly once.
@@ -36,12 +41,17 @@ type Caller = { readonly context: CallContext; readonly flow: CallFlow | undefin
  * refused. Publishes and acks are not: their answers are small, and what a batch contains must not decide whether a
  * message is stored.
  *
- * @param flow Counts the calls of a socket and keeps its publishes in order; left out for other callers.
+ * @param bounds A flow counts the calls of a socket and keeps its publishes in order.
  * @returns The text to send; undefined when there is nothing to answer. Never rejects.
  */
-export async function answer(text: string, context: CallContext, flow?: CallFlow): Promise<string | undefined> {
+export async function answer(
+  text: string,
+  context: CallContext,
+  bounds: CallerBounds = {},
+): Promise<string | undefined> {
   const frame = readFrame(text);
-  const caller = { context, flow };
+  const caller = { context, ...bounds };
+  const { flow } = bounds;
   flow?.holdFrame(text);
   const admitted = frame.elements.map((element) => admit(element, text, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
@@ -124,6 +134,11 @@ function stepsOf(entries: readonly Entry[]): Step[] {
   return steps;
 }
 
+/** Whether an entry is to be run, and its answer may be large. */
+function isLarge(entry: Entry | Step): entry is Single {
+  return entry.kind === "single" && entry.size === "large";
+}
+
 /** Runs the calls of a frame; returns their answers in order. */
 async function runEntries(
   entries: readonly Entry[],
@@ -133,7 +148,8 @@ async function runEntries(
     await turn.before;
   }
   const answers: (string | undefined)[] = [];
-  let answerBytes = 0;
+  let room: FrameRoom | undefined;
+  let bytes = 0;
   for (const step of stepsOf(entries)) {
     if (step.kind === "gathered") {
       const running = runGathered(step.calls, caller.context);
@@ -142,14 +158,26 @@ async function runEntries(
       for (const response of await running) {
         answers.push(response);
         // ASCII, but for what an error quotes.
-        answerBytes += response?.length ?? 0;
+        bytes += response?.length ?? 0;
       }
       caller.flow?.leave("small", publishes);
     } else {
-      const response = await runOne(step, caller, answerBytes);
+      let refusal: RpcError | undefined;
+      if (isLarge(step)) {
+        room ??= new FrameRoom(
+          caller.answers,
+          entries.filter(isLarge).map(({ call }) => call.method),
+        );
+        refusal = await room.enter();
+      }
+      const response = await runOne(step, caller, { bytes, refusal });
       answers.push(response);
-      answerBytes += response === undefined ? 0 : utf8Bytes(response);
+      bytes += response === undefined ? 0 : utf8Bytes(response);
     }
+  }
+  if (room !== undefined) {
+    const taken = room;
+    caller.context.afterAnswer.push(() => taken.leave(bytes));
   }
   return answers;
 }
@@ -161,14 +189,17 @@ async function runEntries(
 async function runOne(
   entry: Single | Refused,
   { context, flow }: Caller,
-  answerBytes: number,
+  { bytes, refusal }: { bytes: number; refusal: RpcError | undefined },
 ): Promise<string | undefined> {
   if (entry.kind === "refused") {
     return entry.id === undefined ? undefined : errorText(entry.id, entry.error);
   }
   const { call, size } = entry;
   try {
-    if (answerBytes < LIMITS.batchAnswerBytes || call.id === undefined) {
+    if (refusal !== undefined) {
+      return call.id === undefined ? undefined : errorText(call.id, reportError(refusal));
+    }
+    if (bytes < LIMITS.batchAnswerBytes || call.id === undefined) {
       return await run(call, context);
     }
     const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };

@@ -1,12 +1,17 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
+import { Share } from "../platform/isolate-budget.ts";
 
-/** How many bytes of publishes wait in one gateway, of all its sockets: at most `LIMITS.publishQueueBytes`. */
+/**
+ * How many bytes of publishes wait in one gateway, of all its sockets: at most `LIMITS.publishQueueBytes`. They count in
+ * what the isolate holds.
+ */
 export class PublishBudget {
+  readonly #share = new Share();
   #waitingBytes = 0;
 
   /** Counts bytes as waiting; false when there would be too many, and then they are not counted. */
   take(bytes: number): boolean {
-    if (this.#waitingBytes + bytes > LIMITS.publishQueueBytes) {
+    if (this.#waitingBytes + bytes > LIMITS.publishQueueBytes || !this.#share.take(bytes)) {
       return false;
     }
     this.#waitingBytes += bytes;
@@ -16,6 +21,7 @@ export class PublishBudget {
   /** Bytes that were taken wait no more. */
   release(bytes: number): void {
     this.#waitingBytes -= bytes;
+    this.#share.release(bytes);
   }
 }
 

@@ -8,7 +8,6 @@ import type { TestClient } from "../harness/client.ts";
 import { evict, gatewayOf } from "../harness/objects.ts";
 import { holdStream } from "../harness/hold.ts";
 import { request } from "../harness/http.ts";
-import { overrideWait } from "../harness/waits.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -180,70 +179,6 @@ it("counts frames that wait behind a batch among the 16 MiB, and stores no publi
   expect((await last.call("getStreamInfo", { stream })).messages).toBe(3 + (16 + 15) * 4);
 });
 
-describe("a client that does not read", () => {
-  afterEach(() => {
-    Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
-  });
-
-  it("is sent no messages while 1 MiB waits for it, and misses none of them", async () => {
-    const client = await connect();
-    const publisher = await connect();
-    const stream = "paused";
-    let buffered = 0;
-    sayBuffered(() => buffered);
-    const { subscription } = await client.call("subscribe", { stream });
-    await publisher.call("publish", { stream, data: 1 });
-    await client.untilMessages(1);
-
-    buffered = LIMITS.outgoingPauseBytes + 1;
-    await publisher.call("publish", { stream, data: 2 });
-    await publisher.call("publish", { stream, data: 3 });
-    await client.call("getServerInfo", {});
-    const whilePaused = client.sequences(subscription);
-    buffered = 0;
-    client.notify("ack", { subscription, through: 1 });
-
-    expect(whilePaused).toEqual([1]);
-    expect(await client.untilMessages(3)).toEqual([1, 2, 3]);
-  });
-
-  it("is sent to again when it has been read, though nothing else happens", async () => {
-    overrideWait("PUSH_CHECK_MS", 500);
-    const client = await connect();
-    const publisher = await connect();
-    const stream = "paused-quietly";
-    let buffered = 0;
-    sayBuffered(() => buffered);
-    await client.call("subscribe", { stream });
-
-    buffered = LIMITS.outgoingPauseBytes + 1;
-    await publisher.call("publish", { stream, data: 1 });
-    await client.call("getServerInfo", {});
-    const whilePaused = client.sequences();
-    buffered = 0;
-
-    // The gateway's own alarm looks again.
-    expect(whilePaused).toEqual([]);
-    expect(await client.untilMessages(1)).toEqual([1]);
-  });
-
-  it("is closed with 4413 when 4 MiB wait for it, and others are not", async () => {
-    const client = await connect();
-    const other = await connect();
-    let buffered = 0;
-    sayBuffered(() => buffered);
-    await client.call("getServerInfo", {});
-
-    buffered = LIMITS.outgoingCloseBytes + 1;
-    client.send('{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}');
-    const { code } = await client.until(() => client.closed, "the socket to close");
-    buffered = 0;
-
-    expect(code).toBe(4413);
-    expect((await other.call("getServerInfo", {})).name).toBe("durable-stream");
-  });
-});
-
 describe("an idle socket", () => {
   it("is answered pong by the runtime, which wakes nobody", async () => {
     const raw = await openRaw();
@@ -347,11 +282,6 @@ describe("an idle socket", () => {
 
 function callOf(id: number, method: string, params: object): object {
   return { jsonrpc: "2.0", id, method, params };
-}
-
-/** This runtime does not tell what a socket has buffered: the test says it. */
-function sayBuffered(bytes: () => number): void {
-  Object.defineProperty(WebSocket.prototype, "bufferedAmount", { configurable: true, get: bytes });
 }
 
 /** Two sockets of one gateway. */

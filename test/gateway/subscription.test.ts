@@ -61,7 +61,7 @@ class World {
       this.#subscription.ack(Math.min(amount + 1, this.#subscription.unackedRange.last), this.#nowMs);
     } else if (kind === "expire") {
       this.#nowMs += ACK_WAIT_MS;
-      this.#subscription.expire(this.#nowMs);
+      this.#subscription.expire(this.#nowMs, () => true);
     } else if (kind.startsWith("evict")) {
       this.#evict();
       if (kind === "evictAndAck") {

@@ -6,6 +6,8 @@ import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, vi } from "vitest";
 
+import { dropShares } from "../../src/platform/isolate-budget.ts";
+
 type GetByName = Parameters<DurableObjectNamespace["getByName"]>;
 
 /** What all namespaces of objects have in common. */
@@ -34,6 +36,7 @@ afterAll(async () => {
   await Promise.all([...called].flatMap(([namespace, names]) => [...names].map((name) => wake(namespace, name))));
   called.clear();
   await reset();
+  dropShares();
 });
 
 /** Brings an object into memory, for `reset` clears no other, and takes its alarm, which `reset` leaves. */

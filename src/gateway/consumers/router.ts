@@ -1,5 +1,5 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
-import type { ConsumerPush, AckCommand } from "../../internal/consumer-calls.ts";
+import type { ConsumerPush, ConsumerPushReply, AckCommand } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import type { Deadlines } from "../../platform/deadlines.ts";
 
@@ -10,6 +10,8 @@ import type { StreamEpoch } from "./ack-batcher.ts";
 /** A subscription as the router sees it. */
 export type Route = {
   readonly subscription: ConsumerSubscription;
+  /** Whether the socket is sent no messages now. The stream is told, and keeps them until it is asked again. */
+  refuses(size: number): boolean;
   /** Its position moved: keep it. */
   moved(): void;
   /** The subscription is over. */
@@ -77,20 +79,23 @@ export class ConsumerRouter {
   /**
    * Passes deliveries on to their subscriptions.
    *
-   * @returns The holders that are no subscription here.
+   * @returns What was not sent.
    */
-  deliver({ batches }: ConsumerPush): string[] {
+  deliver({ batches }: ConsumerPush): ConsumerPushReply {
     const unknown = new Set<string>();
-    for (const batch of batches) {
+    const full: number[] = [];
+    for (const [index, batch] of batches.entries()) {
       const route = this.#routes.get(batch.holder);
       if (route === undefined) {
         unknown.add(batch.holder);
+      } else if (route.refuses(batch.text.length)) {
+        full.push(index);
       } else {
         route.subscription.deliver(batch);
         route.moved();
       }
     }
-    return [...unknown];
+    return full.length === 0 ? [...unknown] : { unknown: [...unknown], full };
   }
 
   /** Which of these holders are no subscription here. */
@@ -116,13 +121,19 @@ export class ConsumerRouter {
     for (const { subscription } of this.#routes.values()) {
       const { epoch, spec } = subscription;
       if (epoch !== undefined) {
-        // It changes nothing; a holder that the stream does not know is ended by the answer.
-        const question: AckCommand = { kind: "working", holder: spec.holder, sequences: [] };
-        asked.push(this.applyAck({ stream: spec.stream, epoch }, question));
+        asked.push(this.ask({ stream: spec.stream, epoch }, spec.holder));
       }
     }
     // A stream that does not answer is asked again at the next check.
     await Promise.allSettled(asked);
+  }
+
+  /**
+   * Asks a stream whether it knows a subscription: one that it does not know is ended by the answer, and one that was
+   * sent nothing because its socket was full is sent to again.
+   */
+  ask(of: StreamEpoch, holder: string): Promise<void> {
+    return this.applyAck(of, { kind: "working", holder, sequences: [] });
   }
 
   /** An epoch of a stream is over. */

@@ -42,6 +42,7 @@ export class ConsumerSubscription {
    * those before. After an eviction their times are not known.
    */
   #seen: Seen[] = [];
+  #unackedBytes = 0;
   /** Batches held until the client knows the subscription's number; undefined from then on. */
   #held: DeliveryBatch[] | undefined = [];
   /** Why it ended before the client knew its number. */
@@ -65,6 +66,16 @@ export class ConsumerSubscription {
     subscription.#seen = previous === 0 ? [] : [{ sequence: previous, publishedAt: 0 }];
     subscription.#held = undefined;
     return subscription;
+  }
+
+  /** Text that was sent since the client last acked any of it, which shows that it reads. */
+  get unackedBytes(): number {
+    return this.#unackedBytes;
+  }
+
+  /** The client has acked something. */
+  acked(): void {
+    this.#unackedBytes = 0;
   }
 
   /** Messages that were sent: a log that lacks one of them is not the one that they are of. */
@@ -105,14 +116,20 @@ export class ConsumerSubscription {
     return [this.spec.id, this.#previous];
   }
 
-  /** The client was told its number: sends what was held. */
-  answered(): void {
+  /** Whether what comes is held until its client knows its number. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** The client was told its number: sends what was held, and returns how much text that was. */
+  answered(): number {
     const held = this.#held ?? [];
     this.#held = undefined;
     held.forEach((batch) => this.deliver(batch));
     if (this.#closedBy !== undefined) {
       this.end(this.#closedBy);
     }
+    return held.reduce((sum, { text }) => sum + text.length, 0);
   }
 
   deliver(batch: DeliveryBatch): void {
@@ -123,6 +140,7 @@ export class ConsumerSubscription {
     const { id, stream } = this.spec;
     const previous = this.#previous;
     this.#previous = batch.last;
+    this.#unackedBytes += batch.text.length;
     this.#seen.push({ sequence: batch.last, publishedAt: lastPublishedAt(batch.text) });
     if (this.#seen.length > MAX_SEEN) {
       this.#seen.splice(1, 1);

@@ -1,5 +1,6 @@
-import { SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
+import { LIMITS, SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
 import type { SubscribeConsumerParams, SubscribeResult, SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import { newHolder } from "../../internal/consumer-calls.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ClientAck } from "../../methods/context.ts";
 import { callStream } from "../../platform/call-object.ts";
@@ -8,7 +9,7 @@ import type { ConsumerRouter } from "./router.ts";
 import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
 import type { ConsumerSubscriptionStore } from "./store.ts";
-import { RENEW_MS } from "../streams/feeds.ts";
+import { CHECK_MS, RENEW_MS } from "../streams/feeds.ts";
 import type { SessionSocket } from "../attachment.ts";
 import type { SendFrame } from "../streams/subscription.ts";
 
@@ -22,14 +23,16 @@ export type ConsumerSubscriptionsHost = {
   readonly wakeBy: (atMs: number) => void;
 };
 
-const HOLDER_CHARACTERS = 12;
-
 /** The subscriptions of one socket that share consumers. */
 export class ConsumerSubscriptions {
   readonly #host: ConsumerSubscriptionsHost;
   readonly #socket: SessionSocket;
   readonly #send: SendFrame;
   readonly #subscriptions = new Map<number, ConsumerSubscription>();
+  /** Text of batches for subscriptions whose client does not know their number yet. */
+  #heldBytes = 0;
+  /** Those that were not sent what their stream had for them. */
+  readonly #refused = new Set<ConsumerSubscription>();
   #isClosed = false;
 
   constructor(host: ConsumerSubscriptionsHost, socket: SessionSocket) {
@@ -40,6 +43,15 @@ export class ConsumerSubscriptions {
 
   get count(): number {
     return this.#subscriptions.size;
+  }
+
+  /** Text that was sent since they were last acked, on all of them. */
+  get unackedBytes(): number {
+    let bytes = 0;
+    for (const subscription of this.#subscriptions.values()) {
+      bytes += subscription.unackedBytes;
+    }
+    return bytes;
   }
 
   get(id: number): ConsumerSubscription | undefined {
@@ -60,12 +72,33 @@ export class ConsumerSubscriptions {
     }
   }
 
+  /**
+   * Asks for what was refused, unless the socket is still full.
+   *
+   * @param isLast Whether it need not be asked for again: a question may overtake the answer by which it was refused.
+   */
+  resume(isLast: boolean): void {
+    if (this.#refused.size > 0 && this.#socket.isPaused) {
+      this.#host.wakeBy(Date.now() + CHECK_MS);
+      return;
+    }
+    for (const { epoch, spec } of this.#refused) {
+      if (epoch !== undefined) {
+        this.#host.consumerRouter.ask({ stream: spec.stream, epoch }, spec.holder).catch(() => {
+          // Safe: its next ack asks too, and so does the check of all.
+        });
+      }
+    }
+    if (isLast) {
+      this.#refused.clear();
+    }
+  }
+
   /** Shares a consumer; messages flow once the answer is sent. */
   async subscribe(params: SubscribeConsumerParams, context: CallContext): Promise<SubscribeResult> {
     const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, seen } = params;
     const { env, gateway } = this.#host;
-    // Random, so that no name is ever used again.
-    const holder = crypto.randomUUID().slice(-HOLDER_CHARACTERS);
+    const holder = newHolder(this.#socket.key);
     const subscription = new ConsumerSubscription({ id: this.#socket.nextSubscription(), stream, holder }, this.#send);
     this.#addRoute(subscription);
     let joined: JoinReply;
@@ -99,6 +132,7 @@ export class ConsumerSubscriptions {
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
+    subscription.acked();
     const stored = this.#host.consumerRouter.applyAck(
       { stream: spec.stream, epoch },
       { ...command, holder: spec.holder },
@@ -126,6 +160,7 @@ export class ConsumerSubscriptions {
       this.#host.consumerRouter.remove(subscription, { isLost });
     }
     this.#subscriptions.clear();
+    this.#refused.clear();
   }
 
   #begin(subscription: ConsumerSubscription, context: CallContext): void {
@@ -142,15 +177,28 @@ export class ConsumerSubscriptions {
       this.#socket.keep(undefined);
       this.#host.wakeBy(Date.now() + RENEW_MS);
     }
-    context.afterAnswer.push(() => subscription.answered());
+    context.afterAnswer.push(() => (this.#heldBytes -= subscription.answered()));
   }
 
   #addRoute(subscription: ConsumerSubscription): void {
     this.#host.consumerRouter.add({
       subscription,
+      refuses: (size) => this.#refuses(subscription, size),
       moved: () => this.#socket.pushed(),
       close: (reason) => this.#end(subscription, reason),
     });
+  }
+
+  /** Whether the socket is full. Then the stream is asked again when it is not, at the latest by the alarm. */
+  #refuses(subscription: ConsumerSubscription, size: number): boolean {
+    const isHeldBack = subscription.isHeld && this.#heldBytes > LIMITS.outgoingPauseBytes;
+    if (!this.#socket.isPaused && !isHeldBack) {
+      this.#heldBytes += subscription.isHeld ? size : 0;
+      return false;
+    }
+    this.#refused.add(subscription);
+    this.#host.wakeBy(Date.now() + CHECK_MS);
+    return true;
   }
 
   #end(subscription: ConsumerSubscription, reason: SubscriptionClosedNotification["reason"]): void {
@@ -158,8 +206,10 @@ export class ConsumerSubscriptions {
     subscription.end(reason);
   }
 
-  #forget({ spec: { id } }: ConsumerSubscription): void {
+  #forget(subscription: ConsumerSubscription): void {
+    const { id } = subscription.spec;
     this.#subscriptions.delete(id);
+    this.#refused.delete(subscription);
     this.#host.consumerStore.remove(this.#socket.key, id);
     this.#socket.keep(undefined);
   }

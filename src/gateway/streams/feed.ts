@@ -137,10 +137,7 @@ export class Feed {
     if (this.#head !== undefined && !this.isBehind(follower) && follower.subscription.isCounted) {
       return;
     }
-    if (follower.isPaused() && this.isBehind(follower)) {
-      // No event tells when the client has read its socket: the check looks again.
-      this.#activate();
-    }
+    this.#awaitReader(follower);
     const isWanted = this.#mayRead(follower) || !follower.subscription.isCounted;
     if (isWanted && !this.#replaying.has(follower)) {
       this.#replaying.add(follower);
@@ -168,6 +165,13 @@ export class Feed {
   end(reason: StreamEnd): void {
     for (const follower of this.#followers) {
       follower.close(reason);
+    }
+  }
+
+  /** No event tells when the client of a paused socket has read it: the check looks again, unless a frame comes before. */
+  #awaitReader(follower: Follower): void {
+    if (this.#followers.has(follower) && this.isBehind(follower) && follower.isPaused()) {
+      this.#activate();
     }
   }
 
@@ -230,8 +234,9 @@ export class Feed {
           return;
         }
         this.advance(page.lastSequence);
-        // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one.
-        if (this.#followers.has(follower) && subscription.cursor + 1 === from.sequence) {
+        // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one. And what other
+        // subscriptions were sent may have filled the socket.
+        if (this.#followers.has(follower) && !follower.isPaused() && subscription.cursor + 1 === from.sequence) {
           subscription.offer(new MessageBatch(page), Date.now());
           follower.moved();
         }
@@ -241,6 +246,7 @@ export class Feed {
     } finally {
       this.#replaying.delete(follower);
     }
+    this.#awaitReader(follower);
     if (subscription.isForked) {
       this.#onDoubt();
     }

@@ -167,6 +167,11 @@ export class StreamSubscription {
     return this.#deadlineAt;
   }
 
+  /** Text sent in this round and not acked. */
+  get unackedBytes(): number {
+    return this.#window.bytes;
+  }
+
   /** How many more messages may be sent now. */
   get room(): number {
     return this.#window.bytes >= LIMITS.outgoingPauseBytes ? 0 : this.spec.maxInFlight - this.#window.count;
@@ -230,13 +235,19 @@ export class StreamSubscription {
   /**
    * Checks whether an ack is overdue. Then sending goes back to the ack floor, or ends when the first unacked message was
    * sent `maxDeliver` times.
+   *
+   * @param mayRepeat Whether it may be sent again now; if not, it is looked at again after `ackWaitMs`.
    */
-  expire(nowMs: number): Overdue {
+  expire(nowMs: number, mayRepeat: () => boolean): Overdue {
     if (this.#deadlineAt === undefined || this.#deadlineAt > nowMs) {
       return "notYet";
     }
     if (this.#window.timesSent >= this.spec.maxDeliver) {
       return "close";
+    }
+    if (!mayRepeat()) {
+      this.#deadlineAt = nowMs + this.spec.ackWaitMs;
+      return "notYet";
     }
     this.#window.goBack();
     this.#cursor = this.#window.floor;

@@ -1,4 +1,4 @@
-import { LIMITS, RpcError, SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
+import { RpcError, SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
 import type { SubscribeResult, SubscribeStreamParams, SubscriptionClosedNotification } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
 import type { CallContext } from "../../methods/context.ts";
@@ -39,7 +39,7 @@ class SessionFollower implements Follower {
   }
 
   isPaused(): boolean {
-    return !this.isAnswered || this.#socket.bufferedBytes() > LIMITS.outgoingPauseBytes;
+    return !this.isAnswered || this.#socket.isPaused;
   }
 
   moved(): void {
@@ -66,6 +66,22 @@ export class StreamSubscriptions {
 
   get count(): number {
     return this.#followers.size;
+  }
+
+  /** Text of messages that were sent and are not acked, on all of them. */
+  get unackedBytes(): number {
+    let bytes = 0;
+    for (const { subscription } of this.#followers.values()) {
+      bytes += subscription.unackedBytes;
+    }
+    return bytes;
+  }
+
+  /** The socket is paused no more: serves the subscriptions that are behind. */
+  resume(): void {
+    for (const follower of this.#followers.values()) {
+      this.#host.feeds.serve(follower);
+    }
   }
 
   toStored(): StoredStreamSubscription[] {
@@ -101,9 +117,12 @@ export class StreamSubscriptions {
 
   /** Looks for overdue acks: sends again from the ack floor, or ends the subscription. */
   expire(nowMs: number): void {
+    let may: boolean | undefined;
+    // All of them go back, or none.
+    const mayRepeat = () => (may ??= this.#socket.mayRepeat());
     for (const follower of this.#followers.values()) {
       const { subscription } = follower;
-      const overdue = subscription.expire(nowMs);
+      const overdue = subscription.expire(nowMs, mayRepeat);
       if (overdue === "close") {
         this.close(follower, "ackTimeout");
       } else if (overdue === "goBack") {

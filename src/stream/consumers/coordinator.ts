@@ -1,5 +1,6 @@
 import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
+import { socketOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand, DeadLetterPage, FetchReply, JoinCall, JoinReply } from "../../internal/consumer-calls.ts";
 import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
@@ -21,6 +22,7 @@ import { reconfigure } from "./reconfigure.ts";
 import { retryDeadLetters } from "./retry-dead-letters.ts";
 import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
 import { Subscriber } from "./delivery/subscriber.ts";
+import { takeBack } from "./delivery/take-back.ts";
 import { Consumers } from "./table.ts";
 
 /** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */
@@ -159,7 +161,10 @@ export class ConsumerCoordinator implements DeletionWatcher {
     return this.#change(() => {
       const { nextSequence } = consumer.cursor;
       if (!consumer.subscribers.has(holder)) {
-        this.#consumers.addSubscription(consumer, new Subscriber(holder, gateway, maxInFlight));
+        this.#consumers.addSubscription(
+          consumer,
+          new Subscriber({ holder, gateway, maxInFlight }, this.#consumers.fullSockets),
+        );
       }
       return { nextSequence, lastSequence: this.#log.last };
     });
@@ -178,6 +183,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
         if (consumer === undefined) {
           unknown.add(command.holder);
         } else {
+          this.#consumers.fullSockets.delete(socketOf(command.holder));
           this.#applyAck(consumer, command, nowMs);
         }
       }
@@ -244,21 +250,18 @@ export class ConsumerCoordinator implements DeletionWatcher {
    * Takes back the batches of a push that certainly or possibly did not reach their subscription. What reached a
    * subscription that was released meanwhile counts as delivered.
    */
-  pushCompleted({ batches, unknown, isUnsure }: PushOutcome): void {
+  pushCompleted({ batches, unknown, full, isUnsure }: PushOutcome): void {
     const isOver = (holder: string) => unknown.includes(holder) || this.#consumers.ofHolder(holder) === undefined;
-    if (!isUnsure && !batches.some(({ batch: { holder } }) => isOver(holder))) {
+    if (!isUnsure && full.size === 0 && !batches.some(({ batch: { holder } }) => isOver(holder))) {
       return;
     }
     this.#attempt(() =>
       this.#change((nowMs) => {
-        for (const { consumer: name, sequences, batch } of batches) {
-          const { holder } = batch;
-          const consumer = this.#consumers.get(name);
-          if (unknown.includes(holder)) {
-            consumer?.cursor.revertDelivery(holder, sequences, nowMs);
-          } else if (isUnsure) {
-            consumer?.cursor.markUncertain(holder, sequences, nowMs);
-          }
+        full.forEach(({ batch }) => this.#consumers.fullSockets.add(socketOf(batch.holder)));
+        for (const addressed of batches) {
+          const { holder } = addressed.batch;
+          const consumer = this.#consumers.get(addressed.consumer);
+          takeBack(consumer, addressed, { unknown, full, isUnsure, nowMs });
           if (consumer !== undefined && isOver(holder)) {
             this.#applyAck(consumer, { kind: "release", holder, isLost: this.#pusher.wasLost(holder) }, nowMs);
           }
@@ -274,11 +277,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
 
   /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
-    let atMs = this.#isBehind ? nowMs : Infinity;
-    for (const { cursor } of this.#consumers.all) {
-      const deadline = cursor.nextDeadline(nowMs) ?? Infinity;
-      atMs = Math.min(atMs, Math.ceil(deadline / ALARM_GRAIN_MS) * ALARM_GRAIN_MS);
-    }
+    const deadlines = this.#consumers.all.map(({ cursor }) => cursor.nextDeadline(nowMs) ?? Infinity);
+    const atMs = this.#isBehind ? nowMs : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
     if (atMs < Infinity) {
       this.#alarm.ensureBy(atMs, nowMs);
     }

@@ -16,6 +16,8 @@ export class Consumers {
   readonly #byName = new Map<string, Consumer>();
   /** The consumer of each subscription. */
   readonly #byHolder = new Map<string, Consumer>();
+  /** Sockets whose subscriptions get nothing until one of them is heard; see `socketOf`. */
+  readonly fullSockets = new Set<string>();
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -28,7 +30,7 @@ export class Consumers {
     for (const { holder, consumer: id, gateway, max_in_flight } of this.#subscriptionRows()) {
       const consumer = byId.get(id);
       if (consumer !== undefined) {
-        this.#keep(consumer, new Subscriber(holder, gateway, max_in_flight));
+        this.#keep(consumer, new Subscriber({ holder, gateway, maxInFlight: max_in_flight }, this.fullSockets));
       }
     }
   }

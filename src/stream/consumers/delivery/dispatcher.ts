@@ -65,7 +65,7 @@ export class Dispatcher {
     const { cursor, subscribers } = consumer;
     while (cursor.dueSuspect(this.#nowMs) !== undefined) {
       const all = [...subscribers.values()];
-      const subscriber = all.find(({ holder }) => cursor.inFlightOf(holder) === 0);
+      const subscriber = all.find(({ holder, isFull }) => !isFull && cursor.inFlightOf(holder) === 0);
       if (subscriber === undefined || all.filter(({ holder }) => cursor.hasSuspect(holder)).length >= most) {
         return true;
       }

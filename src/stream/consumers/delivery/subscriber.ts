@@ -1,4 +1,5 @@
 import { LIMITS } from "../../../../rpc/index.ts";
+import { socketOf } from "../../../internal/consumer-calls.ts";
 
 import type { ConsumerCursor } from "../cursor/cursor.ts";
 
@@ -8,21 +9,35 @@ export class Subscriber {
   readonly holder: string;
   readonly gateway: string;
   readonly maxInFlight: number;
+  readonly #fullSockets: ReadonlySet<string>;
   /** Size of each message delivered to it since the stream was loaded, by sequence. Acked ones are removed later. */
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
 
-  constructor(holder: string, gateway: string, maxInFlight: number) {
+  /** @param fullSockets Those that were sent nothing of the last push, until they are heard. */
+  constructor(
+    { holder, gateway, maxInFlight }: { holder: string; gateway: string; maxInFlight: number },
+    fullSockets: ReadonlySet<string>,
+  ) {
     this.holder = holder;
     this.gateway = gateway;
     this.maxInFlight = maxInFlight;
+    this.#fullSockets = fullSockets;
+  }
+
+  /** Whether its socket has so much unread that it gets no messages. */
+  get isFull(): boolean {
+    return this.#fullSockets.size > 0 && this.#fullSockets.has(socketOf(this.holder));
   }
 
   /**
-   * How many more messages it may get. None while it has a suspect in flight, or as much text in flight as may wait for
-   * one socket.
+   * How many more messages it may get. None while its socket is full, while it has a suspect in flight, or as much text
+   * in flight as may wait for one socket.
    */
   room(cursor: ConsumerCursor): number {
+    if (this.isFull) {
+      return 0;
+    }
     if (this.#bytes >= LIMITS.outgoingPauseBytes || this.#sizes.size > 2 * this.maxInFlight) {
       this.#forgetAcked(cursor);
     }

@@ -1,0 +1,123 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { AnswerRoom } from "../json-rpc/answer-room.ts";
+import { isBufferTold } from "../platform/settings.ts";
+
+import type { SocketBuffers } from "./socket-buffers.ts";
+
+/** How fast large answers count as read where the runtime does not tell: 256 KiB a second, whoever reads them. */
+const READ_BYTES_PER_MS = 262;
+/** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
+const COPIES = 6;
+/** Above it no large answer is begun: what is small still fits before the socket is closed. */
+const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
+/** How long a large answer waits for the client to read what was sent before it, and how often that is looked at. */
+const ROOM_WAIT_MS = 2_000;
+const LOOK_MS = 25;
+
+/**
+ * What one socket was sent and its client has not read, over all its subscriptions and answers: at most
+ * `LIMITS.outgoingCloseBytes`, and messages wait from `LIMITS.outgoingPauseBytes` on.
+ *
+ * `bufferedAmount` tells it, as long as WebSocket compression is off: with compression it is always 0 (measured on
+ * workerd 1.20261117). Where the runtime does not tell, the client's acks do for messages, and the clock for answers.
+ */
+export class Outgoing implements AnswerRoom {
+  readonly #ws: WebSocket;
+  readonly #unackedBytes: () => number;
+  readonly #isTold: boolean;
+  readonly #buffers: SocketBuffers;
+  #wasPaused = false;
+  /** Of the large answers that are being made. */
+  #reservedBytes = 0;
+  #released = Promise.withResolvers<void>();
+  /** The last large call that waits for room: they begin in order. */
+  #last: Promise<unknown> = Promise.resolve();
+  #answeredBytes = 0;
+  #answeredAt = 0;
+
+  /**
+   * @param unackedBytes What its subscriptions were sent and have not acked.
+   * @param buffers What all sockets of its gateway hold.
+   */
+  constructor(ws: WebSocket, unackedBytes: () => number, buffers: SocketBuffers) {
+    this.#buffers = buffers;
+    this.#ws = ws;
+    this.#unackedBytes = unackedBytes;
+    this.#isTold = isBufferTold() && Number.isFinite(ws.bufferedAmount);
+  }
+
+  /** Whether the runtime tells what is unread. */
+  get isTold(): boolean {
+    return this.#isTold;
+  }
+
+  /** What it takes of the memory of its isolate, as far as is known. */
+  get heldBytes(): number {
+    return this.#unread() + this.#reservedBytes * COPIES;
+  }
+
+  /** Whether so much is unread that no message may be sent. */
+  get isPaused(): boolean {
+    const isPaused = this.#isTold
+      ? this.#ws.bufferedAmount > LIMITS.outgoingPauseBytes
+      : this.#unackedBytes() > LIMITS.outgoingCloseBytes;
+    this.#wasPaused ||= isPaused;
+    return isPaused;
+  }
+
+  /** Whether so much is unread that the socket is to be closed. Never by an estimate. */
+  get isOverrun(): boolean {
+    return this.#isTold && this.#ws.bufferedAmount > LIMITS.outgoingCloseBytes;
+  }
+
+  /** Whether what waited may be sent again: once, after it was paused. */
+  takeResumed(): boolean {
+    if (!this.#wasPaused || this.isPaused) {
+      return false;
+    }
+    this.#wasPaused = false;
+    return true;
+  }
+
+  /** Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. */
+  reserve(bytes: number): Promise<RpcError | undefined> {
+    const dueAt = Date.now() + ROOM_WAIT_MS;
+    const admitted = this.#last.then(() => this.#admit(bytes, dueAt));
+    this.#last = admitted;
+    return admitted;
+  }
+
+  release(reservedBytes: number, answeredBytes: number): void {
+    this.#reservedBytes -= reservedBytes;
+    if (!this.#isTold) {
+      this.#answeredBytes = this.#unreadAnswers() + answeredBytes;
+    }
+    this.#buffers.count();
+    this.#released.resolve();
+    this.#released = Promise.withResolvers();
+  }
+
+  async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
+    const limit = LIMITS.outgoingCloseBytes;
+    while (this.#unread() + this.#reservedBytes + bytes > ANSWERS_BYTES || !this.#buffers.take(bytes * COPIES)) {
+      if (Date.now() >= dueAt) {
+        const data = { what: "outgoingCloseBytes", limit, retryAfterMs: ROOM_WAIT_MS };
+        return new RpcError("Busy", "the socket has too much that is not read", data);
+      }
+      await Promise.race([this.#released.promise, scheduler.wait(LOOK_MS)]);
+    }
+    this.#reservedBytes += bytes;
+    return undefined;
+  }
+
+  #unread(): number {
+    return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
+  }
+
+  #unreadAnswers(): number {
+    const nowMs = Date.now();
+    this.#answeredBytes = Math.max(0, this.#answeredBytes - (nowMs - this.#answeredAt) * READ_BYTES_PER_MS);
+    this.#answeredAt = nowMs;
+    return this.#answeredBytes;
+  }
+}

@@ -1,0 +1,68 @@
+import { LIMITS } from "../../rpc/index.ts";
+import type { RpcError } from "../../rpc/index.ts";
+
+/** What bounds the answers that are made for one caller and not taken by it. */
+export type AnswerRoom = {
+  /**
+   * Takes room for large answers before they are made; waits a while for it.
+   *
+   * @returns Busy when there is none: then none is taken, and the calls are not to be begun.
+   */
+  reserve(bytes: number): Promise<RpcError | undefined>;
+  /** The answers are sent. @param answeredBytes How large they are. */
+  release(reservedBytes: number, answeredBytes: number): void;
+};
+
+/** What most large answers are taken for: as many as may be in flight fit. */
+const USUAL_BYTES = LIMITS.outgoingCloseBytes / LIMITS.largeAnswersInFlight;
+/** Most that is reserved for one batch: its answers are bounded by `LIMITS.batchAnswerBytes` besides. */
+const BATCH_BYTES = LIMITS.outgoingCloseBytes / 2;
+
+/** Those that are as large as their caller wants. */
+const LARGEST_BYTES: ReadonlyMap<string, number> = new Map([
+  ["rpc.discover", LIMITS.frameBytes / 2],
+  ["getMessages", LIMITS.pageBytes],
+  ["fetchMessages", LIMITS.pageBytes],
+  ["getState", LIMITS.stateBytes],
+  ["getObject", LIMITS.frameBytes],
+]);
+
+/** The room that the large answers of a frame need. */
+function answerBytes(methods: readonly string[]): number {
+  const bytes = methods.reduce((sum, method) => sum + (LARGEST_BYTES.get(method) ?? USUAL_BYTES), 0);
+  return Math.min(bytes, BATCH_BYTES);
+}
+
+/** The room of one frame: taken when its first large call is about to begin, for all of them, so that none waits for another. */
+export class FrameRoom {
+  readonly #answers: AnswerRoom | undefined;
+  readonly #methods: readonly string[];
+  #reserved = 0;
+  #entered: Promise<RpcError | undefined> | undefined;
+
+  /** @param methods Those of its calls whose answers may be large. */
+  constructor(answers: AnswerRoom | undefined, methods: readonly string[]) {
+    this.#answers = answers;
+    this.#methods = methods;
+  }
+
+  /** To be awaited before each large call. @returns Why it is not to be begun. */
+  enter(): Promise<RpcError | undefined> {
+    this.#entered ??= this.#reserve();
+    return this.#entered;
+  }
+
+  /** Its answers are sent. */
+  leave(answeredBytes: number): void {
+    if (this.#reserved > 0) {
+      this.#answers?.release(this.#reserved, answeredBytes);
+    }
+  }
+
+  async #reserve(): Promise<RpcError | undefined> {
+    const bytes = answerBytes(this.#methods);
+    const refusal = await this.#answers?.reserve(bytes);
+    this.#reserved = refusal === undefined && this.#answers !== undefined ? bytes : 0;
+    return refusal;
+  }
+}

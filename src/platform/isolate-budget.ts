@@ -1,0 +1,105 @@
+import { LIMITS, RpcError } from "../../rpc/index.ts";
+
+/** A share that was not touched for so long belonged to a request or an object that is gone. */
+const LOST_MS = 60_000;
+/** How long a caller waits for room before it is told Busy, and how often it looks. */
+const WAIT_MS = 2_000;
+const LOOK_MS = 25;
+/** Owners that may wait at once: more are told Busy at once, as to wait costs too. */
+const MOST_WAITING = 32;
+
+/** The shares that hold something. The objects of an isolate share its memory, and so do all its requests. */
+const shares = new Set<Share>();
+let heldBytes = 0;
+/** When each of those that wait looks next: what is past says nothing, so that a request that is gone does not count. */
+let waitedUntil: number[] = [];
+
+/**
+ * What one owner, an object or a request, holds of the memory that an isolate has for what clients send and do not read:
+ * `LIMITS.isolateBytes`. An owner that ends without giving it back, as a request does whose client is gone, loses it after
+ * {@link LOST_MS} in which it did not touch it.
+ */
+export class Share {
+  readonly #most: number;
+  #bytes = 0;
+  #touchedAt = 0;
+
+  /** @param most What the isolate may hold in all when more is taken for it: less than the whole leaves room for others. */
+  constructor(most: number = LIMITS.isolateBytes) {
+    this.#most = most;
+  }
+
+  /** Takes bytes; false when there is no room for them. */
+  take(bytes: number): boolean {
+    if (heldBytes + bytes > this.#most && !hasRoomAfterSweep(bytes, this.#most)) {
+      return false;
+    }
+    this.set(this.#bytes + bytes);
+    return true;
+  }
+
+  /** Takes bytes when there is room for them, after a while if need be. @returns Busy when there is none. */
+  async whenTaken(bytes: number): Promise<RpcError | undefined> {
+    const dueAt = Date.now() + WAIT_MS;
+    while (!this.take(bytes)) {
+      if (Date.now() >= dueAt || areManyWaiting()) {
+        return isolateFullError();
+      }
+      waitedUntil.push(Date.now() + LOOK_MS);
+      await scheduler.wait(LOOK_MS);
+    }
+    return undefined;
+  }
+
+  /** Gives bytes back. */
+  release(bytes: number): void {
+    this.set(Math.max(0, this.#bytes - bytes));
+  }
+
+  /** Holds so many bytes from now on, whether there is room for them or not: they are in memory already. */
+  set(bytes: number): void {
+    heldBytes += bytes - this.#bytes;
+    this.#bytes = bytes;
+    this.touch();
+    if (bytes > 0) {
+      shares.add(this);
+    } else {
+      shares.delete(this);
+    }
+  }
+
+  /** Its owner is still there. */
+  touch(): void {
+    this.#touchedAt = Date.now();
+  }
+
+  /** Drops what an owner that is gone has left. */
+  dropIfLost(nowMs: number): void {
+    if (this.#touchedAt <= nowMs - LOST_MS) {
+      this.set(0);
+    }
+  }
+}
+
+/** What is said when the isolate holds too much already. */
+function isolateFullError(): RpcError {
+  const data = { what: "isolateBytes", limit: LIMITS.isolateBytes, retryAfterMs: WAIT_MS };
+  return new RpcError("Busy", "the server holds too much for its clients; nothing was done", data);
+}
+
+function areManyWaiting(): boolean {
+  const nowMs = Date.now();
+  waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs);
+  return waitedUntil.length >= MOST_WAITING;
+}
+
+function hasRoomAfterSweep(bytes: number, most: number): boolean {
+  const nowMs = Date.now();
+  shares.forEach((share) => share.dropIfLost(nowMs));
+  return heldBytes + bytes <= most;
+}
+
+/** Drops what all owners hold: for tests, which end objects and go on in their isolate. */
+export function dropShares(): void {
+  shares.forEach((share) => share.set(0));
+}

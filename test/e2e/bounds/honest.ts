@@ -1,0 +1,93 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { ErrorCode } from "../../../rpc/index.ts";
+import { Client } from "../server/client.ts";
+import type { Target } from "../server/client.ts";
+
+const STREAM = "honest";
+const PAUSE_MS = 10;
+
+/** What became of an honest client's messages. */
+export type HonestReport = { readonly acked: number; readonly missing: number; readonly p99Ms: number };
+
+/** A client that publishes, follows, reads and acks, beside those that do not: how long each message takes it. */
+export class HonestClient {
+  readonly #client: Client;
+  readonly #delays: number[] = [];
+  readonly #acked = new Set<number>();
+  readonly #followed = new Set<number>();
+  #isOver = false;
+  #running: Promise<void> | undefined;
+
+  private constructor(client: Client) {
+    this.#client = client;
+  }
+
+  static async start(target: Target): Promise<HonestClient> {
+    const client = await Client.connect(target);
+    const honest = new HonestClient(client);
+    client.onNotification = (notification) => {
+      if (notification.method === "messages") {
+        honest.#take(notification.params);
+      }
+    };
+    await client.call("subscribe", { stream: STREAM, from: "new" });
+    honest.#running = honest.#publish();
+    return honest;
+  }
+
+  /** Stops publishing, and tells what was acknowledged and is not in the stream, or was not followed. */
+  async stop(): Promise<HonestReport> {
+    this.#isOver = true;
+    await this.#running;
+    const last = Math.max(...this.#acked);
+    await this.#client.until(() => this.#followed.has(last) || undefined, "the last message");
+    const stored = await this.#stored();
+    const missing = [...this.#acked].filter(
+      (sequence) => !stored.has(sequence) || !this.#followed.has(sequence),
+    ).length;
+    this.#client.terminate();
+    const sorted = this.#delays.toSorted((a, b) => a - b);
+    const p99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
+    return { acked: this.#acked.size, missing, p99Ms };
+  }
+
+  async #publish(): Promise<void> {
+    while (!this.#isOver) {
+      const response = await this.#client.request("publish", { stream: STREAM, data: performance.now() });
+      if (response.error === undefined) {
+        this.#acked.add((response.result as { sequence: number }).sequence);
+      } else if (response.error.code !== ErrorCode.Busy) {
+        throw new Error(`a publish failed: ${JSON.stringify(response.error)}`);
+      }
+      await delay(PAUSE_MS);
+    }
+  }
+
+  #take({
+    subscription,
+    messages,
+  }: {
+    subscription: number;
+    messages: readonly { sequence: number; data: unknown }[];
+  }) {
+    for (const { sequence, data } of messages) {
+      this.#followed.add(sequence);
+      this.#delays.push(performance.now() - Number(data));
+    }
+    this.#client.notify("ack", { subscription, through: messages.at(-1)?.sequence ?? 0 });
+  }
+
+  async #stored(): Promise<Set<number>> {
+    const sequences = new Set<number>();
+    let from = Math.min(...this.#acked);
+    for (;;) {
+      const page = await this.#client.call("getMessages", { stream: STREAM, from: { sequence: from } });
+      page.messages.forEach(({ sequence }) => sequences.add(sequence));
+      from = page.nextSequence;
+      if (page.nextSequence > page.lastSequence) {
+        return sequences;
+      }
+    }
+  }
+}

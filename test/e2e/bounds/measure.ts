@@ -1,0 +1,71 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { residentBytesOf } from "../../bench/driver/processes.ts";
+import { Client } from "../server/client.ts";
+import type { Target } from "../server/client.ts";
+import type { Server } from "../server/server.ts";
+
+import { fill } from "./cases.ts";
+import type { BoundsCase } from "./cases.ts";
+import { HonestClient } from "./honest.ts";
+import type { HonestReport } from "./honest.ts";
+
+/** What the process of the clients is told. */
+export type ClientsOptions = { name: string; target: Target; clients: number; isUnread: boolean };
+
+const MIB = 1_048_576;
+const SAMPLE_MS = 50;
+const HONEST_CLIENTS = 4;
+
+/** What a case did to a server: how far its memory grew, in MiB, and what became of honest clients before and beside it. */
+export type Measured = { readonly grownMiB: number; readonly alone: HonestReport; readonly beside: HonestReport };
+
+/**
+ * Runs a case by so many clients that do not read, on a server that is used for nothing else. Its memory is compared
+ * with what one that reads made of it, so that what V8 and SQLite take for any load does not count.
+ */
+export async function measure(
+  server: Server,
+  given: BoundsCase,
+  { clients, ms }: { clients: number; ms: number },
+): Promise<Measured> {
+  const target = { url: server.url, apiKey: server.apiKey };
+  const preparing = await Client.connect(server);
+  await fill(preparing);
+  const alone = await honest(server, () => runFor(ms, { name: given.name, target, clients: 1, isUnread: false }));
+  const before = residentMiB(server);
+  let most = before;
+  const sampling = setInterval(() => (most = Math.max(most, residentMiB(server))), SAMPLE_MS);
+  const beside = await honest(server, async () => {
+    await runFor(ms, { name: given.name, target, clients, isUnread: true });
+    clearInterval(sampling);
+  });
+  preparing.terminate();
+  return { grownMiB: Math.round(most - before), alone, beside };
+}
+
+/** Runs a case for a while, in a process of its own. */
+async function runFor(ms: number, options: ClientsOptions): Promise<void> {
+  const clients = fork(join(import.meta.dirname, "clients-process.ts"), [], { execArgv: [] });
+  clients.send(options);
+  await delay(ms);
+  clients.kill("SIGKILL");
+  await once(clients, "exit");
+}
+
+/** Runs honest clients during some work. */
+async function honest(server: Server, work: () => Promise<void>): Promise<HonestReport> {
+  const clients = await Promise.all(Array.from({ length: HONEST_CLIENTS }, () => HonestClient.start(server)));
+  await work();
+  const reports = await Promise.all(clients.map((client) => client.stop()));
+  const sum = (of: (report: HonestReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+  const p99Ms = Math.round(Math.max(...reports.map((report) => report.p99Ms)));
+  return { acked: sum(({ acked }) => acked), missing: sum(({ missing }) => missing), p99Ms };
+}
+
+function residentMiB({ processGroup }: Server): number {
+  return (residentBytesOf(processGroup) ?? 0) / MIB;
+}

@@ -1,0 +1,29 @@
+/**
+ * Prints what each case of {@link CASES} does to a server: `node test/e2e/bounds/print.ts [milliseconds] [cases, as in
+ * 0,3] [told|untold]`.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { builtWorker } from "../../../scripts/server/build.ts";
+import { Server } from "../server/server.ts";
+
+import { CASES } from "./cases.ts";
+import { measure } from "./measure.ts";
+
+const [ms = "10000", chosen, bound = "told"] = process.argv.slice(2);
+const worker = await builtWorker();
+const cases = CASES.filter((_case, index) => chosen === undefined || chosen.split(",").includes(String(index)));
+for (const given of cases) {
+  for (const clients of [1, 20]) {
+    const data = await mkdtemp(join(tmpdir(), "durable-stream-bounds-"));
+    const server = new Server({ worker, data, vars: { BUFFERED_AMOUNT: bound } });
+    await server.start();
+    const { grownMiB, alone, beside } = await measure(server, given, { clients, ms: Number(ms) });
+    await server.kill9();
+    await rm(data, { recursive: true, maxRetries: 3 });
+    const p99 = `p99 ${alone.p99Ms} -> ${beside.p99Ms} ms, ${beside.acked} acked, ${beside.missing} missing`;
+    process.stdout.write(`${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}\n`);
+  }
+}

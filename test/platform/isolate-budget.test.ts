@@ -1,0 +1,85 @@
+import { afterEach, expect, it, onTestFinished, vi } from "vitest";
+
+import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { Share } from "../../src/platform/isolate-budget.ts";
+import { post, request } from "../harness/http.ts";
+
+const PING = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Holds what is left of the isolate but for so many bytes, until the test is over. */
+function fillBut(left: number): Share {
+  const share = new Share();
+  onTestFinished(() => share.set(0));
+  expect(share.take(LIMITS.isolateBytes - left)).toBe(true);
+  return share;
+}
+
+it("gives 48 MiB to all owners together, and what one gives back to the others", () => {
+  const holding = fillBut(1_000);
+  const other = new Share();
+  onTestFinished(() => other.set(0));
+
+  const taken = [other.take(1_001), other.take(1_000), other.take(1)];
+  holding.release(1);
+
+  expect(taken).toEqual([false, true, false]);
+  expect(other.take(1)).toBe(true);
+});
+
+it("leaves to others what is above an owner's own bound", () => {
+  fillBut(LIMITS.isolateBytes / 2);
+  const bounded = new Share(LIMITS.isolateBytes / 2);
+
+  expect(bounded.take(1)).toBe(false);
+});
+
+it("takes back what an owner that is gone has left, once it was not touched for a minute", () => {
+  const lost = fillBut(0);
+  const other = new Share();
+  onTestFinished(() => other.set(0));
+
+  vi.setSystemTime(Date.now() + 50_000);
+  lost.touch();
+  vi.setSystemTime(Date.now() + 50_000);
+  const before = other.take(1);
+  vi.setSystemTime(Date.now() + 10_000);
+
+  expect([before, other.take(1)]).toEqual([false, true]);
+});
+
+it("answers POST /rpc with 503, Busy and when to try again while there is no room, and as soon as there is", async () => {
+  const holding = fillBut(0);
+
+  const refused = await post(PING);
+  const waiting = post(PING);
+  holding.set(0);
+
+  expect(refused).toMatchObject({
+    status: 503,
+    body: { error: { code: ErrorCode.Busy, data: { what: "isolateBytes", retryAfterMs: expect.any(Number) } } },
+  });
+  expect(await waiting).toMatchObject({ status: 200, body: { id: 1 } });
+});
+
+it.for(["read", "cancelled"])("counts the answer to POST /rpc until it is %s", async (end) => {
+  // Pairs of surrogates at every place where a chunk may end.
+  const state = `a${"\u{1f600}".repeat(50_000)}`;
+  await post(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "putState", params: { stream: `unread-${end}`, state } }));
+  const all = new Share();
+  onTestFinished(() => all.set(0));
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 2, method: "getState", params: { stream: `unread-${end}` } });
+
+  const response = await request("/rpc", { method: "POST", body });
+  const whileUnread = all.take(LIMITS.isolateBytes);
+  const answer = end === "read" ? await response.json() : await response.body?.cancel();
+
+  expect(whileUnread).toBe(false);
+  expect(answer).toEqual(
+    end === "read" ? expect.objectContaining({ result: expect.objectContaining({ state }) }) : undefined,
+  );
+  await expect.poll(() => all.take(LIMITS.isolateBytes)).toBe(true);
+});
