@@ -50,7 +50,7 @@ export type DeliveryBatch = {
 
 /**
  * What of a push was not sent: the holders that are no subscription of the gateway, and the indices of the batches whose
- * socket is full. An array of the former when there are none of the latter, as versions before this one have it.
+ * socket is full. An array of the former when there are none of the latter, or the stream does not take them.
  */
 export type ConsumerPushReply = string[] | { unknown: string[]; full: number[] };
 
@@ -73,4 +73,10 @@ export function socketOf(holder: string): string {
 }
 
 /** Batches for subscriptions of one gateway. */
-export type ConsumerPush = { stream: string; epoch: string; batches: DeliveryBatch[] };
+export type ConsumerPush = {
+  stream: string;
+  epoch: string;
+  batches: DeliveryBatch[];
+  /** Whether the stream understands a reply that tells of full sockets; one of the version before does not. */
+  takesFull?: true;
+};

@@ -81,14 +81,14 @@ export class ConsumerRouter {
    *
    * @returns What was not sent.
    */
-  deliver({ batches }: ConsumerPush): ConsumerPushReply {
+  deliver({ batches, takesFull }: ConsumerPush): ConsumerPushReply {
     const unknown = new Set<string>();
     const full: number[] = [];
     for (const [index, batch] of batches.entries()) {
       const route = this.#routes.get(batch.holder);
       if (route === undefined) {
         unknown.add(batch.holder);
-      } else if (route.refuses(batch.text.length)) {
+      } else if (takesFull === true && route.refuses(batch.text.length)) {
         full.push(index);
       } else {
         route.subscription.deliver(batch);

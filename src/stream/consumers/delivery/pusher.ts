@@ -127,7 +127,7 @@ export class DeliveryPusher {
     addressed.forEach((one) => this.#addUnderway(one));
     try {
       const batches = addressed.map(({ batch }) => batch);
-      const reply = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches });
+      const reply = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches, takesFull: true });
       const { unknown, full: indices } = Array.isArray(reply) ? { unknown: reply, full: [] as number[] } : reply;
       const full = new Set(addressed.filter((_one, index) => indices.includes(index)));
       outcome = { batches: addressed, unknown, full, isUnsure: false };
