@@ -18,27 +18,32 @@ export type Way = { readonly signal: AbortSignal; readonly isUnread: boolean };
 /** One way to make the server hold what nobody reads. */
 export type BoundsCase = {
   readonly name: string;
+  /** What a client of it opens: one socket, or a hundred connections of HTTP. */
+  readonly over: "socket" | "http";
   /** Does it as one client, until the signal; what it opens stays open until then. */
   readonly run: (target: Target, way: Way) => Promise<void>;
 };
 
 /** Each case, in the order in which it is printed. */
 export const CASES: readonly BoundsCase[] = [
-  { name: "100 x subscribe with maxInFlight 10,000", run: (target, way) => subscribe(target, way, {}) },
+  { over: "socket", name: "100 x subscribe with maxInFlight 10,000", run: (target, way) => subscribe(target, way, {}) },
   {
+    over: "socket",
     name: "the same with redelivery every 100 ms",
     run: (target, way) => subscribe(target, way, { ackWaitMs: 100, maxDeliver: 100 }),
   },
   {
+    over: "socket",
     name: "60 x getMessages every 0.6 s",
     run: (target, way) => repeat(target, way, { method: "getMessages", params: { stream: STREAM } }),
   },
   {
+    over: "socket",
     name: "60 x rpc.discover every 0.6 s",
     run: (target, way) => repeat(target, way, { method: "rpc.discover" }),
   },
-  { name: "100 POST /rpc of 10 getMessages", run: (target, way) => post(target, way, pages()) },
-  { name: "100 POST /rpc of a publishBatch", run: (target, way) => post(target, way, publishes()) },
+  { over: "http", name: "100 POST /rpc of 10 getMessages", run: (target, way) => post(target, way, pages()) },
+  { over: "http", name: "100 POST /rpc of a publishBatch", run: (target, way) => post(target, way, publishes()) },
 ];
 
 /** Makes the stream that the cases read: 20 MB of messages. */
