@@ -118,7 +118,7 @@ test(
       const [duplicate] = await publish(url, [known]);
       const woken = (await heapBytes(inspected)) - without;
 
-    expect(duplicate?.result.duplicate).toBe(true);
+      expect(duplicate?.result.duplicate).toBe(true);
       expect({ filled, woken }).toEqual({ filled: expect.toSatisfy(isLittle), woken: expect.toSatisfy(isLittle) });
     } finally {
       socket.close();

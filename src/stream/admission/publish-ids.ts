@@ -20,7 +20,7 @@ const ROW_IDS = 256;
 /** Ids that the first segment has room for. Each further one has room for as many as there are, up to the most. */
 const LEAST_SEGMENT_IDS = 192;
 /** So many ids are parsed at most when the stream wakes; the fewer, the more segments each id is looked up in. */
-const MOST_SEGMENT_IDS = 24_576;
+const MOST_SEGMENT_IDS = 12_288;
 
 /**
  * The dedup window: which ids were published within the last `duplicateWindowMs`, and where. It outlives the messages.
