@@ -25,12 +25,15 @@ export class Sweeper {
 
   /** Begins, if there is something to delete. */
   start(): void {
-    if (this.#isSweeping || this.#transactor.loaded?.log.hasGarbage !== true) {
+    if (this.#transactor.loaded?.log.hasGarbage !== true) {
       return;
     }
-    this.#isSweeping = true;
+    // Even when it is under way: an alarm that has just fired is set no more.
     this.#alarm.ensureBy(Date.now() + RESUME_MS, Date.now());
-    this.#ctx.waitUntil(this.#run());
+    if (!this.#isSweeping) {
+      this.#isSweeping = true;
+      this.#ctx.waitUntil(this.#run());
+    }
   }
 
   async #run(): Promise<void> {

@@ -31,23 +31,6 @@ it("deletes a long stretch in turns; what is told, read and published is right a
   expect(deletes()).toBe(ROWS - 1);
 });
 
-it("goes on with what an eviction has interrupted", async () => {
-  const stream = "interrupted";
-  const client = await connect();
-  await fill(client, stream);
-  // As a stream leaves it that goes down right after it has answered.
-  await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) =>
-    storage.sql.exec("UPDATE stream SET deleted_through = ?", 3 * ROW_MESSAGES + 2),
-  );
-  await evict(env.STREAM.getByName(stream));
-
-  const info = await client.call("getStreamInfo", { stream });
-  await untilRows(stream, ROWS - 3);
-
-  expect(info).toMatchObject({ messages: LAST - 3 * ROW_MESSAGES - 2, firstSequence: 3 * ROW_MESSAGES + 3 });
-  expect(await client.call("getStreamInfo", { stream })).toEqual(info);
-});
-
 it("keeps its sequences when the rows of all messages are left to be deleted", async () => {
   const stream = "emptied-and-interrupted";
   const client = await connect();
@@ -64,21 +47,6 @@ it("keeps its sequences when the rows of all messages are left to be deleted", a
 
   expect(info).toMatchObject({ messages: 0, bytes: 0, firstSequence: LAST + 1, lastSequence: LAST });
   expect(sequence).toBe(LAST + 1);
-});
-
-it("does not bring back what a smaller bound has deleted", async () => {
-  const stream = "bounded";
-  const client = await connect();
-  await fill(client, stream);
-
-  await client.call("configureStream", { stream, maxBytes: 1_200_000 });
-  const info = await client.call("getStreamInfo", { stream });
-  await evict(env.STREAM.getByName(stream));
-  const { config, ...after } = await client.call("getStreamInfo", { stream });
-  await untilRows(stream, 2);
-
-  expect(after.firstSequence).toBe((ROWS - 2) * ROW_MESSAGES + 1);
-  expect({ config, ...after }).toEqual(info);
 });
 
 /** Rows of half a megabyte. */

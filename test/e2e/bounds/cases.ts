@@ -13,7 +13,7 @@ const BATCH = 100;
 const ROUND_MS = 600;
 
 /** Until when, and whether nothing is read of what the server sends. */
-export type Way = { readonly signal: AbortSignal; readonly isUnread: boolean };
+type Way = { readonly signal: AbortSignal; readonly isUnread: boolean };
 
 /** One way to make the server hold what nobody reads. */
 export type BoundsCase = {
