@@ -50,8 +50,8 @@ const CHANGES: readonly Change[] = [
   ["src/stream/fan-out.ts", "return { ...range, ...identity,", "$& later: { note: 1 },"],
   [
     "src/stream/consumers/delivery/pusher.ts",
-    "deliverConsumer({ stream, epoch, batches })",
-    "deliverConsumer({ stream, epoch, batches, later: 1 })",
+    "deliverConsumer({ stream, epoch, batches, takesFull: true })",
+    "deliverConsumer({ stream, epoch, batches, takesFull: true, later: 1 })",
   ],
   ["src/gateway/streams/feeds.ts", "at.from, at.epoch)", "at.from, at.epoch, 'later')"],
   [
