@@ -18,8 +18,6 @@ export type Lengths = {
   consumerCrashes: number;
   /** Parts of the largest object that is moved, 768 kB each. */
   objectParts: number;
-  /** How long clients that do not read are let do each of their worst, in milliseconds. */
-  boundsMs: number;
 };
 
 /** Of `npm test`: each run is there, and short. */
@@ -33,7 +31,6 @@ export const SHORT: Lengths = {
   consumerMessages: 3_000,
   consumerCrashes: 2,
   objectParts: 14,
-  boundsMs: 1_500,
 };
 
 /** Of `npm run test:long`. */
@@ -47,7 +44,6 @@ export const LONG: Lengths = {
   consumerMessages: 20_000,
   consumerCrashes: 5,
   objectParts: 261,
-  boundsMs: 30_000,
 };
 
 /** The tests that have a length: what `npm run test:long` runs. */
@@ -57,7 +53,6 @@ export const LONG_RUNS = [
   "test/client/calls/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
-  "test/e2e/bounds/bounds.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/idle.test.ts",
