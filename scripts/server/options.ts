@@ -9,6 +9,8 @@ export type ServeOptions = {
   port: number;
   /** In place of those of wrangler.toml; `API_KEY` besides. */
   vars: Record<string, string>;
+  /** Of the inspector, for tests and measurements; none unless given. */
+  inspectorPort?: number;
 };
 
 /** The name of the Worker that is served. */

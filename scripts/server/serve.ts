@@ -18,7 +18,7 @@ const STOP_MS = 5_000;
 export type Serving = { miniflare: Miniflare; port: number; stop: () => Promise<never> };
 
 /** Serves until `stop`, which ends the process. */
-export async function serve({ worker, data, host, port, vars }: ServeOptions): Promise<Serving> {
+export async function serve({ worker, data, host, port, vars, inspectorPort }: ServeOptions): Promise<Serving> {
   mkdirSync(data, { recursive: true });
   lock(data);
   const text = readFileSync(join(worker, "options.json"), "utf8");
@@ -41,6 +41,7 @@ export async function serve({ worker, data, host, port, vars }: ServeOptions): P
       unsafeDirectSockets: [{ host, port }],
       resourcePersistencePath: data,
       log: new Log(LogLevel.WARN),
+      ...(inspectorPort === undefined ? {} : { inspectorPort }),
       ...OFFLINE,
     }),
   );

@@ -1,9 +1,6 @@
-import { cp, readFile, writeFile } from "node:fs/promises";
-import { once } from "node:events";
 import { join } from "node:path";
 
 import { builtWorker } from "../../scripts/server/build.ts";
-import { freePort } from "../e2e/server/checkout.ts";
 import { Server } from "../e2e/server/server.ts";
 import { DriverProcess } from "./driver/driver-process.ts";
 import type { Plan } from "./run.ts";
@@ -24,16 +21,14 @@ type Profile = {
  * is "(idle)" is not JavaScript: the runtime's own event loop and sockets, or a wait.
  */
 export async function profileAll({ workloads, scale, folder, say }: Omit<Plan, "rounds">): Promise<string> {
-  const inspectorPort = await freePort();
-  const worker = join(folder, "profiled");
-  await cp(await builtWorker(), worker, { recursive: true });
-  const options = JSON.parse(await readFile(join(worker, "options.json"), "utf8"));
-  await writeFile(join(worker, "options.json"), JSON.stringify({ ...options, inspectorPort }));
-  const server = new Server({ worker, data: join(folder, "data"), vars: { GATEWAY_SHARDS: "1" } });
+  const data = join(folder, "data");
+  const server = new Server({ worker: await builtWorker(), data, vars: { GATEWAY_SHARDS: "1" }, isInspected: true });
   await server.start();
   const endpoint = { kind: "durable-stream", url: server.url, apiKey: server.apiKey } as const;
   const driver = await DriverProcess.start({ endpoint, serverGroup: server.processGroup });
-  const inspector = await Inspector.connect(inspectorPort);
+  const inspector = await server.inspector();
+  await inspector.call("Profiler.enable");
+  await inspector.call("Profiler.setSamplingInterval", { interval: INTERVAL_US });
   const tables: string[] = [];
   try {
     for (const workload of workloads) {
@@ -73,48 +68,4 @@ function tableOf(title: string, { nodes, samples, timeDeltas }: Profile): string
   const largest = [...times].toSorted(([, a], [, b]) => b - a).slice(0, TOLD);
   const lines = largest.map(([name, time]) => `${((100 * time) / total).toFixed(1).padStart(7)} %  ${name}`);
   return [title, ...lines, ""].join("\n");
-}
-
-/** The inspector of a running worker (chromedevtools.github.io/devtools-protocol). */
-class Inspector {
-  readonly #socket: WebSocket;
-  readonly #open = new Map<number, (result: never) => void>();
-  #last = 0;
-
-  private constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      const { id, result }: { id?: number; result: never } = JSON.parse(String(data));
-      if (id !== undefined) {
-        this.#open.get(id)?.(result);
-        this.#open.delete(id);
-      }
-    });
-  }
-
-  static async connect(port: number): Promise<Inspector> {
-    const answer = await fetch(`http://127.0.0.1:${port}/json`);
-    const [target] = (await answer.json()) as { webSocketDebuggerUrl: string }[];
-    if (target === undefined) {
-      throw new Error("the inspector has no target");
-    }
-    const socket = new WebSocket(target.webSocketDebuggerUrl);
-    await once(socket, "open");
-    const inspector = new Inspector(socket);
-    await inspector.call("Profiler.enable");
-    await inspector.call("Profiler.setSamplingInterval", { interval: INTERVAL_US });
-    return inspector;
-  }
-
-  call<T>(method: string, params: object = {}): Promise<T> {
-    this.#last += 1;
-    const { promise, resolve } = Promise.withResolvers<T>();
-    this.#open.set(this.#last, resolve);
-    this.#socket.send(JSON.stringify({ id: this.#last, method, params }));
-    return promise;
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
-import { freePort, makeCheckout, NpmScript } from "./server/checkout.ts";
+import { makeCheckout, NpmScript } from "./server/checkout.ts";
+import { freePort } from "./server/free-port.ts";
 import { Client } from "./server/client.ts";
 import { test } from "./server/fixtures.ts";
 import { RawSocket } from "./server/raw-socket.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-import { freePort } from "../../e2e/server/checkout.ts";
+import { freePort } from "../../e2e/server/free-port.ts";
 import type { Installed } from "./install.ts";
 import { startProgram } from "./system.ts";
 import type { System } from "./system.ts";

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { freePort } from "../../e2e/server/checkout.ts";
+import { freePort } from "../../e2e/server/free-port.ts";
 import type { Installed, Program } from "./install.ts";
 import { startProgram } from "./system.ts";
 import type { System } from "./system.ts";

@@ -1,4 +1,4 @@
-import { freePort } from "../../e2e/server/checkout.ts";
+import { freePort } from "../../e2e/server/free-port.ts";
 import type { Installed, Program } from "./install.ts";
 import { startProgram } from "./system.ts";
 import type { System } from "./system.ts";

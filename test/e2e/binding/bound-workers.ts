@@ -9,7 +9,8 @@ import { inject } from "vitest";
 
 import type { BindingProps } from "../../../rpc/index.ts";
 import { OFFLINE } from "../../../scripts/server/options.ts";
-import { freePort, makeCheckout, NpmScript } from "../server/checkout.ts";
+import { makeCheckout, NpmScript } from "../server/checkout.ts";
+import { freePort } from "../server/free-port.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const COMPATIBILITY_DATE = "2026-10-23";

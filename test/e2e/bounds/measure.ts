@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { residentBytesOf } from "../../bench/driver/processes.ts";
 import { Client } from "../server/client.ts";
 import type { Target } from "../server/client.ts";
+import type { Inspector } from "../server/inspector.ts";
 import type { Server } from "../server/server.ts";
 
 import { fill } from "./cases.ts";
@@ -17,14 +18,15 @@ import type { HonestReport } from "./honest.ts";
 export type ClientsOptions = { name: string; target: Target; clients: number; isUnread: boolean };
 
 const MIB = 1_048_576;
-const SAMPLE_MS = 50;
+/** So often V8 collects, and memory is looked at: what nobody holds any more is not to count. */
+const SAMPLE_MS = 100;
 const HONEST_CLIENTS = 4;
 
 /** What a case did to a server: how far its memory grew, in MiB, and what became of honest clients before and beside it. */
 export type Measured = { readonly grownMiB: number; readonly alone: HonestReport; readonly beside: HonestReport };
 
 /**
- * Runs a case by so many clients that do not read, on a server that is used for nothing else. Its memory is compared
+ * Runs a case by so many clients that do not read, on an inspected server that is used for nothing else. Its memory is compared
  * with what one that reads made of it, so that what V8 and SQLite take for any load does not count.
  */
 export async function measure(
@@ -36,15 +38,57 @@ export async function measure(
   const preparing = await Client.connect(server);
   await fill(preparing);
   const alone = await honest(server, () => runFor(ms, { name: given.name, target, clients: 1, isUnread: false }));
-  const before = residentMiB(server);
-  let most = before;
-  const sampling = setInterval(() => (most = Math.max(most, residentMiB(server))), SAMPLE_MS);
+  const held = await HeldMemory.watch(server);
   const beside = await honest(server, async () => {
     await runFor(ms, { name: given.name, target, clients, isUnread: true });
-    clearInterval(sampling);
+    await held.stop();
   });
   preparing.terminate();
-  return { grownMiB: Math.round(most - before), alone, beside };
+  return { grownMiB: Math.round(held.grownMiB), alone, beside };
+}
+
+/** By how much the memory of a server grows, without what V8 could collect. */
+class HeldMemory {
+  readonly #server: Server;
+  readonly #inspector: Inspector;
+  readonly #before: number;
+  #most: number;
+  #isOver = false;
+  #watching: Promise<void> | undefined;
+
+  private constructor(server: Server, inspector: Inspector) {
+    this.#server = server;
+    this.#inspector = inspector;
+    this.#before = residentMiB(server);
+    this.#most = this.#before;
+  }
+
+  static async watch(server: Server): Promise<HeldMemory> {
+    const inspector = await server.inspector();
+    await inspector.collectGarbage();
+    const held = new HeldMemory(server, inspector);
+    held.#watching = held.#watch();
+    return held;
+  }
+
+  /** From before to the most that was seen. */
+  get grownMiB(): number {
+    return this.#most - this.#before;
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#watching;
+    this.#inspector.close();
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#isOver) {
+      await this.#inspector.collectGarbage();
+      this.#most = Math.max(this.#most, residentMiB(this.#server));
+      await delay(SAMPLE_MS);
+    }
+  }
 }
 
 /** Runs a case for a while, in a process of its own. */

@@ -18,7 +18,7 @@ const cases = CASES.filter((_case, index) => chosen === undefined || chosen.spli
 for (const given of cases) {
   for (const clients of [1, 20]) {
     const data = await mkdtemp(join(tmpdir(), "durable-stream-bounds-"));
-    const server = new Server({ worker, data, vars: { BUFFERED_AMOUNT: bound } });
+    const server = new Server({ worker, data, vars: { BUFFERED_AMOUNT: bound }, isInspected: true });
     await server.start();
     const { grownMiB, alone, beside } = await measure(server, given, { clients, ms: Number(ms) });
     await server.kill9();

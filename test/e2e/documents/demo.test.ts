@@ -2,7 +2,8 @@ import { join } from "node:path";
 
 import { describe, expect, inject } from "vitest";
 
-import { freePort, makeCheckout, NpmScript } from "../server/checkout.ts";
+import { makeCheckout, NpmScript } from "../server/checkout.ts";
+import { freePort } from "../server/free-port.ts";
 import { test } from "../server/fixtures.ts";
 import { API_KEY, Server } from "../server/server.ts";
 

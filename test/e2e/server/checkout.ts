@@ -2,7 +2,6 @@ import { execFile, fork, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { cp, readdir, readFile, symlink } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -28,20 +27,6 @@ const PATIENCE_MS = 40_000;
 export async function makeCheckout(folder: string): Promise<void> {
   await Promise.all(NEEDED.map((path) => cp(join(root, path), join(folder, path), { recursive: true })));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
-}
-
-/** A port nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") {
-    throw new Error("a listening server has a port");
-  }
-  return address.port;
 }
 
 const KEEPER = join(import.meta.dirname, "group-keeper.ts");

@@ -13,7 +13,7 @@ type Fixtures = {
   /** An empty folder of this test, removed after it. */
   data: string;
   /** How the server differs from the usual one: `test.extend({ options: { vars: { GATEWAY_SHARDS: "1" } } })`. */
-  options: Pick<ServerOptions, "apiKey" | "vars">;
+  options: Pick<ServerOptions, "apiKey" | "vars" | "isInspected">;
   /** A started server on `data`, ended after the test; its log is shown when the test fails. */
   server: Server;
   /** Opens a socket to `server`, dropped after the test. */

@@ -17,9 +17,12 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { LOCATION } from "../../../scripts/server/options.ts";
+import { LOCATION, SCRIPT } from "../../../scripts/server/options.ts";
 import type { ServeOptions } from "../../../scripts/server/options.ts";
 import { forkServer, killGroup, whenExited, whenListening } from "../../../scripts/server/process.ts";
+
+import { freePort } from "./free-port.ts";
+import { Inspector } from "./inspector.ts";
 
 const HOST = "127.0.0.1";
 const STOP_MS = 10_000;
@@ -40,6 +43,8 @@ export type ServerOptions = {
   apiKey?: string;
   /** Vars in place of those of wrangler.toml. */
   vars?: Record<string, string>;
+  /** Whether it has an {@link Server.inspector}. */
+  isInspected?: boolean;
 };
 
 /** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
@@ -59,6 +64,7 @@ export class Server {
   readonly #options: ServerOptions;
   #process: ChildProcess | undefined;
   #url: URL | undefined;
+  #inspectorPort: number | undefined;
   #log = "";
   #evictions = 0;
 
@@ -100,13 +106,15 @@ export class Server {
     if (this.#process !== undefined) {
       throw new Error("the server runs already");
     }
-    const { worker, data, vars } = this.#options;
+    const { worker, data, vars, isInspected = false } = this.#options;
+    this.#inspectorPort = isInspected ? await freePort() : undefined;
     const options: ServeOptions = {
       worker,
       data,
       host: HOST,
       port: Number(this.#url?.port ?? 0),
       vars: { ...vars, API_KEY: this.apiKey },
+      ...(this.#inspectorPort === undefined ? {} : { inspectorPort: this.#inspectorPort }),
     };
     const child = forkServer(join(import.meta.dirname, "server-process.ts"), options, "pipe");
     this.#process = child;
@@ -138,6 +146,14 @@ export class Server {
   /** Evicts a stream between two requests; tells whether it was, as {@link evictGateway} does. */
   evictStream(name: string): Promise<boolean> {
     return this.#evict({ className: "Stream", name, webSockets: "hibernate" });
+  }
+
+  /** The inspector of its Worker; the caller closes it. */
+  inspector(): Promise<Inspector> {
+    if (this.#inspectorPort === undefined) {
+      throw new Error("the server is not inspected");
+    }
+    return Inspector.connect(this.#inspectorPort, { script: SCRIPT, url: this.url });
   }
 
   /** Ends the server like a crash: SIGKILL to all its processes at once. Done when its port is closed. */
