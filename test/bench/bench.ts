@@ -19,7 +19,7 @@ import { PRICES } from "./prices.ts";
 import { profileAll } from "./profile.ts";
 import { textOf, writeReport } from "./report/report.ts";
 import type { SystemReport } from "./report/report.ts";
-import { measureAll, withLanes } from "./run.ts";
+import { measureAll, measureFresh, withLanes } from "./run.ts";
 import type { Plan } from "./run.ts";
 import { measureRestart } from "./restart.ts";
 import { syncsPerPublish } from "./trace.ts";
@@ -88,6 +88,7 @@ async function tellSpeed(): Promise<void> {
     const date = new Date().toISOString().slice(0, 10);
     return { date, rounds: plan.rounds, systems: traced, rows: await measureAll(lanes, plan) };
   });
+  report.rows.push(...(await measureFresh(systems, plan)));
   const [ours] = systems;
   if (ours?.name === "durable-stream" && RESTARTED[1].name.includes(values.only)) {
     report.rows.push(await measureRestart(ours, plan));

@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 
 import { DriverProcess } from "./driver/driver-process.ts";
@@ -52,23 +52,48 @@ export async function withLanes<T>(
 
 /**
  * Measures all, interleaved: in each round each workload, and of each workload each way of each system in turn. What has
- * failed is not tried again.
+ * failed is not tried again. Workloads that want a server of their own are left to {@link measureFresh}.
  */
 export async function measureAll(lanes: readonly Lane[], plan: Plan): Promise<Row[]> {
   const rows = new Map<string, Row>();
   for (let round = 1; round <= plan.rounds; round += 1) {
-    for (const workload of plan.workloads) {
-      for (const { system, driver } of lanes) {
-        for (const way of driver.ways.filter((one) => !hasFailed(rows, { workload, system, way: one }))) {
-          const stream = `bench-${round}-${plan.workloads.indexOf(workload)}-${way}`;
-          const report = await driver.carryOut({ workload: workload.name, way, stream, scale: plan.scale });
-          note(rows, { workload, system, way }, report);
-          tell(plan.say, `round ${round}: ${workload.name}, ${system.name}, ${way}`, workload, report);
-        }
+    for (const workload of plan.workloads.filter(({ isFresh }) => isFresh !== true)) {
+      await measureOne(lanes, { ...plan, round, workload }, rows);
+    }
+  }
+  return [...rows.values()];
+}
+
+/** Measures the workloads that want a server of their own, which nothing else has used. */
+export async function measureFresh(systems: readonly System[], plan: Plan): Promise<Row[]> {
+  const rows = new Map<string, Row>();
+  for (let round = 1; round <= plan.rounds; round += 1) {
+    for (const workload of plan.workloads.filter(({ isFresh }) => isFresh === true)) {
+      for (const system of systems) {
+        const folder = await mkdtemp(join(plan.folder, "fresh-"));
+        const at = { ...plan, round, workload };
+        await withLanes([system], { folder, say: () => undefined }, (lanes) => measureOne(lanes, at, rows));
       }
     }
   }
   return [...rows.values()];
+}
+
+type Measure = Plan & { readonly round: number; readonly workload: Workload };
+
+async function measureOne(
+  lanes: readonly Lane[],
+  { round, workload, workloads, scale, say }: Measure,
+  rows: Map<string, Row>,
+): Promise<void> {
+  for (const { system, driver } of lanes) {
+    for (const way of driver.ways.filter((one) => !hasFailed(rows, { workload, system, way: one }))) {
+      const stream = `bench-${round}-${workloads.indexOf(workload)}-${way}`;
+      const report = await driver.carryOut({ workload: workload.name, way, stream, scale });
+      note(rows, { workload, system, way }, report);
+      tell(say, `round ${round}: ${workload.name}, ${system.name}, ${way}`, workload, report);
+    }
+  }
 }
 
 type Case = { workload: Workload; system: System; way: string };

@@ -16,6 +16,7 @@ export const MEMORY_WORKLOADS: readonly Workload[] = [
   {
     name: "memory of an idle socket",
     unit: "bytes",
+    isFresh: true,
     needs: "idle",
     ways: RAW_READS,
     run: (place) =>
@@ -31,6 +32,7 @@ export const MEMORY_WORKLOADS: readonly Workload[] = [
   {
     name: "memory of a follower",
     unit: "bytes",
+    isFresh: true,
     needs: "follower",
     ways: RAW_READS,
     run: (place) =>

@@ -29,6 +29,8 @@ export type Workload = {
   readonly needs?: keyof Driver;
   /** The ways that it is run in; all when it is not given. */
   readonly ways?: readonly string[];
+  /** Whether each measure has a server of its own: what others have left would be in the figure. */
+  readonly isFresh?: true;
   readonly run: (place: Place) => Promise<Outcome>;
 };
 
