@@ -1,3 +1,5 @@
+import type { Driver, Publisher } from "./driver.ts";
+
 /** How long to wait before what was refused as too much is sent again, in milliseconds. */
 const REPEAT_MS = 1;
 
@@ -76,4 +78,31 @@ export class RequestWindow {
       this.#sent += 1;
     }
   }
+}
+
+/** A publisher whose every request is one message. @param mostOpen The most that the server lets be open. */
+export function windowPublisher(window: RequestWindow, close: () => void, mostOpen?: number): Publisher {
+  return {
+    async publish(count, open, latencies) {
+      await window.run(count, Math.min(open, mostOpen ?? open), latencies);
+      return count;
+    },
+    post: (index) => window.post(index),
+    repeated: () => 0,
+    ...(mostOpen === undefined ? {} : { mostOpen }),
+    close,
+  };
+}
+
+/** Publishes kept open to store many. */
+const FILL_OPEN = 4096;
+
+/** Stores messages by a publisher, where a system has no quicker way. */
+export async function fillBy(
+  publisher: Driver["publisher"],
+  { stream, data, count }: { stream: string; data: string; count: number },
+): Promise<void> {
+  const filler = await publisher([stream], data);
+  await filler.publish(count, FILL_OPEN);
+  await filler.close();
 }

@@ -3,7 +3,7 @@ import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 
 import type { Driver, Start } from "../driver.ts";
-import { RequestWindow } from "../window.ts";
+import { RequestWindow, windowPublisher } from "../window.ts";
 import type { Address } from "../tcp.ts";
 
 /** Connections of one publisher. Each has one request at a time. */
@@ -25,16 +25,7 @@ export function durableStreamsDriver(address: Address): Driver {
         (error: unknown) => window.fail(error instanceof Error ? error : new Error(String(error))),
       );
     });
-    return {
-      publish: async (count: number, open: number, latencies?: number[]) => {
-        await window.run(count, Math.min(open, SOCKETS), latencies);
-        return count;
-      },
-      post: (index: number) => window.post(index),
-      repeated: () => 0,
-      mostOpen: SOCKETS,
-      close: () => agent.destroy(),
-    };
+    return windowPublisher(window, () => agent.destroy(), SOCKETS);
   };
   return {
     create: async (stream) => ended(await ask(address, { method: "PUT", path: pathOf(stream) }), [200, 201]),

@@ -6,9 +6,8 @@ import { CONSUMER_WINDOW, FOLLOWER_ACK_MS, FOLLOWER_WINDOW } from "../driver.ts"
 import type { Connection, Driver, OnMessages, Start } from "../driver.ts";
 import { NatsSocket, publication } from "./nats-socket.ts";
 import type { Address } from "../tcp.ts";
-import { RequestWindow } from "../window.ts";
+import { fillBy, RequestWindow, windowPublisher } from "../window.ts";
 
-const FILL_OPEN = 2048;
 const ACK = "+ACK";
 /** How JetStream answers a publish that it stored. */
 const STORED = /^\{"stream":"[^"]*", ?"seq":\d+/;
@@ -33,26 +32,14 @@ export function natsDriver(address: Address): Driver {
       }
     };
     socket.onLost = (error) => window.fail(error);
-    return {
-      publish: async (count: number, open: number, latencies?: number[]) => {
-        await window.run(count, open, latencies);
-        return count;
-      },
-      post: (index: number) => window.post(index),
-      repeated: () => 0,
-      close: () => socket.close(),
-    };
+    return windowPublisher(window, () => socket.close());
   };
   return {
     create: (stream) =>
       ask(`$JS.API.STREAM.CREATE.${stream}`, { name: stream, subjects: [stream], storage: "file", num_replicas: 1 }),
     drop: (stream) => ask(`$JS.API.STREAM.DELETE.${stream}`, {}),
     publisher,
-    async fill(stream, data, count) {
-      const filler = await publisher([stream], data);
-      await filler.publish(count, FILL_OPEN);
-      filler.close();
-    },
+    fill: (stream, data, count) => fillBy(publisher, { stream, data, count }),
     follower: (stream, start, onMessages) => follower(address, stream, start, onMessages),
     hasPositions: true,
     createConsumer: (stream) =>

@@ -1,9 +1,7 @@
 /** The plain objects of `workers/plain-objects.ts`: a frame for each message, both ways. */
 import type { Driver, Start } from "../driver.ts";
-import { RequestWindow } from "../window.ts";
+import { fillBy, RequestWindow, windowPublisher } from "../window.ts";
 import { RawWebSocket, textFrame } from "../web-socket.ts";
-
-const FILL_OPEN = 4096;
 
 /** @param kind Which object: `one-row`, or `ceiling`, which stores nothing. */
 export function plainObjectDriver(url: string, kind: "one-row" | "ceiling"): Driver {
@@ -17,26 +15,14 @@ export function plainObjectDriver(url: string, kind: "one-row" | "ceiling"): Dri
     const window = new RequestWindow(() => socket.send(frame));
     socket.onFrame = () => window.answered(1);
     socket.onLost = (error) => window.fail(error);
-    return {
-      publish: async (count: number, open: number, latencies?: number[]) => {
-        await window.run(count, open, latencies);
-        return count;
-      },
-      post: (index: number) => window.post(index),
-      repeated: () => 0,
-      close: () => socket.close(),
-    };
+    return windowPublisher(window, () => socket.close());
   };
   return {
     create: async () => undefined,
     // There is no way to delete one from outside; its file goes with the folder of the run.
     drop: async () => undefined,
     publisher,
-    async fill(stream, data, count) {
-      const filler = await publisher([stream], data);
-      await filler.publish(count, FILL_OPEN);
-      filler.close();
-    },
+    fill: (stream, data, count) => fillBy(publisher, { stream, data, count }),
     hasPositions: true,
     async follower(stream, start, onMessages) {
       const socket = await RawWebSocket.connect(new URL(`/${kind}/${stream}?after=${afterOf(start)}`, url));

@@ -4,11 +4,10 @@ import type { Connection, Driver, OnMessages, Start } from "../driver.ts";
 import { command, ENTRY_BULKS, RespSocket } from "./resp.ts";
 import type { Reply } from "./resp.ts";
 import type { Address } from "../tcp.ts";
-import { RequestWindow } from "../window.ts";
+import { fillBy, RequestWindow, windowPublisher } from "../window.ts";
 
 /** Messages that a follower reads at a time. */
 const READ_COUNT = 1000;
-const FILL_OPEN = 2048;
 
 export function redisDriver(address: Address): Driver {
   /** The id after which a follower reads that is so many messages behind. */
@@ -19,25 +18,13 @@ export function redisDriver(address: Address): Driver {
     const window = new RequestWindow((index) => socket.send(commands[index % commands.length] ?? Buffer.alloc(0)));
     socket.onReply = ({ error }) => (error === undefined ? window.answered(1) : window.fail(new Error(error)));
     socket.onLost = (error) => window.fail(error);
-    return {
-      publish: async (count: number, open: number, latencies?: number[]) => {
-        await window.run(count, open, latencies);
-        return count;
-      },
-      post: (index: number) => window.post(index),
-      repeated: () => 0,
-      close: () => socket.close(),
-    };
+    return windowPublisher(window, () => socket.close());
   };
   return {
     create: async () => undefined,
     drop: (stream) => withSocket(address, async (socket) => void (await socket.call("DEL", stream))),
     publisher,
-    async fill(stream, data, count) {
-      const filler = await publisher([stream], data);
-      await filler.publish(count, FILL_OPEN);
-      filler.close();
-    },
+    fill: (stream, data, count) => fillBy(publisher, { stream, data, count }),
     follower(stream, start, onMessages) {
       return follower(address, { stream, from: () => startId(address, positions, stream, start) }, onMessages);
     },
