@@ -1,6 +1,7 @@
 import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
 import { answer } from "../json-rpc/batch.ts";
+import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
@@ -39,8 +40,8 @@ export class Session implements Connection, SessionSocket {
   readonly #attachment: Attachment;
   readonly #streams: StreamSubscriptions;
   readonly #consumers: ConsumerSubscriptions;
-  readonly #flow: CallFlow;
   readonly #outgoing: Outgoing;
+  readonly #bounds: CallerBounds;
   readonly #order = new PublishOrder();
   #opening = 0;
   #isClosed = false;
@@ -54,7 +55,7 @@ export class Session implements Connection, SessionSocket {
     this.#attachment = attachment;
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
-    this.#flow = new CallFlow(host.publishBudget);
+    this.#bounds = { flow: new CallFlow(host.publishBudget), answers: this.#outgoing };
     this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
     // Read first: restoring one subscription may already write the attachment anew.
@@ -105,7 +106,7 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     const context = this.#context();
-    const response = await answer(frame, context, { flow: this.#flow, answers: this.#outgoing });
+    const response = await answer(frame, context, this.#bounds);
     if (response !== undefined) {
       this.send(response);
     }

@@ -28,7 +28,7 @@ type Entry = Publish | Ack | Single | Refused;
 type Step = { readonly kind: "gathered"; readonly calls: readonly (Publish | Ack)[] } | Single | Refused;
 
 /** What bounds a caller: its calls, which only a socket has, and its large answers. */
-export type CallerBounds = { readonly flow?: CallFlow; readonly answers?: AnswerRoom };
+export type CallerBounds = { readonly flow?: CallFlow | undefined; readonly answers?: AnswerRoom | undefined };
 
 /** Who sent the frame. */
 type Caller = CallerBounds & { readonly context: CallContext };
@@ -50,8 +50,8 @@ export async function answer(
   bounds: CallerBounds = {},
 ): Promise<string | undefined> {
   const frame = readFrame(text);
-  const caller = { context, ...bounds };
-  const { flow } = bounds;
+  const { flow, answers: room } = bounds;
+  const caller: Caller = { context, flow, answers: room };
   flow?.holdFrame(text);
   const admitted = frame.elements.map((element) => admit(element, text, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
