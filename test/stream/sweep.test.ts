@@ -61,6 +61,49 @@ function deleteAndLook(stream: string, through: number) {
   });
 }
 
+/** Counts the statements by which rows are deleted. */
+async function countDeletes(stream: string): Promise<() => number> {
+  let deletes = 0;
+  await runInDurableObject(stub(stream), (_instance, { storage }) => {
+    const exec = storage.sql.exec.bind(storage.sql);
+    const counting: typeof storage.sql.exec = (query, ...bindings) => {
+      deletes += query.startsWith("DELETE FROM batches") ? 1 : 0;
+      return exec<never>(query, ...bindings);
+    };
+    Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });
+  });
+  return () => deletes;
+}
+
+it("deletes half a megabyte a turn", async () => {
+  const client = await connect();
+  const stream = "sweep-turns";
+  await fill(client, stream, 8);
+  const deletes = await countDeletes(stream);
+
+  await client.call("deleteMessages", { stream, through: 39 });
+  await untilSwept(stream, 39);
+
+  // One for each row but the last.
+  expect(deletes()).toBe(7);
+});
+
+it("keeps its sequences when nothing is left but rows to sweep", async () => {
+  const client = await connect();
+  const stream = "sweep-emptied";
+  await fill(client, stream, 8);
+  const { left } = await changeAndCrash(stream, (object) => void object.deleteMessages({ stream, through: 40 }));
+
+  const other = await connect();
+  const info = await other.call("getStreamInfo", { stream });
+  await untilSwept(stream, 40);
+  await evict(stub(stream));
+
+  expect(left).toBeGreaterThan(0);
+  expect(info).toMatchObject({ messages: 0, bytes: 0, firstSequence: 41, lastSequence: 40 });
+  expect(await other.call("publish", { stream, data: "next" })).toMatchObject({ sequence: 41 });
+});
+
 it("has deleted a long stretch at once for every caller, while its rows go in turns", async () => {
   const client = await connect();
   const stream = "sweep-at-once";
