@@ -29,8 +29,7 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
   const share = new Share(HTTP_BYTES);
-  const length = Number(request.headers.get("Content-Length") ?? LIMITS.frameBytes);
-  const busy = await share.whenTaken(Math.min(length, LIMITS.frameBytes) * BODY_COPIES);
+  const busy = await share.whenTaken(mostBytesOf(request) * BODY_COPIES);
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });
   }
@@ -44,6 +43,12 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
     return text ?? new Response(null, { status: 204 });
   }
   return new Response(text.length > SMALL_CHARACTERS ? answerStream(text, share) : text, { headers: JSON_HEADERS });
+}
+
+/** How much is read of a body at most. A caller by a service binding may say what it likes of its length, or nothing. */
+function mostBytesOf({ headers }: Request): number {
+  const length = headers.get("Content-Length") ?? "";
+  return /^\d+$/.test(length) ? Math.min(Number(length), LIMITS.frameBytes) : LIMITS.frameBytes;
 }
 
 /** The answer to a body, which has its room in the share; a response when it is no text. */

@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
@@ -63,6 +64,16 @@ it("answers POST /rpc with 503, Busy and when to try again while there is no roo
     body: { error: { code: ErrorCode.Busy, data: { what: "isolateBytes", retryAfterMs: expect.any(Number) } } },
   });
   expect(await waiting).toMatchObject({ status: 200, body: { id: 1 } });
+});
+
+it("still counts when a body's length is said to be no number", async () => {
+  const headers = { Authorization: `Bearer ${env.API_KEY}`, "Content-Length": "many" };
+  const { status } = await request("/rpc", { method: "POST", body: PING, headers });
+  const all = new Share();
+  onTestFinished(() => all.set(0));
+
+  expect(status).toBe(200);
+  expect([all.take(LIMITS.isolateBytes), all.take(1)]).toEqual([true, false]);
 });
 
 it.for(["read", "cancelled"])("counts the answer to POST /rpc until it is %s", async (end) => {
