@@ -116,7 +116,9 @@ export class Outgoing implements AnswerRoom {
 
   #unreadAnswers(): number {
     const nowMs = Date.now();
-    this.#answeredBytes = Math.max(0, this.#answeredBytes - (nowMs - this.#answeredAt) * READ_BYTES_PER_MS);
+    // The clock may go back: then nothing was read.
+    const passedMs = Math.max(0, nowMs - this.#answeredAt);
+    this.#answeredBytes = Math.max(0, this.#answeredBytes - passedMs * READ_BYTES_PER_MS);
     this.#answeredAt = nowMs;
     return this.#answeredBytes;
   }

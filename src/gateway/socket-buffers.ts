@@ -40,7 +40,8 @@ export class SocketBuffers {
 
   #count(everyMs: number): number {
     const nowMs = Date.now();
-    if (nowMs - this.#countedAt < everyMs) {
+    // The clock may go back.
+    if (Math.abs(nowMs - this.#countedAt) < everyMs) {
       return 0;
     }
     this.#countedAt = nowMs;

@@ -89,7 +89,8 @@ function isolateFullError(): RpcError {
 
 function areManyWaiting(): boolean {
   const nowMs = Date.now();
-  waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs);
+  // Later than that is said by a clock that went back since.
+  waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs && atMs <= nowMs + LOOK_MS);
   return waitedUntil.length >= MOST_WAITING;
 }
 
