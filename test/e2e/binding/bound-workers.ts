@@ -77,17 +77,27 @@ export async function startInTwoProcesses({ entry }: Caller, data: string): Prom
   }
 }
 
+/**
+ * Starts it again when its ports are taken: wrangler starts its runtime anew when it hears more of the other Worker, asks
+ * for the ports the system had given it before, and an outgoing connection may have taken one of them meanwhile.
+ */
 async function start(
   started: AsyncDisposableStack,
   folder: string,
   { flags, env }: { flags: string[]; env: Record<string, string> },
 ): Promise<void> {
-  const script = new NpmScript(folder, "dev", flags, env);
-  started.defer(async () => {
-    script.interrupt();
-    await script.untilGroupIsGone();
-  });
-  await script.untilOutput(/Ready on http/);
+  for (;;) {
+    const script = new NpmScript(folder, "dev", flags, env);
+    started.defer(async () => {
+      script.interrupt();
+      await script.untilGroupIsGone();
+    });
+    const [said] = await script.untilOutput(/Ready on http|Address already in use/);
+    if (said.startsWith("Ready")) {
+      return;
+    }
+    await script[Symbol.asyncDispose]();
+  }
 }
 
 async function makeCaller(folder: string, entry: string): Promise<void> {
