@@ -36,7 +36,8 @@ export type DurableStreamOptions = {
    * The `fetch` that sends objects of more than 768,000 bytes over HTTP, to `/r2/` of the same server. With `false` they go
    * over the socket, in up to 1,000 parts.
    *
-   * @defaultValue the global `fetch`; `false` in a page of another origin, as the server does not answer CORS requests
+   * @defaultValue the global `fetch`; `false` in a page of another origin, where a `fetch` that is given works if the
+   * server's `ALLOWED_ORIGINS` names that origin
    */
   fetch?: Fetch | false;
   /** Called with each change of the connection, in order. An error that it throws is logged by `console.error`. */

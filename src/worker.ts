@@ -3,6 +3,7 @@ import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 import { gatewayAt } from "./gateway/pick-gateway.ts";
 import { authenticate, offeredProtocols } from "./http/auth.ts";
 import type { Credentials } from "./http/auth.ts";
+import { RequestOrigin } from "./http/origins.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
@@ -23,10 +24,12 @@ const CHALLENGES = {
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
+    const origin = new RequestOrigin(request, env.ALLOWED_ORIGINS);
+    const answer = async () => origin.preflight() ?? (await route(request, env, ctx));
     try {
-      return await route(request, env, ctx);
+      return origin.share(origin.isForbidden ? refuseOrigin(request, ctx) : await answer());
     } catch (error) {
-      return errorResponse(500, error);
+      return origin.share(errorResponse(500, error));
     }
   },
 } satisfies ExportedHandler<Env>;
@@ -91,15 +94,25 @@ function isHandshake(request: Request): boolean {
   return request.method === "GET" && request.headers.get("Upgrade")?.toLowerCase() === "websocket";
 }
 
+/** A browser does not show the status of a failed handshake to its page: accept the socket and send a close code. */
+function needsCloseCode(request: Request): boolean {
+  return isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
+}
+
+function refuseOrigin(request: Request, ctx: ExecutionContext): Response {
+  const reason = "the origin of this page is not allowed";
+  return needsCloseCode(request)
+    ? refuseSocket(ctx, CloseCode.Forbidden, reason)
+    : errorResponse(403, new RpcError("Forbidden", reason));
+}
+
 function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
-  // A browser does not show the status of a failed handshake to its page: accept the socket and send a close code.
-  const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
   if (credentials === "unconfigured") {
-    return needsCloseCode
+    return needsCloseCode(request)
       ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
       : errorResponse(503, new RpcError("Unavailable", "no API_KEY is configured"));
   }
-  if (needsCloseCode) {
+  if (needsCloseCode(request)) {
     return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
   }
   const message = credentials === "missing" ? "no credentials" : "the key is not the server's";

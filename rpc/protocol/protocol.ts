@@ -18,6 +18,8 @@ export const CloseCode = {
   InternalError: 1011,
   /** No key, or a wrong one. It stands for status 401, which a browser does not see of a handshake. */
   Unauthenticated: 4401,
+  /** The page is of an origin that the server does not allow. It stands for status 403. */
+  Forbidden: 4403,
   /** Nothing was received for `idleCloseMs`, on a socket that has sent `ping` before. */
   Idle: 4408,
   /** `outgoingCloseBytes` were buffered. */

@@ -22,12 +22,12 @@ export const HELP = `npm start: Durable Stream as a server on this machine
   --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
   --help                               this text
 
-API_KEY is the key that clients send; GATEWAY_SHARDS and MAX_STREAM_BYTES are as in wrangler.toml. A flag goes before the
-environment, and that before .env, which is written with a new key when there is no key and no such file.
+API_KEY is the key that clients send; GATEWAY_SHARDS, MAX_STREAM_BYTES and ALLOWED_ORIGINS are as in wrangler.toml. A flag
+goes before the environment, and that before .env, which is written with a new key when there is no key and no such file.
 `;
 
-/** The vars of wrangler.toml that the environment may replace. */
-const VARS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
+/** The vars of wrangler.toml that are numbers, which the environment may replace. */
+const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
 
 /**
  * What `npm start` is asked for by its flags and the environment; "help" when that is all. Throws what one line says when
@@ -46,7 +46,8 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
     host: readHost(host ?? environment("DURABLE_STREAM_HOST") ?? "127.0.0.1"),
     data: resolve(data ?? environment("DURABLE_STREAM_DATA") ?? join(root, ".durable-stream")),
     vars: {
-      ...Object.fromEntries(VARS.flatMap((name) => readVar(name))),
+      ...Object.fromEntries(NUMBERS.flatMap((name) => readNumber(name))),
+      ...readText("ALLOWED_ORIGINS"),
       API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
     },
   };
@@ -84,7 +85,7 @@ function readHost(text: string): string {
   return text;
 }
 
-function readVar(name: string): [string, string][] {
+function readNumber(name: string): [string, string][] {
   const text = environment(name);
   if (text === undefined) {
     return [];
@@ -93,6 +94,11 @@ function readVar(name: string): [string, string][] {
     throw new Error(`${name} is a whole number from 1 on, not "${text}"`);
   }
   return [[name, text]];
+}
+
+function readText(name: string): Record<string, string> {
+  const text = environment(name);
+  return text === undefined ? {} : { [name]: text };
 }
 
 function readKey(file: string | undefined): string {
