@@ -7,6 +7,8 @@ import { RequestOrigin } from "./http/origins.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
+import { answerSigned } from "./objects/http/signed-object.ts";
+import { isSigned } from "./objects/object-url.ts";
 import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
 import { closeMs } from "./platform/settings.ts";
@@ -34,17 +36,20 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-/** Routes a request. Credentials are checked before any Durable Object is called. */
+/** Routes a request. Credentials, or the signature of a URL, are checked before anything else is called. */
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
     return isRead(request) ? Response.json({ status: "ok" }) : notAllowed("GET, HEAD");
   }
+  const target = objectTarget(request.url);
+  if (target !== undefined && target.path !== "" && isSigned(target.query)) {
+    return answerSigned(request, env, target);
+  }
   const credentials = await authenticate(request, env.API_KEY);
   if (credentials !== "valid") {
     return refuse(request, credentials, ctx);
   }
-  const target = objectTarget(request.url);
   if (target !== undefined) {
     return answerObjects(request, env, target);
   }

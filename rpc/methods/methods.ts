@@ -12,15 +12,13 @@ import * as state from "../schemas/state.ts";
 import * as stream from "../schemas/stream.ts";
 import * as subscription from "../schemas/subscription.ts";
 
-type Schema = v.GenericSchema;
-
 /** One method of the contract: its traits, schemas, description and errors. */
 export type MethodSpec = MethodTraits & MethodContract;
 
 /** The schemas, description and errors of a method. */
 type MethodContract = {
-  readonly params: Schema;
-  readonly result: Schema;
+  readonly params: v.GenericSchema;
+  readonly result: v.GenericSchema;
   readonly description: string;
   /** The errors that it may answer, besides `COMMON_ERRORS`. */
   readonly errors: readonly ErrorName[];
@@ -266,6 +264,12 @@ const CONTRACTS = {
     params: object.ListObjectsParams,
     result: object.ListObjectsResult,
     description: "Lists a page of the objects, in the order of their keys.",
+    errors: [],
+  },
+  createObjectUrl: {
+    params: object.CreateObjectUrlParams,
+    result: object.CreateObjectUrlResult,
+    description: "Signs a URL by which anybody may read one object for a while, by GET and HEAD only.",
     errors: [],
   },
   createUpload: {

@@ -48,6 +48,9 @@ export const STREAM_DEFAULTS = { discard: "old", duplicateWindowMs: 120_000, pro
 /** Default of `limit`. For methods that are not listed, the default is the maximum. */
 export const PAGE_DEFAULTS = { fetchMessages: 100, listObjects: 100 } as const;
 
+/** Range and default of the time that a signed URL lasts, in milliseconds. */
+export const OBJECT_URL_MS = { least: 1_000, most: 86_400_000, default: 300_000 } as const;
+
 /** Range of a nak's `delayMs`, in milliseconds. */
 export const NAK_DELAY_MS = { least: 0, most: 86_400_000 } as const;
 

@@ -29,30 +29,34 @@ export async function answerObjects(request: Request, env: Env, target: { path: 
     if (target.path === "") {
       return await answerListing(request, env, target.query);
     }
-    const key = readKey(target.path, target.query);
-    switch (request.method) {
-      case "GET":
-        return await answerGet(request, env, key);
-      case "HEAD":
-        return await answerHead(request, env, key);
-      case "PUT":
-      case "POST":
-        return await answerPut(request, env, key);
-      case "DELETE":
-        return await answerDelete(request, env, key);
-      default:
-        return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
+    if (target.query !== "") {
+      throw invalid("query", "there is none here; a ? in a key is %3F");
     }
+    return await answerObject(request, env, readKey(target.path));
   } catch (error) {
     return httpError(error);
   }
 }
 
-/** The key in a path, percent-decoded once. */
-function readKey(path: string, query: string): string {
-  if (query !== "") {
-    throw invalid("query", "there is none here; a ? in a key is %3F");
+/** Answers a request for one object. @throws What {@link httpError} answers. */
+export async function answerObject(request: Request, env: Env, key: string): Promise<Response> {
+  switch (request.method) {
+    case "GET":
+      return answerGet(request, env, key);
+    case "HEAD":
+      return answerHead(request, env, key);
+    case "PUT":
+    case "POST":
+      return answerPut(request, env, key);
+    case "DELETE":
+      return answerDelete(request, env, key);
+    default:
+      return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
   }
+}
+
+/** The key in a path that is not empty, percent-decoded once. @throws InvalidParams. */
+export function readKey(path: string): string {
   const key = v.safeParse(ObjectKey, percentDecoded(path.slice(1)));
   if (!key.success) {
     throw invalid("key", key.issues[0].message);
@@ -222,6 +226,7 @@ function json(value: unknown, { status = OK, ...headers }: { status?: number; ET
   return Response.json(value, { status, headers: { "Cache-Control": "no-store", ...headers } });
 }
 
-function methodNotAllowed(allow: string): Response {
+/** The answer to a method that there is not. */
+export function methodNotAllowed(allow: string): Response {
   return errorResponse(405, new RpcError("InvalidRequest", "no such method here"), { Allow: allow });
 }

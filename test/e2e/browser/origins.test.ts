@@ -106,6 +106,7 @@ describe("an origin that is configured", () => {
     ["no object", 404, { path: "/r2/none" }],
     ["a bad key", 400, { path: "/r2/a//b" }],
     ["no key for objects", 401, { path: "/r2/a", headers: { Authorization: "none" } }],
+    ["a signature that is none", 403, { path: "/r2/a?expires=1&signature=x" }],
     ["a list", 200, { path: "/r2" }, REFUSALS],
     ["health", 200, { path: "/health" }, ""],
   ];
