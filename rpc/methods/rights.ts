@@ -1,0 +1,60 @@
+import * as v from "valibot";
+
+import { SubjectFilter } from "../schemas/names.ts";
+
+import { isMethodName } from "./method-traits.ts";
+import type { MethodName, MethodRight } from "./method-traits.ts";
+
+/** The groups of methods that a right may name. */
+export const METHOD_RIGHTS = [
+  "read",
+  "publish",
+  "state",
+  "consume",
+  "manage",
+  "objects.read",
+  "objects.write",
+] as const satisfies readonly MethodRight[];
+
+/** A group of methods, or the name of one. `issueToken` is of no group. */
+export type Action = MethodRight | MethodName;
+
+/** A stream's name, or a pattern over its tokens as of a subject: `room.*`, `inbox.42.>`. `>` alone is every stream. */
+export const StreamPattern = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(128),
+  v.regex(
+    /^(?!\.)(?:>|(?:[A-Za-z0-9_-]*|\*)(?:\.(?:[A-Za-z0-9_-]*|\*))*(?:\.>)?)$/,
+    "must be the name of a stream, with * for one token and > for the rest",
+  ),
+  v.description("Name of a stream, in which * stands for one token between dots and a last > for one or more."),
+);
+
+/**
+ * What its holder may do: each of `actions` on each of `streams` and `objects`. A list that is left out names nothing: a right
+ * without `streams` reaches no stream, one without `objects` no object.
+ *
+ * @example { streams: ["room.*"], actions: ["read", "publish"], subjects: ["chat.>"] }
+ */
+export const Right = v.strictObject({
+  streams: v.optional(v.pipe(v.array(StreamPattern), v.maxLength(64))),
+  /** Prefixes of keys; the empty one is of every object. */
+  objects: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64))),
+  actions: v.pipe(
+    v.array(v.custom<Action>(isAction, "must be a group of methods or the name of one")),
+    v.minLength(1),
+    v.maxLength(64),
+  ),
+  /** Bound what is published and followed. Left out: any message, with a subject or without. */
+  subjects: v.optional(v.pipe(v.array(SubjectFilter), v.maxLength(64))),
+});
+export type Right = v.InferOutput<typeof Right>;
+
+/** All that a caller may do: what one of them allows. */
+export const Rights = v.pipe(v.array(Right), v.maxLength(32));
+export type Rights = v.InferOutput<typeof Rights>;
+
+function isAction(name: unknown): boolean {
+  return typeof name === "string" && (isMethodName(name) || METHOD_RIGHTS.some((right) => right === name));
+}
