@@ -45,7 +45,7 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(
             mode,
             [
-              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
+              "test/{access,binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
             ],
             (file) => !isEndToEnd(file) && !isClient(file),
           ),

@@ -1,6 +1,8 @@
 import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
-import { gatewayAt } from "./gateway/pick-gateway.ts";
+import { ROOT } from "./access/access.ts";
+import type { Access } from "./access/access.ts";
+import { openSocket } from "./gateway/open-socket.ts";
 import { authenticate, offeredProtocols } from "./http/auth.ts";
 import type { Credentials } from "./http/auth.ts";
 import { answerHttp } from "./http/rpc.ts";
@@ -43,16 +45,16 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   }
   const target = objectTarget(request.url);
   if (target !== undefined) {
-    return answerObjects(request, env, target);
+    return answerObjects(request, { env, access: ROOT }, target);
   }
   if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
     return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
   }
   if (isHandshake(request)) {
-    return connect(request, env);
+    return connect(request, env, ROOT);
   }
   if (pathname === "/rpc" && request.method === "POST") {
-    return answerHttp(request, env);
+    return answerHttp(request, env, ROOT);
   }
   if (!isRead(request)) {
     return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
@@ -70,8 +72,8 @@ function isRead({ method }: Request): boolean {
 }
 
 /** Passes a handshake on to one of this location's gateways; 503 when that can not be reached. */
-async function connect(request: Request, env: Env): Promise<Response> {
-  const colo = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
+async function connect(request: Request, env: Env, access: Access): Promise<Response> {
+  const location = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
   const headers = new Headers(request.headers);
   // The gateway needs no credentials.
   headers.delete("Authorization");
@@ -80,8 +82,7 @@ async function connect(request: Request, env: Env): Promise<Response> {
     headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
   }
   try {
-    // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
-    return await gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
+    return await openSocket(env, { location, access }, new Request(request.url, { headers }));
   } catch (error) {
     return errorResponse(503, asOutcome(error, "reads", { what: "the gateway" }));
   }

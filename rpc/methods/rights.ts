@@ -32,8 +32,20 @@ export const StreamPattern = v.pipe(
 );
 
 /**
+ * What stands before every name of a caller's streams and objects, of which it says and hears the rest only: 1 to 64 of
+ * `[A-Za-z0-9._-]`, not starting with a dot. Callers are kept apart when no prefix is the beginning of another.
+ *
+ * @example "acme."
+ */
+export const NamePrefix = v.pipe(
+  v.string(),
+  v.maxLength(64),
+  v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, "must be of [A-Za-z0-9._-] and not start with a dot"),
+);
+
+/**
  * What its holder may do: each of `actions` on each of `streams` and `objects`. A list that is left out names nothing: a right
- * without `streams` reaches no stream, one without `objects` no object.
+ * without `streams` reaches no stream, one without `objects` no object. A call is allowed when one right allows all of it.
  *
  * @example { streams: ["room.*"], actions: ["read", "publish"], subjects: ["chat.>"] }
  */
@@ -46,7 +58,10 @@ export const Right = v.strictObject({
     v.minLength(1),
     v.maxLength(64),
   ),
-  /** Bound what is published and followed. Left out: any message, with a subject or without. */
+  /**
+   * Bound what is published and followed. Left out: any message, with a subject or without. With them the right is of
+   * methods only that they can bound (`bySubject` of the method's traits), whatever its actions are.
+   */
   subjects: v.optional(v.pipe(v.array(SubjectFilter), v.maxLength(64))),
 });
 export type Right = v.InferOutput<typeof Right>;

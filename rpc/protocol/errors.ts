@@ -52,6 +52,12 @@ export type ErrorDataOf = {
   Forbidden: {
     /** The method that these credentials may not call. */
     readonly method?: string;
+    /** The right that it needs. */
+    readonly action?: string;
+    /** The stream that it names. */
+    readonly stream?: string;
+    /** The object, or the prefix of a listing, that it names. */
+    readonly key?: string;
   };
   NotFound: {
     /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part` or `path`. */
@@ -160,7 +166,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   InvalidParams: { meaning: "the params do not fit the method", data: "`issues`: path and reason of each" },
   InternalError: { meaning: "a fault of the server", data: "`requestId`, to find it in the log" },
   Unauthenticated: { meaning: "no credentials, or wrong ones" },
-  Forbidden: { meaning: "these credentials may not do this" },
+  Forbidden: {
+    meaning: "these credentials may not do this",
+    data: "`method`, the `action` that it needs, and the `stream` or `key` that it names, whether or not there is one",
+  },
   NotFound: { meaning: "the thing named does not exist", data: "`what`" },
   Conflict: {
     meaning: "an expectation did not hold; nothing was changed",

@@ -5,9 +5,9 @@ export type Access = {
   /** `all`: the root key, or a service binding without props. */
   readonly rights: Rights | "all";
   /** Whom a token is for, in the words of who issued it. */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   /** Stands before every stream name and object key that the caller says, and is taken off those it is told. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** When its token ends, in milliseconds since the epoch. Left out: never. */
   readonly expiresAt?: number;
   /** Messages that it may publish in a second on one socket; left out: any number. */

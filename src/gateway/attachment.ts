@@ -6,8 +6,13 @@ import type { StoredStreamSubscription } from "./streams/subscription.ts";
 /** How far `heardAt` of an attachment may be behind: so that not every frame has it written. */
 export const HEARD_GRAIN_MS = 1_000;
 
-/** The form in which this code writes attachments, and the only one that it reads. */
+/** The form of the attachment of a socket that may do everything. */
 const FORM = 1;
+/**
+ * That of a socket that may not: its access is in the table `socket_access`. Code that does not hold sockets to their access
+ * does not read it, and closes the socket.
+ */
+const BOUND_FORM = 2;
 
 /** A socket as its subscriptions see it. */
 export type SessionSocket = {
@@ -29,6 +34,8 @@ export type SessionSocket = {
   pushed(): void;
   /** A number for a new subscription, never given on this socket before. */
   nextSubscription(): number;
+  /** The name of a stream as its client says it. */
+  callersName(stream: string): string;
 };
 
 /**
@@ -74,6 +81,16 @@ export function newAttachment(nowMs: number, defaultStream?: string): Attachment
   };
 }
 
+/** Whether the access of a socket is in the table `socket_access`. */
+export function isBound({ form }: Attachment): boolean {
+  return form === BOUND_FORM;
+}
+
+/** Marks whether the access of a socket is in the table `socket_access`. */
+export function markBound(attachment: Attachment, isInTable: boolean): void {
+  attachment.form = isInTable ? BOUND_FORM : FORM;
+}
+
 /** The attachment of a socket; undefined when it is in a form that this code does not read. */
 export function attachmentOf(ws: WebSocket): Attachment | undefined {
   const stored: Partial<Attachment> | null = ws.deserializeAttachment();
@@ -83,7 +100,7 @@ export function attachmentOf(ws: WebSocket): Attachment | undefined {
 function isReadable(stored: Partial<Attachment> | null): stored is Attachment {
   return (
     typeof stored?.socket === "string" &&
-    (stored.form ?? FORM) === FORM &&
+    [FORM, BOUND_FORM].includes(stored.form ?? FORM) &&
     areNumbers([stored.connectedAt, stored.heardAt, stored.lastSubscription]) &&
     areTuples(stored.subscriptions, STORED_STREAM_NUMBERS) &&
     areTuples(stored.consumers, STORED_CONSUMER_NUMBERS)

@@ -1,5 +1,9 @@
 import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
+import { ROOT } from "../access/access.ts";
+import type { Access } from "../access/access.ts";
+import { isRoot } from "../access/access-header.ts";
+import { callersName } from "../access/prefix.ts";
 import { answer } from "../json-rpc/batch.ts";
 import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
@@ -10,7 +14,8 @@ import { errorText } from "../platform/error-response.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
-import { HEARD_GRAIN_MS } from "./attachment.ts";
+import type { SocketAccessStore } from "./access-store.ts";
+import { HEARD_GRAIN_MS, isBound, markBound } from "./attachment.ts";
 import type { Attachment, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
@@ -24,6 +29,7 @@ import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 export type SessionHost = StreamSubscriptionsHost &
   ConsumerSubscriptionsHost & {
     readonly startedAt: number;
+    readonly accessStore: SocketAccessStore;
     /** Called when the server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
@@ -43,16 +49,19 @@ export class Session implements Connection, SessionSocket {
   readonly #outgoing: Outgoing;
   readonly #bounds: CallerBounds;
   readonly #order = new PublishOrder();
+  #access: Access;
   #opening = 0;
   #isClosed = false;
   #heardKeptAt: number;
   /** Whether something was acked since messages were last sent again. */
   #hasAcked = true;
 
-  constructor(host: SessionHost, ws: WebSocket, attachment: Attachment) {
+  /** @param access What its attachment says that it is, or what it is to be from now on. */
+  constructor(host: SessionHost, ws: WebSocket, { attachment, access }: { attachment: Attachment; access: Access }) {
     this.#host = host;
     this.#ws = ws;
     this.#attachment = attachment;
+    this.#access = access;
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
     this.#bounds = { flow: new CallFlow(host.publishBudget), answers: this.#outgoing };
@@ -62,6 +71,43 @@ export class Session implements Connection, SessionSocket {
     const { subscriptions, consumers } = attachment;
     this.#consumers.restore(consumers);
     this.#streams.restore(subscriptions);
+  }
+
+  /** Opens the session of a new socket. */
+  static open(host: SessionHost, ws: WebSocket, opened: { attachment: Attachment; access: Access }): Session {
+    const session = new Session(host, ws, opened);
+    session.access = opened.access;
+    return session;
+  }
+
+  /**
+   * The session of a socket that hibernated, with the access that it had.
+   *
+   * @returns Undefined when its access is not there any more: then it may do nothing.
+   */
+  static restore(host: SessionHost, ws: WebSocket, attachment: Attachment): Session | undefined {
+    const access = isBound(attachment) ? host.accessStore.of(attachment.socket) : ROOT;
+    return access === undefined ? undefined : new Session(host, ws, { attachment, access });
+  }
+
+  get access(): Access {
+    return this.#access;
+  }
+
+  /** Who calls, from now on. It is written at once, so that it is never wider after a wake. */
+  set access(access: Access) {
+    if (this.#isClosed) {
+      return;
+    }
+    const isInTable = !isRoot(access);
+    if (isInTable) {
+      this.#host.accessStore.set(this.key, access);
+    } else if (isBound(this.#attachment)) {
+      this.#host.accessStore.removeSocket(this.key);
+    }
+    this.#access = access;
+    markBound(this.#attachment, isInTable);
+    this.keep(undefined);
   }
 
   /** What it was sent and its client has not read. */
@@ -165,6 +211,10 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.lastSubscription;
   }
 
+  callersName(stream: string): string {
+    return callersName(this.#access.prefix, stream);
+  }
+
   /** Looks for overdue acks: sends again, or ends the subscription. Asks for what was refused, if that may be sent now. */
   expire(nowMs: number): void {
     this.#streams.expire(nowMs);
@@ -189,6 +239,9 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     this.#isClosed = true;
+    if (isBound(this.#attachment)) {
+      this.#host.accessStore.removeSocket(this.key);
+    }
     this.#streams.closed();
     this.#consumers.closed(isLost);
   }
@@ -266,6 +319,7 @@ export class Session implements Connection, SessionSocket {
   #context(): CallContext {
     return {
       env: this.#host.env,
+      access: this.#access,
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,

@@ -25,3 +25,23 @@ export function subjectMatcher(filter: string): SubjectMatcher {
     return true;
   };
 }
+
+/**
+ * Whether a filter matches every subject that another one matches. `a.>` contains `a.*`, and `*.>` does not contain `>`.
+ *
+ * A subject has 16 tokens at most, so a last `>` behind 15 of them is one token: that is not looked at, and such a filter
+ * counts as wider than it is.
+ */
+export function containsFilter(outer: string, inner: string): boolean {
+  const [wide, narrow] = [outer.split("."), inner.split(".")];
+  for (const [index, token] of wide.entries()) {
+    const other = narrow[index];
+    if (token === ">") {
+      return other !== undefined;
+    }
+    if (other === undefined || other === ">" || (token !== "*" && token !== other)) {
+      return false;
+    }
+  }
+  return wide.length === narrow.length;
+}

@@ -8,6 +8,7 @@ import type {
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
+import type { Access } from "../access/access.ts";
 import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishGroup, PublishOutcome } from "../publishing/publish-call.ts";
@@ -16,6 +17,8 @@ import type { PublishOrder } from "../publishing/publish-order.ts";
 /** What a handler knows of its caller. */
 export type CallContext = {
   readonly env: Env;
+  /** Who calls, and what it may do. */
+  readonly access: Access;
   /** The stream of `/stream/<name>`. */
   readonly defaultStream: string | undefined;
   /** The caller's socket; undefined for HTTP and the service binding. */

@@ -66,7 +66,8 @@ export class ConsumerSubscriptions {
   restore(stored: readonly StoredConsumerSubscription[]): void {
     const previous = new Map(stored);
     for (const spec of previous.size === 0 ? [] : this.#host.consumerStore.of(this.#socket.key)) {
-      const subscription = ConsumerSubscription.restore(spec, previous.get(spec.id) ?? 0, this.#send);
+      const named = { ...spec, name: this.#socket.callersName(spec.stream) };
+      const subscription = ConsumerSubscription.restore(named, previous.get(spec.id) ?? 0, this.#send);
       this.#subscriptions.set(spec.id, subscription);
       this.#addRoute(subscription);
     }
@@ -99,7 +100,8 @@ export class ConsumerSubscriptions {
     const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, seen } = params;
     const { env, gateway } = this.#host;
     const holder = newHolder(this.#socket.key);
-    const subscription = new ConsumerSubscription({ id: this.#socket.nextSubscription(), stream, holder }, this.#send);
+    const [id, name] = [this.#socket.nextSubscription(), this.#socket.callersName(stream)];
+    const subscription = new ConsumerSubscription({ id, stream, name, holder }, this.#send);
     this.#addRoute(subscription);
     let joined: JoinReply;
     try {

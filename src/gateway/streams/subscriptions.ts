@@ -200,6 +200,7 @@ export class StreamSubscriptions {
     const spec = {
       id: this.#socket.nextSubscription(),
       stream: params.stream,
+      name: this.#socket.callersName(params.stream),
       epoch: start.epoch,
       filter: params.filter,
       maxInFlight: params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight,
@@ -239,6 +240,7 @@ export class StreamSubscriptions {
     const spec = {
       id: row.subscription,
       stream: row.stream,
+      name: this.#socket.callersName(row.stream),
       epoch: row.epoch,
       filter: row.filter ?? undefined,
       maxInFlight: row.max_in_flight,

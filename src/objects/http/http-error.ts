@@ -7,6 +7,7 @@ const RETRY_AFTER_S = 1;
 /** The status of each error that a request for an object can end with. */
 const STATUS: Partial<Record<ErrorName, number>> = {
   InvalidParams: 400,
+  Forbidden: 403,
   NotFound: 404,
   Conflict: 412,
   TooLarge: 413,
