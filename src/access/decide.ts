@@ -1,6 +1,6 @@
 import { METHOD_TRAITS, RpcError } from "../../rpc/index.ts";
 import type { MethodName, MethodTraits, Right } from "../../rpc/index.ts";
-import { containsFilter, subjectMatcher } from "../internal/subject.ts";
+import { containsFilter, matchesFilter } from "../internal/subject.ts";
 
 import type { Access } from "./access.ts";
 
@@ -53,9 +53,9 @@ function kindOf({ consumer }: DecidedParams): "stream" | "consumer" {
 }
 
 /** Whether a right is of the method and of all that its params name. */
-function isOf({ actions, ...right }: Right, { method, traits, need, params }: Asked): boolean {
+function isOf(right: Right, { method, traits, need, params }: Asked): boolean {
   // `itself` is no group, so no right names it.
-  if (!actions.some((action) => action === method || action === need)) {
+  if (!right.actions.some((action) => action === method || action === need)) {
     return false;
   }
   const { on } = traits;
@@ -68,11 +68,11 @@ function isOf({ actions, ...right }: Right, { method, traits, need, params }: As
   return on !== "object" || keysOf(params).every((key) => reachesKey(right, key));
 }
 
-function reachesStream({ streams = [] }: Pick<Right, "streams">, stream: string | undefined): boolean {
-  return streams.some((pattern) => pattern === stream || subjectMatcher(pattern)(stream));
+function reachesStream({ streams = [] }: Right, stream: string | undefined): boolean {
+  return stream !== undefined && streams.some((pattern) => matchesFilter(pattern, stream));
 }
 
-function reachesKey({ objects = [] }: Pick<Right, "objects">, key: string): boolean {
+function reachesKey({ objects = [] }: Right, key: string): boolean {
   return objects.some((prefix) => key.startsWith(prefix));
 }
 
@@ -88,7 +88,9 @@ function isBounded({ subjects }: Right, { traits, params }: Asked): boolean {
   }
   const { filter, messages = [params] } = params;
   if (traits.bySubject === "published") {
-    return messages.every(({ subject }) => subjects.some((allowed) => subjectMatcher(allowed)(subject)));
+    return messages.every(
+      ({ subject }) => subject !== undefined && subjects.some((allowed) => matchesFilter(allowed, subject)),
+    );
   }
   // A consumer has its own filter, and its call none.
   return (
