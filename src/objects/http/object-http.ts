@@ -19,13 +19,13 @@ import { readPutHeaders, servedHeaders } from "./content-headers.ts";
 import { httpError } from "./http-error.ts";
 
 /** The method of the contract that each method of HTTP stands for. */
-const METHOD_OF: { readonly [method: string]: MethodName } = {
-  GET: "getObject",
-  HEAD: "headObject",
-  PUT: "putObject",
-  POST: "putObject",
-  DELETE: "deleteObject",
-};
+const METHOD_OF: ReadonlyMap<string, MethodName> = new Map([
+  ["GET", "getObject"],
+  ["HEAD", "headObject"],
+  ["PUT", "putObject"],
+  ["POST", "putObject"],
+  ["DELETE", "deleteObject"],
+]);
 
 const OK = 200;
 const CREATED = 201;
@@ -49,7 +49,7 @@ export async function answerObjects(
       return await answerListing(request, { env, access }, target.query);
     }
     const said = readKey(target.path, target.query);
-    const method = METHOD_OF[request.method];
+    const method = METHOD_OF.get(request.method);
     const { key } = method === undefined ? { key: said } : admitted(access, method, { key: said });
     switch (request.method) {
       case "GET":
