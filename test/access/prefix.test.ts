@@ -54,6 +54,15 @@ it("leaves rights to be of names as the caller says them", async () => {
   expect(await binding().getStreamInfo({ stream: `${PREFIX}room.1` })).toMatchObject({ stream: `${PREFIX}room.1` });
 });
 
+it("puts the prefix before the stream of the path, too", async () => {
+  const client = await socketOf({ ...ALL, prefix: PREFIX }, "/stream/of-path");
+  const published = await client.request("publish", { data: 1 });
+
+  expect(published).toMatchObject({ result: { stream: "of-path", sequence: 1 } });
+  expect(await binding().getStreamInfo({ stream: `${PREFIX}of-path` })).toMatchObject({ lastSequence: 1 });
+  expect(await failure(binding().getStreamInfo({ stream: "of-path" }))).toMatchObject({ code: ErrorCode.NotFound });
+});
+
 it.each(WAYS)("says Forbidden by %s, whether or not there is what is named", async (way, open) => {
   const stream = `there-${WAYS.findIndex(([name]) => name === way)}`;
   await binding().putObject({ key: stream, data: "1" });
