@@ -9,7 +9,8 @@ type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
  * than mapped from the table, because TypeScript 7 shows no docstring for a mapped name in an editor. The compiler checks the
  * names against the table, and a test checks the docstrings against the schemas.
  *
- * Any method may also fail with InvalidParams (`issues`), Busy, Unavailable (nothing was done) and InternalError.
+ * Any method may also fail with InvalidParams (`issues`), Forbidden, Busy, Unavailable (nothing was done) and
+ * InternalError.
  *
  * @typeParam Rest Parameters after the params: for a client, the options of the call.
  */

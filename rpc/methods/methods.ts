@@ -26,9 +26,6 @@ type MethodContract = {
   readonly errors: readonly ErrorName[];
 };
 
-/** Errors that any method may answer. */
-export const COMMON_ERRORS: readonly ErrorName[] = ["InvalidParams", "InternalError", "Busy", "Unavailable"];
-
 const EXPECTATION_ERRORS = ["Conflict", "NotFound", "EpochChanged"] as const;
 const ROOM_ERRORS = ["TooLarge", "LimitReached", "StorageFull", "RateLimited"] as const;
 const PUBLISH_ERRORS = [...EXPECTATION_ERRORS, ...ROOM_ERRORS, "OutcomeUnknown"] as const;

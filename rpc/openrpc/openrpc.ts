@@ -1,13 +1,13 @@
 import type * as v from "valibot";
 
-import { ErrorCode, ERRORS } from "../protocol/errors.ts";
+import { COMMON_ERRORS, ErrorCode, ERRORS } from "../protocol/errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import type { ListedMethod } from "./examples.ts";
 import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
 import type { JsonSchema } from "./json-schemas.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { MethodName } from "../methods/method-traits.ts";
-import { COMMON_ERRORS, METHODS } from "../methods/methods.ts";
+import { METHODS } from "../methods/methods.ts";
 import type { MethodParams, MethodSpec } from "../methods/methods.ts";
 import { NOTIFICATIONS } from "../methods/notifications.ts";
 import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";

@@ -23,6 +23,15 @@ export const ErrorCode = {
 export type ErrorName = keyof typeof ErrorCode;
 export type ErrorCode = (typeof ErrorCode)[ErrorName];
 
+/** Errors that any method may answer. */
+export const COMMON_ERRORS: readonly ErrorName[] = [
+  "InvalidParams",
+  "Forbidden",
+  "InternalError",
+  "Busy",
+  "Unavailable",
+];
+
 /** One fault of a params object: where it is (`messages.3.subject`, empty for the whole) and what was wrong. */
 export type ParamsIssue = { path: string; reason: string };
 

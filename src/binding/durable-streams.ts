@@ -3,6 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { bindingMessage, CALLABLE_METHODS, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../rpc/index.ts";
 
+import { ROOT } from "../access/access.ts";
 import type { Access } from "../access/access.ts";
 import { accessOfProps } from "../access/binding-props.ts";
 import { withoutPrefix } from "../access/prefix.ts";
@@ -47,7 +48,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       // The gateway puts the caller's prefix before the name.
       const valid = allowedParams("subscribe", checked, callerOf(access));
       // The stub of an argument is disposed of when the call returns.
-      return ServiceSubscription.begin({ env: this.env, access }, valid, onMessages.dup());
+      return ServiceSubscription.begin({ env: this.env, access: following(access, valid) }, valid, onMessages.dup());
     });
   }
 
@@ -110,6 +111,11 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
 
 function callerOf(access: Access): Caller {
   return { access, defaultStream: undefined };
+}
+
+/** The access of a socket for one subscription, which is allowed already: it is bound only for the prefix. */
+function following({ prefix }: Access, { stream }: { stream: string }): Access {
+  return prefix === undefined ? ROOT : { rights: [{ streams: [stream], actions: ["subscribe"] }], prefix };
 }
 
 /** A result as the caller is told it. */

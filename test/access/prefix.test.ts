@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 
 import { ErrorCode, LIMITS, STREAM_NAME_CHARACTERS } from "../../rpc/index.ts";
 import type { Access } from "../../src/access/access.ts";
@@ -61,6 +61,24 @@ it("puts the prefix before the stream of the path, too", async () => {
   expect(published).toMatchObject({ result: { stream: "of-path", sequence: 1 } });
   expect(await binding().getStreamInfo({ stream: `${PREFIX}of-path` })).toMatchObject({ lastSequence: 1 });
   expect(await failure(binding().getStreamInfo({ stream: "of-path" }))).toMatchObject({ code: ErrorCode.NotFound });
+});
+
+it("lets a binding follow what has its prefix", async () => {
+  const streams = binding({
+    rights: [{ streams: ["followed"], actions: ["read"], subjects: ["a.>"] }],
+    prefix: PREFIX,
+  });
+  const heard: unknown[] = [];
+  await binding().publish({ stream: "followed", data: "another's", subject: "a.b" });
+  await binding().publish({ stream: `${PREFIX}followed`, data: "its own", subject: "a.b" });
+  const { subscription, stream } = await streams.subscribe({ stream: "followed", filter: "a.b" }, ({ messages }) => {
+    heard.push(...messages.map(({ data }) => data));
+  });
+  await vi.waitUntil(() => heard.length > 0);
+
+  expect([stream, heard]).toEqual(["followed", ["its own"]]);
+  await subscription.unsubscribe();
+  expect(await subscription.whenClosed()).toEqual({ reason: "unsubscribed" });
 });
 
 it.each(WAYS)("says Forbidden by %s, whether or not there is what is named", async (way, open) => {
