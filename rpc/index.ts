@@ -12,6 +12,7 @@ export * from "./methods/methods.ts";
 export * from "./schemas/names.ts";
 export * from "./methods/notifications.ts";
 export * from "./methods/rights.ts";
+export * from "./methods/token.ts";
 export * from "./schemas/object.ts";
 export * from "./openrpc/openrpc.ts";
 export * from "./protocol/protocol.ts";

@@ -1,10 +1,10 @@
 import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
-import { ROOT } from "./access/access.ts";
 import type { Access } from "./access/access.ts";
+import { authenticate } from "./access/authenticate.ts";
+import type { Refusal } from "./access/authenticate.ts";
+import { offeredProtocols } from "./access/credential.ts";
 import { openSocket } from "./gateway/open-socket.ts";
-import { authenticate, offeredProtocols } from "./http/auth.ts";
-import type { Credentials } from "./http/auth.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
@@ -18,10 +18,10 @@ export { DurableStreams } from "./binding/durable-streams.ts";
 export { Stream } from "./stream/stream.ts";
 
 /** WWW-Authenticate (RFC 6750 section 3): a request without credentials is told no error code. */
-const CHALLENGES = {
-  missing: 'Bearer realm="durable-stream"',
-  invalid: 'Bearer realm="durable-stream", error="invalid_token"',
-} as const;
+const CHALLENGE = 'Bearer realm="durable-stream"';
+
+/** How long a client may wait before it tries again when the keys of tokens could not be had, in seconds. */
+const RETRY_AFTER_S = "5";
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -39,22 +39,22 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   if (pathname === "/health") {
     return isRead(request) ? Response.json({ status: "ok" }) : notAllowed("GET, HEAD");
   }
-  const credentials = await authenticate(request, env.API_KEY);
-  if (credentials !== "valid") {
-    return refuse(request, credentials, ctx);
+  const access = await authenticate(request, env);
+  if ("refused" in access) {
+    return refuse(request, access, ctx);
   }
   const target = objectTarget(request.url);
   if (target !== undefined) {
-    return answerObjects(request, { env, access: ROOT }, target);
+    return answerObjects(request, { env, access }, target);
   }
   if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
     return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
   }
   if (isHandshake(request)) {
-    return connect(request, env, ROOT);
+    return connect(request, env, access);
   }
   if (pathname === "/rpc" && request.method === "POST") {
-    return answerHttp(request, env, ROOT);
+    return answerHttp(request, env, access);
   }
   if (!isRead(request)) {
     return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
@@ -92,19 +92,29 @@ function isHandshake(request: Request): boolean {
   return request.method === "GET" && request.headers.get("Upgrade")?.toLowerCase() === "websocket";
 }
 
-function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
+function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Response {
+  const { refused, message, fault } = refusal;
   // A browser does not show the status of a failed handshake to its page: accept the socket and send a close code.
   const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
-  if (credentials === "unconfigured") {
+  if (refused === "unavailable") {
+    // No close code: the client is to try again.
+    return errorResponse(503, new RpcError("Unavailable", message), { "Retry-After": RETRY_AFTER_S });
+  }
+  if (refused === "unconfigured") {
     return needsCloseCode
-      ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
-      : errorResponse(503, new RpcError("Unavailable", "no API_KEY is configured"));
+      ? refuseSocket(ctx, CloseCode.Unconfigured, message)
+      : errorResponse(503, new RpcError("Unavailable", message));
   }
   if (needsCloseCode) {
-    return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
+    return refuseSocket(ctx, CloseCode.Unauthenticated, message);
   }
-  const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
-  return errorResponse(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
+  const error = new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
+  return errorResponse(401, error, { "WWW-Authenticate": challengeOf(refusal) });
+}
+
+function challengeOf({ refused, message, fault }: Refusal): string {
+  const error = refused === "missing" ? "" : ', error="invalid_token"';
+  return CHALLENGE + error + (fault === undefined ? "" : `, error_description="${message}"`);
 }
 
 function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {

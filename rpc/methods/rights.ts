@@ -2,7 +2,7 @@ import * as v from "valibot";
 
 import { SubjectFilter } from "../schemas/names.ts";
 
-import { isMethodName } from "./method-traits.ts";
+import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
 import type { MethodName, MethodRight } from "./method-traits.ts";
 
 /** The groups of methods that a right may name. */
@@ -18,6 +18,11 @@ export const METHOD_RIGHTS = [
 
 /** A group of methods, or the name of one. `issueToken` is of no group. */
 export type Action = MethodRight | MethodName;
+
+/** Every {@link Action} once: `publish` is a group. */
+const ACTIONS: readonly Action[] = [
+  ...new Set<Action>([...METHOD_RIGHTS, ...Object.keys(METHOD_TRAITS).filter(isMethodName)]),
+];
 
 /** A stream's name, or a pattern over its tokens as of a subject: `room.*`, `inbox.42.>`. `>` alone is every stream. */
 export const StreamPattern = v.pipe(
@@ -50,26 +55,40 @@ export const NamePrefix = v.pipe(
  * @example { streams: ["room.*"], actions: ["read", "publish"], subjects: ["chat.>"] }
  */
 export const Right = v.strictObject({
-  streams: v.optional(v.pipe(v.array(StreamPattern), v.maxLength(64))),
-  /** Prefixes of keys; the empty one is of every object. */
-  objects: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(64))),
+  streams: v.optional(
+    v.pipe(
+      v.array(StreamPattern),
+      v.maxLength(64),
+      v.description("Names of streams, in which `*` stands for one token between dots and a last `>` for one or more."),
+    ),
+  ),
+  objects: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.maxLength(1024))),
+      v.maxLength(64),
+      v.description("Prefixes of keys; the empty one is of every object."),
+    ),
+  ),
   actions: v.pipe(
-    v.array(v.custom<Action>(isAction, "must be a group of methods or the name of one")),
+    v.array(v.picklist(ACTIONS, "must be a group of methods or the name of one")),
     v.minLength(1),
     v.maxLength(64),
+    v.description("Groups of methods, or names of methods."),
   ),
   /**
    * Bound what is published and followed. Left out: any message, with a subject or without. With them the right is of
    * methods only that they can bound (`bySubject` of the method's traits), whatever its actions are.
    */
-  subjects: v.optional(v.pipe(v.array(SubjectFilter), v.maxLength(64))),
+  subjects: v.optional(
+    v.pipe(
+      v.array(SubjectFilter),
+      v.maxLength(64),
+      v.description("Filters that bound what is published and followed; any message unless given."),
+    ),
+  ),
 });
 export type Right = v.InferOutput<typeof Right>;
 
 /** All that a caller may do: what one of them allows. */
 export const Rights = v.pipe(v.array(Right), v.maxLength(32));
 export type Rights = v.InferOutput<typeof Rights>;
-
-function isAction(name: unknown): boolean {
-  return typeof name === "string" && (isMethodName(name) || METHOD_RIGHTS.some((right) => right === name));
-}

@@ -57,7 +57,10 @@ export type ErrorDataOf = {
     /** Id of the fault in the server's log. */
     readonly requestId?: string;
   };
-  Unauthenticated: NoData;
+  Unauthenticated: {
+    /** Of a token: why it is refused, such as `expired`. */
+    readonly reason?: string;
+  };
   Forbidden: {
     /** The method that these credentials may not call. */
     readonly method?: string;
@@ -69,7 +72,7 @@ export type ErrorDataOf = {
     readonly key?: string;
   };
   NotFound: {
-    /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part` or `path`. */
+    /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part`, `path` or `signingKey`. */
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
@@ -174,7 +177,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   MethodNotFound: { meaning: "no such method" },
   InvalidParams: { meaning: "the params do not fit the method", data: "`issues`: path and reason of each" },
   InternalError: { meaning: "a fault of the server", data: "`requestId`, to find it in the log" },
-  Unauthenticated: { meaning: "no credentials, or wrong ones" },
+  Unauthenticated: { meaning: "no credentials, or wrong ones", data: "of a token `reason`, such as `expired`" },
   Forbidden: {
     meaning: "these credentials may not do this",
     data: "`method`, the `action` that it needs, and the `stream` or `key` that it names, whether or not there is one",
