@@ -92,6 +92,7 @@ export const METHOD_TRAITS = {
   uploadPart: { on: "object", right: "objects.write" },
   completeUpload: { on: "object", right: "objects.write", unbounded: true },
   abortUpload: { on: "object", right: "objects.write" },
+  issueToken: { on: "server", right: "itself", reads: true },
 } as const satisfies Record<string, MethodTraits>;
 
 /** The name of a method of the contract. */

@@ -10,6 +10,7 @@ import type { MethodName } from "../methods/method-traits.ts";
 import { METHODS } from "../methods/methods.ts";
 import type { MethodParams, MethodSpec } from "../methods/methods.ts";
 import { NOTIFICATIONS } from "../methods/notifications.ts";
+import { TOKEN_DEFAULT_MS } from "../methods/token.ts";
 import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";
 
 /** Default values of params. For a union they apply to its first option. */
@@ -23,6 +24,7 @@ const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>>
   putObject: { encoding: "utf8" },
   uploadPart: { encoding: "utf8" },
   listObjects: { limit: PAGE_DEFAULTS.listObjects },
+  issueToken: { expiresInMs: TOKEN_DEFAULT_MS },
 };
 
 const ELSEWHERE = "This is where `npm run dev` serves; a deployed one has a host of its own, and wss or https.";

@@ -79,6 +79,7 @@ const CASES: { readonly [M in MethodName]: (of: Of) => MethodParams<M> } = {
   }),
   abortUpload: ({ key, given: { uploadId } }) => ({ key: `${key}/2`, uploadId }),
   deleteObject: ({ key }) => ({ keys: [`${key}/1`, `${key}/2`] }),
+  issueToken: ({ stream }) => ({ rights: [{ streams: [stream], actions: ["read"] }], subject: "s" }),
   deleteStream: ({ stream }) => ({ stream }),
 };
 

@@ -95,6 +95,7 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
     ifNoneMatch: "*",
   },
   abortUpload: { key: "tour/2", uploadId: ANY_UPLOAD },
+  issueToken: { rights: [{ streams: ["tour"], actions: ["read"] }], subject: "s", prefix: "p.", expiresInMs: 60_000 },
 };
 
 it("answers every method with a result of the contract", async () => {
@@ -146,7 +147,7 @@ it("sends notifications of the contract", async () => {
 });
 
 /** Reads that belong to who uses or manages a consumer, not to whoever may read its stream; and those of the server. */
-const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover"];
+const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover", "issueToken"];
 
 /** What params of these names are of. */
 function actsOn(names: string[]): MethodSpec["on"] {
@@ -156,7 +157,8 @@ function actsOn(names: string[]): MethodSpec["on"] {
   if (names.includes("subscription")) {
     return "subscription";
   }
-  return names.some((each) => ["key", "keys", "prefix"].includes(each)) ? "object" : "server";
+  const ofObjects = names.includes("rights") ? [] : ["key", "keys", "prefix"];
+  return names.some((each) => ofObjects.includes(each)) ? "object" : "server";
 }
 
 describe.each(SPECS)("%s", (name, spec) => {
@@ -189,7 +191,7 @@ describe.each(SPECS)("%s", (name, spec) => {
     const { stream: right, consumer } =
       typeof spec.right === "object" ? spec.right : { stream: spec.right, consumer: spec.right };
 
-    expect(right === undefined).toBe(spec.on === "server");
+    expect(right === undefined || right === "itself").toBe(spec.on === "server");
     expect(right?.startsWith("objects.") === true).toBe(spec.on === "object");
     expect(right !== consumer).toBe(["subscribe", "unsubscribe", "ack"].includes(name));
     if (spec.needsSocket !== true) {
