@@ -22,9 +22,13 @@ export const HELP = `npm start: Durable Stream as a server on this machine
   --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
   --help                               this text
 
-API_KEY is the key that clients send; GATEWAY_SHARDS and MAX_STREAM_BYTES are as in wrangler.toml. A flag goes before the
-environment, and that before .env, which is written with a new key when there is no key and no such file.
+API_KEY is the key that clients send; GATEWAY_SHARDS and MAX_STREAM_BYTES are as in wrangler.toml, API_KEY_PREVIOUS and what
+begins with TOKEN_ as in .env.example. A flag goes before the environment, and that before .env, which is written with new
+keys when there is no key and no such file.
 `;
+
+/** The settings of credentials beside API_KEY, passed on as they are. */
+const CREDENTIALS = ["API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
 
 /** The vars of wrangler.toml that the environment may replace. */
 const VARS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
@@ -48,6 +52,8 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
     vars: {
       ...Object.fromEntries(VARS.flatMap((name) => readVar(name))),
       API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
+      // Behind the key: it may have written .env.
+      ...Object.fromEntries(CREDENTIALS.flatMap((name) => readText(name))),
     },
   };
 }
@@ -82,6 +88,11 @@ function readHost(text: string): string {
     throw new Error(`the host is an IP address of this machine or localhost, not "${text}"`);
   }
   return text;
+}
+
+function readText(name: string): [string, string][] {
+  const text = environment(name);
+  return text === undefined ? [] : [[name, text]];
 }
 
 function readVar(name: string): [string, string][] {
