@@ -3,7 +3,7 @@ import { LIMITS } from "./protocol/limits.ts";
 import type { PublisherOptions } from "./client/calls/publisher.ts";
 import type { ConnectionChange, ConnectionOptions } from "./client/connection/connection.ts";
 import type { CallDefaults } from "./client/calls/caller.ts";
-import { httpAccess } from "./client/objects/http.ts";
+import { httpAccess, serverRoot } from "./client/objects/http.ts";
 import type { Fetch, HttpAccess } from "./client/objects/http.ts";
 import { must, numbersOf } from "./client/option.ts";
 import type { WebSocketConstructor } from "./client/connection/socket.ts";
@@ -36,7 +36,8 @@ export type DurableStreamOptions = {
    * The `fetch` that sends objects of more than 768,000 bytes over HTTP, to `/r2/` of the same server. With `false` they go
    * over the socket, in up to 1,000 parts.
    *
-   * @defaultValue the global `fetch`; `false` in a page of another origin, as the server does not answer CORS requests
+   * @defaultValue the global `fetch`; `false` in a page of another origin, where a `fetch` that is given works if the
+   * server's `ALLOWED_ORIGINS` names that origin
    */
   fetch?: Fetch | false;
   /** Called with each change of the connection, in order. An error that it throws is logged by `console.error`. */
@@ -135,6 +136,8 @@ export type ResolvedOptions = ConnectionOptions &
   CallDefaults & {
     /** Undefined when objects go over the socket only. */
     readonly http: HttpAccess | undefined;
+    /** What the paths of the server follow. */
+    readonly serverRoot: string;
     /** Most pending calls, and most bytes of their params. */
     readonly queue: { readonly publishes: number; readonly bytes: number };
     readonly publishing: PublisherOptions;
@@ -175,6 +178,7 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
     token,
     WebSocket,
     http: httpAccess(options),
+    serverRoot: serverRoot(options.url),
     onState,
     ...times,
     publishing: { producer, order },

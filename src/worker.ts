@@ -5,9 +5,12 @@ import { authenticate } from "./access/authenticate.ts";
 import type { Refusal } from "./access/authenticate.ts";
 import { offeredProtocols } from "./access/credential.ts";
 import { openSocket } from "./gateway/open-socket.ts";
+import { RequestOrigin } from "./http/origins.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
 import { answerObjects } from "./objects/http/object-http.ts";
+import { answerSigned } from "./objects/http/signed-object.ts";
+import { isSigned } from "./objects/object-url.ts";
 import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
 import { closeMs } from "./platform/settings.ts";
@@ -25,25 +28,30 @@ const RETRY_AFTER_S = "5";
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
+    const origin = new RequestOrigin(request, env.ALLOWED_ORIGINS);
+    const answer = async () => origin.preflight() ?? (await route(request, env, ctx));
     try {
-      return await route(request, env, ctx);
+      return origin.share(origin.isForbidden ? refuseOrigin(request, ctx) : await answer());
     } catch (error) {
-      return errorResponse(500, error);
+      return origin.share(errorResponse(500, error));
     }
   },
 } satisfies ExportedHandler<Env>;
 
-/** Routes a request. Credentials are checked before any Durable Object is called. */
+/** Routes a request. Credentials, or the signature of a URL, are checked before anything else is called. */
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
     return isRead(request) ? Response.json({ status: "ok" }) : notAllowed("GET, HEAD");
   }
+  const target = objectTarget(request.url);
+  if (target !== undefined && target.path !== "" && isSigned(target.query)) {
+    return answerSigned(request, env, target);
+  }
   const access = await authenticate(request, env);
   if ("refused" in access) {
     return refuse(request, access, ctx);
   }
-  const target = objectTarget(request.url);
   if (target !== undefined) {
     return answerObjects(request, { env, access }, target);
   }
@@ -92,20 +100,30 @@ function isHandshake(request: Request): boolean {
   return request.method === "GET" && request.headers.get("Upgrade")?.toLowerCase() === "websocket";
 }
 
+/** A browser does not show the status of a failed handshake to its page: accept the socket and send a close code. */
+function needsCloseCode(request: Request): boolean {
+  return isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
+}
+
+function refuseOrigin(request: Request, ctx: ExecutionContext): Response {
+  const reason = "the origin of this page is not allowed";
+  return needsCloseCode(request)
+    ? refuseSocket(ctx, CloseCode.Forbidden, reason)
+    : errorResponse(403, new RpcError("Forbidden", reason));
+}
+
 function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Response {
   const { refused, message, fault } = refusal;
-  // A browser does not show the status of a failed handshake to its page: accept the socket and send a close code.
-  const needsCloseCode = isHandshake(request) && offeredProtocols(request.headers).includes(SUBPROTOCOL);
   if (refused === "unavailable") {
     // No close code: the client is to try again.
     return errorResponse(503, new RpcError("Unavailable", message), { "Retry-After": RETRY_AFTER_S });
   }
   if (refused === "unconfigured") {
-    return needsCloseCode
+    return needsCloseCode(request)
       ? refuseSocket(ctx, CloseCode.Unconfigured, message)
       : errorResponse(503, new RpcError("Unavailable", message));
   }
-  if (needsCloseCode) {
+  if (needsCloseCode(request)) {
     return refuseSocket(ctx, CloseCode.Unauthenticated, message);
   }
   const error = new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });

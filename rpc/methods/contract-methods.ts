@@ -442,6 +442,18 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   listObjects(params?: Params<"listObjects">, ...rest: Rest): Result<"listObjects">;
 
   /**
+   * Signs a URL by which anybody may read one object for a while, by GET and HEAD only: an image in a page, a download. It
+   * can not be taken back before it ends, and reads what the key has at that time. `objects.createUrl` of a client returns
+   * a whole URL.
+   *
+   * - `key`: the object's key. Whether there is an object is not looked at.
+   * - `expiresInMs`: how long it lasts, 1,000 to 86,400,000; 300,000 unless given.
+   *
+   * @returns `url`, which is the path and query on the server, and `expiresAt` in milliseconds since the epoch.
+   */
+  createObjectUrl(params: Params<"createObjectUrl">, ...rest: Rest): Result<"createObjectUrl">;
+
+  /**
    * Begins the upload of an object that is too large for one call. Its bytes are sent by `uploadPart`, and the object does not
    * exist before `completeUpload`. An upload that is not completed is deleted at `expiresAt`, 7 days later. `objects.put` of a
    * client does all of this.

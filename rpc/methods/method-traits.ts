@@ -88,6 +88,7 @@ export const METHOD_TRAITS = {
   putObject: { on: "object", right: "objects.write" },
   deleteObject: { on: "object", right: "objects.write" },
   listObjects: { on: "object", right: "objects.read", reads: true, largeAnswer: true },
+  createObjectUrl: { on: "object", right: "objects.read", reads: true },
   createUpload: { on: "object", right: "objects.write" },
   uploadPart: { on: "object", right: "objects.write" },
   completeUpload: { on: "object", right: "objects.write", unbounded: true },

@@ -13,15 +13,13 @@ import * as stream from "../schemas/stream.ts";
 import * as subscription from "../schemas/subscription.ts";
 import * as token from "./token.ts";
 
-type Schema = v.GenericSchema;
-
 /** One method of the contract: its traits, schemas, description and errors. */
 export type MethodSpec = MethodTraits & MethodContract;
 
 /** The schemas, description and errors of a method. */
 type MethodContract = {
-  readonly params: Schema;
-  readonly result: Schema;
+  readonly params: v.GenericSchema;
+  readonly result: v.GenericSchema;
   readonly description: string;
   /** The errors that it may answer, besides `COMMON_ERRORS`. */
   readonly errors: readonly ErrorName[];

@@ -33,6 +33,12 @@ export const OBJECT_CONTRACTS = {
     description: "Lists a page of the objects, in the order of their keys.",
     errors: [],
   },
+  createObjectUrl: {
+    params: object.CreateObjectUrlParams,
+    result: object.CreateObjectUrlResult,
+    description: "Signs a URL by which anybody may read one object for a while, by GET and HEAD only.",
+    errors: [],
+  },
   createUpload: {
     params: object.CreateUploadParams,
     result: object.CreateUploadResult,

@@ -160,6 +160,13 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     params: { prefix: "snapshots/", delimiter: "/" },
     result: { objects: [], prefixes: ["snapshots/orders/"] },
   },
+  createObjectUrl: {
+    params: { key, expiresInMs: 60_000 },
+    result: {
+      url: `/r2/${key}?expires=${publishedAt + 60_000}&signature=9dmnnRBm5f0CnxKSPoj42FBXyUqULcJX4yNUOTyOSvI`,
+      expiresAt: publishedAt + 60_000,
+    },
+  },
   createUpload: {
     params: { key, contentType: "application/x-sqlite3" },
     result: { key, uploadId, expiresAt: publishedAt + LIMITS.uploadKeptMs },

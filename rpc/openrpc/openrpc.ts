@@ -11,7 +11,7 @@ import { METHODS } from "../methods/methods.ts";
 import type { MethodParams, MethodSpec } from "../methods/methods.ts";
 import { NOTIFICATIONS } from "../methods/notifications.ts";
 import { TOKEN_DEFAULT_MS } from "../methods/token.ts";
-import { CONSUMER_DEFAULTS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";
+import { CONSUMER_DEFAULTS, OBJECT_URL_MS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";
 
 /** Default values of params. For a union they apply to its first option. */
 const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
@@ -25,6 +25,7 @@ const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>>
   uploadPart: { encoding: "utf8" },
   listObjects: { limit: PAGE_DEFAULTS.listObjects },
   issueToken: { expiresInMs: TOKEN_DEFAULT_MS },
+  createObjectUrl: { expiresInMs: OBJECT_URL_MS.default },
 };
 
 const ELSEWHERE = "This is where `npm run dev` serves; a deployed one has a host of its own, and wss or https.";

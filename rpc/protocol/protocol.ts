@@ -18,6 +18,8 @@ export const CloseCode = {
   InternalError: 1011,
   /** No key, or a wrong one. It stands for status 401, which a browser does not see of a handshake. */
   Unauthenticated: 4401,
+  /** The page is of an origin that the server does not allow. It stands for status 403. */
+  Forbidden: 4403,
   /** Nothing was received for `idleCloseMs`, on a socket that has sent `ping` before. */
   Idle: 4408,
   /** `outgoingCloseBytes` were buffered. */
@@ -45,6 +47,9 @@ export const STREAM_DEFAULTS = { discard: "old", duplicateWindowMs: 120_000, pro
 
 /** Default of `limit`. For methods that are not listed, the default is the maximum. */
 export const PAGE_DEFAULTS = { fetchMessages: 100, listObjects: 100 } as const;
+
+/** Range and default of the time that a signed URL lasts, in milliseconds. */
+export const OBJECT_URL_MS = { least: 1_000, most: 86_400_000, default: 300_000 } as const;
 
 /** Range of a nak's `delayMs`, in milliseconds. */
 export const NAK_DELAY_MS = { least: 0, most: 86_400_000 } as const;

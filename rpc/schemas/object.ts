@@ -1,7 +1,8 @@
 import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
-import { Time } from "./names.ts";
+import { OBJECT_URL_MS } from "../protocol/protocol.ts";
+import { durationMs, Time } from "./names.ts";
 import { StringRecord } from "./string-record.ts";
 
 const UTF8 = new TextEncoder();
@@ -214,6 +215,23 @@ export const ListObjectsResult = v.strictObject({
   cursor: v.optional(v.pipe(v.string(), v.description("For the next page; absent on the last."))),
 });
 export type ListObjectsResult = v.InferOutput<typeof ListObjectsResult>;
+
+export const CreateObjectUrlParams = v.strictObject({
+  key: ObjectKey,
+  expiresInMs: v.optional(
+    durationMs(OBJECT_URL_MS.least, OBJECT_URL_MS.most, "How long it lasts; 300,000 unless given."),
+  ),
+});
+export type CreateObjectUrlParams = v.InferOutput<typeof CreateObjectUrlParams>;
+
+export const CreateObjectUrlResult = v.strictObject({
+  url: v.pipe(
+    v.string(),
+    v.description("`/r2/<key>?expires=…&signature=…`, to be put behind the URL that the server is reached by."),
+  ),
+  expiresAt: v.pipe(Time, v.description("When it ends.")),
+});
+export type CreateObjectUrlResult = v.InferOutput<typeof CreateObjectUrlResult>;
 
 const UploadId = v.pipe(v.string(), v.uuid("must be an uploadId"), v.description("From createUpload."));
 const PartNumber = v.pipe(

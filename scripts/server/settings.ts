@@ -22,16 +22,16 @@ export const HELP = `npm start: Durable Stream as a server on this machine
   --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
   --help                               this text
 
-API_KEY is the key that clients send; GATEWAY_SHARDS and MAX_STREAM_BYTES are as in wrangler.toml, API_KEY_PREVIOUS and what
-begins with TOKEN_ as in .env.example. A flag goes before the environment, and that before .env, which is written with new
-keys when there is no key and no such file.
+API_KEY is the key that clients send; GATEWAY_SHARDS, MAX_STREAM_BYTES and ALLOWED_ORIGINS are as in wrangler.toml,
+API_KEY_PREVIOUS and what begins with TOKEN_ as in .env.example. A flag goes before the environment, and that before .env,
+which is written with new keys when there is no key and no such file.
 `;
 
-/** The settings of credentials beside API_KEY, passed on as they are. */
-const CREDENTIALS = ["API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
+/** The settings beside API_KEY that are passed on as they are. */
+const TEXTS = ["ALLOWED_ORIGINS", "API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
 
-/** The vars of wrangler.toml that the environment may replace. */
-const VARS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
+/** The vars of wrangler.toml that are numbers, which the environment may replace. */
+const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
 
 /**
  * What `npm start` is asked for by its flags and the environment; "help" when that is all. Throws what one line says when
@@ -50,10 +50,10 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
     host: readHost(host ?? environment("DURABLE_STREAM_HOST") ?? "127.0.0.1"),
     data: resolve(data ?? environment("DURABLE_STREAM_DATA") ?? join(root, ".durable-stream")),
     vars: {
-      ...Object.fromEntries(VARS.flatMap((name) => readVar(name))),
+      ...Object.fromEntries(NUMBERS.flatMap((name) => readNumber(name))),
       API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
       // Behind the key: it may have written .env.
-      ...Object.fromEntries(CREDENTIALS.flatMap((name) => readText(name))),
+      ...Object.fromEntries(TEXTS.flatMap((name) => readText(name))),
     },
   };
 }
@@ -95,7 +95,7 @@ function readText(name: string): [string, string][] {
   return text === undefined ? [] : [[name, text]];
 }
 
-function readVar(name: string): [string, string][] {
+function readNumber(name: string): [string, string][] {
   const text = environment(name);
   if (text === undefined) {
     return [];

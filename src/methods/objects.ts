@@ -1,4 +1,4 @@
-import { ALTERNATIVES, LIMITS, RpcError } from "../../rpc/index.ts";
+import { ALTERNATIVES, LIMITS, OBJECT_URL_MS, RpcError } from "../../rpc/index.ts";
 import type { Encoding, GetObjectResult } from "../../rpc/index.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
@@ -15,13 +15,16 @@ import {
 import { decodeBody, encodeBody } from "../objects/bytes.ts";
 import { assertFits, readBody } from "../objects/object-body.ts";
 import type { BodyInfo } from "../objects/object-body.ts";
+import { signedUrl } from "../objects/object-url.ts";
 
 import type { Handlers } from "./context.ts";
 
 /** Bytes of a frame for what surrounds a result, above all the caller's id. */
 const ENVELOPE_BYTES = 1_024;
 
-export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" | "deleteObject" | "listObjects"> = {
+export const objectHandlers: Handlers<
+  "headObject" | "getObject" | "putObject" | "deleteObject" | "listObjects" | "createObjectUrl"
+> = {
   headObject: async ({ key }, { env }) => objectInfo(existing(await headObject(env.BUCKET, key))),
 
   getObject: async ({ encoding, ...params }, { env }) =>
@@ -36,6 +39,11 @@ export const objectHandlers: Handlers<"headObject" | "getObject" | "putObject" |
   },
 
   listObjects: async (params, { env }) => listObjects(env.BUCKET, params),
+
+  createObjectUrl: async ({ key, expiresInMs = OBJECT_URL_MS.default }, { env }) => {
+    const expiresAt = Date.now() + expiresInMs;
+    return { url: await signedUrl(env, { key, expiresAt }), expiresAt };
+  },
 };
 
 /**

@@ -39,6 +39,7 @@ const GROUPS: { readonly [M in MethodName]: string | undefined } = {
   headObject: "objects.read",
   getObject: "objects.read",
   listObjects: "objects.read",
+  createObjectUrl: "objects.read",
   putObject: "objects.write",
   deleteObject: "objects.write",
   createUpload: "objects.write",

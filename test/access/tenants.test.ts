@@ -70,6 +70,7 @@ const CASES: { readonly [M in MethodName]: (of: Of) => MethodParams<M> } = {
   headObject: ({ key }) => ({ key: `${key}/1` }),
   getObject: ({ key }) => ({ key: `${key}/1` }),
   listObjects: ({ key }) => ({ prefix: key.slice(0, 1), delimiter: "/" }),
+  createObjectUrl: ({ key }) => ({ key: `${key}/1` }),
   createUpload: ({ key }) => ({ key: `${key}/2` }),
   uploadPart: ({ key, given: { uploadId } }) => ({ key: `${key}/2`, uploadId, partNumber: 1, data: "part" }),
   completeUpload: ({ key, given: { uploadId } }) => ({
@@ -116,14 +117,19 @@ it.each(WAYS)(
     }
 
     expect(owner.heard()).toContain("ours-alone");
-    expect(owner.heard()).not.toContain(OURS);
+    expect(ofNames(owner)).not.toContain(OURS);
     expect(intruder.heard()).not.toContain("ours-alone");
-    expect(intruder.heard()).not.toContain(THEIRS);
+    expect(ofNames(intruder)).not.toContain(THEIRS);
     expect(await namesOfAll(at)).toEqual([]);
     owner.close();
     intruder.close();
   },
 );
+
+/** What a caller was told, but for the paths of signed URLs: who follows one has no prefix, so it has the whole key. */
+function ofNames(caller: Caller): string {
+  return caller.heard().replaceAll(/\/r2\/[\w.%-]+/g, "");
+}
 
 /** What has to be before the owner's call of a method can succeed. */
 async function prepare(method: MethodName, { owner, of }: { owner: Caller; of: Of }): Promise<void> {

@@ -26,10 +26,12 @@ it("tells who met an unexpected fault the id under which it is logged, and nothi
     throw new Error("a secret of the server");
   });
 
-  const response = await request("/rpc");
+  const response = await request("/rpc", { headers: { Origin: "http://stream.test" } });
 
   const answer: { error: { data: { requestId: string } } } = await response.json();
   expect(response.status).toBe(500);
+  // Also a page can read it.
+  expect(response.headers.get("Access-Control-Allow-Origin")).toBe("http://stream.test");
   expect(answer).toEqual({
     jsonrpc: "2.0",
     id: null,

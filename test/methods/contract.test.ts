@@ -84,6 +84,7 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
   headObject: { key: "tour/1" },
   getObject: { key: "tour/1", range: { offset: 1, length: 2 }, encoding: "base64" },
   listObjects: { prefix: "tour/", delimiter: "/", limit: 1 },
+  createObjectUrl: { key: "tour/1", expiresInMs: 1_000 },
   deleteObject: { keys: ["tour/1", "tour/2"] },
   createUpload: { key: "tour/2", contentType: "text/plain", metadata: {} },
   uploadPart: { key: "tour/2", uploadId: ANY_UPLOAD, partNumber: 1, data: "hello", sha256: HELLO },

@@ -45,6 +45,9 @@ export type ConnectionListener = {
   failed(error: DurableStreamError): void;
 };
 
+/** The codes by which a server refuses a socket. */
+const REFUSALS: ReadonlySet<number> = new Set([CloseCode.Unauthenticated, CloseCode.Forbidden, CloseCode.Unconfigured]);
+
 /** Keeps one socket open: when it ends, the next one is opened after a wait whose bound grows with each failure. */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -174,9 +177,10 @@ export class Connection {
     const wasOpen = this.#state === "open";
     // A browser does not see the HTTP status of a handshake. So the server accepts the socket and closes it with a code. When
     // nothing was received before that, the server has read nothing.
-    const isRefused = !socket.hasReceived && (code === CloseCode.Unauthenticated || code === CloseCode.Unconfigured);
-    if (code === CloseCode.Unauthenticated && typeof this.#options.token === "string") {
-      this.#lastError = unauthenticated();
+    const isRefused = !socket.hasReceived && REFUSALS.has(code);
+    const isForbidden = code === CloseCode.Forbidden;
+    if (isForbidden || (code === CloseCode.Unauthenticated && typeof this.#options.token === "string")) {
+      this.#lastError = isForbidden ? new DurableStreamError("Forbidden", reason) : unauthenticated();
       this.#change({ state: "closed", reason });
       this.#listener.lost(!isRefused);
       this.#listener.failed(this.#lastError);

@@ -18,6 +18,7 @@ export function objectClient(caller: Caller, tasks: Pick<PendingCalls, "begin" |
     getObject: method("getObject"),
     putObject: method("putObject"),
     deleteObject: method("deleteObject"),
+    createObjectUrl: method("createObjectUrl"),
     publish: method("publish"),
     createUpload: method("createUpload"),
     uploadPart: method("uploadPart"),

@@ -30,7 +30,7 @@ type ObjectInfo = MethodResult<"headObject">;
 
 /** What {@link Objects} needs of its client. */
 export type ObjectClient = UploadCalls & {
-  [M in "getObject" | "putObject" | "deleteObject" | "publish"]: (
+  [M in "getObject" | "putObject" | "deleteObject" | "createObjectUrl" | "publish"]: (
     params: MethodParams<M>,
     options?: CallOptions,
   ) => Promise<MethodResult<M>>;
@@ -63,10 +63,15 @@ const IS_JSON = /^application\/json\s*(?:;|$)/i;
 export class Objects {
   readonly #client: ObjectClient;
   readonly #http: HttpObjects | undefined;
+  readonly #serverRoot: string;
   readonly #timeoutMs: number;
 
-  constructor(client: ObjectClient, { http, timeoutMs }: { http: HttpAccess | undefined; timeoutMs: number }) {
+  constructor(
+    client: ObjectClient,
+    { http, serverRoot, timeoutMs }: { http: HttpAccess | undefined; serverRoot: string; timeoutMs: number },
+  ) {
     this.#client = client;
+    this.#serverRoot = serverRoot;
     this.#http = http === undefined ? undefined : new HttpObjects(http);
     this.#timeoutMs = timeoutMs;
   }
@@ -131,6 +136,28 @@ export class Objects {
     await this.#operate(options, (operation) =>
       operation.persist((calling) => this.#client.deleteObject(params, calling)),
     );
+  }
+
+  /**
+   * Makes a URL by which anybody may read one object for a while, by GET and HEAD: for an image in a page, or a download. It
+   * can not be taken back before it ends, and reads what the key has at that time. Whether there is an object is not looked
+   * at.
+   *
+   * @param options `expiresInMs`, how long it lasts: 1,000 to 86,400,000, 300,000 unless given; `signal` and `timeoutMs`.
+   * @returns The `url`, a whole one, and `expiresAt` in milliseconds since the epoch.
+   * @example
+   * ```ts
+   * const { url } = await client.objects.createUrl("avatars/17.png", { expiresInMs: 3_600_000 });
+   * image.src = url;
+   * ```
+   */
+  async createUrl(
+    key: string,
+    { expiresInMs, ...options }: CallOptions & { expiresInMs?: number } = {},
+  ): Promise<MethodResult<"createObjectUrl">> {
+    const params = expiresInMs === undefined ? { key } : { key, expiresInMs };
+    const { url, expiresAt } = await this.#client.createObjectUrl(params, options);
+    return { url: this.#serverRoot + url, expiresAt };
   }
 
   /**

@@ -48,22 +48,13 @@ export async function answerObjects(
     if (target.path === "") {
       return await answerListing(request, { env, access }, target.query);
     }
-    const said = readKey(target.path, target.query);
+    if (target.query !== "") {
+      throw invalid("query", "there is none here; a ? in a key is %3F");
+    }
+    const said = readKey(target.path);
     const method = METHOD_OF.get(request.method);
     const { key } = method === undefined ? { key: said } : admitted(access, method, { key: said });
-    switch (request.method) {
-      case "GET":
-        return await answerGet(request, env, key);
-      case "HEAD":
-        return await answerHead(request, env, key);
-      case "PUT":
-      case "POST":
-        return await answerPut(request, env, { key, said });
-      case "DELETE":
-        return await answerDelete(request, env, key);
-      default:
-        return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
-    }
+    return await answerObject(request, env, { key, said });
   } catch (error) {
     return httpError(error);
   }
@@ -79,11 +70,34 @@ function admitted<P extends DecidedParams>(access: Access, method: MethodName, p
   return prefix === undefined ? params : withPrefix(prefix, method, params);
 }
 
-/** The key in a path, percent-decoded once. */
-function readKey(path: string, query: string): string {
-  if (query !== "") {
-    throw invalid("query", "there is none here; a ? in a key is %3F");
+/**
+ * Answers a request for one object that its caller may make.
+ *
+ * @param names.said The key as the caller says it, without its prefix.
+ * @throws What {@link httpError} answers.
+ */
+export async function answerObject(
+  request: Request,
+  env: Env,
+  { key, said }: { key: string; said: string },
+): Promise<Response> {
+  switch (request.method) {
+    case "GET":
+      return answerGet(request, env, key);
+    case "HEAD":
+      return answerHead(request, env, key);
+    case "PUT":
+    case "POST":
+      return answerPut(request, env, { key, said });
+    case "DELETE":
+      return answerDelete(request, env, key);
+    default:
+      return methodNotAllowed("GET, HEAD, PUT, POST, DELETE");
   }
+}
+
+/** The key in a path that is not empty, percent-decoded once. @throws InvalidParams. */
+export function readKey(path: string): string {
   const key = v.safeParse(ObjectKey, percentDecoded(path.slice(1)));
   if (!key.success) {
     throw invalid("key", key.issues[0].message);
@@ -260,6 +274,7 @@ function json(value: unknown, { status = OK, ...headers }: { status?: number; ET
   return Response.json(value, { status, headers: { "Cache-Control": "no-store", ...headers } });
 }
 
-function methodNotAllowed(allow: string): Response {
+/** The answer to a method that there is not. */
+export function methodNotAllowed(allow: string): Response {
   return errorResponse(405, new RpcError("InvalidRequest", "no such method here"), { Allow: allow });
 }

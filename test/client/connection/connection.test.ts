@@ -207,6 +207,29 @@ describe("credentials that the server does not take", () => {
   });
 });
 
+describe("a page whose origin the server does not allow", () => {
+  it.each([
+    ["a token", "key"],
+    ["a function", () => "key"],
+  ])("ends a client with %s: everything is told, and nothing is tried again", async (_what, token) => {
+    const client = server.client({ token });
+    const open = [watch(client.getState(READ)), watch(client.publish({ stream: "s", data: 1 }))];
+    const subscription = watch(client.subscribe(READ).next());
+    await pass();
+    server.socket.end(4403, "the origin of this page is not allowed");
+    await pass(100_000);
+
+    const told = { error: { name: "Forbidden", message: "the origin of this page is not allowed" } };
+    expect([...open, subscription].map(({ outcome }) => outcome)).toMatchObject([told, told, told]);
+    expect(await standing(watch(client.putState({ stream: "s", state: 1 })))).toMatchObject({
+      error: { name: "Forbidden" },
+    });
+    expect(client.state).toBe("closed");
+    expect(server.sockets).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe("a server that can not be reached", () => {
   it("is the cause of what failed for want of a connection, sent or not", async () => {
     const client = server.client({ timeoutMs: 1_000, publishTimeoutMs: 1_000 });

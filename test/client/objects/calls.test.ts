@@ -228,3 +228,20 @@ describe("what may be lost", () => {
     expect(vi.getTimerCount()).toBe(timers);
   });
 });
+
+describe("a signed URL", () => {
+  it.each([
+    ["https://stream.test", "https://stream.test"],
+    ["wss://stream.test/rpc", "https://stream.test"],
+    ["ws://stream.test:8787/stream/orders", "http://stream.test:8787"],
+    ["https://stream.test/api/rpc", "https://stream.test/api"],
+  ])("is whole, of the server at %s, also where objects do not go over HTTP", async (url, root) => {
+    scene.answers["createObjectUrl"] = () => ({ result: { url: "/r2/a%20b?expires=1&signature=x", expiresAt: 1 } });
+
+    const made = watch(scene.server.client({ url, fetch: false }).objects.createUrl("a b", { expiresInMs: 5_000 }));
+    await pass();
+
+    expect(made.outcome).toEqual({ value: { url: `${root}/r2/a%20b?expires=1&signature=x`, expiresAt: 1 } });
+    expect(calls("createObjectUrl")[0]?.params).toEqual({ key: "a b", expiresInMs: 5_000 });
+  });
+});

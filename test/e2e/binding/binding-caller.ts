@@ -4,7 +4,7 @@ import type { DurableStreamsBinding } from "../../../rpc/binding.ts";
 
 /** What the caller is to do: a method of the contract, in the header `Call` as JSON. */
 export type BindingCall = {
-  method: "publish" | "getObject" | "getMessages" | "headObject" | "putObject";
+  method: "publish" | "getObject" | "getMessages" | "headObject" | "putObject" | "createObjectUrl";
   params: Record<string, unknown>;
   /** Where `data` comes from: the request, a Response, or a stream of so many bytes, at the end of which it may fail. */
   data?: "request" | "response" | { bytes: number; fails?: boolean };

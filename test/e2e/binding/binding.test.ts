@@ -101,3 +101,11 @@ describe.each([
     expect((await get("hello")).result).toMatchObject({ text: "hello" });
   });
 });
+
+test("a binding to a server that has no key is told so when it asks for a signed URL", async ({ data }) => {
+  await using worker = await startInOneRuntime(CALLER, data);
+
+  expect(await calling(worker, { method: "createObjectUrl", params: { key: "k" } })).toMatchObject({
+    error: { name: "Unavailable", message: "no API_KEY is configured" },
+  });
+});

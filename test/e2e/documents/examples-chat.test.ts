@@ -1,85 +1,38 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { once } from "node:events";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import { chromium } from "playwright-core";
 import type { Page } from "playwright-core";
 import { beforeAll, expect } from "vitest";
 
-import { test as base } from "../server/fixtures.ts";
+import { test as base, whyNoBrowser } from "../server/browser.ts";
 import type { Server } from "../server/server.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
-const browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
-  existsSync(path),
-);
-
-/** Nothing that asks the network, and nothing kept. */
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript", map: "application/json" };
-
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
-const test = base.extend<{ files: string; open: () => Promise<Page> }>({
-  /** Where a file server of this repository is. */
-  // oxlint-disable-next-line no-empty-pattern
-  files: async ({}, use) => {
-    const server = createServer((request, response) => {
-      const path = new URL(request.url ?? "", "http://files").pathname;
-      readFile(join(root, path)).then(
-        (content) =>
-          response.writeHead(200, { "Content-Type": TYPES[path.split(".").at(-1) ?? ""] ?? "text/plain" }).end(content),
-        () => response.writeHead(404).end(),
-      );
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    await use(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`);
-    server.closeAllConnections();
-    server.close();
-  },
-
-  /** Opens the chat in a tab of a browser that was never used. */
-  open: async ({ data, files }, use) => {
-    const context = await chromium.launchPersistentContext(join(data, "browser"), {
-      executablePath: browser ?? "",
-      args: FLAGS,
-    });
+const test = base.extend<{ open: () => Promise<Page> }>({
+  /** Opens the chat in a tab. */
+  open: async ({ browser, files }, use) => {
     await use(async () => {
-      const page = await context.newPage();
+      const page = await browser.newPage();
       await page.goto(`${files}/test/examples/chat.html`);
       return page;
     });
-    await context.close();
   },
 });
 
 beforeAll(async () => {
-  if (browser !== undefined) {
+  if (whyNoBrowser === undefined) {
     await promisify(execFile)("npm", ["run", "build:package"], { cwd: root });
   }
 }, 60_000);
 
-test.skipIf(browser === undefined)(
-  browser === undefined
-    ? "NOT RUN: no Chromium is installed here, such as Debian's chromium"
-    : "the chat: two pages talk, one reloads and leaves meanwhile, and both have everything once and in order",
+test.skipIf(whyNoBrowser !== undefined)(
+  whyNoBrowser === undefined
+    ? "the chat: two pages talk, one reloads and leaves meanwhile, and both have everything once and in order"
+    : `NOT RUN: ${whyNoBrowser}`,
   async ({ server, open }) => {
     const [ann, bob] = await Promise.all([enter(await open(), server, "Ann"), enter(await open(), server, "Bob")]);
 

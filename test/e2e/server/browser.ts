@@ -1,0 +1,73 @@
+/** A real browser, where one is installed, and pages for it: the files of this repository, of an origin of their own. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+import type { BrowserContext } from "playwright-core";
+
+import { test as base } from "./fixtures.ts";
+
+const root = join(import.meta.dirname, "../../..");
+
+const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+  existsSync(path),
+);
+
+/** Why tests with a browser are not run here; undefined when they are. */
+export const whyNoBrowser = executable === undefined ? "no Chromium is installed here, such as Debian's" : undefined;
+
+/** Nothing that asks the network, and nothing kept. */
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript", map: "application/json" };
+
+/** `test` with a browser that was never used, and a server that allows the pages of `files`. */
+export const test = base.extend<{
+  files: string;
+  options: { vars: Record<string, string> };
+  browser: BrowserContext;
+}>({
+  /** Where a file server of this repository is: an origin. By the name `localhost` it is another one. */
+  // oxlint-disable-next-line no-empty-pattern
+  files: async ({}, use) => {
+    const server = createServer((request, response) => {
+      const path = new URL(request.url ?? "", "http://files").pathname;
+      readFile(join(root, path)).then(
+        (content) =>
+          response.writeHead(200, { "Content-Type": TYPES[path.split(".").at(-1) ?? ""] ?? "text/plain" }).end(content),
+        () => response.writeHead(404).end(),
+      );
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    await use(`http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`);
+    server.closeAllConnections();
+    server.close();
+  },
+
+  options: async ({ files }, use) => {
+    await use({ vars: { ALLOWED_ORIGINS: files } });
+  },
+
+  browser: async ({ data }, use) => {
+    const context = await chromium.launchPersistentContext(join(data, "browser"), {
+      executablePath: executable ?? "",
+      args: FLAGS,
+    });
+    await use(context);
+    await context.close();
+  },
+});
