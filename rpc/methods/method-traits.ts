@@ -94,12 +94,13 @@ export const METHOD_TRAITS = {
   completeUpload: { on: "object", right: "objects.write", unbounded: true },
   abortUpload: { on: "object", right: "objects.write" },
   issueToken: { on: "server", right: "itself", reads: true },
+  authenticate: { on: "server", needsSocket: true },
 } as const satisfies Record<string, MethodTraits>;
 
 /** The name of a method of the contract. */
 export type MethodName = keyof typeof METHOD_TRAITS;
 
-/** The methods that work on a WebSocket only: those of subscriptions. */
+/** The methods that work on a WebSocket only: those of subscriptions, and of the socket's own token. */
 export type SocketMethod = {
   [M in MethodName]: (typeof METHOD_TRAITS)[M] extends { readonly needsSocket: true } ? M : never;
 }[MethodName];

@@ -242,6 +242,13 @@ const CONTRACTS = {
       "Issues a token to hand on to a browser, a tenant or a service, which may do no more than its caller. NotFound when no key to sign with is configured.",
     errors: ["NotFound"],
   },
+  authenticate: {
+    params: token.AuthenticateParams,
+    result: token.AuthenticateResult,
+    description:
+      "Goes on with a new token on the same socket, in place of the one that it was opened with. Subscriptions that it does not allow are closed; all others go on without a gap. Forbidden for a token of another subject or prefix, and on a socket that was opened by a key.",
+    errors: ["NeedsSocket"],
+  },
 } as const satisfies Record<MethodName, MethodContract>;
 
 /** The traits and the contract of each method, merged. */

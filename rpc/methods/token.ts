@@ -56,3 +56,18 @@ export const IssueTokenResult = v.strictObject({
   expiresAt: v.pipe(Time, v.description("When it ends, in milliseconds since the epoch: a whole second.")),
 });
 export type IssueTokenResult = v.InferOutput<typeof IssueTokenResult>;
+
+export const AuthenticateParams = v.strictObject({
+  token: v.pipe(
+    v.string(),
+    v.minLength(1),
+    v.description("Of the same subject and the same prefix as the one that the socket has."),
+  ),
+});
+export type AuthenticateParams = v.InferOutput<typeof AuthenticateParams>;
+
+export const AuthenticateResult = v.strictObject({
+  subject: v.optional(TokenSubject),
+  expiresAt: v.pipe(Time, v.description("When the socket ends now, in milliseconds since the epoch.")),
+});
+export type AuthenticateResult = v.InferOutput<typeof AuthenticateResult>;

@@ -186,4 +186,5 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     },
     result: { token, expiresAt: publishedAt + 600_000 },
   },
+  authenticate: { params: { token }, result: { subject: "alice", expiresAt: publishedAt + 600_000 } },
 };

@@ -26,6 +26,7 @@ export type ErrorCode = (typeof ErrorCode)[ErrorName];
 /** Errors that any method may answer. */
 export const COMMON_ERRORS: readonly ErrorName[] = [
   "InvalidParams",
+  "Unauthenticated",
   "Forbidden",
   "InternalError",
   "Busy",

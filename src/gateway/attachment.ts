@@ -1,3 +1,5 @@
+import type { RpcError } from "../../rpc/index.ts";
+
 import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
@@ -13,6 +15,15 @@ const FORM = 1;
  * does not read it, and closes the socket.
  */
 const BOUND_FORM = 2;
+
+/** What decides whether a caller may have a subscription. */
+export type DecidedSubscription = {
+  /** As its client says it. */
+  readonly stream: string;
+  readonly filter?: string | undefined;
+  /** Anything when it shares a consumer: rights do not tell consumers of a stream apart. */
+  readonly consumer?: string;
+};
 
 /** A socket as its subscriptions see it. */
 export type SessionSocket = {
@@ -36,6 +47,8 @@ export type SessionSocket = {
   nextSubscription(): number;
   /** The name of a stream as its client says it. */
   callersName(stream: string): string;
+  /** Why its caller may not have a subscription; undefined when it may. Its rights may have changed since it was made. */
+  refusalOf(subscription: DecidedSubscription): RpcError | undefined;
 };
 
 /**
@@ -54,6 +67,8 @@ export type Attachment = {
   socket: string;
   defaultStream: string | undefined;
   connectedAt: number;
+  /** When to tell the client that its token ends; left out once it was told, and of a token without an end. */
+  noticeAt?: number | undefined;
   /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */
   heardAt: number;
   /** When a consumer's messages were last sent. */

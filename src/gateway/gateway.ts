@@ -171,7 +171,7 @@ export class Gateway extends DurableObject<Env> {
     this.#forget(ws, true);
   }
 
-  /** Checks overdue acks, silent sockets and leases. Never throws: the runtime retries an alarm a few times only. */
+  /** Checks overdue acks, the ends of tokens, silent sockets and leases. Never throws: the runtime retries an alarm a few times only. */
   override alarm(): void {
     const nowMs = Date.now();
     this.#alarm.clear();
@@ -191,7 +191,7 @@ export class Gateway extends DurableObject<Env> {
     }
   }
 
-  /** Closes a socket that has been silent for too long, or looks for its overdue acks. */
+  /** Closes a socket that has been silent for too long or whose token has ended, or looks for its overdue acks. */
   #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
     const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
     const goneAt = session.goneAt(pingedAt);
@@ -199,6 +199,11 @@ export class Gateway extends DurableObject<Env> {
       session.close(CloseCode.Idle, "silent for too long");
       return;
     }
+    if (session.isOver) {
+      session.end();
+      return;
+    }
+    session.checkToken(nowMs);
     session.expire(nowMs);
     if (pingedAt !== undefined && goneAt !== undefined && session.isOwing(pingedAt)) {
       // Too early to tell: look again. A client that has sent something since costs no further alarm, however long it idles.

@@ -20,8 +20,8 @@ const MAX_ISSUE_TEXT = 200;
 export type Caller = Pick<CallContext, "access" | "defaultStream">;
 
 /**
- * Checks a call's params, decides whether its caller may make it, and runs its handler. Everything up to the handler's first await runs synchronously, so calls
- * of one socket reach their streams in order.
+ * Checks a call's params, decides whether its caller may make it, and runs its handler. Everything up to the
+ * handler's first await runs synchronously, so calls of one socket reach their streams in order.
  *
  * @throws RpcError for what a caller can act on; anything else is a fault of the server.
  */
@@ -30,6 +30,7 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
   if (needsSocket === true && context.connection === undefined) {
     throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
   }
+  context.connection?.expectLive();
   const checked = paramsOf(method, params, context);
   // Handlers are typed by the schemas in METHODS; the compiler can not relate a method that is known at run time only.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion

@@ -135,8 +135,9 @@ function answerError({ id }: Call, error: unknown): string | undefined {
   return id === undefined ? undefined : errorText(id, reported);
 }
 
-/** Checks the params of a publish that its caller may make. @throws RpcError InvalidParams, Forbidden. */
+/** Checks the params of a publish that its caller may make. @throws RpcError Unauthenticated, InvalidParams, Forbidden. */
 function checkedPublish(call: Call, context: CallContext): CheckedPublish {
+  context.connection?.expectLive();
   const method = publishMethod(call.method);
   return method === "publish"
     ? { method, params: paramsOf(method, call.params, context) }

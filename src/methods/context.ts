@@ -47,6 +47,16 @@ export type ClientAck = AckCommand extends infer One ? (One extends AckCommand ?
 /** The socket of a caller, with its subscriptions. */
 export type Connection = {
   describe(): NonNullable<ServerInfo["connection"]>;
+  /** @throws Unauthenticated once its token has ended. */
+  expectLive(): void;
+  /**
+   * Goes on by another token of the same caller: what is called and sent from now on is decided by it, and the
+   * subscriptions that it does not allow are over.
+   *
+   * @throws Forbidden for who is another caller, and when the socket was not opened by a token; Unauthenticated for a token
+   * that has ended, whatever the clock of its issuer.
+   */
+  authenticate(access: Access): { readonly subject?: string | undefined; readonly expiresAt: number };
   /** Follows a stream; messages flow once the answer is sent. */
   subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult>;
   /** @throws NotFound when there is no such subscription. */

@@ -1,6 +1,7 @@
 import { RpcError, TOKEN_DEFAULT_MS } from "../../rpc/index.ts";
 import type { IssueTokenParams } from "../../rpc/index.ts";
 import type { Access } from "../access/access.ts";
+import { accessOfCredential } from "../access/authenticate.ts";
 import { containsRight } from "../access/contains.ts";
 import { tokensOf } from "../access/tokens/configured.ts";
 
@@ -9,7 +10,7 @@ import type { Handlers } from "./context.ts";
 /** Most characters of a prefix, that of a caller and what it asks for together. */
 const PREFIX_CHARACTERS = 64;
 
-export const tokenHandlers: Handlers<"issueToken"> = {
+export const tokenHandlers: Handlers<"issueToken" | "authenticate"> = {
   issueToken: async (params, { env, access }) => {
     const nowMs = Date.now();
     const issued = issuedAccess(access, params, nowMs);
@@ -18,6 +19,18 @@ export const tokenHandlers: Handlers<"issueToken"> = {
       throw new RpcError("NotFound", "no key to sign with is configured", { what: "signingKey" });
     }
     return { token, expiresAt: issued.expiresAt };
+  },
+
+  authenticate: async ({ token }, { env, connection }) => {
+    const found = await accessOfCredential(token, env);
+    if ("refused" in found) {
+      const { refused, message, fault } = found;
+      throw refused === "unavailable"
+        ? new RpcError("Unavailable", message)
+        : new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
+    }
+    const { subject, expiresAt } = connection.authenticate(found);
+    return { expiresAt, ...(subject === undefined ? {} : { subject }) };
   },
 };
 

@@ -11,6 +11,7 @@ const GROUPS: { readonly [M in MethodName]: string | undefined } = {
   nak: undefined,
   term: undefined,
   working: undefined,
+  authenticate: undefined,
   publish: "publish",
   publishBatch: "publish",
   getProducer: "publish",

@@ -4,6 +4,7 @@ import { isMethodName, METHOD_RIGHTS, METHOD_TRAITS } from "../../rpc/index.ts";
 import type { MethodName, MethodParams } from "../../rpc/index.ts";
 import type { Access } from "../../src/access/access.ts";
 import { binding } from "../harness/service.ts";
+import { tokenFor } from "../harness/tokens.ts";
 
 import { WAYS } from "./ways.ts";
 import type { Caller } from "./ways.ts";
@@ -14,7 +15,8 @@ const PART = "37a680133bd09342f934afb8dd2c7d9e1b624da5f35e3a38adb103e37c055ed1";
 
 /** All that a right can name, and every name that it can be said of. */
 function tenant(prefix: string): Access {
-  return { rights: [{ streams: [">"], objects: [""], actions: [...METHOD_RIGHTS, ...METHODS] }], prefix };
+  const rights = [{ streams: [">"], objects: [""], actions: [...METHOD_RIGHTS, ...METHODS] }];
+  return { rights, prefix, expiresAt: Date.now() + 600_000 };
 }
 
 const OURS = "acme.";
@@ -23,7 +25,7 @@ const consumer = "workers";
 
 /** What a call is of: names, a word that tells whose data it is, and what the server gave the owner. */
 type Of = { readonly stream: string; readonly key: string; readonly word: string; readonly given: Given };
-type Given = { lease: string; uploadId: string };
+type Given = { lease: string; uploadId: string; token: string };
 
 /**
  * A call of each method, in an order in which all succeed for the owner. A method without one does not compile.
@@ -80,6 +82,7 @@ const CASES: { readonly [M in MethodName]: (of: Of) => MethodParams<M> } = {
   }),
   abortUpload: ({ key, given: { uploadId } }) => ({ key: `${key}/2`, uploadId }),
   deleteObject: ({ key }) => ({ keys: [`${key}/1`, `${key}/2`] }),
+  authenticate: ({ given: { token } }) => ({ token }),
   issueToken: ({ stream }) => ({ rights: [{ streams: [stream], actions: ["read"] }], subject: "s" }),
   deleteStream: ({ stream }) => ({ stream }),
 };
@@ -98,7 +101,8 @@ it.each(WAYS)(
   async (way, open) => {
     const [owner, intruder] = [await open(tenant(OURS)), await open(tenant(THEIRS))];
     const at = { stream: `orders-${way.replaceAll(/\W/g, "-")}`, key: `doc-${way.replaceAll(/\W/g, "-")}` };
-    const given: Given = { lease: "of the fetch", uploadId: "00000000-0000-4000-8000-000000000000" };
+    const token = await tokenFor(tenant(OURS));
+    const given: Given = { lease: "of the fetch", uploadId: "00000000-0000-4000-8000-000000000000", token };
 
     for (const method of Object.keys(CASES).filter(isMethodName)) {
       if (!owner.methods.includes(method)) {

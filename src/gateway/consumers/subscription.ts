@@ -127,7 +127,9 @@ export class ConsumerSubscription {
   answered(): number {
     const held = this.#held ?? [];
     this.#held = undefined;
-    held.forEach((batch) => this.deliver(batch));
+    if (this.#closedBy !== "forbidden") {
+      held.forEach((batch) => this.deliver(batch));
+    }
     if (this.#closedBy !== undefined) {
       this.end(this.#closedBy);
     }
