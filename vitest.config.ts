@@ -7,6 +7,9 @@ import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts"
 // The key of the tests is the one given below, whatever a local .env holds.
 process.env["CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV"] = "false";
 
+/** The key that the tests' tokens are signed with: HS256 without a `kid`. */
+const TEST_TOKEN_KEYS = JSON.stringify({ keys: [{ kty: "oct", k: "dGVzdC1rZXk".repeat(4) }] });
+
 /** How long a test looks for what must come: long enough for a machine that stalls. */
 const PATIENCE_MS = 10_000;
 
@@ -36,7 +39,13 @@ export default defineConfig(({ mode }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               // Whatever a test before has met, each fault is logged.
-              bindings: { API_KEY: "test-key", GATEWAY_SHARDS: "2", MAX_STREAM_BYTES: "8388608", LOG_WINDOW_MS: "0" },
+              bindings: {
+                API_KEY: "test-key",
+                TOKEN_KEYS: TEST_TOKEN_KEYS,
+                GATEWAY_SHARDS: "2",
+                MAX_STREAM_BYTES: "8388608",
+                LOG_WINDOW_MS: "0",
+              },
             },
           }),
         ],
@@ -45,7 +54,7 @@ export default defineConfig(({ mode }) => ({
           ...filesOf(
             mode,
             [
-              "test/{binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
+              "test/{access,binding,client-in-workers,consumers,gateway,http,internal,json-rpc,methods,objects,platform,publishing,runtime,stream}/**/*.test.ts",
             ],
             (file) => !isEndToEnd(file) && !isClient(file),
           ),

@@ -16,9 +16,12 @@ export type DurableStreamOptions = {
    */
   url: string | URL;
   /**
-   * The API key, or a function that returns it, called at each attempt to connect. When the server refuses a string, the
-   * client is closed and every call rejects with Unauthenticated. When it refuses the key of a function, the function is
-   * called again at the next attempt.
+   * The API key or a token, or a function that returns it.
+   *
+   * A function is called at each attempt to connect, and before a token ends, which the server tells 60 s before: the new
+   * token takes its place on the same socket, if it is of the same subject and prefix. When the server refuses what it gave,
+   * or closes the socket at the end of a token, it is called again. When it then gives the same one, and when the server
+   * refuses a string, which can not be renewed, the client is closed for good and every call rejects with Unauthenticated.
    *
    * @example
    * ```ts

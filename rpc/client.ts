@@ -9,6 +9,7 @@ import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscripti
 import type { Follower, FollowerHost } from "./client/subscriptions/follower.ts";
 import { readIncoming } from "./client/connection/frame.ts";
 import { dispatchNotification } from "./client/subscriptions/notifications.ts";
+import { TokenRenewal } from "./client/connection/token-renewal.ts";
 import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";
@@ -89,6 +90,7 @@ export class DurableStream {
   readonly #calls: CallQueue;
   readonly #publisher: Publisher;
   readonly #caller: Caller;
+  readonly #renewal: TokenRenewal;
   /** Objects of any size, read and written as bodies rather than JSON, and messages too large for a stream. */
   readonly objects: Objects;
   readonly #followers = new Set<Follower>();
@@ -131,6 +133,16 @@ export class DurableStream {
       publisher: this.#publisher,
     };
     this.#caller = new Caller(queues, this.#options);
+    this.#renewal = new TokenRenewal({
+      tokens: this.#connection.tokens,
+      current: () => this.#connection.token,
+      authenticate: (token, settle) => {
+        const generation = this.#generation;
+        const request = { method: "authenticate", params: JSON.stringify({ token }), settle };
+        this.#calls.request(request, () => generation !== this.#generation);
+      },
+      renewed: (token) => this.#connection.renewed(token),
+    });
     this.objects = new Objects(objectClient(this.#caller, this.#pendingCalls), this.#options);
   }
 
@@ -335,6 +347,8 @@ export class DurableStream {
     for (const one of incoming) {
       if (one.kind !== "notification") {
         this.#channel.answered(one);
+      } else if (one.method === "tokenExpiring") {
+        this.#renewal.expiring();
       } else if (!dispatchNotification(this.#attached, one, frame.length)) {
         this.#connection.drop(`a notification came that is not of this protocol: ${one.method}`);
         return;
@@ -346,6 +360,7 @@ export class DurableStream {
 
   #lost(mayBeDone: boolean): void {
     this.#generation += 1;
+    this.#renewal.stop();
     for (const follower of this.#followers) {
       follower.lost();
     }
@@ -375,6 +390,7 @@ export class DurableStream {
     await this.#pendingCalls.drain(closed(), deadlineAt - monotonicMs());
     this.#calls.close();
     this.#publisher.close();
+    this.#renewal.stop();
     this.#connection.close();
     this.#channel.lost(true);
   }

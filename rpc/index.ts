@@ -11,6 +11,8 @@ export * from "./methods/method-traits.ts";
 export * from "./methods/methods.ts";
 export * from "./schemas/names.ts";
 export * from "./methods/notifications.ts";
+export * from "./methods/rights.ts";
+export * from "./methods/token.ts";
 export * from "./schemas/object.ts";
 export * from "./openrpc/openrpc.ts";
 export * from "./protocol/protocol.ts";

@@ -1,8 +1,10 @@
 import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
-import { gatewayAt } from "./gateway/pick-gateway.ts";
-import { authenticate, offeredProtocols } from "./http/auth.ts";
-import type { Credentials } from "./http/auth.ts";
+import type { Access } from "./access/access.ts";
+import { authenticate, endedToken } from "./access/authenticate.ts";
+import type { Refusal } from "./access/authenticate.ts";
+import { offeredProtocols } from "./access/credential.ts";
+import { openSocket } from "./gateway/open-socket.ts";
 import { RequestOrigin } from "./http/origins.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
@@ -19,10 +21,10 @@ export { DurableStreams } from "./binding/durable-streams.ts";
 export { Stream } from "./stream/stream.ts";
 
 /** WWW-Authenticate (RFC 6750 section 3): a request without credentials is told no error code. */
-const CHALLENGES = {
-  missing: 'Bearer realm="durable-stream"',
-  invalid: 'Bearer realm="durable-stream", error="invalid_token"',
-} as const;
+const CHALLENGE = 'Bearer realm="durable-stream"';
+
+/** How long a client may wait before it tries again when the keys of tokens could not be had, in seconds. */
+const RETRY_AFTER_S = "5";
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -46,21 +48,25 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   if (target !== undefined && target.path !== "" && isSigned(target.query)) {
     return answerSigned(request, env, target);
   }
-  const credentials = await authenticate(request, env.API_KEY);
-  if (credentials !== "valid") {
-    return refuse(request, credentials, ctx);
+  const access = await authenticate(request, env);
+  if ("refused" in access) {
+    return refuse(request, access, ctx);
   }
   if (target !== undefined) {
-    return answerObjects(request, env, target);
+    return answerObjects(request, { env, access }, target);
   }
   if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
     return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
   }
   if (isHandshake(request)) {
-    return connect(request, env);
+    const ended = endedToken(access, Date.now());
+    if (ended !== undefined) {
+      return refuse(request, ended, ctx);
+    }
+    return connect(request, env, access);
   }
   if (pathname === "/rpc" && request.method === "POST") {
-    return answerHttp(request, env);
+    return answerHttp(request, env, access);
   }
   if (!isRead(request)) {
     return notAllowed(pathname === "/rpc" ? "GET, POST" : "GET");
@@ -78,8 +84,8 @@ function isRead({ method }: Request): boolean {
 }
 
 /** Passes a handshake on to one of this location's gateways; 503 when that can not be reached. */
-async function connect(request: Request, env: Env): Promise<Response> {
-  const colo = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
+async function connect(request: Request, env: Env, access: Access): Promise<Response> {
+  const location = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
   const headers = new Headers(request.headers);
   // The gateway needs no credentials.
   headers.delete("Authorization");
@@ -88,8 +94,7 @@ async function connect(request: Request, env: Env): Promise<Response> {
     headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
   }
   try {
-    // Passed on by fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
-    return await gatewayAt(env, colo).fetch(new Request(request.url, { headers }));
+    return await openSocket(env, { location, access }, new Request(request.url, { headers }));
   } catch (error) {
     return errorResponse(503, asOutcome(error, "reads", { what: "the gateway" }));
   }
@@ -111,17 +116,27 @@ function refuseOrigin(request: Request, ctx: ExecutionContext): Response {
     : errorResponse(403, new RpcError("Forbidden", reason));
 }
 
-function refuse(request: Request, credentials: Exclude<Credentials, "valid">, ctx: ExecutionContext): Response {
-  if (credentials === "unconfigured") {
+function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Response {
+  const { refused, message, fault } = refusal;
+  if (refused === "unavailable") {
+    // No close code: the client is to try again.
+    return errorResponse(503, new RpcError("Unavailable", message), { "Retry-After": RETRY_AFTER_S });
+  }
+  if (refused === "unconfigured") {
     return needsCloseCode(request)
-      ? refuseSocket(ctx, CloseCode.Unconfigured, "no API_KEY is configured")
-      : errorResponse(503, new RpcError("Unavailable", "no API_KEY is configured"));
+      ? refuseSocket(ctx, CloseCode.Unconfigured, message)
+      : errorResponse(503, new RpcError("Unavailable", message));
   }
   if (needsCloseCode(request)) {
-    return refuseSocket(ctx, CloseCode.Unauthenticated, "no valid credentials");
+    return refuseSocket(ctx, CloseCode.Unauthenticated, message);
   }
-  const message = credentials === "missing" ? "no credentials" : "the key is not the server's";
-  return errorResponse(401, new RpcError("Unauthenticated", message), { "WWW-Authenticate": CHALLENGES[credentials] });
+  const error = new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
+  return errorResponse(401, error, { "WWW-Authenticate": challengeOf(refusal) });
+}
+
+function challengeOf({ refused, message, fault }: Refusal): string {
+  const error = refused === "missing" ? "" : ', error="invalid_token"';
+  return CHALLENGE + error + (fault === undefined ? "" : `, error_description="${message}"`);
 }
 
 function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {

@@ -9,7 +9,8 @@ type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
  * than mapped from the table, because TypeScript 7 shows no docstring for a mapped name in an editor. The compiler checks the
  * names against the table, and a test checks the docstrings against the schemas.
  *
- * Any method may also fail with InvalidParams (`issues`), Busy, Unavailable (nothing was done) and InternalError.
+ * Any method may also fail with InvalidParams (`issues`), Forbidden, Busy, Unavailable (nothing was done) and
+ * InternalError.
  *
  * @typeParam Rest Parameters after the params: for a client, the options of the call.
  */
@@ -499,4 +500,26 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * @throws NotFound when there is no such upload; Conflict while it is being completed; OutcomeUnknown.
    */
   abortUpload(params: Params<"abortUpload">, ...rest: Rest): Result<"abortUpload">;
+
+  /**
+   * Issues a token, to hand on to a browser, a tenant or a service: it is sent as the key is, and may do no more than its
+   * caller. `expiresAt` says when it ends, in milliseconds since the Unix epoch.
+   *
+   * - `rights`: up to 32 of `{ streams?, objects?, actions, subjects? }`, each within one of the caller's own.
+   * - `subject`: whom it is for, in words of your own: 1 to 256 characters.
+   * - `prefix`: stands before every stream name and object key that its holder says: 1 to 64 of `[A-Za-z0-9._-]`, not starting
+   *   with a dot, behind the caller's own prefix. End it so that no other one begins with it, as with a dot.
+   * - `expiresInMs`: 1,000 to 86,400,000; 3,600,000 unless given, and never beyond the end of the caller's own token.
+   * - `publishesPerSecond`: messages that it may publish in a second on one socket.
+   * - `socketsPerSubject`: sockets that its subject may hold at a gateway.
+   *
+   * @throws Forbidden for what is wider than the caller's own; NotFound (`what`: `signingKey`) when no key to sign with is
+   * configured.
+   * @example
+   * ```ts
+   * const rights = [{ streams: ["room.*"], actions: ["read", "publish"] }];
+   * const { token } = await client.issueToken({ rights, subject: "alice", expiresInMs: 600_000 });
+   * ```
+   */
+  issueToken(params: Params<"issueToken">, ...rest: Rest): Result<"issueToken">;
 }

@@ -4,12 +4,29 @@
  */
 export type MethodRight = "read" | "publish" | "state" | "consume" | "manage" | "objects.read" | "objects.write";
 
+/** How a right with `subjects` is held to them by a method that it permits. */
+export type SubjectBound =
+  /** Each message that is published has a subject that one of them matches. */
+  | "published"
+  /** What is followed or read has a filter, and one of them matches all that it matches. */
+  | "followed"
+  /** It hands out no message and changes none. */
+  | "neither";
+
 /** What a method acts on and how it is treated. The schemas of its params and result are in `METHODS`. */
 export type MethodTraits = {
-  /** What it acts on, as its params name it: nothing, a stream, objects, or a subscription of the socket. */
-  readonly on: "server" | "stream" | "object" | "subscription";
-  /** The right that it needs: none if left out; it may differ for a stream and a consumer. */
-  readonly right?: MethodRight | { readonly stream: MethodRight; readonly consumer: MethodRight };
+  /**
+   * What it acts on, as its params name it: nothing, a stream, a list of streams, objects, or a subscription of the socket,
+   * which was allowed when it was made.
+   */
+  readonly on: "server" | "stream" | "streams" | "object" | "subscription";
+  /**
+   * The right that it needs: none if left out; it may differ for a stream and a consumer. `itself` is of no group: a right
+   * has to name the method.
+   */
+  readonly right?: MethodRight | "itself" | { readonly stream: MethodRight; readonly consumer: MethodRight };
+  /** Left out: a right with `subjects` does not permit it. To share a consumer it never does. */
+  readonly bySubject?: SubjectBound;
   /** Changes nothing: it is safe to repeat, and a failure is Unavailable, never OutcomeUnknown. */
   readonly reads?: true;
   /** Works on a WebSocket only. Elsewhere it is NeedsSocket. */
@@ -36,19 +53,19 @@ const FOLLOW = { stream: "read", consumer: "consume" } as const;
 export const METHOD_TRAITS = {
   getServerInfo: { on: "server", reads: true },
   "rpc.discover": { on: "server", reads: true, largeAnswer: true },
-  publish: { on: "stream", right: "publish", gathered: "publish" },
-  publishBatch: { on: "stream", right: "publish", gathered: "publish" },
-  getMessages: { on: "stream", right: "read", reads: true, largeAnswer: true },
+  publish: { on: "stream", right: "publish", bySubject: "published", gathered: "publish" },
+  publishBatch: { on: "stream", right: "publish", bySubject: "published", gathered: "publish" },
+  getMessages: { on: "stream", right: "read", bySubject: "followed", reads: true, largeAnswer: true },
   deleteMessages: { on: "stream", right: "manage" },
-  getProducer: { on: "stream", right: "publish", reads: true },
+  getProducer: { on: "stream", right: "publish", bySubject: "neither", reads: true },
   listProducers: { on: "stream", right: "read", reads: true, largeAnswer: true },
-  getStreamInfo: { on: "stream", right: "read", reads: true },
+  getStreamInfo: { on: "stream", right: "read", bySubject: "neither", reads: true },
   configureStream: { on: "stream", right: "manage" },
   deleteStream: { on: "stream", right: "manage" },
   getState: { on: "stream", right: "read", reads: true, largeAnswer: true },
   putState: { on: "stream", right: "state" },
   checkpoint: { on: "stream", right: "state" },
-  subscribe: { on: "stream", right: FOLLOW, needsSocket: true },
+  subscribe: { on: "stream", right: FOLLOW, bySubject: "followed", needsSocket: true },
   unsubscribe: { on: "subscription", right: FOLLOW, needsSocket: true },
   ack: { on: "subscription", right: FOLLOW, needsSocket: true, gathered: "ack" },
   nak: { on: "subscription", right: "consume", needsSocket: true, gathered: "ack" },
@@ -76,12 +93,14 @@ export const METHOD_TRAITS = {
   uploadPart: { on: "object", right: "objects.write" },
   completeUpload: { on: "object", right: "objects.write", unbounded: true },
   abortUpload: { on: "object", right: "objects.write" },
+  issueToken: { on: "server", right: "itself", reads: true },
+  authenticate: { on: "server", needsSocket: true },
 } as const satisfies Record<string, MethodTraits>;
 
 /** The name of a method of the contract. */
 export type MethodName = keyof typeof METHOD_TRAITS;
 
-/** The methods that work on a WebSocket only: those of subscriptions. */
+/** The methods that work on a WebSocket only: those of subscriptions, and of the socket's own token. */
 export type SocketMethod = {
   [M in MethodName]: (typeof METHOD_TRAITS)[M] extends { readonly needsSocket: true } ? M : never;
 }[MethodName];

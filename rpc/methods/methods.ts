@@ -5,12 +5,13 @@ import type { ErrorName } from "../protocol/errors.ts";
 import * as message from "../schemas/message.ts";
 import { isMethodName, METHOD_TRAITS } from "./method-traits.ts";
 import type { MethodName, MethodTraits } from "./method-traits.ts";
-import * as object from "../schemas/object.ts";
+import { OBJECT_CONTRACTS } from "./object-contracts.ts";
 import * as producer from "../schemas/producer.ts";
 import * as server from "../schemas/server.ts";
 import * as state from "../schemas/state.ts";
 import * as stream from "../schemas/stream.ts";
 import * as subscription from "../schemas/subscription.ts";
+import * as token from "./token.ts";
 
 /** One method of the contract: its traits, schemas, description and errors. */
 export type MethodSpec = MethodTraits & MethodContract;
@@ -23,9 +24,6 @@ type MethodContract = {
   /** The errors that it may answer, besides `COMMON_ERRORS`. */
   readonly errors: readonly ErrorName[];
 };
-
-/** Errors that any method may answer. */
-export const COMMON_ERRORS: readonly ErrorName[] = ["InvalidParams", "InternalError", "Busy", "Unavailable"];
 
 const EXPECTATION_ERRORS = ["Conflict", "NotFound", "EpochChanged"] as const;
 const ROOM_ERRORS = ["TooLarge", "LimitReached", "StorageFull", "RateLimited"] as const;
@@ -236,67 +234,20 @@ const CONTRACTS = {
     description: "Deletes dead letters. The stream keeps its messages.",
     errors: ["NotFound", "EpochChanged", "OutcomeUnknown"],
   },
-  headObject: {
-    params: object.ObjectParams,
-    result: object.ObjectInfo,
-    description: "Returns the size, etag, media type and metadata of an object, without its body.",
+  ...OBJECT_CONTRACTS,
+  issueToken: {
+    params: token.IssueTokenParams,
+    result: token.IssueTokenResult,
+    description:
+      "Issues a token to hand on to a browser, a tenant or a service, which may do no more than its caller. NotFound when no key to sign with is configured.",
     errors: ["NotFound"],
   },
-  getObject: {
-    params: object.GetObjectParams,
-    result: object.GetObjectResult,
-    description: "Reads an object or a range of it. A body that does not fit one call is TooLarge.",
-    errors: ["NotFound", "TooLarge"],
-  },
-  putObject: {
-    params: object.PutObjectParams,
-    result: object.ObjectInfo,
-    description: "Stores an object, if the conditions hold. It replaces one with the same key.",
-    errors: ["Conflict", "TooLarge", "RateLimited", "OutcomeUnknown"],
-  },
-  deleteObject: {
-    params: object.DeleteObjectParams,
-    result: subscription.Done,
-    description: "Deletes one or many objects. One that does not exist is no error.",
-    errors: ["RateLimited", "OutcomeUnknown"],
-  },
-  listObjects: {
-    params: object.ListObjectsParams,
-    result: object.ListObjectsResult,
-    description: "Lists a page of the objects, in the order of their keys.",
-    errors: [],
-  },
-  createObjectUrl: {
-    params: object.CreateObjectUrlParams,
-    result: object.CreateObjectUrlResult,
-    description: "Signs a URL by which anybody may read one object for a while, by GET and HEAD only.",
-    errors: [],
-  },
-  createUpload: {
-    params: object.CreateUploadParams,
-    result: object.CreateUploadResult,
+  authenticate: {
+    params: token.AuthenticateParams,
+    result: token.AuthenticateResult,
     description:
-      "Begins the upload of an object that is too large for one call. The object does not exist before completeUpload.",
-    errors: ["OutcomeUnknown"],
-  },
-  uploadPart: {
-    params: object.UploadPartParams,
-    result: object.UploadedPart,
-    description: "Stores one part of an upload, in any order. A part with the same number replaces it.",
-    errors: ["NotFound", "Conflict", "TooLarge", "OutcomeUnknown"],
-  },
-  completeUpload: {
-    params: object.CompleteUploadParams,
-    result: object.ObjectInfo,
-    description:
-      "Stores the object made of the listed parts, if the conditions hold. It takes as long as storing the object takes.",
-    errors: ["NotFound", "Conflict", "RateLimited", "OutcomeUnknown"],
-  },
-  abortUpload: {
-    params: object.AbortUploadParams,
-    result: subscription.Done,
-    description: "Deletes an upload and its parts.",
-    errors: ["NotFound", "Conflict", "OutcomeUnknown"],
+      "Goes on with a new token on the same socket, in place of the one that it was opened with. Subscriptions that it does not allow are closed; all others go on without a gap. Forbidden for a token of another subject or prefix, and on a socket that was opened by a key.",
+    errors: ["NeedsSocket"],
   },
 } as const satisfies Record<MethodName, MethodContract>;
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { DeliveredMessage } from "../schemas/message.ts";
-import { Sequence, SequenceOrZero, StreamName } from "../schemas/names.ts";
+import { Sequence, SequenceOrZero, StreamName, Time } from "../schemas/names.ts";
 import { SubscriptionId } from "../schemas/subscription.ts";
 
 export const MessagesNotification = v.strictObject({
@@ -34,9 +34,14 @@ export type GapNotification = v.InferOutput<typeof GapNotification>;
 
 export const SubscriptionClosedNotification = v.strictObject({
   subscription: SubscriptionId,
-  reason: v.picklist(["ackTimeout", "streamDeleted", "streamRestored", "consumerDeleted"]),
+  reason: v.picklist(["ackTimeout", "streamDeleted", "streamRestored", "consumerDeleted", "forbidden"]),
 });
 export type SubscriptionClosedNotification = v.InferOutput<typeof SubscriptionClosedNotification>;
+
+export const TokenExpiringNotification = v.strictObject({
+  expiresAt: v.pipe(Time, v.description("When the socket is closed with 4401, in milliseconds since the epoch.")),
+});
+export type TokenExpiringNotification = v.InferOutput<typeof TokenExpiringNotification>;
 
 /** Every notification that the server sends: its params and what it means. */
 export const NOTIFICATIONS = {
@@ -51,7 +56,13 @@ export const NOTIFICATIONS = {
   },
   subscriptionClosed: {
     params: SubscriptionClosedNotification,
-    description: "The subscription has ended; nothing more is sent on it.",
+    description:
+      "The subscription has ended; nothing more is sent on it. `forbidden`: the token that the socket has now does not allow it.",
+  },
+  tokenExpiring: {
+    params: TokenExpiringNotification,
+    description:
+      "The socket's token ends in 60 s, or half of its life is over when that is shorter: `authenticate` with a new one. It comes once for each token.",
   },
 } as const;
 

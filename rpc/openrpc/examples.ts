@@ -19,6 +19,8 @@ const epoch = "7e6a3f0e-5f0b-4c1e-9d0a-2f9b1c3d4e5f";
 const publishedAt = 1_767_225_600_000;
 const sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 const uploadId = "0b9f6a52-8a0e-4d53-8f51-6c1b9a1f7e0d";
+// It was signed by nobody.
+const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
 const lease = "c0a80101-1f2e-4d3c-8b7a-9f0e1d2c3b4a";
 
 const message = { sequence: 1, publishedAt, subject: "orders.eu.created", data: { order: 7, total: 99.5 } };
@@ -175,4 +177,14 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     result: { ...object, sha256 },
   },
   abortUpload: { params: { key, uploadId }, result: {} },
+  issueToken: {
+    params: {
+      rights: [{ streams: ["room.*"], actions: ["read", "publish"], subjects: ["chat.>"] }],
+      subject: "alice",
+      prefix: "tenant-7.",
+      expiresInMs: 600_000,
+    },
+    result: { token, expiresAt: publishedAt + 600_000 },
+  },
+  authenticate: { params: { token }, result: { subject: "alice", expiresAt: publishedAt + 600_000 } },
 };

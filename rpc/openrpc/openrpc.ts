@@ -1,15 +1,16 @@
 import type * as v from "valibot";
 
-import { ErrorCode, ERRORS } from "../protocol/errors.ts";
+import { COMMON_ERRORS, ErrorCode, ERRORS } from "../protocol/errors.ts";
 import { EXAMPLES } from "./examples.ts";
 import type { ListedMethod } from "./examples.ts";
 import { jsonSchema, namedJsonSchemas, pascal } from "./json-schemas.ts";
 import type { JsonSchema } from "./json-schemas.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { MethodName } from "../methods/method-traits.ts";
-import { COMMON_ERRORS, METHODS } from "../methods/methods.ts";
+import { METHODS } from "../methods/methods.ts";
 import type { MethodParams, MethodSpec } from "../methods/methods.ts";
 import { NOTIFICATIONS } from "../methods/notifications.ts";
+import { TOKEN_DEFAULT_MS } from "../methods/token.ts";
 import { CONSUMER_DEFAULTS, OBJECT_URL_MS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS } from "../protocol/protocol.ts";
 
 /** Default values of params. For a union they apply to its first option. */
@@ -23,6 +24,7 @@ const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>>
   putObject: { encoding: "utf8" },
   uploadPart: { encoding: "utf8" },
   listObjects: { limit: PAGE_DEFAULTS.listObjects },
+  issueToken: { expiresInMs: TOKEN_DEFAULT_MS },
   createObjectUrl: { expiresInMs: OBJECT_URL_MS.default },
 };
 

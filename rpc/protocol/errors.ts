@@ -23,6 +23,16 @@ export const ErrorCode = {
 export type ErrorName = keyof typeof ErrorCode;
 export type ErrorCode = (typeof ErrorCode)[ErrorName];
 
+/** Errors that any method may answer. */
+export const COMMON_ERRORS: readonly ErrorName[] = [
+  "InvalidParams",
+  "Unauthenticated",
+  "Forbidden",
+  "InternalError",
+  "Busy",
+  "Unavailable",
+];
+
 /** One fault of a params object: where it is (`messages.3.subject`, empty for the whole) and what was wrong. */
 export type ParamsIssue = { path: string; reason: string };
 
@@ -48,13 +58,22 @@ export type ErrorDataOf = {
     /** Id of the fault in the server's log. */
     readonly requestId?: string;
   };
-  Unauthenticated: NoData;
+  Unauthenticated: {
+    /** Of a token: why it is refused, such as `expired`. */
+    readonly reason?: string;
+  };
   Forbidden: {
     /** The method that these credentials may not call. */
     readonly method?: string;
+    /** The right that it needs. */
+    readonly action?: string;
+    /** The stream that it names. */
+    readonly stream?: string;
+    /** The object, or the prefix of a listing, that it names. */
+    readonly key?: string;
   };
   NotFound: {
-    /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part` or `path`. */
+    /** What is not there: `stream`, `consumer`, `subscription`, `lease`, `object`, `upload`, `part`, `path` or `signingKey`. */
     readonly what?: string;
     /** Of `part`: its number. */
     readonly partNumber?: number;
@@ -159,8 +178,11 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   MethodNotFound: { meaning: "no such method" },
   InvalidParams: { meaning: "the params do not fit the method", data: "`issues`: path and reason of each" },
   InternalError: { meaning: "a fault of the server", data: "`requestId`, to find it in the log" },
-  Unauthenticated: { meaning: "no credentials, or wrong ones" },
-  Forbidden: { meaning: "these credentials may not do this" },
+  Unauthenticated: { meaning: "no credentials, or wrong ones", data: "of a token `reason`, such as `expired`" },
+  Forbidden: {
+    meaning: "these credentials may not do this",
+    data: "`method`, the `action` that it needs, and the `stream` or `key` that it names, whether or not there is one",
+  },
   NotFound: { meaning: "the thing named does not exist", data: "`what`" },
   Conflict: {
     meaning: "an expectation did not hold; nothing was changed",

@@ -1,9 +1,12 @@
 import * as v from "valibot";
 
+/** Most characters of a stream's name. */
+export const STREAM_NAME_CHARACTERS = 128;
+
 /** 1 to 128 of `[A-Za-z0-9._-]`, not starting with a dot. */
 export const StreamName = v.pipe(
   v.string(),
-  v.maxLength(128),
+  v.maxLength(STREAM_NAME_CHARACTERS),
   v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, "must be of [A-Za-z0-9._-] and not start with a dot"),
   v.description("Name of a stream: 1 to 128 of [A-Za-z0-9._-], not starting with a dot."),
 );

@@ -22,9 +22,13 @@ export const HELP = `npm start: Durable Stream as a server on this machine
   --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
   --help                               this text
 
-API_KEY is the key that clients send; GATEWAY_SHARDS, MAX_STREAM_BYTES and ALLOWED_ORIGINS are as in wrangler.toml. A flag
-goes before the environment, and that before .env, which is written with a new key when there is no key and no such file.
+API_KEY is the key that clients send; GATEWAY_SHARDS, MAX_STREAM_BYTES and ALLOWED_ORIGINS are as in wrangler.toml,
+API_KEY_PREVIOUS and what begins with TOKEN_ as in .env.example. A flag goes before the environment, and that before .env,
+which is written with new keys when there is no key and no such file.
 `;
+
+/** The settings beside API_KEY that are passed on as they are. */
+const TEXTS = ["ALLOWED_ORIGINS", "API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
 
 /** The vars of wrangler.toml that are numbers, which the environment may replace. */
 const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
@@ -47,8 +51,9 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
     data: resolve(data ?? environment("DURABLE_STREAM_DATA") ?? join(root, ".durable-stream")),
     vars: {
       ...Object.fromEntries(NUMBERS.flatMap((name) => readNumber(name))),
-      ...readText("ALLOWED_ORIGINS"),
       API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
+      // Behind the key: it may have written .env.
+      ...Object.fromEntries(TEXTS.flatMap((name) => readText(name))),
     },
   };
 }
@@ -85,6 +90,11 @@ function readHost(text: string): string {
   return text;
 }
 
+function readText(name: string): [string, string][] {
+  const text = environment(name);
+  return text === undefined ? [] : [[name, text]];
+}
+
 function readNumber(name: string): [string, string][] {
   const text = environment(name);
   if (text === undefined) {
@@ -94,11 +104,6 @@ function readNumber(name: string): [string, string][] {
     throw new Error(`${name} is a whole number from 1 on, not "${text}"`);
   }
   return [[name, text]];
-}
-
-function readText(name: string): Record<string, string> {
-  const text = environment(name);
-  return text === undefined ? {} : { [name]: text };
 }
 
 function readKey(file: string | undefined): string {

@@ -3,8 +3,12 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { bindingMessage, CALLABLE_METHODS, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { BindingDelivery, BindingSubscribeResult, MethodName } from "../../rpc/index.ts";
 
-import { authorise } from "./permissions.ts";
-import { dispatch, paramsOf } from "../json-rpc/dispatch.ts";
+import { ROOT } from "../access/access.ts";
+import type { Access } from "../access/access.ts";
+import { accessOfProps } from "../access/binding-props.ts";
+import { withoutPrefix } from "../access/prefix.ts";
+import { allowedParams, dispatch, paramsOf } from "../json-rpc/dispatch.ts";
+import type { Caller } from "../json-rpc/dispatch.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { invalid } from "../objects/bytes.ts";
 import { openBody } from "../objects/object-body.ts";
@@ -37,13 +41,14 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
 
   /** Follows a stream; `DurableStreamsBinding` tells what is promised and what it costs. */
   async subscribe(params: unknown, onMessages: RemoteHandler): Promise<BindingSubscribeResult> {
-    return this.#guarded("subscribe", params, async (checked) => {
+    return this.#guarded("subscribe", params, async (checked, access) => {
       if (typeof onMessages !== "function") {
         throw new RpcError("InvalidParams", "subscribe takes a handler", { issues: [] });
       }
-      const valid = paramsOf("subscribe", checked);
+      // The gateway puts the caller's prefix before the name.
+      const valid = allowedParams("subscribe", checked, callerOf(access));
       // The stub of an argument is disposed of when the call returns.
-      return ServiceSubscription.begin(this.env, valid, onMessages.dup());
+      return ServiceSubscription.begin({ env: this.env, access: following(access, valid) }, valid, onMessages.dup());
     });
   }
 
@@ -54,10 +59,10 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       return this.#answer("putObject", params);
     }
     try {
-      return await this.#guarded("putObject", { ...Object(params), data: "" }, async (checked) => {
+      return await this.#guarded("putObject", { ...Object(params), data: "" }, async (checked, access) => {
         const { size, ...rest }: { size?: unknown } = checked;
-        const { data: _data, ...put } = paramsOf("putObject", rest);
-        return putStream(this.env, put, { body, size: sizeOf(size) });
+        const { data: _data, ...put } = paramsOf("putObject", rest, callerOf(access));
+        return told(access, await putStream(this.env, put, { body, size: sizeOf(size) }));
       });
     } finally {
       if (!body.locked) {
@@ -74,31 +79,48 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
     if (typeof params !== "object" || params === null || !("encoding" in params) || params.encoding !== "stream") {
       return this.#answer("getObject", params);
     }
-    return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked) => {
-      const valid = paramsOf("getObject", checked);
+    return this.#guarded("getObject", { ...params, encoding: undefined }, async (checked, access) => {
+      const valid = paramsOf("getObject", checked, callerOf(access));
       const { info, object } = await openBody(this.env.BUCKET, valid);
-      return { ...info, data: object.body };
+      return { ...told(access, info), data: object.body };
     });
   }
 
   #answer(method: MethodName, params: unknown): Promise<unknown> {
-    return this.#guarded(method, params, async (checked) => {
-      const result = await dispatch(method, checked, statelessContext(this.env));
+    return this.#guarded(method, params, async (checked, access) => {
+      const result = await dispatch(method, checked, statelessContext(this.env, access));
       return result instanceof JsonText ? JSON.parse(result.text) : result;
     });
   }
 
-  /** Checks that params are JSON and that the binding may make the call; turns every failure into an error of the contract. */
-  async #guarded<T>(method: MethodName, params: unknown, run: (params: object) => Promise<T>): Promise<T> {
+  /** Checks that params are JSON, tells who calls, and turns every failure into an error of the contract. */
+  async #guarded<T>(
+    method: MethodName,
+    params: unknown,
+    run: (params: object, access: Access) => Promise<T>,
+  ): Promise<T> {
     try {
       const checked = jsonParams(method, params);
-      authorise(this.ctx.props, method, checked);
-      return await run(checked);
+      return await run(checked, accessOfProps(this.ctx.props, method));
     } catch (error) {
       const { code, message, data } = reportError(error);
       throw refusalError({ code, message: bindingMessage(message, code, data), data });
     }
   }
+}
+
+function callerOf(access: Access): Caller {
+  return { access, defaultStream: undefined };
+}
+
+/** The access of a socket for one subscription, which is allowed already: it is bound only for the prefix. */
+function following({ prefix }: Access, { stream }: { stream: string }): Access {
+  return prefix === undefined ? ROOT : { rights: [{ streams: [stream], actions: ["subscribe"] }], prefix };
+}
+
+/** A result as the caller is told it. */
+function told<T>({ prefix }: Access, result: T): T {
+  return prefix === undefined ? result : withoutPrefix(prefix, result);
 }
 
 function sizeOf(size: unknown): number | undefined {

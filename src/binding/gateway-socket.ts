@@ -1,17 +1,21 @@
 import type { WebSocketConstructor, WebSocketLike } from "../../rpc/client.ts";
 import type { SocketEvent } from "../../rpc/client/connection/socket.ts";
 
-import { gatewayAt } from "../gateway/pick-gateway.ts";
+import type { Access } from "../access/access.ts";
+import { openSocket } from "../gateway/open-socket.ts";
 import { logError } from "../platform/log.ts";
 
 /** In place of a data centre's name: an RPC call does not tell where it comes from. */
 const LOCATION = "service";
 
+/** Who opens a socket to a gateway from within this Worker. */
+export type GatewayCaller = { readonly env: Env; readonly access: Access };
+
 /** The WebSocket class for a client inside this Worker: it connects to a gateway directly, so no key is asked for. */
-export function gatewaySockets(env: Env): WebSocketConstructor {
+export function gatewaySockets(caller: GatewayCaller): WebSocketConstructor {
   return class extends GatewaySocket {
     constructor() {
-      super(env);
+      super(caller);
     }
   };
 }
@@ -20,8 +24,8 @@ class GatewaySocket implements WebSocketLike {
   readonly #listeners: { readonly type: string; readonly hear: (event: SocketEvent) => void }[] = [];
   #ws: WebSocket | undefined;
 
-  constructor(env: Env) {
-    void this.#open(env);
+  constructor(caller: GatewayCaller) {
+    void this.#open(caller);
   }
 
   addEventListener(type: string, hear: (event: SocketEvent) => void): void {
@@ -36,11 +40,11 @@ class GatewaySocket implements WebSocketLike {
     this.#ws?.close(code, reason);
   }
 
-  async #open(env: Env): Promise<void> {
+  async #open({ env, access }: GatewayCaller): Promise<void> {
     try {
       // By fetch: a WebSocket can not cross an RPC boundary.
-      const gateway = gatewayAt(env, LOCATION);
-      const { status, webSocket } = await gateway.fetch("https://gateway/rpc", { headers: { Upgrade: "websocket" } });
+      const handshake = new Request("https://gateway/rpc", { headers: { Upgrade: "websocket" } });
+      const { status, webSocket } = await openSocket(env, { location: LOCATION, access }, handshake);
       if (webSocket === null) {
         throw new Error(`a gateway answered a handshake with ${status}`);
       }

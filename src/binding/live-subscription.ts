@@ -14,6 +14,7 @@ import type {
 import { requestDeadlineMs } from "../platform/settings.ts";
 
 import { gatewaySockets } from "./gateway-socket.ts";
+import type { GatewayCaller } from "./gateway-socket.ts";
 
 /** The stub of a caller's function; disposing of it releases the function. */
 export type Handler = ((delivery: BindingDelivery) => Promise<void>) & Disposable;
@@ -41,20 +42,24 @@ export class ServiceSubscription extends RpcTarget implements BindingSubscriptio
   #isOver = false;
 
   /** Subscribes. @throws What the server refused. */
-  static async begin(env: Env, params: SubscribeParams, handler: Handler): Promise<BindingSubscribeResult> {
-    const followed = new ServiceSubscription(env, params, handler);
+  static async begin(
+    caller: GatewayCaller,
+    params: SubscribeParams,
+    handler: Handler,
+  ): Promise<BindingSubscribeResult> {
+    const followed = new ServiceSubscription(caller, params, handler);
     void followed.#run();
     const { subscription: _number, ...start } = await followed.#subscription.ready;
     return { ...start, subscription: followed };
   }
 
-  private constructor(env: Env, params: SubscribeParams, handler: Handler) {
+  private constructor(caller: GatewayCaller, params: SubscribeParams, handler: Handler) {
     super();
     this.#handler = handler;
     this.#client = new DurableStream({
       url: "https://gateway",
       token: "none",
-      WebSocket: gatewaySockets(env),
+      WebSocket: gatewaySockets(caller),
       fetch: false,
       reconnect: { leastMs: 100, mostMs: 10_000 },
     });

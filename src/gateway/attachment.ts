@@ -1,3 +1,5 @@
+import type { RpcError } from "../../rpc/index.ts";
+
 import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
@@ -6,8 +8,22 @@ import type { StoredStreamSubscription } from "./streams/subscription.ts";
 /** How far `heardAt` of an attachment may be behind: so that not every frame has it written. */
 export const HEARD_GRAIN_MS = 1_000;
 
-/** The form in which this code writes attachments, and the only one that it reads. */
+/** The form of the attachment of a socket that may do everything. */
 const FORM = 1;
+/**
+ * That of a socket that may not: its access is in the table `socket_access`. Code that does not hold sockets to their access
+ * does not read it, and closes the socket.
+ */
+const BOUND_FORM = 2;
+
+/** What decides whether a caller may have a subscription. */
+export type DecidedSubscription = {
+  /** As its client says it. */
+  readonly stream: string;
+  readonly filter?: string | undefined;
+  /** Anything when it shares a consumer: rights do not tell consumers of a stream apart. */
+  readonly consumer?: string;
+};
 
 /** A socket as its subscriptions see it. */
 export type SessionSocket = {
@@ -29,6 +45,10 @@ export type SessionSocket = {
   pushed(): void;
   /** A number for a new subscription, never given on this socket before. */
   nextSubscription(): number;
+  /** The name of a stream as its client says it. */
+  callersName(stream: string): string;
+  /** Why its caller may not have a subscription; undefined when it may. Its rights may have changed since it was made. */
+  refusalOf(subscription: DecidedSubscription): RpcError | undefined;
 };
 
 /**
@@ -47,6 +67,8 @@ export type Attachment = {
   socket: string;
   defaultStream: string | undefined;
   connectedAt: number;
+  /** When to tell the client that its token ends; left out once it was told, and of a token without an end. */
+  noticeAt?: number | undefined;
   /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */
   heardAt: number;
   /** When a consumer's messages were last sent. */
@@ -74,6 +96,16 @@ export function newAttachment(nowMs: number, defaultStream?: string): Attachment
   };
 }
 
+/** Whether the access of a socket is in the table `socket_access`. */
+export function isBound({ form }: Attachment): boolean {
+  return form === BOUND_FORM;
+}
+
+/** Marks whether the access of a socket is in the table `socket_access`. */
+export function markBound(attachment: Attachment, isInTable: boolean): void {
+  attachment.form = isInTable ? BOUND_FORM : FORM;
+}
+
 /** The attachment of a socket; undefined when it is in a form that this code does not read. */
 export function attachmentOf(ws: WebSocket): Attachment | undefined {
   const stored: Partial<Attachment> | null = ws.deserializeAttachment();
@@ -83,7 +115,7 @@ export function attachmentOf(ws: WebSocket): Attachment | undefined {
 function isReadable(stored: Partial<Attachment> | null): stored is Attachment {
   return (
     typeof stored?.socket === "string" &&
-    (stored.form ?? FORM) === FORM &&
+    [FORM, BOUND_FORM].includes(stored.form ?? FORM) &&
     areNumbers([stored.connectedAt, stored.heardAt, stored.lastSubscription]) &&
     areTuples(stored.subscriptions, STORED_STREAM_NUMBERS) &&
     areTuples(stored.consumers, STORED_CONSUMER_NUMBERS)

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 
 import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../../rpc/index.ts";
+import { ACCESS_HEADER, accessOfHeader, isRoot } from "../access/access-header.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
 import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls.ts";
@@ -11,6 +12,7 @@ import { migrate } from "../platform/schema.ts";
 import { streamOfPath } from "../internal/routes.ts";
 import { closeMs, unansweredMs } from "../platform/settings.ts";
 
+import { SocketAccessStore } from "./access-store.ts";
 import { attachmentOf, newAttachment } from "./attachment.ts";
 import { answerClose, closeQuietly, isLeaving } from "./closing.ts";
 import { ConsumerRouter } from "./consumers/router.ts";
@@ -61,6 +63,7 @@ export class Gateway extends DurableObject<Env> {
       env,
       gateway,
       startedAt: Date.now(),
+      accessStore: new SocketAccessStore(ctx.storage.sql),
       feeds,
       store: new StreamSubscriptionStore(ctx.storage.sql),
       keeper: new Keeper(),
@@ -95,10 +98,15 @@ export class Gateway extends DurableObject<Env> {
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server);
     const attachment = newAttachment(Date.now(), streamOfPath(new URL(request.url).pathname));
-    server.serializeAttachment(attachment);
-    this.#sessions.set(server, new Session(this.#host, server, attachment));
-    const isOffered = request.headers.get("Sec-WebSocket-Protocol") !== null;
-    const headers = isOffered ? { "Sec-WebSocket-Protocol": SUBPROTOCOL } : {};
+    const access = accessOfHeader(request.headers.get(ACCESS_HEADER));
+    this.#sessions.set(server, Session.open(this.#host, server, { attachment, access }));
+    const headers = new Headers();
+    if (!isRoot(access)) {
+      headers.set(ACCESS_HEADER, "held");
+    }
+    if (request.headers.get("Sec-WebSocket-Protocol") !== null) {
+      headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
+    }
     return new Response(null, { status: 101, webSocket: client, headers });
   }
 
@@ -163,7 +171,7 @@ export class Gateway extends DurableObject<Env> {
     this.#forget(ws, true);
   }
 
-  /** Checks overdue acks, silent sockets and leases. Never throws: the runtime retries an alarm a few times only. */
+  /** Checks overdue acks, the ends of tokens, silent sockets and leases. Never throws: the runtime retries an alarm a few times only. */
   override alarm(): void {
     const nowMs = Date.now();
     this.#alarm.clear();
@@ -183,7 +191,7 @@ export class Gateway extends DurableObject<Env> {
     }
   }
 
-  /** Closes a socket that has been silent for too long, or looks for its overdue acks. */
+  /** Closes a socket that has been silent for too long or whose token has ended, or looks for its overdue acks. */
   #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
     const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
     const goneAt = session.goneAt(pingedAt);
@@ -191,6 +199,11 @@ export class Gateway extends DurableObject<Env> {
       session.close(CloseCode.Idle, "silent for too long");
       return;
     }
+    if (session.isOver) {
+      session.end();
+      return;
+    }
+    session.checkToken(nowMs);
     session.expire(nowMs);
     if (pingedAt !== undefined && goneAt !== undefined && session.isOwing(pingedAt)) {
       // Too early to tell: look again. A client that has sent something since costs no further alarm, however long it idles.
@@ -251,6 +264,7 @@ export class Gateway extends DurableObject<Env> {
     }
     const alive = [...this.#sessions.values()].map((session) => session.key);
     this.#host.store.keepOnly(alive);
+    this.#host.accessStore.keepOnly(alive);
     for (const { stream, epoch, holder } of this.#host.consumerStore.keepOnly(alive)) {
       this.#host.consumerRouter.release({ stream, epoch }, { holder, isLost: false });
     }
@@ -266,16 +280,18 @@ export class Gateway extends DurableObject<Env> {
     if (attachment === undefined || attachment.closedAt !== undefined) {
       return undefined;
     }
-    const session = new Session(this.#host, ws, attachment);
-    this.#sessions.set(ws, session);
+    const session = Session.restore(this.#host, ws, attachment);
+    if (session !== undefined) {
+      this.#sessions.set(ws, session);
+    }
     return session;
   }
 
-  /** Closes a socket whose attachment can not be read: its client connects again, and goes on from where it was. */
+  /** Closes a socket whose attachment can not be read, or whose access is not known: its client connects again, and goes on from where it was. */
   #dismiss(ws: WebSocket): void {
     const nowMs = Date.now();
     ws.serializeAttachment({ ...newAttachment(nowMs), closedAt: nowMs });
-    closeQuietly(ws, CloseCode.InternalError, "the server has gone back to an earlier version");
+    closeQuietly(ws, CloseCode.InternalError, "the server can not go on with this socket");
     this.#host.closing(ws);
   }
 

@@ -17,7 +17,8 @@ export function messagesFrame(subscription: number, stream: string, previous: nu
 
 /**
  * A range of a stream's messages on its way to the sockets of one gateway. What several of them need is made once: the
- * parsed messages, and the frame of all messages for each subscription number and position.
+ * parsed messages, and the frame of all messages for each subscription number, position and name of the stream: callers with
+ * different prefixes say it by different names.
  */
 export class MessageBatch {
   readonly first: number;
@@ -29,7 +30,7 @@ export class MessageBatch {
   readonly bytes: number;
   readonly text: string;
   #messages: MessageText[] | undefined;
-  readonly #frames = new Map<number, { previous: number; frame: string }>();
+  readonly #frames = new Map<number, { name: string; previous: number; frame: string }>();
 
   constructor(range: MessageRange) {
     this.first = range.first;
@@ -50,14 +51,14 @@ export class MessageBatch {
     return this.#messages;
   }
 
-  /** The notification of all messages: one string for all subscriptions of that number at that position. */
-  frame(subscription: number, stream: string, previous: number): string {
+  /** The notification of all messages: one string for all subscriptions of that number at that position, by that name. */
+  frame(subscription: number, name: string, previous: number): string {
     const made = this.#frames.get(subscription);
-    if (made?.previous === previous) {
+    if (made?.previous === previous && made.name === name) {
       return made.frame;
     }
-    const frame = messagesFrame(subscription, stream, previous, this.text);
-    this.#frames.set(subscription, { previous, frame });
+    const frame = messagesFrame(subscription, name, previous, this.text);
+    this.#frames.set(subscription, { name, previous, frame });
     return frame;
   }
 }

@@ -46,6 +46,15 @@ export class Outgoing implements AnswerRoom {
     this.#isTold = isBufferTold() && Number.isFinite(ws.bufferedAmount);
   }
 
+  /** Sends a frame, if the socket is still there. */
+  send(frame: string): void {
+    try {
+      this.#ws.send(frame);
+    } catch {
+      // Safe: the socket is gone, and the close event that says so is on its way.
+    }
+  }
+
   /** Whether the runtime tells what is unread. */
   get isTold(): boolean {
     return this.#isTold;

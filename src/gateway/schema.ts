@@ -30,6 +30,13 @@ export type ConsumerSubscriptionRow = {
   holder: string;
 };
 
+/** Who has opened a socket, of those that may not do everything. */
+export type SocketAccessRow = {
+  socket: string;
+  /** JSON of its `Access`. */
+  access: string;
+};
+
 /** See `platform/schema.ts` for what a migration may do. Append only. */
 export const MIGRATIONS: readonly Migration[] = [
   (sql) => {
@@ -52,6 +59,12 @@ export const MIGRATIONS: readonly Migration[] = [
       epoch TEXT NOT NULL,
       holder TEXT NOT NULL,
       PRIMARY KEY (socket, subscription)
+    ) WITHOUT ROWID;`);
+  },
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS socket_access (
+      socket TEXT NOT NULL PRIMARY KEY,
+      access TEXT NOT NULL
     ) WITHOUT ROWID;`);
   },
 ];

@@ -1,5 +1,9 @@
 import { CloseCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AckParams, ServerInfo, SubscribeParams, SubscribeResult } from "../../rpc/index.ts";
+import { ROOT } from "../access/access.ts";
+import type { Access } from "../access/access.ts";
+import { decide } from "../access/decide.ts";
+import { callersName } from "../access/prefix.ts";
 import { answer } from "../json-rpc/batch.ts";
 import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
@@ -10,12 +14,15 @@ import { errorText } from "../platform/error-response.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
-import { HEARD_GRAIN_MS } from "./attachment.ts";
-import type { Attachment, SessionSocket } from "./attachment.ts";
+import type { SocketAccessStore } from "./access-store.ts";
+import { HEARD_GRAIN_MS, isBound } from "./attachment.ts";
+import type { Attachment, DecidedSubscription, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
+import { notification } from "./notification.ts";
 import { Outgoing } from "./outgoing.ts";
+import { SocketAccess, TOKEN_ENDED } from "./socket-access.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
@@ -24,6 +31,7 @@ import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 export type SessionHost = StreamSubscriptionsHost &
   ConsumerSubscriptionsHost & {
     readonly startedAt: number;
+    readonly accessStore: SocketAccessStore;
     /** Called when the server has sent its Close. */
     readonly closing: (ws: WebSocket) => void;
     readonly publish: PublishMessages;
@@ -32,6 +40,12 @@ export type SessionHost = StreamSubscriptionsHost &
     /** Bounds what is not read, on all of its sockets. */
     readonly buffers: SocketBuffers;
   };
+
+/** What a call knows of its caller, whose rights may change before the call runs. */
+type SessionContext = Omit<CallContext, "access"> & { access: Access };
+
+/** The codes of the server by which it closes a socket whose client has not failed. */
+const NOT_BY_CLIENT: ReadonlySet<number> = new Set([CloseCode.InternalError, CloseCode.Unauthenticated]);
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {
@@ -43,16 +57,21 @@ export class Session implements Connection, SessionSocket {
   readonly #outgoing: Outgoing;
   readonly #bounds: CallerBounds;
   readonly #order = new PublishOrder();
+  readonly #access: SocketAccess;
+  /** Of the frames that are not answered. */
+  readonly #contexts = new Set<SessionContext>();
   #opening = 0;
   #isClosed = false;
   #heardKeptAt: number;
   /** Whether something was acked since messages were last sent again. */
   #hasAcked = true;
 
-  constructor(host: SessionHost, ws: WebSocket, attachment: Attachment) {
+  /** @param access What its attachment says that it is, or what it is to be from now on. */
+  constructor(host: SessionHost, ws: WebSocket, { attachment, access }: { attachment: Attachment; access: Access }) {
     this.#host = host;
     this.#ws = ws;
     this.#attachment = attachment;
+    this.#access = new SocketAccess(host.accessStore, attachment, access);
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
     this.#bounds = { flow: new CallFlow(host.publishBudget), answers: this.#outgoing };
@@ -62,6 +81,77 @@ export class Session implements Connection, SessionSocket {
     const { subscriptions, consumers } = attachment;
     this.#consumers.restore(consumers);
     this.#streams.restore(subscriptions);
+  }
+
+  /** Opens the session of a new socket. */
+  static open(host: SessionHost, ws: WebSocket, opened: { attachment: Attachment; access: Access }): Session {
+    const session = new Session(host, ws, opened);
+    session.access = opened.access;
+    return session;
+  }
+
+  /**
+   * The session of a socket that hibernated, with the access that it had.
+   *
+   * @returns Undefined when its access is not there any more: then it may do nothing.
+   */
+  static restore(host: SessionHost, ws: WebSocket, attachment: Attachment): Session | undefined {
+    const access = isBound(attachment) ? host.accessStore.of(attachment.socket) : ROOT;
+    return access === undefined ? undefined : new Session(host, ws, { attachment, access });
+  }
+
+  /** Who calls, from now on. It is written at once, so that it is never wider after a wake. */
+  set access(access: Access) {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#access.set(access, Date.now());
+    for (const context of this.#contexts) {
+      context.access = access;
+    }
+    this.keep(this.#access.nextAt);
+  }
+
+  expectLive(): void {
+    this.#access.expectLive();
+  }
+
+  authenticate(access: Access): { readonly subject?: string | undefined; readonly expiresAt: number } {
+    const successor = this.#access.successor(access);
+    this.access = successor;
+    this.#streams.endForbidden();
+    this.#consumers.endForbidden();
+    return successor;
+  }
+
+  refusalOf(subscription: DecidedSubscription): RpcError | undefined {
+    return decide(this.#access.current, "subscribe", subscription);
+  }
+
+  /** Whether its token has ended. */
+  get isOver(): boolean {
+    return this.#access.isOver;
+  }
+
+  /** Closes the socket, as its token has ended. @param refusal The answer to what came too late. */
+  end(refusal?: string): void {
+    if (refusal !== undefined && !this.#isClosed) {
+      this.#outgoing.send(refusal);
+    }
+    this.close(CloseCode.Unauthenticated, TOKEN_ENDED);
+  }
+
+  /** Tells the client once that its token ends soon. Wakes the gateway for that, and when it ends. */
+  checkToken(nowMs: number): void {
+    const expiresAt = this.#access.takeNotice(nowMs);
+    if (expiresAt !== undefined) {
+      this.send(notification("tokenExpiring", { expiresAt }));
+      this.keep(undefined);
+    }
+    const { nextAt } = this.#access;
+    if (nextAt !== undefined) {
+      this.#host.wakeBy(nextAt);
+    }
   }
 
   /** What it was sent and its client has not read. */
@@ -105,9 +195,15 @@ export class Session implements Connection, SessionSocket {
       this.close(CloseCode.TooBig, "frame too big");
       return;
     }
+    const isLate = this.isOver;
     const context = this.#context();
+    this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
-    if (response !== undefined) {
+    this.#contexts.delete(context);
+    if (isLate) {
+      // All of it is refused.
+      this.end(response);
+    } else if (response !== undefined) {
       this.send(response);
     }
     for (const next of context.afterAnswer) {
@@ -120,15 +216,15 @@ export class Session implements Connection, SessionSocket {
     if (this.#isClosed) {
       return;
     }
+    if (this.isOver) {
+      this.end();
+      return;
+    }
     if (this.#outgoing.isOverrun) {
       this.close(CloseCode.SlowReader, "slow reader");
       return;
     }
-    try {
-      this.#ws.send(frame);
-    } catch {
-      // Safe: the socket is gone, and the close event that says so is on its way.
-    }
+    this.#outgoing.send(frame);
   }
 
   get isPaused(): boolean {
@@ -165,6 +261,10 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.lastSubscription;
   }
 
+  callersName(stream: string): string {
+    return callersName(this.#access.current.prefix, stream);
+  }
+
   /** Looks for overdue acks: sends again, or ends the subscription. Asks for what was refused, if that may be sent now. */
   expire(nowMs: number): void {
     this.#streams.expire(nowMs);
@@ -177,7 +277,7 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     closeQuietly(this.#ws, code, reason);
-    this.closed(code !== CloseCode.InternalError);
+    this.closed(!NOT_BY_CLIENT.has(code));
     this.#attachment.closedAt = Date.now();
     this.keep(undefined);
     this.#host.closing(this.#ws);
@@ -189,6 +289,7 @@ export class Session implements Connection, SessionSocket {
       return;
     }
     this.#isClosed = true;
+    this.#access.forget();
     this.#streams.closed();
     this.#consumers.closed(isLost);
   }
@@ -263,9 +364,10 @@ export class Session implements Connection, SessionSocket {
     }
   }
 
-  #context(): CallContext {
+  #context(): SessionContext {
     return {
       env: this.#host.env,
+      access: this.#access.current,
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,

@@ -1,7 +1,9 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
+import type { Access } from "../access/access.ts";
 import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import { answer } from "../json-rpc/batch.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
+import type { CallContext } from "../methods/context.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 import { Share } from "../platform/isolate-budget.ts";
@@ -21,7 +23,7 @@ const SMALL_CHARACTERS = 65_536;
  * Answers JSON-RPC over HTTP: one call or a batch in the body of a POST. Nothing to answer is 204. While the isolate holds
  * too much for its clients the body is not read: 503 and Busy.
  */
-export async function answerHttp(request: Request, env: Env): Promise<Response> {
+export async function answerHttp(request: Request, env: Env, access: Access): Promise<Response> {
   const coding = request.headers.get("Content-Encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity") {
     // RFC 9110 section 15.5.16. A small compressed body may inflate to more than the limit.
@@ -35,7 +37,7 @@ export async function answerHttp(request: Request, env: Env): Promise<Response> 
   }
   let text: string | Response | undefined;
   try {
-    text = await answerBody(request, env, share);
+    text = await answerBody(request, statelessContext(env, access), share);
   } finally {
     share.set(typeof text === "string" && text.length > SMALL_CHARACTERS ? text.length * ANSWER_COPIES : 0);
   }
@@ -52,7 +54,11 @@ function mostBytesOf({ headers }: Request): number {
 }
 
 /** The answer to a body, which has its room in the share; a response when it is no text. */
-async function answerBody(request: Request, env: Env, share: Share): Promise<string | Response | undefined> {
+async function answerBody(
+  request: Request,
+  context: CallContext,
+  share: Share,
+): Promise<string | Response | undefined> {
   const bytes = await readBody(request);
   if (bytes === undefined) {
     return errorResponse(413, frameTooLarge());
@@ -66,7 +72,7 @@ async function answerBody(request: Request, env: Env, share: Share): Promise<str
     // It is held until it is taken: the share is set to its size.
     release: () => undefined,
   };
-  return answer(body, statelessContext(env), { answers });
+  return answer(body, context, { answers });
 }
 
 /** The body; undefined when it is larger than a frame may be. Then reading stops at the limit. */

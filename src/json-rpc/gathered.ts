@@ -1,5 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
+import { callersName } from "../access/prefix.ts";
 import type { CallContext } from "../methods/context.ts";
 import { publishRequest, publishResult } from "../methods/publish.ts";
 import type { CheckedPublish, PublishMethod } from "../methods/publish.ts";
@@ -103,11 +104,12 @@ async function runPublishes(
 ): Promise<void> {
   const { stream, indices } = publishes;
   const outcomes = await context.publish(stream, publishes);
+  const name = callersName(context.access.prefix, stream);
   for (const [at, outcome] of outcomes.entries()) {
     const index = indices[at] ?? 0;
     const call = calls[index]?.call;
     if (call !== undefined) {
-      answers[index] = outcome instanceof RpcError ? answerError(call, outcome) : answerStored(call, stream, outcome);
+      answers[index] = outcome instanceof RpcError ? answerError(call, outcome) : answerStored(call, name, outcome);
     }
   }
 }
@@ -133,12 +135,13 @@ function answerError({ id }: Call, error: unknown): string | undefined {
   return id === undefined ? undefined : errorText(id, reported);
 }
 
-/** Checks the params of a publish. @throws RpcError InvalidParams. */
-function checkedPublish(call: Call, { defaultStream }: CallContext): CheckedPublish {
+/** Checks the params of a publish that its caller may make. @throws RpcError Unauthenticated, InvalidParams, Forbidden. */
+function checkedPublish(call: Call, context: CallContext): CheckedPublish {
+  context.connection?.expectLive();
   const method = publishMethod(call.method);
   return method === "publish"
-    ? { method, params: paramsOf(method, call.params, defaultStream) }
-    : { method, params: paramsOf(method, call.params, defaultStream) };
+    ? { method, params: paramsOf(method, call.params, context) }
+    : { method, params: paramsOf(method, call.params, context) };
 }
 
 function publishMethod(name: string): PublishMethod {

@@ -8,6 +8,7 @@ import type {
   SubscribeParams,
   SubscribeResult,
 } from "../../rpc/index.ts";
+import type { Access } from "../access/access.ts";
 import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishGroup, PublishOutcome } from "../publishing/publish-call.ts";
@@ -16,6 +17,8 @@ import type { PublishOrder } from "../publishing/publish-order.ts";
 /** What a handler knows of its caller. */
 export type CallContext = {
   readonly env: Env;
+  /** Who calls, and what it may do. */
+  readonly access: Access;
   /** The stream of `/stream/<name>`. */
   readonly defaultStream: string | undefined;
   /** The caller's socket; undefined for HTTP and the service binding. */
@@ -44,6 +47,16 @@ export type ClientAck = AckCommand extends infer One ? (One extends AckCommand ?
 /** The socket of a caller, with its subscriptions. */
 export type Connection = {
   describe(): NonNullable<ServerInfo["connection"]>;
+  /** @throws Unauthenticated once its token has ended. */
+  expectLive(): void;
+  /**
+   * Goes on by another token of the same caller: what is called and sent from now on is decided by it, and the
+   * subscriptions that it does not allow are over.
+   *
+   * @throws Forbidden for who is another caller, and when the socket was not opened by a token; Unauthenticated for a token
+   * that has ended, whatever the clock of its issuer.
+   */
+  authenticate(access: Access): { readonly subject?: string | undefined; readonly expiresAt: number };
   /** Follows a stream; messages flow once the answer is sent. */
   subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult>;
   /** @throws NotFound when there is no such subscription. */

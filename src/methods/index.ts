@@ -9,6 +9,7 @@ import { serverHandlers } from "./server.ts";
 import { stateHandlers } from "./state.ts";
 import { streamHandlers } from "./streams.ts";
 import { subscriptionHandlers } from "./subscriptions.ts";
+import { tokenHandlers } from "./tokens.ts";
 import { uploadHandlers } from "./uploads.ts";
 
 /** A handler for every method of the contract; one that is missing does not compile. */
@@ -22,4 +23,5 @@ export const HANDLERS: Handlers<MethodName> = {
   ...consumerHandlers,
   ...objectHandlers,
   ...uploadHandlers,
+  ...tokenHandlers,
 };

@@ -1,3 +1,4 @@
+import type { Access } from "../access/access.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 import { Publishers } from "../publishing/publishers.ts";
@@ -8,10 +9,11 @@ import type { CallContext } from "./context.ts";
  * The context of a caller without a socket, by HTTP or a service binding. Messages of one request are stored in order,
  * and in one commit when they are published together; their place among those of other callers is up to the stream.
  */
-export function statelessContext(env: Env): CallContext {
+export function statelessContext(env: Env, access: Access): CallContext {
   const publishers = new Publishers(env, new PublishBudget());
   return {
     env,
+    access,
     defaultStream: undefined,
     connection: undefined,
     publish: (stream, group) => publishers.publish(stream, group),

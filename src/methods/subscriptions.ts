@@ -2,7 +2,7 @@ import type { SocketMethod } from "../../rpc/index.ts";
 
 import type { Handlers } from "./context.ts";
 
-export const subscriptionHandlers: Handlers<SocketMethod> = {
+export const subscriptionHandlers: Handlers<Exclude<SocketMethod, "authenticate">> = {
   subscribe: async (params, context) => context.connection.subscribe(params, context),
 
   unsubscribe: async ({ subscription }, context) => {

@@ -12,7 +12,11 @@ export type Wait =
   | "UNANSWERED_MS"
   | "PUSH_CHECK_MS"
   | "ALARM_LOST_MS"
-  | "LOG_WINDOW_MS";
+  | "LOG_WINDOW_MS"
+  | "TOKEN_KEYS_FETCH_MS"
+  | "TOKEN_KEYS_FIRST_PAUSE_MS"
+  | "TOKEN_KEYS_PAUSE_MS"
+  | "TOKEN_KEYS_MAX_AGE_MS";
 
 /**
  * The configured `maxBytes` of a stream that sets none, in bytes: at most `LIMITS.streamMaxBytes`, and

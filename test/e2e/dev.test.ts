@@ -43,7 +43,7 @@ describe("npm run dev", () => {
   test("answers 503 to everything but /health without a key, and ends with npm", async ({ data: checkout }) => {
     await makeCheckout(checkout);
     const [url, port] = await address();
-    await using dev = new NpmScript(checkout, "dev", ["--port", port, "--var", "API_KEY:"]);
+    await using dev = new NpmScript(checkout, "dev", ["--port", port, "--var", "API_KEY:", "--var", "TOKEN_KEYS:"]);
 
     await dev.untilOutput(/Durable Stream on/);
 

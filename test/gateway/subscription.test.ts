@@ -12,6 +12,7 @@ const ACK_WAIT_MS = 100;
 const SPEC: StreamSubscriptionSpec = {
   id: 1,
   stream: "orders",
+  name: "orders",
   epoch: "epoch",
   filter: undefined,
   maxInFlight: 5,

@@ -98,7 +98,7 @@ export abstract class RpcClient {
     return this.notifications
       .filter((notification) => notification.method === method)
       .map((notification) => notification.params as NotificationParams<N>)
-      .filter((params) => subscription === undefined || params.subscription === subscription);
+      .filter((params) => subscription === undefined || Reflect.get(params, "subscription") === subscription);
   }
 
   /** The sequences that came so far, of one subscription or all. */

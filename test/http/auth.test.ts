@@ -87,7 +87,7 @@ describe("before anybody was let in", () => {
       ["no API_KEY", undefined],
     ])("answers 503 with %s, whatever the caller has", async (_what, apiKey) => {
       // Without the secret the binding does not exist, though the type says it does.
-      const unconfigured = { ...env, API_KEY: apiKey as string };
+      const unconfigured = { ...env, API_KEY: apiKey as string, TOKEN_KEYS: "" };
       for (const authorization of ["Bearer test-key", "Bearer ", "Bearer undefined"]) {
         const headers = new Headers(init.headers);
         headers.set("Authorization", authorization);
@@ -101,7 +101,11 @@ describe("before anybody was let in", () => {
   });
 
   it("says that it is up though it is not configured", async () => {
-    const response = await callWorker(new Request("http://stream.test/health"), { ...env, API_KEY: "" });
+    const response = await callWorker(new Request("http://stream.test/health"), {
+      ...env,
+      API_KEY: "",
+      TOKEN_KEYS: "",
+    });
 
     expect(response.status).toBe(200);
   });
@@ -124,7 +128,7 @@ describe("before anybody was let in", () => {
     const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer("test-key")}` };
     const handshake = new Request("http://stream.test/rpc", { headers });
 
-    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "" });
+    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "", TOKEN_KEYS: "" });
 
     const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
     ws?.accept();
@@ -135,6 +139,50 @@ describe("before anybody was let in", () => {
   it("touches no Durable Object", () => {
     expect(ways.map(({ mock }) => mock.calls.length)).toEqual([0, 0]);
   });
+});
+
+describe("with two keys while clients change", () => {
+  const changing = { ...env, API_KEY_PREVIOUS: "old-key" };
+
+  it.each([
+    ["the new one", "test-key", changing, 404],
+    ["the old one", "old-key", changing, 404],
+    ["any other", "older-key", changing, 401],
+    ["an empty one", "", changing, 401],
+    ["an empty one where there is no old one", "", { ...env, API_KEY_PREVIOUS: "" }, 401],
+    ["the old one where there is no new one", "old-key", { ...changing, API_KEY: "" }, 401],
+  ])("answers to %s", async (_what, key, settings, status) => {
+    const headers = { Authorization: `Bearer ${key}` };
+
+    const response = await callWorker(new Request("http://stream.test/nowhere", { headers }), settings);
+
+    expect(response.status).toBe(status);
+  });
+
+  it("has a key that looks like a token", async () => {
+    const headers = { Authorization: "Bearer a.b.c" };
+
+    const response = await callWorker(new Request("http://stream.test/nowhere", { headers }), {
+      ...env,
+      API_KEY: "a.b.c",
+    });
+
+    expect(response.status).toBe(404);
+  });
+});
+
+it("works with keys of tokens alone", async () => {
+  const client = await connect();
+  const { token } = await client.call("issueToken", { rights: [] });
+  const settings = { ...env, API_KEY: "" };
+
+  const [missing, wrong, taken] = await Promise.all(
+    [{}, { Authorization: "Bearer test-key" }, { Authorization: `Bearer ${token}` }].map((headers) =>
+      callWorker(new Request("http://stream.test/nowhere", { headers }), settings),
+    ),
+  );
+
+  expect([missing?.status, wrong?.status, taken?.status]).toEqual([401, 401, 404]);
 });
 
 describe("with the key", () => {

@@ -19,6 +19,8 @@ import {
 import type { MethodName, MethodParams, MethodSpec } from "../../rpc/index.ts";
 import { HANDLERS } from "../../src/methods/index.ts";
 import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { tokenFor } from "../harness/tokens.ts";
 
 const SPECS: [MethodName, MethodSpec][] = Object.entries(METHODS)
   .map(([name, spec]): [string, MethodSpec] => [name, spec])
@@ -96,7 +98,15 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
     ifNoneMatch: "*",
   },
   abortUpload: { key: "tour/2", uploadId: ANY_UPLOAD },
+  authenticate: { token: "that of its socket" },
+  issueToken: { rights: [{ streams: ["tour"], actions: ["read"] }], subject: "s", prefix: "p.", expiresInMs: 60_000 },
 };
+
+/** A socket that was opened by a token, and that token. */
+async function openedByToken(): Promise<[TestClient, { token: string }]> {
+  const token = await tokenFor({ rights: [], subject: "s" });
+  return [await connect("/rpc", { Authorization: `Bearer ${token}` }), { token }];
+}
 
 it("answers every method with a result of the contract", async () => {
   const client = await connect();
@@ -117,7 +127,8 @@ it("answers every method with a result of the contract", async () => {
     const params = CALLS[method];
     // What the server gave before.
     const given = { ...("uploadId" in params ? { uploadId } : {}), ...("lease" in params ? { lease } : {}) };
-    const result = await client.call(method, { ...params, ...given });
+    const [caller, own] = method === "authenticate" ? await openedByToken() : [client, {}];
+    const result = await caller.call(method, { ...params, ...given, ...own });
     if ("lease" in result && typeof result.lease === "string") {
       ({ lease } = result);
     }
@@ -139,15 +150,20 @@ it("sends notifications of the contract", async () => {
   await client.call("deleteStream", { stream: followed });
   await client.until(() => client.of("subscriptionClosed")[0], "the subscription to be closed");
 
-  expect(new Set(client.notifications.map(({ method }) => method))).toEqual(new Set(Object.keys(NOTIFICATIONS)));
-  for (const { method, params } of client.notifications) {
+  const short = await tokenFor({ rights: [], expiresAt: Date.now() + 500 });
+  const ending = await connect("/rpc", { Authorization: `Bearer ${short}` });
+  await ending.until(() => ending.of("tokenExpiring")[0], "the notice of the token's end");
+
+  const notifications = [...client.notifications, ...ending.notifications];
+  expect(new Set(notifications.map(({ method }) => method))).toEqual(new Set(Object.keys(NOTIFICATIONS)));
+  for (const { method, params } of notifications) {
     const { issues } = v.safeParse(NOTIFICATIONS[method].params, params);
     expect({ method, issues }).toEqual({ method, issues: undefined });
   }
 });
 
 /** Reads that belong to who uses or manages a consumer, not to whoever may read its stream; and those of the server. */
-const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover"];
+const OF_CONSUMERS = ["getConsumer", "listConsumers", "getDeadLetters", "getServerInfo", "rpc.discover", "issueToken"];
 
 /** What params of these names are of. */
 function actsOn(names: string[]): MethodSpec["on"] {
@@ -157,7 +173,8 @@ function actsOn(names: string[]): MethodSpec["on"] {
   if (names.includes("subscription")) {
     return "subscription";
   }
-  return names.some((each) => ["key", "keys", "prefix"].includes(each)) ? "object" : "server";
+  const ofObjects = names.includes("rights") ? [] : ["key", "keys", "prefix"];
+  return names.some((each) => ofObjects.includes(each)) ? "object" : "server";
 }
 
 describe.each(SPECS)("%s", (name, spec) => {
@@ -174,8 +191,8 @@ describe.each(SPECS)("%s", (name, spec) => {
 
     expect(new Set(all).size).toBe(all.length);
     expect(spec.errors.includes("NeedsSocket")).toBe(spec.needsSocket === true);
-    // What a socket has subscribed to ends here, and asks no stream.
-    const isChange = spec.reads !== true && name !== "unsubscribe";
+    // What a socket has, its subscriptions and its token, ends here, and asks no stream.
+    const isChange = spec.reads !== true && name !== "unsubscribe" && name !== "authenticate";
     expect(spec.errors.includes("OutcomeUnknown")).toBe(isChange);
   });
 
@@ -190,7 +207,7 @@ describe.each(SPECS)("%s", (name, spec) => {
     const { stream: right, consumer } =
       typeof spec.right === "object" ? spec.right : { stream: spec.right, consumer: spec.right };
 
-    expect(right === undefined).toBe(spec.on === "server");
+    expect(right === undefined || right === "itself").toBe(spec.on === "server");
     expect(right?.startsWith("objects.") === true).toBe(spec.on === "object");
     expect(right !== consumer).toBe(["subscribe", "unsubscribe", "ack"].includes(name));
     if (spec.needsSocket !== true) {

@@ -42,6 +42,11 @@ export type ChannelSocket = {
   drop(reason: string): void;
 };
 
+/** Whether a call came after the end of its socket's token. */
+function isTokenOver(answer: Exclude<Incoming, { kind: "notification" }>): boolean {
+  return answer.kind === "error" && answer.error.name === "Unauthenticated";
+}
+
 /** A request without its id. @param params JSON text. */
 export function requestText(method: string, params: string): string {
   return `,"method":${JSON.stringify(method)},"params":${params}}`;
@@ -139,7 +144,13 @@ export class RequestChannel {
       this.#characters -= sent.characters;
     }
     this.#socket.proven();
-    sent.settle(answer, index);
+    if (isTokenOver(answer) && sent.method !== "authenticate") {
+      // Nothing was done. The server closes the socket right behind this answer, and nothing more is sent on it.
+      this.#isOpen = false;
+      sent.settle({ kind: "lost", mayBeDone: false }, index);
+    } else {
+      sent.settle(answer, index);
+    }
   }
 
   /** The socket is gone: every request in flight is lost. */

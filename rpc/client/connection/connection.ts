@@ -1,12 +1,12 @@
 import { BEARER_SUBPROTOCOL, CloseCode, SUBPROTOCOL } from "../../protocol/protocol.ts";
 
-import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
 import { callListener } from "../log.ts";
 import { ClientSocket } from "./socket.ts";
 import type { SocketEnd, SocketTimes, WebSocketConstructor } from "./socket.ts";
 import { startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
+import { TokenSource } from "./token-source.ts";
 
 /** `idle`: not needed yet. `waiting`: until the next attempt to connect. `closed`: for good. */
 export type ConnectionState = "idle" | "connecting" | "open" | "waiting" | "closed";
@@ -57,8 +57,12 @@ export class Connection {
   /** Failures in a row. */
   #failures = 0;
   #retryTimer: Timer | undefined;
-  /** Stops waiting for the token function. */
-  #leaveToken: (() => void) | undefined;
+  /** What gives a token for each attempt to connect. */
+  readonly tokens: TokenSource;
+  /** The token of the socket that is open or being opened. */
+  #token: string | undefined;
+  /** The token that the server has refused last. It is not offered again. */
+  #refusedToken: string | undefined;
   /** Why the last socket ended or could not be opened. */
   #lastError: DurableStreamError | undefined;
   readonly #wake = () => this.#connect();
@@ -66,6 +70,7 @@ export class Connection {
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
+    this.tokens = new TokenSource(options.token, options.times.openMs);
   }
 
   get state(): ConnectionState {
@@ -75,6 +80,16 @@ export class Connection {
   /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
   get whyOffline(): DurableStreamError | undefined {
     return this.#state === "open" ? undefined : this.#lastError;
+  }
+
+  /** The token that the open socket has; undefined when there is none. */
+  get token(): string | undefined {
+    return this.#state === "open" ? this.#token : undefined;
+  }
+
+  /** The server has taken another token on the open socket. */
+  renewed(token: string): void {
+    this.#token = token;
   }
 
   /** Connects, unless it has begun to before. */
@@ -105,7 +120,7 @@ export class Connection {
     this.#leaveWaiting();
     this.#socket = undefined;
     this.#change({ state: "closed" });
-    this.#leaveToken?.();
+    this.tokens.leave();
     socket?.close();
   }
 
@@ -118,7 +133,7 @@ export class Connection {
   async #attempt(): Promise<void> {
     let token: string;
     try {
-      token = await this.#token();
+      token = await this.tokens.ask();
     } catch (cause) {
       this.#retry(failure(`the token could not be had: ${String(cause)}`, cause));
       return;
@@ -126,6 +141,12 @@ export class Connection {
     if (this.#state !== "connecting") {
       return;
     }
+    if (token === this.#refusedToken) {
+      const error = unauthenticated();
+      this.#fail(error, { reason: error.message, mayBeDone: false });
+      return;
+    }
+    this.#token = token;
     try {
       const ws = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL, BEARER_SUBPROTOCOL + toBase64Url(token)]);
       const socket: ClientSocket = new ClientSocket(ws, this.#options.times, {
@@ -145,30 +166,6 @@ export class Connection {
     }
   }
 
-  /** Asks for the token, for at most as long as a handshake may take. */
-  async #token(): Promise<string> {
-    const { token, times } = this.#options;
-    if (typeof token === "string") {
-      return token;
-    }
-    const given = deferred<never>();
-    const timer = startTimer(times.openMs, () => given.reject(new Error("it took too long")));
-    this.#leaveToken = () => {
-      stopTimer(timer);
-      given.reject(new Error("the client was closed"));
-    };
-    try {
-      const found: unknown = await Promise.race([token(), given.promise]);
-      if (typeof found !== "string" || found === "") {
-        throw new TypeError("the function gave none");
-      }
-      return found;
-    } finally {
-      stopTimer(timer);
-      this.#leaveToken = undefined;
-    }
-  }
-
   #ended(socket: ClientSocket, { code, reason, cause }: SocketEnd): void {
     if (this.#socket !== socket) {
       return;
@@ -179,12 +176,13 @@ export class Connection {
     // nothing was received before that, the server has read nothing.
     const isRefused = !socket.hasReceived && REFUSALS.has(code);
     const isForbidden = code === CloseCode.Forbidden;
-    if (isForbidden || (code === CloseCode.Unauthenticated && typeof this.#options.token === "string")) {
-      this.#lastError = isForbidden ? new DurableStreamError("Forbidden", reason) : unauthenticated();
-      this.#change({ state: "closed", reason });
-      this.#listener.lost(!isRefused);
-      this.#listener.failed(this.#lastError);
+    if (isForbidden || (code === CloseCode.Unauthenticated && !this.tokens.mayChange)) {
+      const error = isForbidden ? new DurableStreamError("Forbidden", reason) : unauthenticated();
+      this.#fail(error, { reason, mayBeDone: !isRefused });
       return;
+    }
+    if (code === CloseCode.Unauthenticated) {
+      this.#refusedToken = this.#token;
     }
     const why = reason === "" ? `closed with ${code}` : reason;
     const error = code === CloseCode.Unauthenticated ? unauthenticated() : failure(why, cause);
@@ -195,6 +193,14 @@ export class Connection {
     if (code === CloseCode.Unconfigured) {
       this.#listener.refused(error);
     }
+  }
+
+  /** Gives up for good. */
+  #fail(error: DurableStreamError, { reason, mayBeDone }: { reason: string; mayBeDone: boolean }): void {
+    this.#lastError = error;
+    this.#change({ state: "closed", reason });
+    this.#listener.lost(mayBeDone);
+    this.#listener.failed(error);
   }
 
   /** Waits with full jitter, up to a bound that doubles: not all clients of a restarted server connect at once. */

@@ -99,7 +99,10 @@ export class ConsumerFollower extends Follower {
   }
 
   override receiveClosed({ reason }: NotificationParams<"subscriptionClosed">): void {
-    if (reason === "streamRestored") {
+    if (reason === "forbidden") {
+      // The messages went to others. The answer tells what the caller lacks.
+      this.subscribe();
+    } else if (reason === "streamRestored") {
       this.#isOver("EpochChanged", { reason: "restored" });
     } else {
       this.#isOver("NotFound", { what: "consumer", reason });

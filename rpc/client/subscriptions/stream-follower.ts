@@ -60,7 +60,8 @@ export class StreamFollower extends Follower {
     if (reason === "consumerDeleted") {
       this.end(new DurableStreamError("NotFound", `the subscription was closed: ${reason}`));
     } else {
-      // After an ack timeout it resumes after the last message done. Otherwise the answer tells what the stream is now.
+      // After an ack timeout it resumes after the last message done. Otherwise the answer tells what the stream is now, or
+      // what the caller lacks.
       this.subscribe();
     }
   }

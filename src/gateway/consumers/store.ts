@@ -2,7 +2,7 @@ import type { ConsumerSubscriptionSpec } from "./subscription.ts";
 import type { ConsumerSubscriptionRow } from "../schema.ts";
 
 /** A subscription as it is stored, which is once its stream has answered. */
-export type KeptSubscription = ConsumerSubscriptionSpec & { epoch: string };
+export type KeptSubscription = Omit<ConsumerSubscriptionSpec, "name"> & { epoch: string };
 
 type KeptRow = Omit<ConsumerSubscriptionRow, "socket">;
 

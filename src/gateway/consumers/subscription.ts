@@ -11,6 +11,8 @@ import type { SendFrame } from "../streams/subscription.ts";
 export type ConsumerSubscriptionSpec = {
   readonly id: number;
   readonly stream: string;
+  /** The stream's name as the client says it. */
+  readonly name: string;
   /** Its name at the consumer. */
   readonly holder: string;
 };
@@ -125,7 +127,9 @@ export class ConsumerSubscription {
   answered(): number {
     const held = this.#held ?? [];
     this.#held = undefined;
-    held.forEach((batch) => this.deliver(batch));
+    if (this.#closedBy !== "forbidden") {
+      held.forEach((batch) => this.deliver(batch));
+    }
     if (this.#closedBy !== undefined) {
       this.end(this.#closedBy);
     }
@@ -137,7 +141,7 @@ export class ConsumerSubscription {
       this.#held.push(batch);
       return;
     }
-    const { id, stream } = this.spec;
+    const { id, name } = this.spec;
     const previous = this.#previous;
     this.#previous = batch.last;
     this.#unackedBytes += batch.text.length;
@@ -145,7 +149,7 @@ export class ConsumerSubscription {
     if (this.#seen.length > MAX_SEEN) {
       this.#seen.splice(1, 1);
     }
-    this.#send(messagesFrame(id, stream, previous, batch.text));
+    this.#send(messagesFrame(id, name, previous, batch.text));
   }
 
   /** Its client has unsubscribed: what is held is not sent to it. */

@@ -1,5 +1,10 @@
 import { LIMITS, SUBSCRIPTION_DEFAULTS } from "../../../rpc/index.ts";
-import type { SubscribeConsumerParams, SubscribeResult, SubscriptionClosedNotification } from "../../../rpc/index.ts";
+import type {
+  RpcError,
+  SubscribeConsumerParams,
+  SubscribeResult,
+  SubscriptionClosedNotification,
+} from "../../../rpc/index.ts";
 import { newHolder } from "../../internal/consumer-calls.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ClientAck } from "../../methods/context.ts";
@@ -66,7 +71,8 @@ export class ConsumerSubscriptions {
   restore(stored: readonly StoredConsumerSubscription[]): void {
     const previous = new Map(stored);
     for (const spec of previous.size === 0 ? [] : this.#host.consumerStore.of(this.#socket.key)) {
-      const subscription = ConsumerSubscription.restore(spec, previous.get(spec.id) ?? 0, this.#send);
+      const named = { ...spec, name: this.#socket.callersName(spec.stream) };
+      const subscription = ConsumerSubscription.restore(named, previous.get(spec.id) ?? 0, this.#send);
       this.#subscriptions.set(spec.id, subscription);
       this.#addRoute(subscription);
     }
@@ -99,7 +105,8 @@ export class ConsumerSubscriptions {
     const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, seen } = params;
     const { env, gateway } = this.#host;
     const holder = newHolder(this.#socket.key);
-    const subscription = new ConsumerSubscription({ id: this.#socket.nextSubscription(), stream, holder }, this.#send);
+    const [id, name] = [this.#socket.nextSubscription(), this.#socket.callersName(stream)];
+    const subscription = new ConsumerSubscription({ id, stream, name, holder }, this.#send);
     this.#addRoute(subscription);
     let joined: JoinReply;
     try {
@@ -115,8 +122,24 @@ export class ConsumerSubscriptions {
     if (over !== undefined) {
       this.#host.consumerRouter.end([holder], over);
     }
+    const refusal = this.#refusalOf(subscription);
+    if (refusal !== undefined) {
+      // The rights of the caller have shrunk while the stream was asked.
+      this.#host.consumerRouter.remove(subscription, { isLost: false });
+      throw refusal;
+    }
     this.#begin(subscription, context);
     return { subscription: subscription.spec.id, stream, ...joined };
+  }
+
+  /** Ends those that the caller may not have any more; what they hold goes to others. */
+  endForbidden(): void {
+    for (const subscription of this.#subscriptions.values()) {
+      if (this.#refusalOf(subscription) !== undefined) {
+        this.#host.consumerRouter.remove(subscription, { isLost: false });
+        this.#end(subscription, "forbidden");
+      }
+    }
   }
 
   /** Ends a subscription; what it holds goes to others. */
@@ -178,6 +201,10 @@ export class ConsumerSubscriptions {
       this.#host.wakeBy(Date.now() + RENEW_MS);
     }
     context.afterAnswer.push(() => (this.#heldBytes -= subscription.answered()));
+  }
+
+  #refusalOf({ spec: { name, holder } }: ConsumerSubscription): RpcError | undefined {
+    return this.#socket.refusalOf({ stream: name, consumer: holder });
   }
 
   #addRoute(subscription: ConsumerSubscription): void {

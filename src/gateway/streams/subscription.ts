@@ -17,6 +17,8 @@ import { messagesFrame } from "../message-batch.ts";
 export type StreamSubscriptionSpec = {
   readonly id: number;
   readonly stream: string;
+  /** The stream's name as the client says it. */
+  readonly name: string;
   readonly epoch: string;
   readonly filter: string | undefined;
   readonly maxInFlight: number;
@@ -197,7 +199,7 @@ export class StreamSubscription {
     }
     const isNext = batch.first === this.#cursor + 1 && batch.isWhole && batch.count > 0;
     if (isNext && this.#matches === undefined && batch.count <= this.room) {
-      this.#send(batch.frame(this.spec.id, this.spec.stream, this.#window.previous));
+      this.#send(batch.frame(this.spec.id, this.spec.name, this.#window.previous));
       this.#window.sent(batch.first, batch.last, batch.bytes);
       this.#reach(batch.last, batch.publishedAt);
     } else {
@@ -323,7 +325,7 @@ export class StreamSubscription {
     if (first === undefined) {
       return;
     }
-    this.#send(messagesFrame(this.spec.id, this.spec.stream, this.#window.previous, joinMessages(messages)));
+    this.#send(messagesFrame(this.spec.id, this.spec.name, this.#window.previous, joinMessages(messages)));
     let run = { first: first.sequence, last: first.sequence, bytes: 0 };
     for (const { sequence, text } of messages) {
       if (sequence > run.last + 1) {

@@ -163,6 +163,15 @@ export class StreamSubscriptions {
     this.#host.feeds.serve(follower);
   }
 
+  /** Ends those that the caller may not have any more. */
+  endForbidden(): void {
+    for (const follower of this.#followers.values()) {
+      if (this.#refusalOf(follower) !== undefined) {
+        this.close(follower, "forbidden");
+      }
+    }
+  }
+
   /** Ends one subscription and tells the client why. */
   close(follower: SessionFollower, reason: SubscriptionClosedNotification["reason"]): void {
     const subscription = follower.subscription.spec.id;
@@ -200,6 +209,7 @@ export class StreamSubscriptions {
     const spec = {
       id: this.#socket.nextSubscription(),
       stream: params.stream,
+      name: this.#socket.callersName(params.stream),
       epoch: start.epoch,
       filter: params.filter,
       maxInFlight: params.maxInFlight ?? SUBSCRIPTION_DEFAULTS.maxInFlight,
@@ -217,9 +227,15 @@ export class StreamSubscriptions {
       throw new Error("a stream was opened without its follower");
     }
     const { spec } = follower.subscription;
-    if (this.#isClosed) {
+    const refusal = this.#refusalOf(follower);
+    if (refusal !== undefined || this.#isClosed) {
       this.#host.feeds.remove(follower);
-    } else {
+    }
+    if (refusal !== undefined) {
+      // The rights of the caller have shrunk while the stream was asked.
+      throw refusal;
+    }
+    if (!this.#isClosed) {
       this.#followers.set(spec.id, follower);
       this.#host.store.add(this.#socket.key, spec);
       this.#socket.keep(undefined);
@@ -235,10 +251,15 @@ export class StreamSubscriptions {
     return { subscription: spec.id, stream: spec.stream, ...start };
   }
 
+  #refusalOf({ subscription: { spec } }: SessionFollower): RpcError | undefined {
+    return this.#socket.refusalOf({ stream: spec.name, filter: spec.filter });
+  }
+
   #restore(row: StreamSubscriptionRow, position: StoredStreamSubscription): void {
     const spec = {
       id: row.subscription,
       stream: row.stream,
+      name: this.#socket.callersName(row.stream),
       epoch: row.epoch,
       filter: row.filter ?? undefined,
       maxInFlight: row.max_in_flight,

@@ -1,6 +1,11 @@
 import * as v from "valibot";
 
 import { ListObjectsParams, LIMITS, ObjectKey, RpcError } from "../../../rpc/index.ts";
+import type { MethodName } from "../../../rpc/index.ts";
+import type { Access } from "../../access/access.ts";
+import { decide } from "../../access/decide.ts";
+import type { DecidedParams } from "../../access/decide.ts";
+import { withoutPrefix, withPrefix } from "../../access/prefix.ts";
 import { errorResponse } from "../../platform/error-response.ts";
 
 import { deleteObjects, existing, headObject, listObjects, objectInfo, openObject, putObject } from "../bucket.ts";
@@ -13,6 +18,15 @@ import { passesInParts } from "./content-coding.ts";
 import { readPutHeaders, servedHeaders } from "./content-headers.ts";
 import { httpError } from "./http-error.ts";
 
+/** The method of the contract that each method of HTTP stands for. */
+const METHOD_OF: ReadonlyMap<string, MethodName> = new Map([
+  ["GET", "getObject"],
+  ["HEAD", "headObject"],
+  ["PUT", "putObject"],
+  ["POST", "putObject"],
+  ["DELETE", "deleteObject"],
+]);
+
 const OK = 200;
 const CREATED = 201;
 
@@ -22,24 +36,51 @@ const CREATED = 201;
  * URL parsers and proxies resolve most dot segments, `%2e%2e` too, before they get here: `/r2/../x` is `/x`, no object.
  * A key with a dot segment is refused, also when it is behind an escaped slash (`..%2Fx`).
  *
+ * @param caller.access Who calls: what a request stands for is allowed as its method of the contract is.
  * @param target The path, not decoded, without `/r2`, and the query.
  */
-export async function answerObjects(request: Request, env: Env, target: { path: string; query: string }) {
+export async function answerObjects(
+  request: Request,
+  { env, access }: { env: Env; access: Access },
+  target: { path: string; query: string },
+) {
   try {
     if (target.path === "") {
-      return await answerListing(request, env, target.query);
+      return await answerListing(request, { env, access }, target.query);
     }
     if (target.query !== "") {
       throw invalid("query", "there is none here; a ? in a key is %3F");
     }
-    return await answerObject(request, env, readKey(target.path));
+    const said = readKey(target.path);
+    const method = METHOD_OF.get(request.method);
+    const { key } = method === undefined ? { key: said } : admitted(access, method, { key: said });
+    return await answerObject(request, env, { key, said });
   } catch (error) {
     return httpError(error);
   }
 }
 
-/** Answers a request for one object. @throws What {@link httpError} answers. */
-export async function answerObject(request: Request, env: Env, key: string): Promise<Response> {
+/** The params of a call that the caller may make, with its prefix. @throws Forbidden. */
+function admitted<P extends DecidedParams>(access: Access, method: MethodName, params: P): P {
+  const { prefix } = access;
+  const forbidden = decide(access, method, params);
+  if (forbidden !== undefined) {
+    throw forbidden;
+  }
+  return prefix === undefined ? params : withPrefix(prefix, method, params);
+}
+
+/**
+ * Answers a request for one object that its caller may make.
+ *
+ * @param names.said The key as the caller says it, without its prefix.
+ * @throws What {@link httpError} answers.
+ */
+export async function answerObject(
+  request: Request,
+  env: Env,
+  { key, said }: { key: string; said: string },
+): Promise<Response> {
   switch (request.method) {
     case "GET":
       return answerGet(request, env, key);
@@ -47,7 +88,7 @@ export async function answerObject(request: Request, env: Env, key: string): Pro
       return answerHead(request, env, key);
     case "PUT":
     case "POST":
-      return answerPut(request, env, key);
+      return answerPut(request, env, { key, said });
     case "DELETE":
       return answerDelete(request, env, key);
     default:
@@ -72,7 +113,11 @@ function percentDecoded(encoded: string): string {
   }
 }
 
-async function answerListing(request: Request, env: Env, query: string): Promise<Response> {
+async function answerListing(
+  request: Request,
+  { env, access }: { env: Env; access: Access },
+  query: string,
+): Promise<Response> {
   if (request.method !== "GET") {
     return methodNotAllowed("GET");
   }
@@ -87,7 +132,9 @@ async function answerListing(request: Request, env: Env, query: string): Promise
   if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
     throw invalid("", "a parameter is given twice");
   }
-  return json(await listObjects(env.BUCKET, params.output));
+  const { prefix } = access;
+  const listed = await listObjects(env.BUCKET, admitted(access, "listObjects", params.output));
+  return json(prefix === undefined ? listed : withoutPrefix(prefix, listed));
 }
 
 async function answerHead(request: Request, env: Env, key: string): Promise<Response> {
@@ -183,7 +230,8 @@ function unmet(status: 304 | 412, object: R2Object): Response {
   return new Response(null, { status: 304, headers });
 }
 
-async function answerPut(request: Request, env: Env, key: string): Promise<Response> {
+/** @param said The key as the caller says it, without its prefix. */
+async function answerPut(request: Request, env: Env, { key, said }: { key: string; said: string }): Promise<Response> {
   const length = request.headers.get("Content-Length");
   if (length === null) {
     return errorResponse(411, new RpcError("InvalidRequest", "Content-Length is needed"));
@@ -200,7 +248,7 @@ async function answerPut(request: Request, env: Env, key: string): Promise<Respo
   const isCreation = await creates(env.BUCKET, key, conditions);
   const options = { key, onlyIf: putHeaders(conditions), ...stored };
   const object = await putObject(env.BUCKET, options, request.body ?? "");
-  return json(objectInfo(object), { status: isCreation ? CREATED : OK, ETag: object.httpEtag });
+  return json({ ...objectInfo(object), key: said }, { status: isCreation ? CREATED : OK, ETag: object.httpEtag });
 }
 
 /** Tells whether a put creates an object: by its conditions, or else by a look at the key, because R2 does not say. */

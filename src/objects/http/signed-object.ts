@@ -20,7 +20,7 @@ export async function answerSigned(request: Request, env: Env, target: { path: s
   try {
     const key = readKey(target.path);
     const expiresAt = await verifySignedUrl(env, { key, query: target.query });
-    const response = await answerObject(request, env, key);
+    const response = await answerObject(request, env, { key, said: key });
     if (response.ok || response.status === 304) {
       limitCaching(response.headers, Math.floor((expiresAt - Date.now()) / SECOND_MS));
       // To be shown in pages of other origins is what the URL is for, also in those that embed only what says so.

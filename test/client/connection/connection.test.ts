@@ -185,7 +185,8 @@ describe("credentials that the server does not take", () => {
   });
 
   it("are the cause where a function brings no better one in time", async () => {
-    const client = server.client({ token: () => "old" });
+    let asked = 0;
+    const client = server.client({ token: () => `wrong ${++asked}` });
     server.onConnect = (socket) => queueMicrotask(() => (socket.open(), socket.end(4401)));
     const call = watch(client.putState({ stream: "s", state: 1 }, { timeoutMs: 1_000 }));
     await pass(1_000);

@@ -1,0 +1,102 @@
+import { ROOT } from "./access.ts";
+import type { Access } from "./access.ts";
+import { credentialOf } from "./credential.ts";
+import { tokensOf } from "./tokens/configured.ts";
+import type { TokenSettings } from "./tokens/configured.ts";
+import { KeysUnavailableError, MAX_TOKEN_CHARACTERS, TOKEN_FAULTS } from "./tokens/token-fault.ts";
+import type { TokenFault } from "./tokens/token-fault.ts";
+import type { Tokens } from "./tokens/tokens.ts";
+
+/** The settings that say who is let in. */
+export type CredentialSettings = TokenSettings & {
+  readonly API_KEY?: string;
+  /** The key before the one that is now, while clients change. It counts only beside `API_KEY`. */
+  readonly API_KEY_PREVIOUS?: string;
+};
+
+/** Why nobody is let in. */
+export type Refusal = {
+  /**
+   * `missing`: the request has no credential. `unconfigured`: the server knows no key. `unavailable`: the keys of tokens can
+   * not be had now.
+   */
+  readonly refused: "missing" | "invalid" | "unconfigured" | "unavailable";
+  /** What the caller is told. */
+  readonly message: string;
+  /** Of a token: what is wrong with it. */
+  readonly fault?: TokenFault;
+};
+
+/** A signed token in its compact form (RFC 7515 section 3.1); the signature of an unsigned one is empty. */
+const TOKEN_FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/** Tells who makes a request: by the root key, or by a token. */
+export function authenticate(request: Request, settings: CredentialSettings): Promise<Access | Refusal> {
+  return accessOfCredential(credentialOf(request.headers), settings);
+}
+
+/** Tells whose a credential is: what has the form of a token and is not the root key is a token. */
+export async function accessOfCredential(
+  credential: string | undefined,
+  settings: CredentialSettings,
+): Promise<Access | Refusal> {
+  const tokens = tokensOf(settings);
+  if (!settings.API_KEY && tokens === undefined) {
+    return { refused: "unconfigured", message: "no API_KEY is configured" };
+  }
+  if (credential !== undefined && credential.length > MAX_TOKEN_CHARACTERS) {
+    return refusedToken("tooLarge");
+  }
+  // Compared in any case, so that a missing key takes as long as a wrong one.
+  const digest = await digestOf(credential ?? "");
+  const isRoot = await isRootKey(digest, settings);
+  if (credential === undefined) {
+    return { refused: "missing", message: "no credentials" };
+  }
+  if (isRoot) {
+    return ROOT;
+  }
+  return TOKEN_FORM.test(credential)
+    ? accessOfToken(credential, digest, tokens)
+    : { refused: "invalid", message: "the key is not the server's" };
+}
+
+async function accessOfToken(
+  token: string,
+  digest: ArrayBuffer,
+  tokens: Tokens | undefined,
+): Promise<Access | Refusal> {
+  try {
+    // Without keys none fits.
+    const access = (await tokens?.accessOf(token, digest)) ?? "key";
+    return typeof access === "string" ? refusedToken(access) : access;
+  } catch (error) {
+    if (error instanceof KeysUnavailableError) {
+      return { refused: "unavailable", message: error.message };
+    }
+    throw error;
+  }
+}
+
+/** Why an access is not one for a socket, which lasts no longer than its token, whatever the clock of the issuer. */
+export function endedToken({ expiresAt }: Access, nowMs: number): Refusal | undefined {
+  return expiresAt === undefined || expiresAt > nowMs ? undefined : refusedToken("expired");
+}
+
+function refusedToken(fault: TokenFault): Refusal {
+  return { refused: "invalid", message: TOKEN_FAULTS[fault], fault };
+}
+
+/** Compares by SHA-256 digests in constant time, which reveals not even a key's length. */
+async function isRootKey(digest: ArrayBuffer, { API_KEY, API_KEY_PREVIOUS }: CredentialSettings): Promise<boolean> {
+  if (!API_KEY) {
+    return false;
+  }
+  const [now, previous] = await Promise.all([digestOf(API_KEY), digestOf(API_KEY_PREVIOUS || API_KEY)]);
+  const [isNow, isPrevious] = [now, previous].map((root) => crypto.subtle.timingSafeEqual(digest, root));
+  return isNow === true || isPrevious === true;
+}
+
+function digestOf(text: string): Promise<ArrayBuffer> {
+  return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+}
