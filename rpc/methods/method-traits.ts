@@ -6,8 +6,8 @@ export type MethodRight = "read" | "publish" | "state" | "consume" | "manage" | 
 
 /** What a method acts on and how it is treated. The schemas of its params and result are in `METHODS`. */
 export type MethodTraits = {
-  /** What it acts on, as its params name it: nothing, a stream, objects, or a subscription of the socket. */
-  readonly on: "server" | "stream" | "object" | "subscription";
+  /** What it acts on, as its params name it: nothing, a stream, a list of streams, objects, or a subscription of the socket. */
+  readonly on: "server" | "stream" | "streams" | "object" | "subscription";
   /** The right that it needs: none if left out; it may differ for a stream and a consumer. */
   readonly right?: MethodRight | { readonly stream: MethodRight; readonly consumer: MethodRight };
   /** Changes nothing: it is safe to repeat, and a failure is Unavailable, never OutcomeUnknown. */
@@ -42,6 +42,7 @@ export const METHOD_TRAITS = {
   deleteMessages: { on: "stream", right: "manage" },
   getProducer: { on: "stream", right: "publish", reads: true },
   listProducers: { on: "stream", right: "read", reads: true, largeAnswer: true },
+  listStreams: { on: "streams", right: "read", reads: true, largeAnswer: true },
   getStreamInfo: { on: "stream", right: "read", reads: true },
   configureStream: { on: "stream", right: "manage" },
   deleteStream: { on: "stream", right: "manage" },

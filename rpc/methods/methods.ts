@@ -12,15 +12,13 @@ import * as state from "../schemas/state.ts";
 import * as stream from "../schemas/stream.ts";
 import * as subscription from "../schemas/subscription.ts";
 
-type Schema = v.GenericSchema;
-
 /** One method of the contract: its traits, schemas, description and errors. */
 export type MethodSpec = MethodTraits & MethodContract;
 
 /** The schemas, description and errors of a method. */
 type MethodContract = {
-  readonly params: Schema;
-  readonly result: Schema;
+  readonly params: v.GenericSchema;
+  readonly result: v.GenericSchema;
   readonly description: string;
   /** The errors that it may answer, besides `COMMON_ERRORS`. */
   readonly errors: readonly ErrorName[];
@@ -82,6 +80,12 @@ const CONTRACTS = {
     result: producer.ListProducersResult,
     description: "Returns the producers of a stream, by id, with when each last stored a message.",
     errors: ["NotFound", "EpochChanged"],
+  },
+  listStreams: {
+    params: stream.ListStreamsParams,
+    result: stream.ListStreamsResult,
+    description: "Lists a page of the streams that the caller may read, by name. It may be a few seconds behind.",
+    errors: [],
   },
   getStreamInfo: {
     params: stream.StreamParams,

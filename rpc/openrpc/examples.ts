@@ -87,6 +87,10 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
       more: false,
     },
   },
+  listStreams: {
+    params: { prefix: "or", limit: 1 },
+    result: { streams: [{ stream, epoch, createdAt: publishedAt }], after: stream },
+  },
   getStreamInfo: {
     params: { stream },
     result: {

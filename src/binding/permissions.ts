@@ -24,7 +24,7 @@ export function authorise(props: unknown, method: MethodName, params: object): v
   }
 }
 
-/** Objects are not of a stream: a binding to some streams does not reach them. */
+/** Objects are not of a stream, and a list of streams tells of others: a binding to some streams does not reach them. */
 function isWithin(streams: readonly string[], method: MethodName, params: object): boolean {
   const { on } = METHODS[method];
   if (on !== "stream") {

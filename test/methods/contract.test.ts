@@ -44,6 +44,7 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
   deleteMessages: { stream, sequences: [2] },
   getProducer: { stream, producer: "p" },
   listProducers: { stream, after: "a", limit: 10 },
+  listStreams: { prefix: "to", after: "aa", limit: 10 },
   getStreamInfo: { stream },
   ack: { subscription: 1, through: 2 },
   unsubscribe: { subscription: 1 },
@@ -155,6 +156,9 @@ function actsOn(names: string[]): MethodSpec["on"] {
   }
   if (names.includes("subscription")) {
     return "subscription";
+  }
+  if (names.includes("after")) {
+    return "streams";
   }
   return names.some((each) => ["key", "keys", "prefix"].includes(each)) ? "object" : "server";
 }
