@@ -88,7 +88,7 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
     },
   },
   listStreams: {
-    params: { prefix: "or", limit: 1 },
+    params: { prefix: "or", after: "or", limit: 1 },
     result: { streams: [{ stream, epoch, createdAt: publishedAt }], after: stream },
   },
   getStreamInfo: {
