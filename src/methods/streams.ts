@@ -1,15 +1,31 @@
-import { callStream } from "../platform/call-object.ts";
+import type { CheckedParams, ListStreamsResult } from "../../rpc/index.ts";
+import { decide } from "../access/decide.ts";
+import { callersName } from "../access/prefix.ts";
+import { directoryOf } from "../internal/directory-calls.ts";
+import type { ListCall, ListReply } from "../internal/directory-calls.ts";
+import { asOutcome, callStream, twiceIfLost, withDeadline } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
 import { found } from "./messages.ts";
 
+/** Rows of the Directory that one listStreams looks at, in each call but the first, and how many calls it makes at most. */
+const LOOK_ROWS = 1_000;
+const MAX_LOOKS = 11;
+
 export const streamHandlers: Handlers<
-  "getProducer" | "listProducers" | "getStreamInfo" | "configureStream" | "deleteStream"
+  "getProducer" | "listProducers" | "listStreams" | "getStreamInfo" | "configureStream" | "deleteStream"
 > = {
   getProducer: async (params, { env }) => callStream(env, params.stream, "reads", (stub) => stub.getProducer(params)),
 
   listProducers: async (params, { env }) =>
     found(await callStream(env, params.stream, "reads", (stub) => stub.listProducers(params))),
+
+  listStreams: async (params, { env, access }) =>
+    listStreams(
+      env,
+      params,
+      (stream) => decide(access, "listStreams", { stream: callersName(access.prefix, stream) }) === undefined,
+    ),
 
   getStreamInfo: async ({ stream }, { env }) => found(await callStream(env, stream, "reads", (stub) => stub.info())),
 
@@ -20,3 +36,44 @@ export const streamHandlers: Handlers<
     deleted: await callStream(env, stream, "changes", (stub) => stub.destroy(epoch)),
   }),
 };
+
+/**
+ * Looks at rows of the Directory until the page is full, they end, or there were many.
+ *
+ * @param mayRead Whether the caller may read a stream of this name.
+ */
+async function listStreams(
+  env: Env,
+  { prefix = "", after = "", limit }: CheckedParams<"listStreams">,
+  mayRead: (stream: string) => boolean,
+): Promise<ListStreamsResult> {
+  const streams: ListStreamsResult["streams"] = [];
+  let lookedThrough: string | undefined = after;
+  for (let looks = 0; looks < MAX_LOOKS && lookedThrough !== undefined; looks += 1) {
+    // One row more than fits tells whether the page is the last.
+    const rows = looks === 0 ? limit + 1 : LOOK_ROWS;
+    const page: ListReply = await look(env, { prefix, after: lookedThrough, rows });
+    for (const [index, stream] of page.names.entries()) {
+      if (!mayRead(stream)) {
+        continue;
+      }
+      streams.push({ stream, epoch: page.epochs[index] ?? "", createdAt: page.createdAt[index] ?? 0 });
+      if (streams.length === limit) {
+        const isLast = index === page.names.length - 1 && page.lookedThrough === undefined;
+        return isLast ? { streams } : { streams, after: stream };
+      }
+    }
+    ({ lookedThrough } = page);
+  }
+  return lookedThrough === undefined ? { streams } : { streams, after: lookedThrough };
+}
+
+/** @throws Unavailable when the Directory can not be reached. */
+async function look(env: Env, call: ListCall): Promise<ListReply> {
+  const ask = () => directoryOf(env).list(call);
+  try {
+    return await withDeadline(twiceIfLost(ask(), ask));
+  } catch (error) {
+    throw asOutcome(error, "reads", { what: "the directory" });
+  }
+}

@@ -21,6 +21,10 @@ export type StreamRow = {
   clock_at: number;
   /** Bytes of the messages deleted one by one, within the rows of `batches`. */
   hole_bytes: number;
+  /** The epoch that the Directory knows; null for none, and from when a deletion begins. */
+  listed_epoch: string | null;
+  /** How many deletions have begun. */
+  deletions: number;
 };
 
 /** One committed batch. Rows follow each other without a gap in sequences. */
@@ -181,5 +185,12 @@ export const MIGRATIONS: readonly Migration[] = [
       slots BLOB NOT NULL,
       row_groups BLOB NOT NULL
     )`);
+  },
+
+  (sql) => {
+    if (!hasColumn(sql, "stream", "listed_epoch")) {
+      sql.exec(`ALTER TABLE stream ADD COLUMN listed_epoch TEXT;
+      ALTER TABLE stream ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;`);
+    }
   },
 ];

@@ -26,6 +26,7 @@ import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Sta
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
+import { refusable } from "../platform/refused.ts";
 import type { Refused } from "../platform/refused.ts";
 import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
 
@@ -37,6 +38,7 @@ import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { fetchUntil } from "./consumers/fetch.ts";
+import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
@@ -56,9 +58,12 @@ const ALARM_RETRY_MS = 30_000;
  */
 export class Stream extends DurableObject<Env> {
   readonly #alarm = new AlarmClock(this.ctx.storage);
-  readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
-    loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+  readonly #transactor = new Transactor<LoadedStream>(
+    this.ctx.storage,
+    (transactor) => loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+    () => this.#listing.start(),
   );
+  readonly #listing = new Listing({ ctx: this.ctx, env: this.env, alarm: this.#alarm, transactor: this.#transactor });
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
@@ -70,6 +75,7 @@ export class Stream extends DurableObject<Env> {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
         this.#loaded?.consumers.deliverDue();
+        this.#listing.start();
       });
       // The last push may have been lost in a crash after its commit.
       loaded.fanOut.announce(loaded.log, Date.now());
@@ -153,11 +159,8 @@ export class Stream extends DurableObject<Env> {
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
   getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
-    return (
-      this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? {
-        producer: { id: producer, epoch: 0, sequence: 0 },
-      }
-    );
+    const unknown = { producer: { id: producer, epoch: 0, sequence: 0 } };
+    return this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? unknown;
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */
@@ -179,15 +182,18 @@ export class Stream extends DurableObject<Env> {
     return config;
   }
 
-  /** Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch. */
+  /**
+   * Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch,
+   * Unavailable when the Directory does not answer.
+   */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
-    const loaded = this.#loaded;
-    if (loaded === undefined) {
+    const record = this.#loaded?.record;
+    if (record === undefined) {
       return false;
     }
     return orRefused(() => {
-      expectEpoch(loaded.record.epoch, epoch);
-      return this.#deleteAll(loaded);
+      expectEpoch(record.epoch, epoch);
+      return refusable(async () => ((await this.#listing.end(record)) ? this.#deleteAll() : this.destroy(epoch)));
     });
   }
 
@@ -351,6 +357,7 @@ export class Stream extends DurableObject<Env> {
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
       this.#sweeper.start();
+      this.#listing.start();
       if (loaded !== undefined) {
         const purge = ({ record, publishIds }: LoadedStream) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs);
@@ -380,8 +387,7 @@ export class Stream extends DurableObject<Env> {
     if (loaded === undefined) {
       return undefined;
     }
-    const nowMs = Date.now();
-    const { log, record } = loaded;
+    const [nowMs, { log, record }] = [Date.now(), loaded];
     if (record.config.maxAgeMs !== undefined && floorForAge(log, nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
@@ -432,18 +438,16 @@ export class Stream extends DurableObject<Env> {
     });
   }
 
-  async #deleteAll({ fanOut, consumers }: LoadedStream): Promise<true> {
+  async #deleteAll(): Promise<true> {
+    const loaded = this.#loaded;
     this.#alarm.clear();
     await this.#transactor.deleteAll();
-    fanOut.end("streamDeleted", consumers.gateways);
+    loaded?.fanOut.end("streamDeleted", loaded.consumers.gateways);
     return true;
   }
 
   /** Sets the alarm if something is to be deleted later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    const dueAt = this.#loaded && nextDropAt(this.#loaded, nowMs, hasIds);
-    if (dueAt !== undefined) {
-      this.#alarm.ensureBy(dueAt, nowMs);
-    }
+    this.#alarm.ensureBy(this.#loaded && nextDropAt(this.#loaded, nowMs, hasIds), nowMs);
   }
 }

@@ -18,12 +18,17 @@ type InMemory = {
 export class Transactor<Loaded extends InMemory> {
   readonly #storage: DurableObjectStorage;
   readonly #load: () => Loaded;
+  readonly #begun: () => void;
   #loaded: Loaded | undefined;
 
-  /** @param load Reads the stream from SQLite; called only when it is there. */
-  constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded) {
+  /**
+   * @param load Reads the stream from SQLite; called only when it is there.
+   * @param begun Called when an epoch has begun; what it writes at once is of the same commit.
+   */
+  constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded, begun: () => void) {
     this.#storage = storage;
     this.#load = () => load(this);
+    this.#begun = begun;
     if (hasSchema(storage.sql)) {
       migrate(storage, MIGRATIONS);
       this.reload();
@@ -42,6 +47,7 @@ export class Transactor<Loaded extends InMemory> {
    * @param nowMs When the stream is created, if it is.
    */
   change<T>(stream: string, nowMs: number, act: (loaded: Loaded) => T): T {
+    const isNew = this.#loaded === undefined;
     try {
       return this.#storage.transactionSync(() => {
         this.#loaded ??= this.#create(stream, nowMs);
@@ -53,12 +59,22 @@ export class Transactor<Loaded extends InMemory> {
       // Memory holds changes that were rolled back.
       this.reload();
       throw error;
+    } finally {
+      if (isNew && this.#loaded !== undefined) {
+        this.#begun();
+      }
     }
   }
 
   /** Reads everything from SQLite again. */
   reload(): void {
     this.#loaded = hasSchema(this.#storage.sql) ? this.#load() : undefined;
+  }
+
+  /** Reads everything from SQLite again, after a change that has given the stream another epoch. */
+  reloadBranched(): void {
+    this.reload();
+    this.#begun();
   }
 
   /** Deletes the stream from memory and from SQLite. */
