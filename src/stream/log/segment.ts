@@ -80,36 +80,47 @@ export class SegmentBuilder {
     this.#rows += 1;
     this.#blockBytes += bytes;
     if (this.#blockBytes >= BLOCK_BYTES) {
-      this.#endBlock();
+      this.#ends.push(sequence);
+      this.#blockBytes = 0;
     }
+  }
+
+  /** What of it matches a filter; undefined when nothing does. */
+  match(filter: CompiledFilter): SegmentMatch | undefined {
+    return matchIn({ first: this.first, ends: this.#allEnds(), subjects: this.#subjects() }, filter);
   }
 
   toRow(): SubjectsRow {
-    if (this.#ends.at(-1) !== this.#last) {
-      this.#endBlock();
-    }
-    const subjects = Array.from(this.#places, ([subject, { first, last, count, blocks }]): SubjectPlaces =>
-      count === 1 ? [subject, first] : [subject, first, last, count, blocks],
-    );
     return {
       first_sequence: this.first,
       last_sequence: this.#last,
-      blocks: JSON.stringify(this.#ends),
-      subjects: JSON.stringify(subjects),
+      blocks: JSON.stringify(this.#allEnds()),
+      subjects: JSON.stringify(this.#subjects()),
     };
   }
 
-  #endBlock(): void {
-    this.#ends.push(this.#last);
-    this.#blockBytes = 0;
+  #allEnds(): number[] {
+    return this.#ends.at(-1) === this.#last ? this.#ends : [...this.#ends, this.#last];
+  }
+
+  #subjects(): SubjectPlaces[] {
+    return Array.from(this.#places, ([subject, { first, last, count, blocks }]) =>
+      count === 1 ? [subject, first] : [subject, first, last, count, blocks],
+    );
   }
 }
 
 /** What of a row matches a filter; undefined when nothing does. */
-export function segmentMatch(row: SubjectsRow, { matches }: CompiledFilter): SegmentMatch | undefined {
+export function rowMatch(row: SubjectsRow, filter: CompiledFilter): SegmentMatch | undefined {
   // Written by toRow().
   const [ends, subjects]: [number[], SubjectPlaces[]] = [JSON.parse(row.blocks), JSON.parse(row.subjects)];
-  const start = row.first_sequence;
+  return matchIn({ first: row.first_sequence, ends, subjects }, filter);
+}
+
+function matchIn(
+  { first: start, ends, subjects }: { first: number; ends: readonly number[]; subjects: readonly SubjectPlaces[] },
+  { matches }: CompiledFilter,
+): SegmentMatch | undefined {
   let [first, last, count, blocks] = [Infinity, 0, 0, 0];
   for (const [subject, firstOf, lastOf = firstOf, countOf = 1, blocksOf] of subjects) {
     if (matches(subject)) {

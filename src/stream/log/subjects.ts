@@ -3,13 +3,15 @@ import { splitMessages, subjectOf } from "../../internal/message-text.ts";
 import type { CompiledFilter } from "../../internal/subject.ts";
 import type { SubjectsRow } from "../schema.ts";
 
-import { SegmentBuilder, segmentMatch } from "./segment.ts";
+import { SegmentBuilder, rowMatch } from "./segment.ts";
 import type { SegmentMatch } from "./segment.ts";
 
 /** A segment of fewer rows is not written: it would nearly be one for each. */
 const LEAST_ROWS = 4;
 /** What is read at once to index a stretch that was not. */
 const FILL = { messages: 8_192, bytes: 1_048_576 };
+/** A stretch that is as short is read, which is no more work than to look whether it has to be. */
+const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
 const MOST_PASSED = 64;
 /** Rows that are deleted at once: a turn of the log's sweep deletes no more rows of its own. */
@@ -79,10 +81,17 @@ export class Subjects {
     }
   }
 
-  /** The first sequence from `from` through `end` that may match; what is before it does not. `end + 1` for none. */
+  /**
+   * The first sequence from `from` through `end` that may match, or how far that was looked for; what is before it does not
+   * match. `end + 1` for none.
+   */
   firstCandidate(from: number, end: number, filter: CompiledFilter): number {
+    if (end - from < SHORT_MESSAGES) {
+      return from;
+    }
+    const rows = this.#rows(from, end, filter);
     let next = from;
-    for (const row of this.#rows(from, end, filter)) {
+    for (const row of rows) {
       if (row.first_sequence > next) {
         return next;
       }
@@ -92,7 +101,8 @@ export class Subjects {
       }
       next = Math.max(next, row.last_sequence + 1);
     }
-    return Math.min(next, end + 1);
+    const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
+    return Math.min(open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1), end + 1);
   }
 
   /** What is known from a sequence on. */
@@ -101,6 +111,10 @@ export class Subjects {
     if (row !== undefined && row.last_sequence >= sequence) {
       const match = matchOf(row, filter);
       return { isKnown: true, through: row.last_sequence, match, bytes: row.subjects?.length ?? 0 };
+    }
+    const open = this.#openAt(sequence);
+    if (open !== undefined) {
+      return { isKnown: true, through: open.last, match: open.match(filter), bytes: 0 };
     }
     const next = this.#nextFirst(sequence) ?? this.#open?.first;
     const isFinal = next !== undefined && next > sequence;
@@ -178,6 +192,11 @@ export class Subjects {
       .toArray();
   }
 
+  #openAt(sequence: number): SegmentBuilder | undefined {
+    const open = this.#open;
+    return open !== undefined && open.first <= sequence && sequence <= open.last ? open : undefined;
+  }
+
   #nextFirst(sequence: number): number | undefined {
     return this.#sql
       .exec<{ first: number }>(
@@ -201,5 +220,5 @@ export class Subjects {
 
 function matchOf(row: FoundRow, filter: CompiledFilter): SegmentMatch | undefined {
   const { subjects } = row;
-  return subjects === null ? undefined : segmentMatch({ ...row, subjects }, filter);
+  return subjects === null ? undefined : rowMatch({ ...row, subjects }, filter);
 }
