@@ -96,6 +96,28 @@ it("reads of a long log what may match a rare filter, and nothing else", async (
   expect(calls.reads - byPages).toBeLessThanOrEqual(4);
 });
 
+it("looks at what the index does not know, between and behind what it knows", async () => {
+  const client = await connect();
+  const stream = "index-gaps";
+  await publishCommon(client, stream, 45);
+  await client.call("publish", { stream, subject: "rare", data: 1 });
+  await publishCommon(client, stream, 60);
+  await client.call("publish", { stream, subject: "rare", data: 2 });
+  const wanted = [22_501, 52_502];
+  await sqlOf(
+    stream,
+    (sql) => void sql.exec("DELETE FROM subjects WHERE ? BETWEEN first_sequence AND last_sequence", 22_501),
+  );
+  await evict(stub(stream));
+
+  const { sequences } = await readAll(client, stream, "rare");
+  const { sequences: pushed } = await followed(client, stream, "rare");
+  await client.call("createConsumer", { stream, consumer: "c", filter: "rare" });
+  const pending = await counted(client, stream, "c");
+
+  expect({ sequences, pushed, pending }).toEqual({ sequences: wanted, pushed: wanted, pending: 3 });
+});
+
 it("writes a row for many batches, and none for messages without a subject", async () => {
   const client = await connect();
   const [without, common, many] = ["index-without", "index-common", "index-many"] as const;
@@ -190,6 +212,8 @@ it("gives every reader with a filter what matches, whatever was deleted, evicted
       const wanted = existing.filter((sequence) => matches(subjects[sequence] ?? undefined));
       const consumer = `c-${last}-${random(1_000_000)}`;
       const at = { run, last, filter };
+      // Before the consumer counts: that indexes what it reads.
+      expect({ at, ...(await readAll(client, stream, filter)) }).toMatchObject({ at, sequences: wanted });
       await client.call("createConsumer", { stream, consumer, filter, maxInFlight: 10_000 });
       const pending = await counted(client, stream, consumer);
       const fetched: number[] = [];
@@ -200,7 +224,6 @@ it("gives every reader with a filter what matches, whatever was deleted, evicted
       }
       await client.call("deleteConsumer", { stream, consumer });
       expect({ at, fetched, pending }).toEqual({ at, fetched: wanted, pending: wanted.length });
-      expect({ at, ...(await readAll(client, stream, filter)) }).toMatchObject({ at, sequences: wanted });
       const { sequences, gone, end } = await followed(client, stream, filter);
       subjects[end] = filter.replaceAll(/[*>]/g, "end");
       const first = existing[0] ?? end;
@@ -219,9 +242,12 @@ it("gives every reader with a filter what matches, whatever was deleted, evicted
       } else if (what === 9) {
         await evict(stub(stream));
       } else if (what === 10) {
-        // The version before wrote what came last, or all.
-        const since = random(2) === 0 ? 0 : random(last);
-        await sqlOf(stream, (sql) => void sql.exec("DELETE FROM subjects WHERE first_sequence > ?", since));
+        // The version before wrote what came last, or some of what came before.
+        const [first, end] = random(2) === 0 ? [random(last), last] : [0, random(last)];
+        await sqlOf(
+          stream,
+          (sql) => void sql.exec("DELETE FROM subjects WHERE first_sequence BETWEEN ? AND ?", first, end),
+        );
         await evict(stub(stream));
       } else {
         await check();
