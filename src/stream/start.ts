@@ -107,8 +107,8 @@ export function readFrom(
 /** A stretch in which all messages are there and none matches a filter; undefined when that is not known of the first. */
 function passedFrom(log: Log, nextSequence: number, filter: string): Page["passed"] {
   const from = Math.max(nextSequence, log.floor + 1);
-  const candidate = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
+  const { sequence } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
   // What is deleted has to be told.
-  const to = log.firstHole(from, candidate - 1) - 1;
+  const to = log.firstHole(from, sequence - 1) - 1;
   return to < from ? undefined : { from, to };
 }

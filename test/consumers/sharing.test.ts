@@ -14,7 +14,7 @@ import {
   untilDelivery,
 } from "../harness/consumers.ts";
 import { faultStream } from "../harness/faults.ts";
-import { range } from "../harness/objects.ts";
+import { evict, range } from "../harness/objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -379,6 +379,7 @@ it("serves the other consumers before one that has used up a turn", { timeout: 6
     subscriptions.push(subscription);
   }
 
+  await evict(env.STREAM.getByName(stream));
   // In one event, so that the alarm has no turn between.
   await runInDurableObject(env.STREAM.getByName(stream), (instance, { storage }) => {
     forgetSubjects(storage);

@@ -5,8 +5,11 @@ import type { LostMessages } from "./cursor/types.ts";
 import type { LogReader } from "./delivery/log-reader.ts";
 import { passEarly } from "./new-messages.ts";
 import type { PendingCounter } from "./pending-counter.ts";
-import { scanThrough } from "./scan.ts";
+import { scanThrough, TURN_BYTES } from "./scan.ts";
 import type { ScanRange, ScanSources } from "./scan.ts";
+
+/** What retention deletes at once is as much, and is counted for each consumer, however many there are. */
+const LEAST_BYTES = 524_288;
 
 /** Tells the consumers of a stream what is deleted from its log. */
 export class ConsumerDeletions implements DeletionWatcher {
@@ -20,12 +23,13 @@ export class ConsumerDeletions implements DeletionWatcher {
     this.#counter = counter;
   }
 
-  /** Counts the new messages that each loses, as far as one turn goes. */
+  /** Counts the new messages that each loses, as far as one turn of all goes, or a little of each. */
   beforeTrim(through: number): void {
-    const sources = this.#counter.sources();
     const consumers = this.#consumers.all;
-    passEarly(consumers, sources.log);
+    const bytes = Math.max(LEAST_BYTES, TURN_BYTES / consumers.length);
+    passEarly(consumers, this.#counter.sources().log);
     for (const consumer of consumers) {
+      const sources = this.#counter.sources(bytes);
       const range = consumer.newThrough(through, sources.log);
       consumer.trim(through, range && lostOf(range, through, sources));
     }

@@ -4,7 +4,7 @@ import type { Log } from "../log/log.ts";
 import type { Consumer } from "./consumer.ts";
 import { LogReader } from "./delivery/log-reader.ts";
 import { countNewMessages } from "./new-messages.ts";
-import { Effort } from "./scan.ts";
+import { Effort, TURN_BYTES } from "./scan.ts";
 import type { ScanSources } from "./scan.ts";
 
 /** A count that nobody has asked for in so long is given up. */
@@ -42,9 +42,9 @@ export class PendingCounter {
     this.#reader = new LogReader(host.log);
   }
 
-  /** What one turn of a scan reads. */
-  sources(): ScanSources {
-    return { log: this.#host.log, reader: this.#reader, effort: new Effort() };
+  /** What one turn of a scan reads. @param bytes How much at most. */
+  sources(bytes: number = TURN_BYTES): ScanSources {
+    return { log: this.#host.log, reader: this.#reader, effort: new Effort(bytes) };
   }
 
   /** Counts as much as one turn may, and goes on later if that is not all. */

@@ -9,14 +9,18 @@ import type { LostMessages } from "./cursor/types.ts";
 import type { LogReader } from "./delivery/log-reader.ts";
 
 /** What a turn of the stream's thread may read, as bytes of messages: about 10 ms. */
-const TURN_BYTES = 2_097_152;
+export const TURN_BYTES = 2_097_152;
 /** What reading a message costs beside its bytes, and a step by itself. */
 const MESSAGE_COST = 64;
 const STEP_COST = 4_096;
 
 /** How much may still be read before other requests have to have a turn. */
 export class Effort {
-  #left = TURN_BYTES;
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
 
   get isSpent(): boolean {
     return this.#left <= 0;
@@ -101,7 +105,7 @@ function knownStep(
   const { log, effort } = sources;
   const { match, through } = known;
   const limit = Math.min(end, through);
-  effort.spend({ bytes: known.bytes, messages: 0 });
+  effort.spend({ bytes: known.size, messages: 0 });
   const candidate = match?.candidate(range.from) ?? Infinity;
   if (match === undefined || candidate > limit) {
     return { through: limit, found: undefined };

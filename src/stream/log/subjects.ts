@@ -17,8 +17,8 @@ const MOST_PASSED = 64;
 /** Rows that are deleted at once: a turn of the log's sweep deletes no more rows of its own. */
 const MOST_SWEPT = 256;
 
-/** A row for a filter: the subjects are null when none of them can match. */
-type FoundRow = Omit<SubjectsRow, "subjects"> & { subjects: string | null };
+/** A row for a filter, with the length of its list of subjects, which is null when none of them can match. */
+type FoundRow = Omit<SubjectsRow, "subjects"> & { subjects: string | null; size: number };
 
 /**
  * What is known of the messages from a sequence on, `through` one. `isFinal` tells of an unknown stretch that there is
@@ -29,8 +29,8 @@ export type Known =
       readonly isKnown: true;
       readonly through: number;
       readonly match: SegmentMatch | undefined;
-      /** Of the list of subjects that was looked through. */
-      readonly bytes: number;
+      /** Length of the list of subjects that was looked through. */
+      readonly size: number;
     }
   | { readonly isKnown: false; readonly through: number; readonly isFinal: boolean };
 
@@ -83,26 +83,15 @@ export class Subjects {
 
   /**
    * The first sequence from `from` through `end` that may match, or how far that was looked for; what is before it does not
-   * match. `end + 1` for none.
+   * match. `end + 1` for none. `size` is the length of the lists of subjects that were looked through.
    */
-  firstCandidate(from: number, end: number, filter: CompiledFilter): number {
+  firstCandidate(from: number, end: number, filter: CompiledFilter): { sequence: number; size: number } {
     if (end - from < SHORT_MESSAGES) {
-      return from;
+      return { sequence: from, size: 0 };
     }
     const rows = this.#rows(from, end, filter);
-    let next = from;
-    for (const row of rows) {
-      if (row.first_sequence > next) {
-        return next;
-      }
-      const candidate = row.last_sequence < next ? undefined : matchOf(row, filter)?.candidate(next);
-      if (candidate !== undefined) {
-        return Math.min(candidate, end + 1);
-      }
-      next = Math.max(next, row.last_sequence + 1);
-    }
-    const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
-    return Math.min(open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1), end + 1);
+    const size = rows.reduce((sum, row) => sum + row.size, 0);
+    return { sequence: Math.min(this.#firstAmong(rows, from, filter), end + 1), size };
   }
 
   /** What is known from a sequence on. */
@@ -110,11 +99,11 @@ export class Subjects {
     const [row] = this.#rows(sequence, sequence, filter);
     if (row !== undefined && row.last_sequence >= sequence) {
       const match = matchOf(row, filter);
-      return { isKnown: true, through: row.last_sequence, match, bytes: row.subjects?.length ?? 0 };
+      return { isKnown: true, through: row.last_sequence, match, size: row.size };
     }
     const open = this.#openAt(sequence);
     if (open !== undefined) {
-      return { isKnown: true, through: open.last, match: open.match(filter), bytes: 0 };
+      return { isKnown: true, through: open.last, match: open.match(filter), size: 0 };
     }
     const next = this.#nextFirst(sequence) ?? this.#open?.first;
     const isFinal = next !== undefined && next > sequence;
@@ -173,12 +162,28 @@ export class Subjects {
     return new SegmentBuilder(first);
   }
 
+  #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): number {
+    let next = from;
+    for (const row of rows) {
+      if (row.first_sequence > next) {
+        return next;
+      }
+      const candidate = row.last_sequence < next ? undefined : matchOf(row, filter)?.candidate(next);
+      if (candidate !== undefined) {
+        return candidate;
+      }
+      next = Math.max(next, row.last_sequence + 1);
+    }
+    const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
+    return open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1);
+  }
+
   /** From the one that holds `first`, or is the last before it, to the last that begins at `end` or before. */
   #rows(first: number, end: number, { literal }: CompiledFilter): FoundRow[] {
     // The list of subjects is long: SQLite looks into it for what every match has, and hands over only those that do.
     return this.#sql
       .exec<FoundRow>(
-        `SELECT first_sequence, last_sequence, blocks,
+        `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
            CASE WHEN instr(subjects, ?3) > 0 THEN subjects END AS subjects
          FROM subjects
          WHERE first_sequence BETWEEN

@@ -30,7 +30,7 @@ export class LogReader {
     this.#log = log;
   }
 
-  /** How much text was read so far. */
+  /** How much text was read so far, of the log and of its index. */
   get bytesRead(): number {
     return this.#bytesRead;
   }
@@ -50,7 +50,7 @@ export class LogReader {
     }
     let page = this.#kept(from);
     if (page === undefined) {
-      const candidate = filter === undefined ? from : this.#log.subjects.firstCandidate(from, end, filter);
+      const candidate = this.#candidate(from, end, filter);
       if (candidate > end) {
         return { first: from, last: end, messages: [] };
       }
@@ -82,6 +82,15 @@ export class LogReader {
   /** To be called before single messages are deleted. */
   forget(): void {
     this.#pages = [];
+  }
+
+  #candidate(from: number, end: number, filter: CompiledFilter | undefined): number {
+    if (filter === undefined) {
+      return from;
+    }
+    const { sequence, size } = this.#log.subjects.firstCandidate(from, end, filter);
+    this.#bytesRead += size;
+    return sequence;
   }
 
   #kept(sequence: number): Page | undefined {
