@@ -273,9 +273,36 @@ it("counts for a filter that came later, and keeps the count when messages come 
   const more = await counted(client, stream, "c");
   await client.call("deleteMessages", { stream, sequences: [20_001] });
   const fewer = await counted(client, stream, "c");
+  // So the old filter's next message is found in more turns than one.
+  await sqlOf(stream, (sql) => void sql.exec("DELETE FROM subjects"));
+  await evict(stub(stream));
   const changed = await client.call("updateConsumer", { stream, consumer: "c", filter: "common" });
   await publishCommon(client, stream, 1);
 
   expect({ before, more, fewer, changed: changed.pending }).toEqual({ before: 1, more: 2, fewer: 1, changed: 0 });
+  expect(await counted(client, stream, "c")).toBe(500);
+});
+
+it.each([
+  ["is indexed", (sql: SqlStorage) => void segments(sql), { from: 1, to: 40_000, total: 40_000 }],
+  [
+    "is not, and is marked as the least that it may be",
+    (sql: SqlStorage) => void sql.exec("DELETE FROM subjects"),
+    { from: 1, to: 40_000, total: expect.any(Number), totalIsEstimate: true },
+  ],
+])("tells a consumer what it lost when a long stretch is deleted that %s", async (name, prepare, lost) => {
+  const client = await connect();
+  const stream = `index-lost-${name.length}`;
+  await client.call("createConsumer", { stream, consumer: "c", filter: "common" });
+  await publishCommon(client, stream, 81);
+  await sqlOf(stream, prepare);
+  await evict(stub(stream));
+
+  await client.call("deleteMessages", { stream, through: 40_000 });
+  const info = await client.call("getConsumer", { stream, consumer: "c" });
+
+  expect(info).toMatchObject({ ackFloor: 40_000, lost });
+  expect(info.lost?.total).toBeGreaterThan(5_000);
+  expect(info.lost?.totalIsEstimate).toBe("totalIsEstimate" in lost ? true : undefined);
   expect(await counted(client, stream, "c")).toBe(500);
 });
