@@ -135,7 +135,7 @@ await client.call("configureStream", { stream: STREAM, maxBytes: 4_000 * MIB });
 await alone("fill", async () => fill().then(() => messages));
 await beside("nothing", async () => delay(500).then(() => ""));
 await alone("getMessages, all", () => readAll());
-for (const [index, measured] of [alone, beside].entries()) {
+for (const [index, measured] of [alone, alone, alone, beside].entries()) {
   await measured("getMessages, rare", () => readAll("rare.>"));
   await measured("createConsumer and its count, rare", () => created(`rare-${index}`, "rare.>"));
   await measured("subscription's catch-up, rare", caughtUp);
