@@ -83,7 +83,7 @@ const CONTRACTS = {
     params: stream.ListStreamsParams,
     result: stream.ListStreamsResult,
     description: "Lists a page of the streams that the caller may read, by name. It may be a few seconds behind.",
-    errors: [],
+    errors: ["LimitReached"],
   },
   getStreamInfo: {
     params: stream.StreamParams,

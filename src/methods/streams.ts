@@ -1,3 +1,4 @@
+import { RpcError } from "../../rpc/index.ts";
 import type { CheckedParams, ListStreamsResult } from "../../rpc/index.ts";
 import { decide } from "../access/decide.ts";
 import { callersName } from "../access/prefix.ts";
@@ -38,17 +39,19 @@ export const streamHandlers: Handlers<
 };
 
 /**
- * Looks at rows of the Directory until the page is full, they end, or there were many.
+ * Looks at rows of the Directory until the page is full, they end, or there were many. A row is also what is left of a
+ * deleted stream, for a day.
  *
  * @param mayRead Whether the caller may read a stream of this name.
+ * @throws LimitReached when there were many and the caller may read none.
  */
 async function listStreams(
   env: Env,
-  { prefix = "", after = "", limit }: CheckedParams<"listStreams">,
+  { prefix = "", after: from = "", limit }: CheckedParams<"listStreams">,
   mayRead: (stream: string) => boolean,
 ): Promise<ListStreamsResult> {
   const streams: ListStreamsResult["streams"] = [];
-  let lookedThrough: string | undefined = after;
+  let lookedThrough: string | undefined = from;
   for (let looks = 0; looks < MAX_LOOKS && lookedThrough !== undefined; looks += 1) {
     // One row more than fits tells whether the page is the last.
     const rows = looks === 0 ? limit + 1 : LOOK_ROWS;
@@ -65,7 +68,18 @@ async function listStreams(
     }
     ({ lookedThrough } = page);
   }
-  return lookedThrough === undefined ? { streams } : { streams, after: lookedThrough };
+  if (lookedThrough === undefined) {
+    return { streams };
+  }
+  // A name that the caller may not read is not said, not even to go on behind it.
+  const after = mayRead(lookedThrough) ? lookedThrough : streams.at(-1)?.stream;
+  if (after === undefined) {
+    const rows = MAX_LOOKS * LOOK_ROWS;
+    throw new RpcError("LimitReached", "too many other streams are before the next one: list by a prefix", {
+      limit: rows,
+    });
+  }
+  return { streams, after };
 }
 
 /** @throws Unavailable when the Directory can not be reached. */

@@ -46,6 +46,19 @@ export type BatchRow = {
   messages: string;
 };
 
+/**
+ * Which subjects are in a stretch of the log. What no row covers is unknown: the newest messages, and those of a version
+ * without this table. Messages that were deleted since may still be told.
+ */
+export type SubjectsRow = {
+  first_sequence: number;
+  last_sequence: number;
+  /** JSON of the last sequences of the stretch's blocks. */
+  blocks: string;
+  /** JSON of `[subject, first, last, count, blocks][]`, see `SubjectPlaces`. */
+  subjects: string;
+};
+
 /** A part of what is known of the stream's producers, up to and with the sequence `through`. */
 export type ProducersRow = { part: number; through: number; producers: string };
 
@@ -192,5 +205,14 @@ export const MIGRATIONS: readonly Migration[] = [
       sql.exec(`ALTER TABLE stream ADD COLUMN listed_epoch TEXT;
       ALTER TABLE stream ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;`);
     }
+  },
+
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS subjects (
+      first_sequence INTEGER PRIMARY KEY,
+      last_sequence INTEGER NOT NULL,
+      blocks TEXT NOT NULL,
+      subjects TEXT NOT NULL
+    )`);
   },
 ];

@@ -28,16 +28,16 @@ import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
 import { refusable } from "../platform/refused.ts";
 import type { Refused } from "../platform/refused.ts";
-import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
+import { streamBytesOf } from "../platform/settings.ts";
 
 import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { fetchUntil } from "./consumers/fetch.ts";
 import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
@@ -96,15 +96,16 @@ export class Stream extends DurableObject<Env> {
   /**
    * Reads a page of the log from `from` on.
    *
-   * @param maxMessages Most sequences the page covers.
-   * @param maxBytes The page takes no further row that would exceed this much text.
+   * @param messages Most sequences the page covers.
+   * @param bytes The page takes no further row that would exceed this much text.
    * @param epoch The epoch of `from`, as in {@link follow}.
+   * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
    */
-  readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
+  readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Page | Refused | undefined {
     return this.#ifUsed(epoch, (loaded) => {
       expectStart(loaded, epoch, from);
-      return readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
+      return readFrom(loaded, from, { messages, bytes, filter });
     });
   }
 
@@ -258,9 +259,14 @@ export class Stream extends DurableObject<Env> {
     return this.#atConsumers((consumers) => consumers.info(consumer));
   }
 
-  /** Changes a consumer's config, not its position. Idempotent. */
-  updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers) => consumers.update(consumer, changes));
+  /**
+   * Changes a consumer's config, not its position. Idempotent.
+   *
+   * @returns Unavailable when the time is up before the scan of the log finds where a new filter begins, with nothing
+   *   changed; the next call continues the scan.
+   */
+  async updateConsumer(consumer: string, changes: ConsumerChanges): Promise<ConsumerInfo | Refused> {
+    return answerInTime(() => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
   }
 
   /** The info of every consumer, sorted by name. */
@@ -319,9 +325,7 @@ export class Stream extends DurableObject<Env> {
    *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
-    // Messages must not be delivered to a caller that no longer waits.
-    const untilMs = Date.now() + requestDeadlineMs() / 2;
-    return fetchUntil(untilMs, () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
+    return answerInTime(() => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */

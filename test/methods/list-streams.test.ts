@@ -99,6 +99,22 @@ it.each([
   expect(await postCall("listStreams", params)).toMatchObject({ error: { code: ErrorCode.InvalidParams } });
 });
 
-it("is forbidden to a binding to some streams, which would learn of others", async () => {
-  expect(await failure(binding({ streams: ["a"] }).listStreams())).toMatchObject({ code: ErrorCode.Forbidden });
+it("shows a binding to some streams those alone", async () => {
+  const { streams } = await made("bound-mine", "bound-other");
+
+  expect(await binding({ streams: ["bound-mine"] }).listStreams({ prefix: "bound-" })).toEqual({
+    streams: streams.filter(({ stream }) => stream === "bound-mine"),
+  });
+});
+
+it("tells a caller no name that it may not read, not even where to go on", async () => {
+  const { streams } = await made("aaa-mine");
+  await runInDurableObject(directoryOf(env), (_directory, { storage }) => {
+    storage.sql.exec(`WITH RECURSIVE numbers (n) AS (SELECT 10000 UNION ALL SELECT n + 1 FROM numbers WHERE n < 25000)
+      INSERT INTO streams (name, epoch, created_at, deletions) SELECT 'other-' || n, 'e', 1, 1 FROM numbers`);
+  });
+  const caller = binding({ streams: ["aaa-mine"] });
+
+  expect(await caller.listStreams()).toEqual({ streams, after: "aaa-mine" });
+  expect(await failure(caller.listStreams({ after: "aaa-mine" }))).toMatchObject({ code: ErrorCode.LimitReached });
 });

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../../../rpc/index.ts";
 import { splitMessages } from "../../../internal/message-text.ts";
 import type { MessageText } from "../../../internal/message-text.ts";
+import type { CompiledFilter } from "../../../internal/subject.ts";
 import type { Log } from "../../log/log.ts";
 
 /** Most text of a page, unless its first row has more. */
@@ -23,23 +24,38 @@ export class LogReader {
   readonly #log: Log;
   /** The one used last is the last. */
   #pages: Page[] = [];
+  #bytesRead = 0;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
+  /** How much text was read so far, of the log and of its index. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /**
-   * The messages from a position on, as far as their page goes; undefined when the log ends before.
+   * The messages from a position on, as far as their page goes; undefined when the log ends before. Messages of which the
+   * index says that they do not match a filter are passed over first, unless they stand in a page that is kept.
    *
    * @param wanted How many sequences are enough, if the log has to be read. A page is read ahead for one who goes on where
    *   another ended.
    */
-  from(position: number, wanted: number): Page | undefined {
+  from(position: number, wanted: number, filter?: CompiledFilter): Page | undefined {
     const from = Math.max(position, this.#log.floor + 1);
-    if (from > this.#log.last) {
+    const { last: end } = this.#log;
+    if (from > end) {
       return undefined;
     }
-    const page = this.#pages.findLast(({ first, last }) => first <= from && from <= last) ?? this.#read(from, wanted);
+    let page = this.#kept(from);
+    if (page === undefined) {
+      const candidate = this.#candidate(from, end, filter);
+      if (candidate > end) {
+        return { first: from, last: end, messages: [] };
+      }
+      page = this.#kept(candidate) ?? this.#read(candidate, wanted);
+    }
     if (page !== this.#pages.at(-1)) {
       this.#pages = [...this.#pages.filter((other) => other !== page).slice(1 - MAX_PAGES), page];
     }
@@ -68,9 +84,23 @@ export class LogReader {
     this.#pages = [];
   }
 
+  #candidate(from: number, end: number, filter: CompiledFilter | undefined): number {
+    if (filter === undefined) {
+      return from;
+    }
+    const { sequence, size } = this.#log.subjects.firstCandidate(from, end, filter);
+    this.#bytesRead += size;
+    return sequence;
+  }
+
+  #kept(sequence: number): Page | undefined {
+    return this.#pages.findLast(({ first, last }) => first <= sequence && sequence <= last);
+  }
+
   #read(from: number, wanted: number): Page {
     const goesOn = this.#pages.some(({ last }) => last === from - 1);
-    const { first, last, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    const { first, last, bytes, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    this.#bytesRead += bytes;
     return { first, last, messages: splitMessages(text) };
   }
 }

@@ -49,7 +49,7 @@ function dueMessages(cursor: ConsumerCursor, reader: LogReader, due: readonly nu
 
 function newMessages(consumer: Consumer, reader: LogReader, limit: number): Offer | undefined {
   const from = consumer.cursor.nextSequence;
-  const read = reader.from(from, consumer.isFiltered ? LIMITS.pageMessages : limit);
+  const read = reader.from(from, consumer.filter ? LIMITS.pageMessages : limit, consumer.filter);
   if (read === undefined) {
     return undefined;
   }
