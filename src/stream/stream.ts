@@ -33,6 +33,7 @@ import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
+import { DeletedTables } from "./deleted-tables.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
@@ -59,22 +60,27 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
-  readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
-  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
+  readonly #deleted = new DeletedTables(this.ctx.storage.sql);
+  readonly #sweeper = new Sweeper(this.ctx, {
+    alarm: this.#alarm,
+    transactor: this.#transactor,
+    deleted: this.#deleted,
+  });
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#deleted);
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const loaded = this.#transactor.loaded;
-    if (loaded !== undefined) {
+    if (loaded !== undefined || this.#deleted.isLeft) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
         this.#loaded?.consumers.deliverDue();
+        this.#sweeper.start();
       });
-      // The last push may have been lost in a crash after its commit.
-      loaded.fanOut.announce(loaded.log, Date.now());
-      this.#sweeper.start();
     }
+    // The last push may have been lost in a crash after its commit.
+    loaded?.fanOut.announce(loaded.log, Date.now());
   }
 
   /**
@@ -187,7 +193,7 @@ export class Stream extends DurableObject<Env> {
     }
     return orRefused(() => {
       expectEpoch(loaded.record.epoch, epoch);
-      return this.#deleteAll(loaded);
+      return this.#delete(loaded);
     });
   }
 
@@ -348,6 +354,7 @@ export class Stream extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
+      this.#sweeper.giveBack();
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
       this.#sweeper.start();
@@ -432,10 +439,11 @@ export class Stream extends DurableObject<Env> {
     });
   }
 
-  async #deleteAll({ fanOut, consumers }: LoadedStream): Promise<true> {
+  async #delete({ record, fanOut, consumers }: LoadedStream): Promise<true> {
     this.#alarm.clear();
-    await this.#transactor.deleteAll();
+    await this.#transactor.delete(record.epoch, this.#deleted);
     fanOut.end("streamDeleted", consumers.gateways);
+    this.#sweeper.start();
     return true;
   }
 

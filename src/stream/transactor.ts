@@ -1,5 +1,6 @@
 import { hasSchema, migrate } from "../platform/schema.ts";
 
+import type { DeletedTables } from "./deleted-tables.ts";
 import { StreamRecord } from "./record.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -61,10 +62,19 @@ export class Transactor<Loaded extends InMemory> {
     this.#loaded = hasSchema(this.#storage.sql) ? this.#load() : undefined;
   }
 
-  /** Deletes the stream from memory and from SQLite. */
-  async deleteAll(): Promise<void> {
-    this.#loaded = undefined;
-    await this.#storage.deleteAll();
+  /**
+   * Deletes the stream, which may be made anew at once. When it stores much, its tables are left to {@link DeletedTables}.
+   *
+   * @param epoch Of the stream.
+   */
+  async delete(epoch: string, deleted: DeletedTables): Promise<void> {
+    if (deleted.isLittle) {
+      this.#loaded = undefined;
+      await this.#storage.deleteAll();
+    } else {
+      this.#storage.transactionSync(() => deleted.add(epoch));
+      this.#loaded = undefined;
+    }
   }
 
   #create(stream: string, nowMs: number): Loaded {
