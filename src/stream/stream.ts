@@ -33,7 +33,6 @@ import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
-import { DeletedTables } from "./deleted-tables.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
@@ -60,19 +59,14 @@ export class Stream extends DurableObject<Env> {
   readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
     loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
   );
-  readonly #deleted = new DeletedTables(this.ctx.storage.sql);
-  readonly #sweeper = new Sweeper(this.ctx, {
-    alarm: this.#alarm,
-    transactor: this.#transactor,
-    deleted: this.#deleted,
-  });
-  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#deleted);
+  readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     const loaded = this.#transactor.loaded;
-    if (loaded !== undefined || this.#deleted.isLeft) {
+    if (loaded !== undefined || this.#transactor.deleted.isLeft) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
         this.#loaded?.consumers.deliverDue();
@@ -354,10 +348,9 @@ export class Stream extends DurableObject<Env> {
     const nowMs = Date.now();
     this.#alarm.clear();
     try {
-      this.#sweeper.giveBack();
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
-      this.#sweeper.start();
+      this.#sweeper.resume();
       if (loaded !== undefined) {
         const purge = ({ record, publishIds }: LoadedStream) =>
           publishIds.purge(nowMs - record.config.duplicateWindowMs);
@@ -441,7 +434,7 @@ export class Stream extends DurableObject<Env> {
 
   async #delete({ record, fanOut, consumers }: LoadedStream): Promise<true> {
     this.#alarm.clear();
-    await this.#transactor.delete(record.epoch, this.#deleted);
+    await this.#transactor.delete(record.epoch);
     fanOut.end("streamDeleted", consumers.gateways);
     this.#sweeper.start();
     return true;

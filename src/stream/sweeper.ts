@@ -1,7 +1,6 @@
 import type { AlarmClock } from "../platform/alarm-clock.ts";
 import { logError } from "../platform/log.ts";
 
-import type { DeletedTables } from "./deleted-tables.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import type { Transactor } from "./transactor.ts";
 
@@ -20,20 +19,15 @@ export class Sweeper {
   readonly #ctx: DurableObjectState;
   readonly #alarm: AlarmClock;
   readonly #transactor: Transactor<LoadedStream>;
-  readonly #deleted: DeletedTables;
   #isSweeping = false;
 
-  constructor(
-    ctx: DurableObjectState,
-    { alarm, transactor, deleted }: { alarm: AlarmClock; transactor: Transactor<LoadedStream>; deleted: DeletedTables },
-  ) {
+  constructor(ctx: DurableObjectState, alarm: AlarmClock, transactor: Transactor<LoadedStream>) {
     this.#ctx = ctx;
     this.#alarm = alarm;
     this.#transactor = transactor;
-    this.#deleted = deleted;
   }
 
-  /** Begins, if there is something to delete. When there is no stream, that is left to {@link giveBack}. */
+  /** Begins, if there is something to delete. When there is no stream, that is left to {@link resume}. */
   start(): void {
     if (!this.#isLeft) {
       return;
@@ -47,14 +41,15 @@ export class Sweeper {
   }
 
   /**
-   * Deletes all that is stored when there is no stream: some time after it was deleted, so that one made anew is not held
-   * up. The file of the database is unlinked in one go, and only so is it given back.
+   * Goes on when the alarm fires. When there is no stream then, all is deleted: some time after the stream was, so that
+   * one made anew is not held up. The file of the database is unlinked in one go, and only so is it given back.
    */
-  giveBack(): void {
-    if (this.#deleted.isLeft && this.#transactor.loaded === undefined) {
-      this.#deleted.forget();
+  resume(): void {
+    if (this.#transactor.deleted.isLeft && this.#transactor.loaded === undefined) {
+      this.#transactor.deleted.forget();
       this.#ctx.waitUntil(this.#deleteAll());
     }
+    this.start();
   }
 
   async #deleteAll(): Promise<void> {
@@ -62,13 +57,13 @@ export class Sweeper {
       await this.#ctx.storage.deleteAll();
     } catch (error) {
       logError("what a deleted stream has stored could not be deleted", error);
-      this.#deleted.look();
+      this.#transactor.deleted.look();
       this.start();
     }
   }
 
   get #isLeft(): boolean {
-    return this.#deleted.isLeft || this.#transactor.loaded?.log.hasGarbage === true;
+    return this.#transactor.deleted.isLeft || this.#transactor.loaded?.log.hasGarbage === true;
   }
 
   async #run(): Promise<void> {
@@ -80,7 +75,7 @@ export class Sweeper {
         stream = this.#transactor.loaded
       ) {
         this.#transactor.change(stream.record.name, Date.now(), ({ log }) =>
-          log.hasGarbage ? log.sweep() : this.#deleted.sweep(),
+          log.hasGarbage ? log.sweep() : this.#transactor.deleted.sweep(),
         );
         await scheduler.wait(PAUSE_MS);
       }

@@ -1,6 +1,6 @@
 import { hasSchema, migrate } from "../platform/schema.ts";
 
-import type { DeletedTables } from "./deleted-tables.ts";
+import { DeletedTables } from "./deleted-tables.ts";
 import { StreamRecord } from "./record.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -19,12 +19,15 @@ type InMemory = {
 export class Transactor<Loaded extends InMemory> {
   readonly #storage: DurableObjectStorage;
   readonly #load: () => Loaded;
+  /** Those of the lives before this one. */
+  readonly deleted: DeletedTables;
   #loaded: Loaded | undefined;
 
   /** @param load Reads the stream from SQLite; called only when it is there. */
   constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded) {
     this.#storage = storage;
     this.#load = () => load(this);
+    this.deleted = new DeletedTables(storage.sql);
     if (hasSchema(storage.sql)) {
       migrate(storage, MIGRATIONS);
       this.reload();
@@ -63,16 +66,16 @@ export class Transactor<Loaded extends InMemory> {
   }
 
   /**
-   * Deletes the stream, which may be made anew at once. When it stores much, its tables are left to {@link DeletedTables}.
+   * Deletes the stream, which may be made anew at once. When it stores much, its tables are left to {@link deleted}.
    *
    * @param epoch Of the stream.
    */
-  async delete(epoch: string, deleted: DeletedTables): Promise<void> {
-    if (deleted.isLittle) {
+  async delete(epoch: string): Promise<void> {
+    if (this.deleted.isLittle) {
       this.#loaded = undefined;
       await this.#storage.deleteAll();
     } else {
-      this.#storage.transactionSync(() => deleted.add(epoch));
+      this.#storage.transactionSync(() => this.deleted.add(epoch));
       this.#loaded = undefined;
     }
   }
