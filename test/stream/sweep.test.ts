@@ -273,3 +273,46 @@ it("keeps what an array keeps, through trims, deletions, limits and evictions in
     await untilSwept(stream, (kept[0] ?? last + 1) - 1 - 6);
   }
 });
+
+/** A stream of so many rows of one message each, of which some were deleted singly. @returns Those that are left. */
+async function withHoles(client: TestClient, stream: string, isHole: (sequence: number) => boolean): Promise<number[]> {
+  for (const data of range(1, 60)) {
+    await client.call("publish", { stream, data: `message ${data + 100}` });
+  }
+  await client.call("deleteMessages", { stream, sequences: range(1, 60).filter(isHole) });
+  return range(1, 60).filter((sequence) => !isHole(sequence));
+}
+
+const HOLES: readonly [name: string, isHole: (sequence: number) => boolean][] = [
+  ["every second message", (sequence) => sequence % 2 === 0],
+  ["all but every tenth message", (sequence) => sequence % 10 !== 1],
+  ["a stretch in the middle", (sequence) => sequence > 10 && sequence < 50],
+];
+
+it.each(HOLES)("finds the last messages with holes: %s", async (name, isHole) => {
+  const client = await connect();
+  const stream = `holes-last-${name.replaceAll(" ", "-")}`;
+  const left = await withHoles(client, stream, isHole);
+
+  for (const last of range(1, left.length + 1)) {
+    const { messages } = await client.call("getMessages", { stream, from: { last } });
+    expect(messages.map(({ sequence }) => sequence)).toEqual(left.slice(-last));
+  }
+});
+
+it.each(HOLES)("keeps as many bytes as maxBytes says with holes: %s", async (name, isHole) => {
+  const client = await connect();
+  const stream = `holes-bytes-${name.replaceAll(" ", "-")}`;
+  const left = await withHoles(client, stream, isHole);
+  const { bytes } = await client.call("getStreamInfo", { stream });
+  // All messages are of one size but for the digits of their sequences, and all rows of one message.
+  const each = Math.round(bytes / left.length);
+
+  for (const messages of [left.length - 1, Math.ceil(left.length / 2), 2]) {
+    await client.call("configureStream", { stream, maxBytes: each * messages + Math.floor(each / 2) });
+    const info = await client.call("getStreamInfo", { stream });
+    expect(info).toMatchObject({ messages, firstSequence: left.at(-messages) });
+    await evict(stub(stream));
+    expect(await client.call("getStreamInfo", { stream })).toEqual(info);
+  }
+});
