@@ -5,6 +5,7 @@ import type { StreamRow } from "../schema.ts";
 import { Batches, cut } from "./batches.ts";
 import type { BatchHead } from "./batches.ts";
 import { Garbage } from "./garbage.ts";
+import { Holes } from "./holes.ts";
 import { runsOf, runsText } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
 
@@ -38,7 +39,7 @@ export class Log {
   #lastPublishedAt: number;
   #endBytes: number;
   #holeBytes: number;
-  #holes = 0;
+  readonly #holes: Holes;
   /** The row that holds the first sequence above the floor. */
   #oldest: BatchHead | undefined;
   readonly #garbage: Garbage;
@@ -55,7 +56,7 @@ export class Log {
     this.#endBytes = newest?.end_bytes ?? 0;
     this.#holeBytes = stream.hole_bytes;
     this.#floor = Math.max(stream.deleted_through, (oldest?.first_sequence ?? 1) - 1);
-    this.#holes = this.#countHoles(this.#floor, this.#last);
+    this.#holes = new Holes(sql, this.#floor);
     this.#raiseFloor(this.floorForCount(maxMessages));
     this.#garbage = new Garbage(sql, this.#batches, this.#floor);
     this.#oldest = this.#firstRow();
@@ -88,7 +89,7 @@ export class Log {
 
   /** Number of messages. */
   get messages(): number {
-    return this.#last - this.#floor - this.#holes;
+    return this.#last - this.#floor - this.#holes.count;
   }
 
   /** UTF-8 bytes stored; a row that begins below the floor counts as a whole. */
@@ -124,7 +125,7 @@ export class Log {
   /** The sequence of the first message; `last + 1` when there is none. */
   firstSequence(): number {
     let from = this.#floor + 1;
-    while (this.#holes > 0 && from <= this.#last) {
+    while (this.#holes.count > 0 && from <= this.#last) {
       const page = this.read(from, 500, ROW_BYTES);
       const [message] = splitMessages(page.text);
       if (message !== undefined) {
@@ -202,26 +203,13 @@ export class Log {
   /** Number of messages after a sequence. */
   countAbove(sequence: number): number {
     const above = Math.max(sequence, this.#floor);
-    if (above >= this.#last) {
-      return 0;
-    }
-    const isNearFloor = above - this.#floor < this.#last - above;
-    const holes = isNearFloor
-      ? this.#holes - this.#countHoles(this.#floor, above)
-      : this.#countHoles(above, this.#last);
-    return this.#last - above - holes;
+    return above < this.#last ? this.#last - above - this.#holes.countAbove(above, this.#last) : 0;
   }
 
   /** Those of the sequences that have a message. */
   existing(sequences: readonly number[]): number[] {
     const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
-    return this.#sql
-      .exec<{ value: number }>(
-        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT sequence FROM holes)",
-        JSON.stringify(within),
-      )
-      .toArray()
-      .map(({ value }) => value);
+    return this.#holes.without(within);
   }
 
   /** The row of a sequence that was assigned and is above the floor. */
@@ -265,7 +253,7 @@ export class Log {
     let [at, missed, step] = excess < messages ? [this.#floor, excess, 1] : [this.#last, messages, -1];
     while (missed > 0) {
       const next = at + step * missed;
-      missed = this.#countHoles(Math.min(at, next), Math.max(at, next));
+      missed = this.#holes.countBetween(Math.min(at, next), Math.max(at, next));
       at = next;
     }
     return at;
@@ -332,8 +320,7 @@ export class Log {
       }
     }
     if (deleted.length > 0) {
-      this.#sql.exec("INSERT INTO holes (sequence) SELECT value FROM json_each(?)", JSON.stringify(deleted));
-      this.#holes += deleted.length;
+      this.#holes.add(deleted);
       this.keepFloor();
       this.deleteThrough(this.firstSequence() - 1);
     }
@@ -372,10 +359,8 @@ export class Log {
   }
 
   #raiseFloor(floor: number): void {
-    if (floor > this.#floor) {
-      this.#holes -= this.#countHoles(this.#floor, floor);
-      this.#floor = floor;
-    }
+    this.#floor = Math.max(this.#floor, floor);
+    this.#holes.raiseFloor(this.#floor);
   }
 
   #dropRowsBelowFloor(): void {
@@ -393,15 +378,6 @@ export class Log {
 
   #firstRow(): BatchHead | undefined {
     return this.#floor < this.#last ? this.rowAt(this.#floor + 1) : undefined;
-  }
-
-  /** Holes behind a sequence, through another one. It takes as long as they are many: a millisecond for 30,000. */
-  #countHoles(behind: number, through: number): number {
-    if (this.#holeBytes === 0 || behind >= through) {
-      return 0;
-    }
-    const query = "SELECT COUNT(*) AS count FROM holes WHERE sequence > ? AND sequence <= ?";
-    return this.#sql.exec<{ count: number }>(query, behind, through).one().count;
   }
 }
 
