@@ -37,6 +37,7 @@ import { GroupCommit } from "./group-commit.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
 import { fetchUntil } from "./consumers/fetch.ts";
+import { deleteConsumer, deleteDeadLetters, retryDeadLetters, seekConsumer } from "./consumers/in-turns.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
@@ -263,8 +264,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Deletes a consumer and its dead letters, and returns its last info. */
-  deleteConsumer(consumer: string): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers) => consumers.delete(consumer));
+  async deleteConsumer(consumer: string): Promise<ConsumerInfo | Refused> {
+    return deleteConsumer(this.#atConsumers, consumer);
   }
 
   /** Pauses or resumes a consumer's deliveries. Idempotent. */
@@ -273,11 +274,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Moves a consumer to another position. */
-  seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers, loaded) => {
-      expectStart(loaded, epoch, from);
-      return consumers.seek(consumer, startOf(loaded, from));
-    });
+  async seekConsumer(params: SeekConsumerParams): Promise<ConsumerInfo | Refused> {
+    return seekConsumer(this.#atConsumers, params);
   }
 
   /**
@@ -331,13 +329,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
-  retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.retryDeadLetters(consumer, sequences), epoch);
+  async retryDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return retryDeadLetters(this.#atConsumers, params);
   }
 
   /** Deletes dead letters, all or some of them; returns how many. */
-  deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.deleteDeadLetters(consumer, sequences), epoch);
+  async deleteDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return deleteDeadLetters(this.#atConsumers, params);
   }
 
   /**
@@ -421,8 +419,11 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Calls the consumers of a stream that must exist, in the given epoch, if any. */
-  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
-    return orRefused(() => {
+  readonly #atConsumers = <T>(
+    ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T,
+    epoch?: string,
+  ): T | Refused =>
+    orRefused(() => {
       const loaded = this.#current();
       if (loaded === undefined) {
         throw new RefusedError("NotFound", "no such stream", { what: "stream" });
@@ -430,7 +431,6 @@ export class Stream extends DurableObject<Env> {
       expectEpoch(loaded.record.epoch, epoch);
       return ask(loaded.consumers, loaded);
     });
-  }
 
   async #delete({ record, fanOut, consumers }: LoadedStream): Promise<true> {
     this.#alarm.clear();

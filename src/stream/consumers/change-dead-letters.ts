@@ -1,35 +1,38 @@
 import type { Log } from "../log/log.ts";
 
 import type { Consumer } from "./consumer.ts";
-import { MAX_UNSETTLED_MESSAGES } from "./cursor/types.ts";
-import type { DeadLetters } from "./dead-letters.ts";
+import type { DeadLetters, LettersTurn } from "./dead-letters.ts";
 
 type Sources = { readonly letters: DeadLetters; readonly log: Log; readonly nowMs: number };
 
+/** Changes dead letters of a consumer, as many from a sequence on as one turn may. */
+export type ChangeLetters = (consumer: Consumer, from: number, sources: Sources) => LettersTurn;
+
 /**
- * Makes a consumer's dead letters due for delivery again, all or some, if the log has their message and the cursor has
- * room; returns how many.
+ * Makes dead letters due for delivery again, all or some, if the log has their message and the cursor has room.
+ *
+ * @param sequences Undefined for all; some are one turn.
  */
-export function retryDeadLetters(
-  consumer: Consumer,
-  sequences: readonly number[] | undefined,
-  sources: Sources,
-): number {
-  if (sequences !== undefined) {
-    return requeue(consumer, sources.letters.among(consumer.id, sequences), sources).count;
-  }
-  let total = 0;
-  // Page by page, because the messages of many may be deleted.
-  for (let from = 0; ;) {
-    const page = sources.letters.read(consumer.id, from, MAX_UNSETTLED_MESSAGES).map(({ sequence }) => sequence);
-    const { count, isFull } = requeue(consumer, page, sources);
-    total += count;
-    const last = page.at(-1);
-    if (last === undefined || isFull) {
-      return total;
+export function retryLetters(sequences: readonly number[] | undefined): ChangeLetters {
+  return (consumer, from, sources) => {
+    const { letters } = sources;
+    if (sequences !== undefined) {
+      return { count: requeue(consumer, letters.among(consumer.id, sequences), sources).count, next: undefined };
     }
-    from = last + 1;
-  }
+    const { sequences: some, next } = letters.someFrom(consumer.id, from);
+    const { count, isFull } = requeue(consumer, some, sources);
+    return { count, next: isFull ? undefined : next };
+  };
+}
+
+/**
+ * Deletes dead letters, all or some.
+ *
+ * @param sequences Undefined for all; some are one turn.
+ */
+export function deleteLetters(sequences: readonly number[] | undefined): ChangeLetters {
+  return ({ id }, from, { letters }) =>
+    sequences === undefined ? letters.deleteSome(id, from) : { count: letters.delete(id, sequences), next: undefined };
 }
 
 function requeue({ id, cursor }: Consumer, dead: readonly number[], { letters, log, nowMs }: Sources) {
