@@ -40,7 +40,8 @@ import { fetchUntil } from "./consumers/fetch.ts";
 import { deleteConsumer, deleteDeadLetters, retryDeadLetters, seekConsumer } from "./consumers/in-turns.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
-import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
+import { expectEpoch, expectState, expectThrough, orRefused, refuseEpoch, RefusedError } from "./refuse.ts";
+import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -136,14 +137,15 @@ export class Stream extends DurableObject<Env> {
     return loaded.log.last;
   }
 
-  /** Deletes all messages through a sequence, or single ones. Undefined when the stream was never used. */
-  deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    return this.#ifUsed(epoch, ({ record, log }) => {
-      const deleted = this.#changeLog(record.name, Date.now(), () =>
-        "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
-      );
-      return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
-    });
+  /** Deletes all messages through a sequence, or single ones, in turns. Undefined when the stream was never used. */
+  async deleteMessages({ epoch, ...what }: DeleteMessagesParams): Promise<DeleteMessagesResult | Refused | undefined> {
+    return deleteInTurns(what, (part) =>
+      this.#ifUsed(epoch, ({ record, log }) => {
+        const { deleted, left } = this.#changeLog(record.name, Date.now(), () => deletePart(log, part));
+        const { last: lastSequence } = log;
+        return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
+      }),
+    );
   }
 
   /** The stream's info; undefined when it was never used. */
@@ -183,13 +185,15 @@ export class Stream extends DurableObject<Env> {
   /** Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch. */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
     const loaded = this.#loaded;
-    if (loaded === undefined) {
-      return false;
+    const refused = loaded && refuseEpoch(loaded.record.epoch, epoch);
+    if (loaded === undefined || refused !== undefined) {
+      return refused ?? false;
     }
-    return orRefused(() => {
-      expectEpoch(loaded.record.epoch, epoch);
-      return this.#delete(loaded);
-    });
+    this.#alarm.clear();
+    await this.#transactor.delete(loaded.record.epoch);
+    loaded.fanOut.end("streamDeleted", loaded.consumers.gateways);
+    this.#sweeper.start();
+    return true;
   }
 
   /** The state document as JSON text, and how often it was put. No epoch when the stream was never used. */
@@ -431,14 +435,6 @@ export class Stream extends DurableObject<Env> {
       expectEpoch(loaded.record.epoch, epoch);
       return ask(loaded.consumers, loaded);
     });
-
-  async #delete({ record, fanOut, consumers }: LoadedStream): Promise<true> {
-    this.#alarm.clear();
-    await this.#transactor.delete(record.epoch);
-    fanOut.end("streamDeleted", consumers.gateways);
-    this.#sweeper.start();
-    return true;
-  }
 
   /** Sets the alarm if something is to be deleted later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {

@@ -37,10 +37,10 @@ async function untilSwept(stream: string, floor: number): Promise<void> {
  *
  * @returns What it told before, and how many deleted rows were left.
  */
-async function changeAndCrash(stream: string, change: (object: Stream) => void) {
+async function changeAndCrash(stream: string, change: (object: Stream) => unknown) {
   const wait = vi.spyOn(scheduler, "wait").mockReturnValue(new Promise(() => {}));
   const before = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    change(object);
+    await change(object);
     const info = object.info();
     await storage.sync();
     return { info, left: rowsThrough(storage.sql, (info?.firstSequence ?? 1) - 1) };
@@ -52,8 +52,8 @@ async function changeAndCrash(stream: string, change: (object: Stream) => void) 
 
 /** Deletes within the object, so that no turn can come before the look at what is left. */
 function deleteAndLook(stream: string, through: number) {
-  return runInDurableObject(stub(stream), (object, { storage }) => {
-    const deleted = object.deleteMessages({ stream, through });
+  return runInDurableObject(stub(stream), async (object, { storage }) => {
+    const deleted = await object.deleteMessages({ stream, through });
     const info = object.info();
     const page = object.readPage("first", 1, 1);
     const first = page !== undefined && "text" in page ? splitMessages(page.text)[0]?.sequence : undefined;
@@ -92,7 +92,7 @@ it("keeps its sequences when nothing is left but rows to sweep", async () => {
   const client = await connect();
   const stream = "sweep-emptied";
   await fill(client, stream, 8);
-  const { left } = await changeAndCrash(stream, (object) => void object.deleteMessages({ stream, through: 40 }));
+  const { left } = await changeAndCrash(stream, (object) => object.deleteMessages({ stream, through: 40 }));
 
   const other = await connect();
   const info = await other.call("getStreamInfo", { stream });
@@ -126,7 +126,7 @@ it("goes on after a crash, with nothing deleted seen again", async () => {
   const client = await connect();
   const stream = "sweep-evicted";
   await fill(client, stream, 14);
-  const { left, info } = await changeAndCrash(stream, (object) => void object.deleteMessages({ stream, through: 70 }));
+  const { left, info } = await changeAndCrash(stream, (object) => object.deleteMessages({ stream, through: 70 }));
 
   const other = await connect();
   const after = await other.call("getStreamInfo", { stream });
@@ -147,7 +147,7 @@ it("stores publishes in the room that deleted rows are about to leave", async ()
   ).toMatchObject({ code: ErrorCode.StorageFull });
 
   const { left, last } = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    object.deleteMessages({ stream, through: 75 });
+    await object.deleteMessages({ stream, through: 75 });
     const body = messageBody({ data: LARGE });
     const bodies = range(1, 25).map(() => body);
     await object.publish({ stream, bodies, bytes: bodies.map(({ length }) => length), counts: [25] });
@@ -164,7 +164,7 @@ it("has its alarm set as long as rows are left, also when it has fired for somet
   await fill(client, stream, 14);
 
   const { left, alarm } = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    object.deleteMessages({ stream, through: 60 });
+    await object.deleteMessages({ stream, through: 60 });
     void storage.deleteAlarm();
     object.alarm();
     const rows = rowsThrough(storage.sql, 60);
@@ -184,10 +184,7 @@ it("keeps what maxAgeMs says with rows left to sweep, over an eviction", async (
   await fill(client, stream, 2);
   vi.setSystemTime(nowMs + 3_660_000);
 
-  const { info, left } = await changeAndCrash(
-    stream,
-    (object) => void object.configure({ stream, maxAgeMs: 1_800_000 }),
-  );
+  const { info, left } = await changeAndCrash(stream, (object) => object.configure({ stream, maxAgeMs: 1_800_000 }));
   const evicted = await (await connect()).call("getStreamInfo", { stream });
   vi.useRealTimers();
 
@@ -205,7 +202,7 @@ it.each([
   const stream = `sweep-by-${name.replaceAll(" ", "-")}`;
   await fill(client, stream, 14);
 
-  const { info, left } = await changeAndCrash(stream, (object) => void object.configure({ stream, ...config }));
+  const { info, left } = await changeAndCrash(stream, (object) => object.configure({ stream, ...config }));
   const other = await connect();
   const evicted = await other.call("getStreamInfo", { stream });
   // A config that keeps all brings nothing back.
@@ -315,4 +312,25 @@ it.each(HOLES)("keeps as many bytes as maxBytes says with holes: %s", async (nam
     await evict(stub(stream));
     expect(await client.call("getStreamInfo", { stream })).toEqual(info);
   }
+});
+
+it("deletes single messages of many large rows in turns, between which others are answered", async () => {
+  const client = await connect();
+  const stream = "sweep-scattered";
+  await fill(client, stream, 14);
+  await client.call("createConsumer", { stream, consumer: "c" });
+  const sequences = range(1, 14).map((row) => row * 5 - 2);
+
+  const { deleted, beside } = await runInDurableObject(stub(stream), async (object) => {
+    const deleting = object.deleteMessages({ stream, sequences });
+    const info = object.info();
+    return { deleted: await deleting, beside: info };
+  });
+
+  expect(beside).toMatchObject({ messages: 70 - 2, consumers: 1 });
+  expect(deleted).toMatchObject({ deleted: 14, firstSequence: 1, lastSequence: 70 });
+  const { messages } = await client.call("getMessages", { stream, from: { last: 8 } });
+  expect(messages.map(({ sequence }) => sequence)).toEqual([61, 62, 64, 65, 66, 67, 69, 70]);
+  const { lost } = await client.call("getConsumer", { stream, consumer: "c" });
+  expect(lost).toMatchObject({ from: 3, to: 68, total: 14 });
 });

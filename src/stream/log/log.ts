@@ -12,6 +12,9 @@ import type { StoredRun } from "./stored-runs.ts";
 /** Most text of one row. The platform refuses a value of 2 MB; local workerd does not. */
 export const ROW_BYTES = 1_048_576;
 
+/** Most rows from which single messages are deleted in one turn: together some 10 ms, as is one of {@link ROW_BYTES}. */
+const REWRITTEN_ROWS = 64;
+
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
 
 /** Is called before messages are deleted, within the same transaction. */
@@ -302,29 +305,41 @@ export class Log {
   }
 
   /**
-   * Deletes single messages; sequences that do not exist are ignored.
+   * Deletes single messages, in as few rows as do not hold up the stream; sequences that do not exist are ignored.
    *
-   * @returns How many messages were deleted.
+   * @returns How many messages were deleted, and the sequences that are left.
    */
-  deleteSequences(sequences: readonly number[]): number {
+  deleteSequences(sequences: readonly number[]): { deleted: number; left: readonly number[] } {
     const before = this.messages;
-    const wanted = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const { rows, wanted, left } = this.#rowsOfTurn(within.toSorted((a, b) => a - b));
     this.#watchers.forEach((watcher) => watcher.beforeDelete(wanted));
-    const deleted: number[] = [];
-    let rowEnd = 0;
-    for (const sequence of wanted.toSorted((a, b) => a - b)) {
-      if (sequence > rowEnd) {
-        const row = this.rowAt(sequence);
-        rowEnd = row.last_sequence;
-        deleted.push(...this.#deleteWithinRow(row, new Set(wanted)));
-      }
-    }
+    const among = new Set(wanted);
+    const deleted = rows.flatMap((row) => this.#deleteWithinRow(row, among));
     if (deleted.length > 0) {
       this.#holes.add(deleted);
       this.keepFloor();
       this.deleteThrough(this.firstSequence() - 1);
     }
-    return before - this.messages;
+    return { deleted: before - this.messages, left };
+  }
+
+  /** The rows of the first sequences, so many that they may be written anew in one turn; the first whatever its size. */
+  #rowsOfTurn(ascending: readonly number[]): { rows: BatchHead[]; wanted: number[]; left: number[] } {
+    const rows: BatchHead[] = [];
+    let [bytes, end] = [0, 0];
+    for (const [index, sequence] of ascending.entries()) {
+      if (sequence > end) {
+        const row = this.rowAt(sequence);
+        bytes += row.bytes - row.hole_bytes;
+        if (rows.length > 0 && (bytes > ROW_BYTES || rows.length === REWRITTEN_ROWS)) {
+          return { rows, wanted: ascending.slice(0, index), left: ascending.slice(index) };
+        }
+        rows.push(row);
+        end = row.last_sequence;
+      }
+    }
+    return { rows, wanted: [...ascending], left: [] };
   }
 
   /** Removes the wanted messages from a row and returns their sequences. */
