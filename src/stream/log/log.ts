@@ -15,6 +15,9 @@ export const ROW_BYTES = 1_048_576;
 /** Most rows from which single messages are deleted in one turn: together some 10 ms, as is one of {@link ROW_BYTES}. */
 const REWRITTEN_ROWS = 64;
 
+/** Most text that is read at once to find the first message, unless its row has more. */
+const FIRST_BYTES = 65_536;
+
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
 
 /** Is called before messages are deleted, within the same transaction. */
@@ -129,7 +132,7 @@ export class Log {
   firstSequence(): number {
     let from = this.#floor + 1;
     while (this.#holes.count > 0 && from <= this.#last) {
-      const page = this.read(from, 500, ROW_BYTES);
+      const page = this.read(from, 500, FIRST_BYTES);
       const [message] = splitMessages(page.text);
       if (message !== undefined) {
         return message.sequence;

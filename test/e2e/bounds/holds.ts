@@ -13,7 +13,7 @@ const CALLS_IN_FLIGHT = 16;
 const USUAL_MS = 2_000;
 /** Longer than a call's rows take to go, where they are not swept for seconds. */
 const AFTER_MS = 1_000;
-const SWEEP_MS = 8_000;
+const SWEEP_MS = 5_000;
 
 /** How a stream is filled: by batches of messages with so much text each. */
 export type Length = { readonly messages: number; readonly batch: number; readonly characters: number };
@@ -34,7 +34,7 @@ type HoldCase = {
   readonly name: string;
   /** How long rows may be deleted after the answer. */
   readonly afterMs: number;
-  act(client: Client, stored: Stored): Promise<unknown>;
+  readonly act: (client: Client, stored: Stored) => Promise<unknown>;
 };
 
 const middleOf = ({ firstSequence, lastSequence }: Stored) => Math.floor((firstSequence + lastSequence) / 2);
@@ -86,7 +86,7 @@ function sweep(name: string, act: HoldCase["act"]): HoldCase {
 }
 
 /** What a publisher met, in ms; `longestMs` is how long the stream's thread was held, and what the machine added. */
-export type Waits = {
+type Waits = {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly longestMs: number;
