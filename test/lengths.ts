@@ -57,6 +57,7 @@ export const LONG_RUNS = [
   "test/client/calls/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
+  "test/e2e/bounds/long-streams.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/faults/directory.test.ts",
@@ -66,8 +67,8 @@ export const LONG_RUNS = [
   "test/e2e/faults/producers.test.ts",
 ];
 
-/** Those that have no short form: they wait for the runtime to let idle objects sleep. */
-export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts"];
+/** Those that have no short form: they wait for the runtime to let idle objects sleep, or fill a stream. */
+export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts", "test/e2e/bounds/long-streams.test.ts"];
 
 /** Lengths with what the environment says otherwise: `KILL_ROUNDS=200` for `killRounds`, and so on. */
 export function lengthsOf(lengths: Lengths, env: Readonly<Record<string, string | undefined>>): Lengths {

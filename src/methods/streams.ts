@@ -76,6 +76,7 @@ async function listStreams(
   if (after === undefined) {
     const rows = MAX_LOOKS * LOOK_ROWS;
     throw new RpcError("LimitReached", "too many other streams are before the next one: list by a prefix", {
+      what: "streams",
       limit: rows,
     });
   }

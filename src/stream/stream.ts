@@ -38,10 +38,12 @@ import { GroupCommit } from "./group-commit.ts";
 import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
+import { deleteConsumer, deleteDeadLetters, retryDeadLetters, seekConsumer } from "./consumers/in-turns.ts";
 import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
+import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -65,22 +67,21 @@ export class Stream extends DurableObject<Env> {
   );
   readonly #listing = new Listing({ ctx: this.ctx, env: this.env, alarm: this.#alarm, transactor: this.#transactor });
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
-  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const loaded = this.#transactor.loaded;
-    if (loaded !== undefined) {
+    if (this.#loaded !== undefined || this.#transactor.deleted.isLeft) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
         this.#loaded?.consumers.deliverDue();
+        this.#sweeper.start();
         this.#listing.start();
       });
-      // The last push may have been lost in a crash after its commit.
-      loaded.fanOut.announce(loaded.log, Date.now());
-      this.#sweeper.start();
     }
+    // The last push may have been lost in a crash after its commit.
+    this.#loaded?.fanOut.announce(this.#loaded.log, Date.now());
   }
 
   /**
@@ -142,14 +143,15 @@ export class Stream extends DurableObject<Env> {
     return loaded.log.last;
   }
 
-  /** Deletes all messages through a sequence, or single ones. Undefined when the stream was never used. */
-  deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    return this.#ifUsed(epoch, ({ record, log }) => {
-      const deleted = this.#changeLog(record.name, Date.now(), () =>
-        "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
-      );
-      return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
-    });
+  /** Deletes all messages through a sequence, or single ones, in turns. Undefined when the stream was never used. */
+  async deleteMessages({ epoch, ...what }: DeleteMessagesParams): Promise<DeleteMessagesResult | Refused | undefined> {
+    return deleteInTurns(what, (part) =>
+      this.#ifUsed(epoch, ({ record, log }) => {
+        const { deleted, left } = this.#changeLog(record.name, Date.now(), () => deletePart(log, part));
+        const { last: lastSequence } = log;
+        return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
+      }),
+    );
   }
 
   /** The stream's info; undefined when it was never used. */
@@ -194,7 +196,7 @@ export class Stream extends DurableObject<Env> {
     }
     return orRefused(() => {
       expectEpoch(record.epoch, epoch);
-      return refusable(async () => ((await this.#listing.end(record)) ? this.#deleteAll() : this.destroy(epoch)));
+      return refusable(async () => ((await this.#listing.end(record)) ? this.#delete() : this.destroy(epoch)));
     });
   }
 
@@ -275,8 +277,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Deletes a consumer and its dead letters, and returns its last info. */
-  deleteConsumer(consumer: string): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers) => consumers.delete(consumer));
+  async deleteConsumer(consumer: string): Promise<ConsumerInfo | Refused> {
+    return deleteConsumer(this.#atConsumers, consumer);
   }
 
   /** Pauses or resumes a consumer's deliveries. Idempotent. */
@@ -285,11 +287,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Moves a consumer to another position. */
-  seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers, loaded) => {
-      expectStart(loaded, epoch, from);
-      return consumers.seek(consumer, startOf(loaded, from));
-    });
+  async seekConsumer(params: SeekConsumerParams): Promise<ConsumerInfo | Refused> {
+    return seekConsumer(this.#atConsumers, params);
   }
 
   /**
@@ -341,13 +340,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
-  retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.retryDeadLetters(consumer, sequences), epoch);
+  async retryDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return retryDeadLetters(this.#atConsumers, params);
   }
 
   /** Deletes dead letters, all or some of them; returns how many. */
-  deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.deleteDeadLetters(consumer, sequences), epoch);
+  async deleteDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return deleteDeadLetters(this.#atConsumers, params);
   }
 
   /**
@@ -360,11 +359,10 @@ export class Stream extends DurableObject<Env> {
     try {
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
-      this.#sweeper.start();
+      this.#sweeper.resume();
       this.#listing.start();
       if (loaded !== undefined) {
-        const purge = ({ record, publishIds }: LoadedStream) =>
-          publishIds.purge(nowMs - record.config.duplicateWindowMs);
+        const purge = (one: LoadedStream) => one.publishIds.purge(nowMs - one.record.config.duplicateWindowMs);
         this.#setAlarm(nowMs, this.#transactor.change(loaded.record.name, nowMs, purge));
       }
     } catch (error) {
@@ -431,8 +429,11 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Calls the consumers of a stream that must exist, in the given epoch, if any. */
-  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
-    return orRefused(() => {
+  readonly #atConsumers = <T>(
+    ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T,
+    epoch?: string,
+  ): T | Refused =>
+    orRefused(() => {
       const loaded = this.#current();
       if (loaded === undefined) {
         throw new RefusedError("NotFound", "no such stream", { what: "stream" });
@@ -440,13 +441,13 @@ export class Stream extends DurableObject<Env> {
       expectEpoch(loaded.record.epoch, epoch);
       return ask(loaded.consumers, loaded);
     });
-  }
 
-  async #deleteAll(): Promise<true> {
+  async #delete(): Promise<true> {
     const loaded = this.#loaded;
     this.#alarm.clear();
-    await this.#transactor.deleteAll();
+    await this.#transactor.delete(loaded?.record.epoch ?? "");
     loaded?.fanOut.end("streamDeleted", loaded.consumers.gateways);
+    this.#sweeper.start();
     return true;
   }
 

@@ -1,5 +1,6 @@
 import { hasSchema, migrate } from "../platform/schema.ts";
 
+import { DeletedTables } from "./deleted-tables.ts";
 import { StreamRecord } from "./record.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -19,6 +20,8 @@ export class Transactor<Loaded extends InMemory> {
   readonly #storage: DurableObjectStorage;
   readonly #load: () => Loaded;
   readonly #begun: () => void;
+  /** Those of the lives before this one. */
+  readonly deleted: DeletedTables;
   #loaded: Loaded | undefined;
 
   /**
@@ -29,6 +32,7 @@ export class Transactor<Loaded extends InMemory> {
     this.#storage = storage;
     this.#load = () => load(this);
     this.#begun = begun;
+    this.deleted = new DeletedTables(storage.sql);
     if (hasSchema(storage.sql)) {
       migrate(storage, MIGRATIONS);
       this.reload();
@@ -77,10 +81,19 @@ export class Transactor<Loaded extends InMemory> {
     this.#begun();
   }
 
-  /** Deletes the stream from memory and from SQLite. */
-  async deleteAll(): Promise<void> {
-    this.#loaded = undefined;
-    await this.#storage.deleteAll();
+  /**
+   * Deletes the stream, which may be made anew at once. When it stores much, its tables are left to {@link deleted}.
+   *
+   * @param epoch Of the stream.
+   */
+  async delete(epoch: string): Promise<void> {
+    if (this.deleted.isLittle) {
+      this.#loaded = undefined;
+      await this.#storage.deleteAll();
+    } else {
+      this.#storage.transactionSync(() => this.deleted.add(epoch));
+      this.#loaded = undefined;
+    }
   }
 
   #create(stream: string, nowMs: number): Loaded {

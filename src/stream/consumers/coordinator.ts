@@ -8,10 +8,12 @@ import type { Log } from "../log/log.ts";
 import type { Transactor } from "../transactor.ts";
 
 import { applyAck } from "./apply-ack.ts";
+import type { ChangeLetters } from "./change-dead-letters.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./config.ts";
 import type { ConsumerChanges } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { LettersTurn } from "./dead-letters.ts";
 import { Dispatcher } from "./delivery/dispatcher.ts";
 import type { AddressedBatch } from "./delivery/dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
@@ -19,7 +21,6 @@ import { LogReader } from "./delivery/log-reader.ts";
 import { DeliveryPusher } from "./delivery/pusher.ts";
 import type { PushOutcome } from "./delivery/pusher.ts";
 import { reconfigure } from "./reconfigure.ts";
-import { retryDeadLetters } from "./retry-dead-letters.ts";
 import { ConsumerDeletions } from "./deletions.ts";
 import { passEarly } from "./new-messages.ts";
 import { PendingCounter } from "./pending-counter.ts";
@@ -237,17 +238,10 @@ export class ConsumerCoordinator {
     return { epoch: this.#stream.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
   }
 
-  /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
-  retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const consumer = this.#consumers.find(name);
-    const letters = this.#deadLetters;
-    return this.#change((nowMs) => retryDeadLetters(consumer, sequences, { letters, log: this.#log, nowMs }));
-  }
-
-  /** Deletes dead letters, all or some of them; returns how many. */
-  deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const { id } = this.#consumers.find(name);
-    return this.#change(() => this.#deadLetters.delete(id, sequences));
+  /** Changes dead letters of a consumer, in one turn. */
+  changeDeadLetters(name: string, { change, from }: { change: ChangeLetters; from: number }): LettersTurn {
+    const [consumer, letters] = [this.#consumers.find(name), this.#deadLetters];
+    return this.#change((nowMs) => change(consumer, from, { letters, log: this.#log, nowMs }));
   }
 
   /**

@@ -13,6 +13,12 @@ import { Subjects } from "./subjects.ts";
 /** Most text of one row. The platform refuses a value of 2 MB; local workerd does not. */
 export const ROW_BYTES = 1_048_576;
 
+/** Most rows from which single messages are deleted in one turn: together some 10 ms, as is one of {@link ROW_BYTES}. */
+const REWRITTEN_ROWS = 64;
+
+/** Most text that is read at once to find the first message, unless its row has more. */
+const FIRST_BYTES = 65_536;
+
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
 
 /** Is called before messages are deleted, within the same transaction. */
@@ -117,9 +123,9 @@ export class Log {
     this.subjects.sweep(this.#floor);
   }
 
-  /** Whether messages of rows above the floor were deleted one by one. */
-  get hasHoles(): boolean {
-    return this.#holeBytes > 0;
+  /** Bytes that were deleted one by one from the rows from one that begins with a sequence to one that ends with another. */
+  holeBytes(first: number, last: number): number {
+    return this.#holeBytes === 0 ? 0 : this.#batches.holeBytesBetween(first, last);
   }
 
   /** UTF-8 bytes of the rows from the one that holds a sequence to the end, with what was deleted of them one by one. */
@@ -141,7 +147,7 @@ export class Log {
   firstSequence(): number {
     let from = this.#floor + 1;
     while (this.#holes.count > 0 && from <= this.#last) {
-      const page = this.read(from, 500, ROW_BYTES);
+      const page = this.read(from, 500, FIRST_BYTES);
       const [message] = splitMessages(page.text);
       if (message !== undefined) {
         return message.sequence;
@@ -219,7 +225,7 @@ export class Log {
   /** Number of messages after a sequence. */
   countAbove(sequence: number): number {
     const above = Math.max(sequence, this.#floor);
-    return Math.max(0, this.#last - above - this.#holes.countAbove(above));
+    return above < this.#last ? this.#last - above - this.#holes.countAbove(above, this.#last) : 0;
   }
 
   /** Those of the sequences that have a message. */
@@ -258,19 +264,12 @@ export class Log {
 
   /** The floor that keeps the last `messages`, or all when there are fewer. */
   floorForCount(messages: number | undefined): number {
-    if (messages === undefined) {
+    if (messages === undefined || this.messages <= messages) {
       return this.#floor;
     }
-    let floor = this.#last - messages;
-    if (this.#holes.count > 0) {
-      // Each hole above the floor makes room for one message more below it, where there may be further holes.
-      let next = floor - this.#holes.countAbove(floor);
-      while (next !== floor) {
-        floor = next;
-        next = this.#last - messages - this.#holes.countAbove(floor);
-      }
-    }
-    return Math.max(floor, this.#floor);
+    const excess = this.messages - messages;
+    // From the nearer end.
+    return excess < messages ? this.#holes.pass(this.#floor, excess, 1) : this.#holes.pass(this.#last, messages, -1);
   }
 
   /**
@@ -316,29 +315,41 @@ export class Log {
   }
 
   /**
-   * Deletes single messages; sequences that do not exist are ignored.
+   * Deletes single messages, in as few rows as do not hold up the stream; sequences that do not exist are ignored.
    *
-   * @returns How many messages were deleted.
+   * @returns How many messages were deleted, and the sequences that are left.
    */
-  deleteSequences(sequences: readonly number[]): number {
+  deleteSequences(sequences: readonly number[]): { deleted: number; left: readonly number[] } {
     const before = this.messages;
-    const wanted = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const { rows, wanted, left } = this.#rowsOfTurn(within.toSorted((a, b) => a - b));
     this.#watchers.forEach((watcher) => watcher.beforeDelete(wanted));
-    const deleted: number[] = [];
-    let rowEnd = 0;
-    for (const sequence of wanted.toSorted((a, b) => a - b)) {
-      if (sequence > rowEnd) {
-        const row = this.rowAt(sequence);
-        rowEnd = row.last_sequence;
-        deleted.push(...this.#deleteWithinRow(row, new Set(wanted)));
-      }
-    }
+    const among = new Set(wanted);
+    const deleted = rows.flatMap((row) => this.#deleteWithinRow(row, among));
     if (deleted.length > 0) {
       this.#holes.add(deleted);
       this.keepFloor();
       this.deleteThrough(this.firstSequence() - 1);
     }
-    return before - this.messages;
+    return { deleted: before - this.messages, left };
+  }
+
+  /** The rows of the first sequences, so many that they may be written anew in one turn; the first whatever its size. */
+  #rowsOfTurn(ascending: readonly number[]): { rows: BatchHead[]; wanted: number[]; left: number[] } {
+    const rows: BatchHead[] = [];
+    let [bytes, end] = [0, 0];
+    for (const [index, sequence] of ascending.entries()) {
+      if (sequence > end) {
+        const row = this.rowAt(sequence);
+        bytes += row.bytes - row.hole_bytes;
+        if (rows.length > 0 && (bytes > ROW_BYTES || rows.length === REWRITTEN_ROWS)) {
+          return { rows, wanted: ascending.slice(0, index), left: ascending.slice(index) };
+        }
+        rows.push(row);
+        end = row.last_sequence;
+      }
+    }
+    return { rows, wanted: [...ascending], left: [] };
   }
 
   /** Removes the wanted messages from a row and returns their sequences. */

@@ -4,6 +4,9 @@ import type { MessageText } from "../../../internal/message-text.ts";
 import type { CompiledFilter } from "../../../internal/subject.ts";
 import type { Log } from "../../log/log.ts";
 
+/** Most text that is read around one of several scattered messages, unless its row has more. */
+const NEAR_BYTES = 65_536;
+
 /** Most text of a page, unless its first row has more. */
 const PAGE_BYTES = 262_144;
 
@@ -71,7 +74,7 @@ export class LogReader {
     for (const sequence of ascending) {
       if (sequence > readThrough) {
         const near = ascending.findLast((one) => one < sequence + LIMITS.pageMessages) ?? sequence;
-        const range = this.#log.read(sequence, near - sequence + 1, PAGE_BYTES);
+        const range = this.#log.read(sequence, near - sequence + 1, NEAR_BYTES);
         messages.push(...splitMessages(range.text).filter((message) => wanted.has(message.sequence)));
         readThrough = Math.max(range.last, sequence);
       }
