@@ -291,7 +291,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   beforeDelete(sequences: readonly number[]): void {
     this.#reader.forget();
     passEarly(this.#consumers.all, this.#log);
-    const messages = this.#consumers.size === 0 ? [] : this.#reader.at(sequences);
+    const messages = this.#consumers.size === 0 ? [] : this.#reader.at(sequences).messages;
     for (const consumer of this.#consumers.all) {
       consumer.lose(messages);
     }
