@@ -222,7 +222,7 @@ export class StreamSubscriptions {
     } else {
       this.#followers.set(spec.id, follower);
       this.#host.store.add(this.#socket.key, spec);
-      this.#socket.keep(undefined);
+      this.keepSoon();
       context.afterAnswer.push(() => {
         follower.isAnswered = true;
         if (follower.closedBy === undefined) {
