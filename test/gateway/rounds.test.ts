@@ -60,12 +60,10 @@ it("asks on while a call takes long", async () => {
 async function holdFirstFollow() {
   const follows = { calls: 0, isReleased: false };
   await faultStream("follow", async (follow, ...asked) => {
-    const isFirst = follows.calls === 0;
     follows.calls += 1;
     const start = follow(...asked);
-    // A promise of the test's can not be awaited in the object: it looks every few milliseconds.
-    while (isFirst && !follows.isReleased) {
-      await scheduler.wait(2);
+    if (follows.calls === 1) {
+      await vi.waitUntil(() => follows.isReleased, { interval: 2, timeout: 10_000 });
     }
     return start;
   });
