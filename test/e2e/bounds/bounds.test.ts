@@ -12,11 +12,14 @@ import { measureGrowth } from "./measure.ts";
 
 const MS = 1_500;
 
-/** What a server may grow, in MiB: some for what it makes of any load, and 4 MiB a socket, or 48 MiB of an isolate. */
+/**
+ * What a server may grow, in MiB: some for what it makes of any load, and 4 MiB a socket, or 48 MiB of an isolate. 2,000
+ * subscriptions, or connections, take memory by being there: as many connections as that which were answered a line each take
+ * 60 to 100 MiB.
+ */
 const MOST_MIB = [
-  { clients: 1, socket: 20, http: 40 },
-  // As many subscriptions, or connections, as 2,000 take memory by being there.
-  { clients: 20, socket: 150, http: 200 },
+  { clients: 1, socket: 12, http: 30 },
+  { clients: 20, socket: 120, http: 150 },
 ];
 
 const BOUNDS = { told: {}, untold: { BUFFERED_AMOUNT: "untold" } };
