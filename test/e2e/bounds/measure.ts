@@ -111,6 +111,7 @@ class HeldMemory {
 async function runFor(ms: number, options: ClientsOptions): Promise<void> {
   const clients = fork(join(import.meta.dirname, "clients-process.ts"), [], { execArgv: [] });
   clients.send(options);
+  await once(clients, "message");
   await delay(ms);
   clients.kill("SIGKILL");
   await once(clients, "exit");
