@@ -41,7 +41,7 @@ export class ConsumerDeletions implements DeletionWatcher {
     this.#reader.forget();
     this.#counter.forget();
     passEarly(consumers, log);
-    const messages = consumers.length === 0 ? [] : this.#reader.at(sequences);
+    const messages = consumers.length === 0 ? [] : this.#reader.at(sequences).messages;
     for (const consumer of consumers) {
       consumer.lose(messages);
     }

@@ -65,21 +65,37 @@ export class LogReader {
     return { first: from, last: page.last, messages: page.messages.slice(indexFrom(page.messages, from)) };
   }
 
-  /** The messages of scattered sequences, as far as they exist. Sequences close together are read as one page. */
-  at(sequences: readonly number[]): MessageText[] {
-    const wanted = new Set(sequences);
-    const ascending = sequences.toSorted((a, b) => a - b);
+  /**
+   * The messages of scattered sequences, as far as they exist. Sequences close together are read as one page.
+   *
+   * @param enoughBytes When there are so many, no further page is read.
+   * @returns Those that were not looked for are `unread`.
+   */
+  at(
+    sequences: readonly number[],
+    enoughBytes = Number.POSITIVE_INFINITY,
+  ): { messages: MessageText[]; unread: ReadonlySet<number> } {
+    const unread = new Set(sequences);
     const messages: MessageText[] = [];
-    let readThrough = 0;
-    for (const sequence of ascending) {
-      if (sequence > readThrough) {
-        const near = ascending.findLast((one) => one < sequence + LIMITS.pageMessages) ?? sequence;
-        const range = this.#log.read(sequence, near - sequence + 1, NEAR_BYTES);
-        messages.push(...splitMessages(range.text).filter((message) => wanted.has(message.sequence)));
-        readThrough = Math.max(range.last, sequence);
+    let bytes = 0;
+    for (const sequence of sequences) {
+      if (bytes >= enoughBytes) {
+        break;
       }
+      if (!unread.has(sequence)) {
+        continue;
+      }
+      const page = this.#kept(sequence) ?? this.#readNear(sequence, unread);
+      for (const message of page.messages) {
+        if (unread.delete(message.sequence)) {
+          messages.push(message);
+          bytes += message.text.length;
+        }
+      }
+      unread.forEach((one) => one >= page.first && one <= page.last && unread.delete(one));
+      unread.delete(sequence);
     }
-    return messages;
+    return { messages, unread };
   }
 
   /** To be called before single messages are deleted. */
@@ -98,6 +114,14 @@ export class LogReader {
 
   #kept(sequence: number): Page | undefined {
     return this.#pages.findLast(({ first, last }) => first <= sequence && sequence <= last);
+  }
+
+  /** Reads as far as the wanted sequences are close together. */
+  #readNear(sequence: number, wanted: ReadonlySet<number>): Page {
+    let end = sequence;
+    wanted.forEach((one) => (end = one < sequence + LIMITS.pageMessages ? Math.max(end, one) : end));
+    const { first, last, text } = this.#log.read(sequence, end - sequence + 1, NEAR_BYTES);
+    return { first, last, messages: splitMessages(text) };
   }
 
   #read(from: number, wanted: number): Page {
