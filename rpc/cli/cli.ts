@@ -137,11 +137,14 @@ export class Cli {
 
   /** Asks for a key, which is not shown. */
   async askSecret(question: string): Promise<string> {
-    this.#surroundings.stderr.write(question);
+    const { stderr } = this.#surroundings;
     const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-    const answer = await this.#ask("", silent);
-    this.#surroundings.stderr.write("\n");
-    return answer.trim();
+    const answer = this.#ask("", silent);
+    // Only now: from here on the terminal shows nothing of what is typed.
+    stderr.write(question);
+    const secret = (await answer).trim();
+    stderr.write("\n");
+    return secret;
   }
 
   async #ask(question: string, output: NodeJS.WritableStream): Promise<string> {

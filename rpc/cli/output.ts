@@ -51,6 +51,9 @@ export class Output {
 
   /** Writes text or bytes to stdout as they are, and waits while its reader is slow. */
   async write(text: string | Uint8Array): Promise<void> {
+    if (this.isTerminal) {
+      this.progress("");
+    }
     if (text.length > 0 && !this.#stdout.write(text)) {
       await once(this.#stdout, "drain");
     }

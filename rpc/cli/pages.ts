@@ -37,7 +37,7 @@ export async function* pagesOf(
       // Safe: it is awaited below, unless the reader has left before.
     });
     if (skipped !== undefined) {
-      output.note(gapText({ ...skipped, reason: "deleted" }));
+      output.note(gapText({ ...skipped, reason: "skipped" }));
     }
     yield { messages: isLast ? messages.filter(({ sequence }) => sequence <= end) : messages, end };
     if (next === undefined) {

@@ -21,7 +21,7 @@ export class Pipeline {
 
   /** Messages that are stored. */
   stored = 0;
-  /** The sequence of the last of them. */
+  /** The highest sequence of them. */
   last: number | undefined;
   readonly #signal: AbortSignal;
   readonly #onStored: (stored: Stored) => Promise<void> | void;
@@ -76,7 +76,7 @@ export class Pipeline {
       const answer = await publish;
       const sequence = "sequence" in answer ? answer.sequence : answer.lastSequence;
       this.stored += count;
-      this.last = sequence;
+      this.last = Math.max(this.last ?? 0, sequence);
       await this.#onStored({ sequence, count, duplicate: answer.duplicate });
     } catch (error) {
       this.#failure ??= { error };

@@ -67,7 +67,9 @@ async function publish(
         const values = lines.map((line) => valueOf(line, options));
         await send(client, pipeline, { stream, values, options });
         pipeline.throwIfFailed();
-        cli.output.progress(rateText(pipeline.stored, "messages", performance.now() - startedAt));
+        if (!isTyped) {
+          cli.output.progress(rateText(pipeline.stored, "messages", performance.now() - startedAt));
+        }
       }
     }
   } finally {
