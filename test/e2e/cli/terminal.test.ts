@@ -1,13 +1,16 @@
 import { spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 
 import { expect } from "vitest";
 
 import { sharingServer } from "../server/fixtures.ts";
 import { PROGRAM, run, Running } from "./command-line.ts";
 import type { RunOptions } from "./command-line.ts";
+import { folderOf } from "./folder.ts";
 import type { Target } from "../server/client.ts";
 
-const test = sharingServer();
+const test = sharingServer().extend<{ folder: string }>({ folder: folderOf });
 
 /** `script` of util-linux, which gives a command a pseudo-terminal; that of BSD has no such flag. */
 const hasScript = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
@@ -88,16 +91,18 @@ test("ends by Ctrl-C with 130", async ({ server, skip }) => {
   expect((await running.untilEnded()).code).toBe(130);
 });
 
-test("asks for the key of a context and does not show it", async ({ server, skip }) => {
+test("asks for the key of a context and does not show it", async ({ server, folder, skip }) => {
   skip(!hasScript, "NOT RUN: no script of util-linux");
-  const env = { XDG_CONFIG_HOME: "/nonexistent", NO_COLOR: "1", DURABLE_STREAM_TOKEN: "" };
+  const env = { XDG_CONFIG_HOME: folder, NO_COLOR: "1", DURABLE_STREAM_TOKEN: "" };
   await using running = onTerminal(server, ["context", "add", "x", "--url", "http://127.0.0.1:1"], env);
   await running.until(({ stdout }) => stdout.includes("Key: "), "a question");
 
   running.write("typed-key\n");
-  const { stdout } = await running.untilEnded();
+  const { code, stdout } = await running.untilEnded();
 
+  expect(code).toBe(0);
   expect(stdout).not.toContain("typed-key");
+  expect(await readFile(join(folder, "durable-stream/contexts.json"), "utf8")).toContain('"typed-key"');
 });
 
 test("shows how far a large object is", async ({ server, skip }) => {
