@@ -9,6 +9,7 @@ import { deadCommands } from "./commands/dead.ts";
 import { exportCommand } from "./commands/export.ts";
 import { subCommand, tailCommand } from "./commands/follow.ts";
 import { importCommand } from "./commands/import.ts";
+import { listCommand } from "./commands/list.ts";
 import { objectCommands } from "./commands/objects.ts";
 import { pubCommand } from "./commands/publish.ts";
 import { checkpointCommand, stateCommands } from "./commands/state.ts";
@@ -22,6 +23,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   pubCommand,
   subCommand,
   tailCommand,
+  listCommand,
   infoCommand,
   trimCommand,
   removeCommand,
