@@ -14,6 +14,7 @@ import { objectCommands } from "./commands/objects.ts";
 import { pubCommand } from "./commands/publish.ts";
 import { checkpointCommand, stateCommands } from "./commands/state.ts";
 import { infoCommand, removeCommand, trimCommand } from "./commands/streams.ts";
+import { tokenCommands } from "./commands/token.ts";
 import { EXIT_CODES } from "./failure.ts";
 import { PRECEDENCE } from "./server.ts";
 import { escaped } from "./text.ts";
@@ -35,6 +36,7 @@ const COMMANDS: readonly ((cli: Cli) => Command)[] = [
   exportCommand,
   importCommand,
   benchCommand,
+  tokenCommands,
   contextCommands,
 ];
 
