@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { ErrorCode } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import { post } from "../harness/http.ts";
+import { untilListed } from "../harness/objects.ts";
 
 /** One way to the server: sends a text and returns what it is answered with, undefined for nothing. */
 type Transport = { name: string; open: () => Promise<(text: string) => Promise<unknown>> };
@@ -501,6 +502,7 @@ describe("harm", () => {
     const client = await connect();
     const stream = "broken-in-silence";
     await client.call("putState", { stream, state: 1 });
+    await untilListed(stream);
     await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => {
       storage.sql.exec("DROP TABLE stream");
     });
