@@ -9,7 +9,7 @@ import type { ConsumerDelivery, Handler, StreamEvent } from "./client/subscripti
 import type { Follower, FollowerHost } from "./client/subscriptions/follower.ts";
 import { readIncoming } from "./client/connection/frame.ts";
 import { dispatchNotification } from "./client/subscriptions/notifications.ts";
-import { TokenRenewal } from "./client/connection/token-renewal.ts";
+import { TokenRenewal } from "./client/calls/token-renewal.ts";
 import { objectClient } from "./client/objects/object-client.ts";
 import { Objects } from "./client/objects/objects.ts";
 import type { CallOptions } from "./client/calls/pending-call.ts";

@@ -20,7 +20,8 @@ async function tokenFor(user: string): Promise<string> {
   const params = { rights, subject: user, expiresInMs: Number(TOKEN_MS) };
   const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "issueToken", params });
   const headers = { Authorization: `Bearer ${API_KEY}` };
-  const { result } = await (await fetch(`${STREAM_URL}/rpc`, { method: "POST", headers, body })).json();
+  const response = await fetch(`${STREAM_URL}/rpc`, { method: "POST", headers, body });
+  const { result } = (await response.json()) as { result: { token: string } };
   return result.token;
 }
 

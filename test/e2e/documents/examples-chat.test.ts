@@ -18,7 +18,11 @@ const PATIENCE = { timeout: 20_000, interval: 20 };
 /** How long each token of a page lasts. */
 const TOKEN_MS = 3_000;
 
-const test = base.extend<{ origin: string; open: (name: string) => Promise<Page> }>({
+const test = base.extend<{
+  origin: string;
+  options: { vars: Record<string, string> };
+  open: (name: string) => Promise<Page>;
+}>({
   /** Where the backend of the chat is. */
   // oxlint-disable-next-line no-empty-pattern
   origin: async ({}, use) => {
@@ -119,11 +123,8 @@ test.skipIf(isMissing)(
     expect(await lines(bob)).toEqual(await lines(ann));
 
     // The page never had the key.
-    const { content, storage } = await bob.evaluate(() => ({
-      content: document.documentElement.outerHTML,
-      storage: JSON.stringify([sessionStorage, localStorage]),
-    }));
-    expect([content, storage, ...tokens].join()).not.toContain(server.apiKey);
+    const storage = await bob.evaluate<string>("JSON.stringify([sessionStorage, localStorage])");
+    expect([await bob.content(), storage, ...tokens].join()).not.toContain(server.apiKey);
   },
 );
 

@@ -67,8 +67,8 @@ class RawWorkers {
       const client = await Client.connect(this.#server);
       this.#clients.add(client);
       client.onNotification = ({ method, params }) => {
-        for (const { sequence } of method === "messages" ? params.messages : []) {
-          this.#work(client, params.subscription, sequence);
+        if (method === "messages") {
+          params.messages.forEach(({ sequence }) => this.#work(client, params.subscription, sequence));
         }
       };
       try {
