@@ -15,6 +15,7 @@ import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
 import { closeMs } from "./platform/settings.ts";
 
+export { Directory } from "./directory/directory.ts";
 export { Gateway } from "./gateway/gateway.ts";
 export { Upload } from "./objects/upload/upload.ts";
 export { DurableStreams } from "./binding/durable-streams.ts";

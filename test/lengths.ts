@@ -16,6 +16,8 @@ export type Lengths = {
   consumerMessages: number;
   /** Times that the server of a consumer is ended by SIGKILL. */
   consumerCrashes: number;
+  /** Streams that are created, deleted and made again while the list of them is kept. */
+  listedStreams: number;
   /** Parts of the largest object that is moved, 768 kB each. */
   objectParts: number;
 };
@@ -30,6 +32,7 @@ export const SHORT: Lengths = {
   producerMessages: 10_000,
   consumerMessages: 3_000,
   consumerCrashes: 2,
+  listedStreams: 100,
   objectParts: 14,
 };
 
@@ -43,6 +46,7 @@ export const LONG: Lengths = {
   producerMessages: 200_000,
   consumerMessages: 20_000,
   consumerCrashes: 5,
+  listedStreams: 10_000,
   objectParts: 261,
 };
 
@@ -53,16 +57,18 @@ export const LONG_RUNS = [
   "test/client/calls/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
+  "test/e2e/bounds/long-streams.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
   "test/e2e/faults/consumers.test.ts",
+  "test/e2e/faults/directory.test.ts",
   "test/e2e/idle.test.ts",
   "test/e2e/faults/kill.test.ts",
   "test/e2e/objects/large-objects.test.ts",
   "test/e2e/faults/producers.test.ts",
 ];
 
-/** Those that have no short form: they wait for the runtime to let idle objects sleep. */
-export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts"];
+/** Those that have no short form: they wait for the runtime to let idle objects sleep, or fill a stream. */
+export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts", "test/e2e/bounds/long-streams.test.ts"];
 
 /** Lengths with what the environment says otherwise: `KILL_ROUNDS=200` for `killRounds`, and so on. */
 export function lengthsOf(lengths: Lengths, env: Readonly<Record<string, string | undefined>>): Lengths {

@@ -138,6 +138,29 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
   listProducers(params: Params<"listProducers">, ...rest: Rest): Result<"listProducers">;
 
   /**
+   * Lists a page of the streams that the caller may read, in the order of their names, with the epoch of each and when it was
+   * created. `after` is there when more follow: pass it on with the same params.
+   *
+   * The list is kept apart from the streams. A new one is in it after some milliseconds, or when something fails a few
+   * seconds after that is over. One whose deletion was answered is not in it. `getStreamInfo` asks the stream itself.
+   *
+   * - `prefix`: only streams whose name begins with it.
+   * - `after`: only streams whose name comes after it.
+   * - `limit`: most streams, 1 to 1,000; 100 unless given. A page may have fewer, or none, although more follow: a call looks
+   *   at some ten thousand names, those of streams that the caller may not read or that were deleted lately among them.
+   *
+   * @example
+   * ```ts
+   * for (let after: string | undefined, isMore = true; isMore; isMore = after !== undefined) {
+   *   const page = await client.listStreams({ prefix: "room.", after });
+   *   rooms.push(...page.streams);
+   *   ({ after } = page);
+   * }
+   * ```
+   */
+  listStreams(params?: Params<"listStreams">, ...rest: Rest): Result<"listStreams">;
+
+  /**
    * Returns epoch, config, first and last sequence, messages and bytes of a stream. It creates nothing.
    *
    * - `stream`: the stream's name.

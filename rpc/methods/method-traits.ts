@@ -59,6 +59,7 @@ export const METHOD_TRAITS = {
   deleteMessages: { on: "stream", right: "manage" },
   getProducer: { on: "stream", right: "publish", bySubject: "neither", reads: true },
   listProducers: { on: "stream", right: "read", reads: true, largeAnswer: true },
+  listStreams: { on: "streams", right: "read", bySubject: "neither", reads: true, largeAnswer: true },
   getStreamInfo: { on: "stream", right: "read", bySubject: "neither", reads: true },
   configureStream: { on: "stream", right: "manage" },
   deleteStream: { on: "stream", right: "manage" },

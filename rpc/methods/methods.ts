@@ -79,6 +79,12 @@ const CONTRACTS = {
     description: "Returns the producers of a stream, by id, with when each last stored a message.",
     errors: ["NotFound", "EpochChanged"],
   },
+  listStreams: {
+    params: stream.ListStreamsParams,
+    result: stream.ListStreamsResult,
+    description: "Lists a page of the streams that the caller may read, by name. It may be a few seconds behind.",
+    errors: ["LimitReached"],
+  },
   getStreamInfo: {
     params: stream.StreamParams,
     result: stream.StreamInfo,

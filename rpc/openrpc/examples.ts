@@ -89,6 +89,10 @@ export const EXAMPLES: { readonly [M in ListedMethod]: Example<M> } = {
       more: false,
     },
   },
+  listStreams: {
+    params: { prefix: "or", after: "or", limit: 1 },
+    result: { streams: [{ stream, epoch, createdAt: publishedAt }], after: stream },
+  },
   getStreamInfo: {
     params: { stream },
     result: {

@@ -32,6 +32,7 @@ export const LIMITS = {
   producerIdCharacters: 64,
   producerMessages: 10_000,
   pageProducers: 500,
+  pageStreams: 1_000,
   objectBodyBytes: 768_000,
   objectBytesInFlight: 8_388_608,
   objectBytes: 5_363_466_240,
@@ -92,6 +93,7 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   producerMessages:
     "the last messages of a producer whose repetition is answered with their sequences; an older one is a `duplicate` with the producer's last",
   pageProducers: "producers in one page of a listing",
+  pageStreams: "streams in one page of a listing",
   objectBodyBytes: "the body of an object in one call, decoded: in base64 it fits a frame; TooLarge beyond it",
   objectBytesInFlight:
     "bodies of objects that the calls of one isolate hold at once, over all its sockets; one more is Busy, and nothing was done",

@@ -61,6 +61,14 @@ export const LostMessages = v.strictObject({
   from: v.pipe(Sequence, v.description("The lowest of them.")),
   to: v.pipe(Sequence, v.description("The highest of them. Not all between the two were lost.")),
   total: Count,
+  totalIsEstimate: v.optional(
+    v.pipe(
+      v.literal(true),
+      v.description(
+        "There may be more than `total`: so much was deleted at once that not all of it could be counted. Left out when it is exact.",
+      ),
+    ),
+  ),
 });
 
 /** The config and progress of a consumer. */
@@ -70,6 +78,14 @@ export const ConsumerInfo = v.strictObject({
   config: ConsumerConfig,
   ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is acked, dead or lost.")),
   pending: v.pipe(Count, v.description("Matching messages that are neither acked nor in flight.")),
+  pendingIsEstimate: v.optional(
+    v.pipe(
+      v.literal(true),
+      v.description(
+        "`pending` is still being counted, and is at least what it says. Left out when it is exact. Ask again: the count goes on meanwhile.",
+      ),
+    ),
+  ),
   inFlight: v.pipe(Count, v.description("Messages delivered and not acked, within their ack deadline.")),
   redelivered: v.pipe(Count, v.description("Messages not acked that were delivered more than once.")),
   deadLetters: Count,

@@ -55,6 +55,41 @@ export type ConfigureStreamParams = v.InferOutput<typeof ConfigureStreamParams>;
 export const StreamParams = v.strictObject({ stream: StreamName });
 export type StreamParams = v.InferOutput<typeof StreamParams>;
 
+/** Of streams that come and go meanwhile: one that exists throughout is in exactly one page. */
+export const ListStreamsParams = v.strictObject({
+  prefix: v.optional(
+    v.pipe(
+      v.string(),
+      v.maxLength(128),
+      v.regex(/^[A-Za-z0-9._-]*$/, "must be the beginning of a stream's name"),
+      v.description("Only streams whose name begins with it."),
+    ),
+  ),
+  after: v.optional(
+    v.pipe(StreamName, v.description("Only streams whose name comes after this one: `after` of the page before.")),
+  ),
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageStreams),
+      v.description("Most streams; 100 unless given. There may be fewer although more follow."),
+    ),
+    100,
+  ),
+});
+export type ListStreamsParams = v.InferOutput<typeof ListStreamsParams>;
+
+export const ListStreamsResult = v.strictObject({
+  streams: v.pipe(
+    v.array(v.strictObject({ stream: StreamName, epoch: Epoch, createdAt: Time })),
+    v.description("In the order of their names' characters."),
+  ),
+  after: v.optional(v.pipe(StreamName, v.description("For the next page; absent on the last."))),
+});
+export type ListStreamsResult = v.InferOutput<typeof ListStreamsResult>;
+
 export const StreamInfo = v.strictObject({
   stream: StreamName,
   epoch: Epoch,

@@ -9,6 +9,7 @@ import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
+import { Share } from "../platform/isolate-budget.ts";
 import { logError } from "../platform/log.ts";
 import { migrate } from "../platform/schema.ts";
 import { streamOfPath } from "../internal/routes.ts";
@@ -56,7 +57,7 @@ export class Gateway extends DurableObject<Env> {
     const alarm = new AlarmClock(ctx.storage);
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
-    const publishBudget = new PublishBudget();
+    const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
     const deadlines = new Deadlines();
     const publishers = new Publishers(env, publishBudget, deadlines);
     this.#feeds = feeds;
@@ -72,7 +73,7 @@ export class Gateway extends DurableObject<Env> {
       consumerRouter: new ConsumerRouter(env, deadlines),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
-      buffers: new SocketBuffers(() => this.#sessions.values(), wakeBy),
+      buffers: new SocketBuffers(gateway, () => this.#sessions.values(), wakeBy),
       publish: async (stream, group) => {
         const outcomes = await publishers.publish(stream, group);
         noteLast(feeds, stream, outcomes);

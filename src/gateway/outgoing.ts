@@ -1,5 +1,6 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AnswerRoom } from "../json-rpc/answer-room.ts";
+import { monotonicMs } from "../platform/clock.ts";
 import { isBufferTold } from "../platform/settings.ts";
 
 import type { SocketBuffers } from "./socket-buffers.ts";
@@ -90,7 +91,7 @@ export class Outgoing implements AnswerRoom {
 
   /** Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. */
   reserve(bytes: number): Promise<RpcError | undefined> {
-    const dueAt = Date.now() + ROOM_WAIT_MS;
+    const dueAt = monotonicMs() + ROOM_WAIT_MS;
     const admitted = this.#last.then(() => this.#admit(bytes, dueAt));
     this.#last = admitted;
     return admitted;
@@ -109,7 +110,7 @@ export class Outgoing implements AnswerRoom {
   async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
     const limit = LIMITS.outgoingCloseBytes;
     while (this.#unread() + this.#reservedBytes + bytes > ANSWERS_BYTES || !this.#buffers.take(bytes * COPIES)) {
-      if (Date.now() >= dueAt) {
+      if (monotonicMs() >= dueAt) {
         const data = { what: "outgoingCloseBytes", limit, retryAfterMs: ROOM_WAIT_MS };
         return new RpcError("Busy", "the socket has too much that is not read", data);
       }
@@ -124,9 +125,8 @@ export class Outgoing implements AnswerRoom {
   }
 
   #unreadAnswers(): number {
-    const nowMs = Date.now();
-    // The clock may go back: then nothing was read.
-    const passedMs = Math.max(0, nowMs - this.#answeredAt);
+    const nowMs = monotonicMs();
+    const passedMs = nowMs - this.#answeredAt;
     this.#answeredBytes = Math.max(0, this.#answeredBytes - passedMs * READ_BYTES_PER_MS);
     this.#answeredAt = nowMs;
     return this.#answeredBytes;

@@ -1,4 +1,5 @@
 import { LIMITS } from "../../rpc/index.ts";
+import { monotonicMs } from "../platform/clock.ts";
 import { Share } from "../platform/isolate-budget.ts";
 
 import { CHECK_MS } from "./streams/feeds.ts";
@@ -16,11 +17,12 @@ const COUNT_MS = 20;
 export class SocketBuffers {
   readonly #sockets: () => Iterable<Holder>;
   readonly #wakeBy: (atMs: number) => void;
-  readonly #share = new Share();
-  #countedAt = 0;
+  readonly #share: Share;
+  #countedAt = Number.NEGATIVE_INFINITY;
 
   /** @param wakeBy Wakes the gateway at a time, to count again: nothing tells that a socket was read. */
-  constructor(sockets: () => Iterable<Holder>, wakeBy: (atMs: number) => void) {
+  constructor(gateway: string, sockets: () => Iterable<Holder>, wakeBy: (atMs: number) => void) {
+    this.#share = Share.ofObject(`sockets of ${gateway}`);
     this.#sockets = sockets;
     this.#wakeBy = wakeBy;
   }
@@ -39,9 +41,8 @@ export class SocketBuffers {
   }
 
   #count(everyMs: number): number {
-    const nowMs = Date.now();
-    // The clock may go back.
-    if (Math.abs(nowMs - this.#countedAt) < everyMs) {
+    const nowMs = monotonicMs();
+    if (nowMs - this.#countedAt < everyMs) {
       return 0;
     }
     this.#countedAt = nowMs;

@@ -115,7 +115,14 @@ export type MessageRange = {
 };
 
 /** A page of a stream's log. It starts at the requested position, or at the stream's first message if that is later. */
-export type Page = MessageRange & Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt">;
+export type Page = MessageRange &
+  Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt"> & {
+    /**
+     * Of a read with a filter: a stretch at that position in which all messages are there and none matches. The range begins
+     * after it, and is empty when it goes to the end of the log. Left out when nothing was passed over.
+     */
+    passed?: { from: number; to: number };
+  };
 
 /** A committed batch for a gateway. `previous` is the sequence before its first: by it a lost push is found. */
 export type Push = MessageRange & { stream: string; epoch: string; previous: number; previousPublishedAt: number };

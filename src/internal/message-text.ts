@@ -12,6 +12,9 @@ export const MESSAGE_SEPARATOR = ",\n";
 
 const HEAD = /^\{"sequence":(\d+),"publishedAt":(\d+),(?:"subject":"([^"]*)",)?/;
 
+/** What a body with a subject begins with. */
+const SUBJECT = '"subject":"';
+
 /** Within so many characters of a message are its sequence and time, and the separator or delivery count before them. */
 const HEAD_CHARACTERS = 128;
 
@@ -30,6 +33,11 @@ export function messageBody(message: Pick<Message, "data" | "subject" | "headers
     body += `,"id":${JSON.stringify(id)}`;
   }
   return `${body}}`;
+}
+
+/** The subject of a {@link messageBody}. */
+export function subjectOf(body: string): string | undefined {
+  return body.startsWith(SUBJECT) ? body.slice(SUBJECT.length, body.indexOf('"', SUBJECT.length)) : undefined;
 }
 
 /** What stands before a message's sequence, and between that and its body. */

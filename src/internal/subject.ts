@@ -66,3 +66,22 @@ export function containsFilter(outer: string, inner: string): boolean {
   }
   return wide.length === narrow.length;
 }
+
+/** A filter that is compiled. */
+export type CompiledFilter = {
+  readonly text: string;
+  readonly matches: SubjectMatcher;
+  /** Stands in the JSON text of every list of subjects that has one that matches. */
+  readonly literal: string;
+};
+
+/** Compiles a filter of the contract's form, for one who looks for it in lists of subjects too. */
+export function compileFilter(filter: string): CompiledFilter {
+  return { text: filter, matches: subjectMatcher(filter), literal: literalOf(filter) };
+}
+
+/** The longest part of a filter without wildcards, with the quotes of JSON where it begins or ends the subject. */
+function literalOf(filter: string): string {
+  const parts = `"${filter}"`.replace(/>"$/, ">").split(/[*>]/);
+  return parts.reduce((longest, part) => (part.length > longest.length ? part : longest), "");
+}

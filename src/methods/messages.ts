@@ -49,7 +49,7 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   do {
     const [start, room, expected] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>
-      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, expected),
+      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, expected, filter),
     );
     const next = await inTime(read.then(found), deadlineAt);
     if (next === undefined) {

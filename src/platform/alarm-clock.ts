@@ -20,9 +20,16 @@ export class AlarmClock {
     this.#atMs = (await this.#storage.getAlarm()) ?? undefined;
   }
 
-  /** Makes sure that the alarm fires at `atMs` or earlier. A lost alarm is set again. */
-  ensureBy(atMs: number, nowMs: number): void {
+  /**
+   * Makes sure that the alarm fires at `atMs` or earlier. A lost alarm is set again.
+   *
+   * @param atMs Undefined for never.
+   */
+  ensureBy(atMs: number | undefined, nowMs: number): void {
     const set = this.#atMs;
+    if (atMs === undefined) {
+      return;
+    }
     if (set !== undefined && set <= atMs && set > nowMs - waitMs("ALARM_LOST_MS", LOST_AFTER_MS)) {
       return;
     }

@@ -44,7 +44,7 @@ export async function callStream<R extends PromiseLike<unknown>>(
  * Repeats a call once, on a new stub, because a stub stays broken after an error. An overloaded object is not asked
  * again.
  */
-async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () => R): Promise<Awaited<R>> {
+export async function twiceIfLost<R extends PromiseLike<unknown>>(first: R, again: () => R): Promise<Awaited<R>> {
   try {
     return await first;
   } catch (error) {
@@ -79,10 +79,13 @@ export function backoffMs(failures: number): number {
   return failures === 0 ? 0 : Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1));
 }
 
-/** Rejects with a DeadlineError when a call takes longer than `requestDeadlineMs()`. */
-export async function withDeadline<R extends PromiseLike<unknown>>(call: R): Promise<Awaited<R>> {
+/** Rejects with a DeadlineError when a call takes longer than a request may, or than it is given. */
+export async function withDeadline<R extends PromiseLike<unknown>>(
+  call: R,
+  ms: number = requestDeadlineMs(),
+): Promise<Awaited<R>> {
   const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new DeadlineError()), requestDeadlineMs());
+  const timer = setTimeout(() => deadline.reject(new DeadlineError()), ms);
   try {
     return await Promise.race([call, deadline.promise]);
   } finally {

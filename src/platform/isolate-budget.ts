@@ -1,5 +1,7 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 
+import { monotonicMs } from "./clock.ts";
+
 /** A share that was not touched for so long belonged to a request or an object that is gone. */
 const LOST_MS = 60_000;
 /** How long a caller waits for room before it is told Busy, and how often it looks. */
@@ -10,6 +12,8 @@ const MOST_WAITING = 32;
 
 /** The shares that hold something. The objects of an isolate share its memory, and so do all its requests. */
 const shares = new Set<Share>();
+/** The shares of objects that have a name, by it. */
+const named = new Map<string, Share>();
 let heldBytes = 0;
 /** When each of those that wait looks next: what is past says nothing, so that a request that is gone does not count. */
 let waitedUntil: number[] = [];
@@ -29,6 +33,19 @@ export class Share {
     this.#most = most;
   }
 
+  /** The share of an object: what it held before, when it was reset, is gone with its memory. @param name No other's. */
+  static ofObject(name: string): Share {
+    named.get(name)?.set(0);
+    const share = new Share();
+    named.set(name, share);
+    return share;
+  }
+
+  /** What it holds; 0 when it was dropped. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Takes bytes; false when there is no room for them. */
   take(bytes: number): boolean {
     if (heldBytes + bytes > this.#most && !hasRoomAfterSweep(bytes, this.#most)) {
@@ -40,12 +57,12 @@ export class Share {
 
   /** Takes bytes when there is room for them, after a while if need be. @returns Busy when there is none. */
   async whenTaken(bytes: number): Promise<RpcError | undefined> {
-    const dueAt = Date.now() + WAIT_MS;
+    const dueAt = monotonicMs() + WAIT_MS;
     while (!this.take(bytes)) {
-      if (Date.now() >= dueAt || areManyWaiting()) {
+      if (monotonicMs() >= dueAt || areManyWaiting()) {
         return isolateFullError();
       }
-      waitedUntil.push(Date.now() + LOOK_MS);
+      waitedUntil.push(monotonicMs() + LOOK_MS);
       await scheduler.wait(LOOK_MS);
     }
     return undefined;
@@ -70,10 +87,10 @@ export class Share {
 
   /** Its owner is still there. */
   touch(): void {
-    this.#touchedAt = Date.now();
+    this.#touchedAt = monotonicMs();
   }
 
-  /** Drops what an owner that is gone has left. */
+  /** Drops what an owner that is gone has left. @param nowMs By {@link monotonicMs}. */
   dropIfLost(nowMs: number): void {
     if (this.#touchedAt <= nowMs - LOST_MS) {
       this.set(0);
@@ -82,22 +99,26 @@ export class Share {
 }
 
 /** What is said when the isolate holds too much already. */
-function isolateFullError(): RpcError {
+export function isolateFullError(): RpcError {
   const data = { what: "isolateBytes", limit: LIMITS.isolateBytes, retryAfterMs: WAIT_MS };
   return new RpcError("Busy", "the server holds too much for its clients; nothing was done", data);
 }
 
 function areManyWaiting(): boolean {
-  const nowMs = Date.now();
-  // Later than that is said by a clock that went back since.
-  waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs && atMs <= nowMs + LOOK_MS);
+  const nowMs = monotonicMs();
+  waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs);
   return waitedUntil.length >= MOST_WAITING;
 }
 
 function hasRoomAfterSweep(bytes: number, most: number): boolean {
-  const nowMs = Date.now();
-  shares.forEach((share) => share.dropIfLost(nowMs));
+  dropLostShares();
   return heldBytes + bytes <= most;
+}
+
+/** Drops the shares of owners that are gone. */
+export function dropLostShares(): void {
+  const nowMs = monotonicMs();
+  shares.forEach((share) => share.dropIfLost(nowMs));
 }
 
 /** Drops what all owners hold: for tests, which end objects and go on in their isolate. */

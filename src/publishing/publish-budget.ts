@@ -6,8 +6,13 @@ import { Share } from "../platform/isolate-budget.ts";
  * what the isolate holds.
  */
 export class PublishBudget {
-  readonly #share = new Share();
+  readonly #share: Share;
   #waitingBytes = 0;
+
+  /** @param share Of the gateway in what the isolate holds. */
+  constructor(share: Share = new Share()) {
+    this.#share = share;
+  }
 
   /** Counts bytes as waiting; false when there would be too many, and then they are not counted. */
   take(bytes: number): boolean {

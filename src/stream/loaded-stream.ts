@@ -98,7 +98,7 @@ function branchStream({ record, fanOut, consumers }: LoadedStream, transactor: T
     fanOut.forget();
   });
   fanOut.end("streamRestored", gateways);
-  transactor.reload();
+  transactor.reloadBranched();
 }
 
 /**

@@ -6,6 +6,9 @@ import type { StreamRow } from "./schema.ts";
 
 type ConfigChanges = Omit<ConfigureStreamParams, "stream">;
 
+/** What is kept in memory of the stream's row. */
+type KeptRow = Pick<StreamRow, "name" | "epoch" | "created_at" | "config" | "revision" | "listed_epoch" | "deletions">;
+
 /**
  * The stream's own row: identity, config, state. It owns the table `stream`, except for the floor's columns (see
  * `Log`).
@@ -17,8 +20,10 @@ export class StreamRecord {
   readonly createdAt: number;
   #config: StreamConfig;
   #revision: number;
+  #listedEpoch: string | null;
+  #deletions: number;
 
-  private constructor(sql: SqlStorage, row: Omit<StreamRow, "state" | "deleted_through" | "clock_at" | "hole_bytes">) {
+  private constructor(sql: SqlStorage, row: KeptRow) {
     this.#sql = sql;
     this.name = row.name;
     this.epoch = row.epoch;
@@ -27,14 +32,14 @@ export class StreamRecord {
     const config: Partial<StreamConfig> = JSON.parse(row.config);
     this.#config = { ...STREAM_DEFAULTS, ...config };
     this.#revision = row.revision;
+    this.#listedEpoch = row.listed_epoch;
+    this.#deletions = row.deletions;
   }
 
   /** Reads the row of a stream that exists. */
   static load(sql: SqlStorage): StreamRecord {
     const row = sql
-      .exec<Omit<StreamRow, "state" | "deleted_through" | "clock_at" | "hole_bytes">>(
-        "SELECT name, epoch, created_at, config, revision FROM stream",
-      )
+      .exec<KeptRow>("SELECT name, epoch, created_at, config, revision, listed_epoch, deletions FROM stream")
       .one();
     return new StreamRecord(sql, row);
   }
@@ -53,6 +58,29 @@ export class StreamRecord {
   /** Gives a stream that was restored to an earlier state a new epoch. Load the record again after that. */
   branch(): void {
     this.#sql.exec("UPDATE stream SET epoch = ?", branchedEpoch(this.epoch));
+  }
+
+  /** Whether the Directory knows this epoch, and no deletion has begun since. */
+  get isListed(): boolean {
+    return this.#listedEpoch === this.epoch;
+  }
+
+  /** How many deletions have begun. */
+  get deletions(): number {
+    return this.#deletions;
+  }
+
+  /** Notes that the Directory knows this epoch. */
+  noteListed(): void {
+    this.#sql.exec("UPDATE stream SET listed_epoch = ?", this.epoch);
+    this.#listedEpoch = this.epoch;
+  }
+
+  /** Notes that a deletion begins: unless it is done, the Directory has to be told again that the stream exists. */
+  beginDeletion(): void {
+    this.#sql.exec("UPDATE stream SET listed_epoch = NULL, deletions = deletions + 1");
+    this.#listedEpoch = null;
+    this.#deletions += 1;
   }
 
   get config(): StreamConfig {

@@ -21,6 +21,10 @@ export type StreamRow = {
   clock_at: number;
   /** Bytes of the messages deleted one by one, within the rows of `batches`. */
   hole_bytes: number;
+  /** The epoch that the Directory knows; null for none, and from when a deletion begins. */
+  listed_epoch: string | null;
+  /** How many deletions have begun. */
+  deletions: number;
 };
 
 /** One committed batch. Rows follow each other without a gap in sequences. */
@@ -40,6 +44,19 @@ export type BatchRow = {
   producers: string | null;
   /** The JSON texts of the messages, joined as they go on the wire (`MESSAGE_SEPARATOR`). */
   messages: string;
+};
+
+/**
+ * Which subjects are in a stretch of the log. What no row covers is unknown: the newest messages, and those of a version
+ * without this table. Messages that were deleted since may still be told.
+ */
+export type SubjectsRow = {
+  first_sequence: number;
+  last_sequence: number;
+  /** JSON of the last sequences of the stretch's blocks. */
+  blocks: string;
+  /** JSON of `[subject, first, last, count, blocks][]`, see `SubjectPlaces`. */
+  subjects: string;
 };
 
 /** A part of what is known of the stream's producers, up to and with the sequence `through`. */
@@ -180,6 +197,22 @@ export const MIGRATIONS: readonly Migration[] = [
       key_high INTEGER NOT NULL,
       slots BLOB NOT NULL,
       row_groups BLOB NOT NULL
+    )`);
+  },
+
+  (sql) => {
+    if (!hasColumn(sql, "stream", "listed_epoch")) {
+      sql.exec(`ALTER TABLE stream ADD COLUMN listed_epoch TEXT;
+      ALTER TABLE stream ADD COLUMN deletions INTEGER NOT NULL DEFAULT 0;`);
+    }
+  },
+
+  (sql) => {
+    sql.exec(`CREATE TABLE IF NOT EXISTS subjects (
+      first_sequence INTEGER PRIMARY KEY,
+      last_sequence INTEGER NOT NULL,
+      blocks TEXT NOT NULL,
+      subjects TEXT NOT NULL
     )`);
   },
 ];

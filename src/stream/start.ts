@@ -1,6 +1,7 @@
 import type { From } from "../../rpc/index.ts";
 import type { Page, Start } from "../internal/calls.ts";
 import type { Seen } from "../internal/epoch.ts";
+import { compileFilter } from "../internal/subject.ts";
 
 import type { Log } from "./log/log.ts";
 import type { StreamRecord } from "./record.ts";
@@ -87,7 +88,27 @@ export function followFrom(place: Place, from: From): Start {
 }
 
 /** A page of the log from where a reader starts, after {@link expectStart}. */
-export function readFrom(place: Place, from: From, most: { messages: number; bytes: number }): Page {
+export function readFrom(
+  place: Place,
+  from: From,
+  { messages, bytes, filter }: { messages: number; bytes: number; filter: string | undefined },
+): Page {
   const { nextSequence, notBefore: _notBefore, ...start } = startOf(place, from);
-  return { ...place.log.read(nextSequence, most.messages, most.bytes), ...start };
+  const passed = filter === undefined ? undefined : passedFrom(place.log, nextSequence, filter);
+  const first = passed === undefined ? nextSequence : passed.to + 1;
+  const page = place.log.read(first, messages, bytes);
+  if (passed === undefined) {
+    return { ...page, ...start };
+  }
+  const publishedAt = page.last < first ? place.log.publishedAt(page.last) : page.publishedAt;
+  return { ...page, publishedAt, ...start, passed };
+}
+
+/** A stretch in which all messages are there and none matches a filter; undefined when that is not known of the first. */
+function passedFrom(log: Log, nextSequence: number, filter: string): Page["passed"] {
+  const from = Math.max(nextSequence, log.floor + 1);
+  const { sequence } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
+  // What is deleted has to be told.
+  const to = log.firstHole(from, sequence - 1) - 1;
+  return to < from ? undefined : { from, to };
 }

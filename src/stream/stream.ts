@@ -26,20 +26,24 @@ import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Sta
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
+import { refusable } from "../platform/refused.ts";
 import type { Refused } from "../platform/refused.ts";
-import { requestDeadlineMs, streamBytesOf } from "../platform/settings.ts";
+import { streamBytesOf } from "../platform/settings.ts";
 
 import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { fetchUntil } from "./consumers/fetch.ts";
+import { deleteConsumer, deleteDeadLetters, retryDeadLetters, seekConsumer } from "./consumers/in-turns.ts";
+import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
+import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -56,25 +60,28 @@ const ALARM_RETRY_MS = 30_000;
  */
 export class Stream extends DurableObject<Env> {
   readonly #alarm = new AlarmClock(this.ctx.storage);
-  readonly #transactor = new Transactor<LoadedStream>(this.ctx.storage, (transactor) =>
-    loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+  readonly #transactor = new Transactor<LoadedStream>(
+    this.ctx.storage,
+    (transactor) => loadStream({ ctx: this.ctx, namespace: this.env.GATEWAY, alarm: this.#alarm, transactor }),
+    () => this.#listing.start(),
   );
+  readonly #listing = new Listing({ ctx: this.ctx, env: this.env, alarm: this.#alarm, transactor: this.#transactor });
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
-  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env));
+  readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const loaded = this.#transactor.loaded;
-    if (loaded !== undefined) {
+    if (this.#loaded !== undefined || this.#transactor.deleted.isLeft) {
       void ctx.blockConcurrencyWhile(async () => {
         await this.#alarm.restore();
         this.#loaded?.consumers.deliverDue();
+        this.#sweeper.start();
+        this.#listing.start();
       });
-      // The last push may have been lost in a crash after its commit.
-      loaded.fanOut.announce(loaded.log, Date.now());
-      this.#sweeper.start();
     }
+    // The last push may have been lost in a crash after its commit.
+    this.#loaded?.fanOut.announce(this.#loaded.log, Date.now());
   }
 
   /**
@@ -90,15 +97,16 @@ export class Stream extends DurableObject<Env> {
   /**
    * Reads a page of the log from `from` on.
    *
-   * @param maxMessages Most sequences the page covers.
-   * @param maxBytes The page takes no further row that would exceed this much text.
+   * @param messages Most sequences the page covers.
+   * @param bytes The page takes no further row that would exceed this much text.
    * @param epoch The epoch of `from`, as in {@link follow}.
+   * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
    */
-  readPage(from: From, maxMessages: number, maxBytes: number, epoch?: string): Page | Refused | undefined {
+  readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Page | Refused | undefined {
     return this.#ifUsed(epoch, (loaded) => {
       expectStart(loaded, epoch, from);
-      return readFrom(loaded, from, { messages: maxMessages, bytes: maxBytes });
+      return readFrom(loaded, from, { messages, bytes, filter });
     });
   }
 
@@ -135,14 +143,15 @@ export class Stream extends DurableObject<Env> {
     return loaded.log.last;
   }
 
-  /** Deletes all messages through a sequence, or single ones. Undefined when the stream was never used. */
-  deleteMessages({ epoch, ...what }: DeleteMessagesParams): DeleteMessagesResult | Refused | undefined {
-    return this.#ifUsed(epoch, ({ record, log }) => {
-      const deleted = this.#changeLog(record.name, Date.now(), () =>
-        "through" in what ? log.deleteThrough(what.through) : log.deleteSequences(what.sequences),
-      );
-      return { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence: log.last };
-    });
+  /** Deletes all messages through a sequence, or single ones, in turns. Undefined when the stream was never used. */
+  async deleteMessages({ epoch, ...what }: DeleteMessagesParams): Promise<DeleteMessagesResult | Refused | undefined> {
+    return deleteInTurns(what, (part) =>
+      this.#ifUsed(epoch, ({ record, log }) => {
+        const { deleted, left } = this.#changeLog(record.name, Date.now(), () => deletePart(log, part));
+        const { last: lastSequence } = log;
+        return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
+      }),
+    );
   }
 
   /** The stream's info; undefined when it was never used. */
@@ -153,11 +162,8 @@ export class Stream extends DurableObject<Env> {
 
   /** Where a producer is; epoch and sequence 0 for one that is not known. */
   getProducer({ producer, epoch }: GetProducerParams): GetProducerResult | Refused {
-    return (
-      this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? {
-        producer: { id: producer, epoch: 0, sequence: 0 },
-      }
-    );
+    const unknown = { producer: { id: producer, epoch: 0, sequence: 0 } };
+    return this.#ifUsed(epoch, (loaded) => producerInfo(loaded, producer)) ?? unknown;
   }
 
   /** The producers that are known, by id; undefined when the stream was never used. */
@@ -179,15 +185,18 @@ export class Stream extends DurableObject<Env> {
     return config;
   }
 
-  /** Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch. */
+  /**
+   * Deletes the stream and everything in it. False when there is none, EpochChanged when it is in another epoch,
+   * Unavailable when the Directory does not answer.
+   */
   async destroy(epoch: string | undefined): Promise<boolean | Refused> {
-    const loaded = this.#loaded;
-    if (loaded === undefined) {
+    const record = this.#loaded?.record;
+    if (record === undefined) {
       return false;
     }
     return orRefused(() => {
-      expectEpoch(loaded.record.epoch, epoch);
-      return this.#deleteAll(loaded);
+      expectEpoch(record.epoch, epoch);
+      return refusable(async () => ((await this.#listing.end(record)) ? this.#delete() : this.destroy(epoch)));
     });
   }
 
@@ -252,9 +261,14 @@ export class Stream extends DurableObject<Env> {
     return this.#atConsumers((consumers) => consumers.info(consumer));
   }
 
-  /** Changes a consumer's config, not its position. Idempotent. */
-  updateConsumer(consumer: string, changes: ConsumerChanges): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers) => consumers.update(consumer, changes));
+  /**
+   * Changes a consumer's config, not its position. Idempotent.
+   *
+   * @returns Unavailable when the time is up before the scan of the log finds where a new filter begins, with nothing
+   *   changed; the next call continues the scan.
+   */
+  async updateConsumer(consumer: string, changes: ConsumerChanges): Promise<ConsumerInfo | Refused> {
+    return answerInTime(() => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
   }
 
   /** The info of every consumer, sorted by name. */
@@ -263,8 +277,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Deletes a consumer and its dead letters, and returns its last info. */
-  deleteConsumer(consumer: string): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers) => consumers.delete(consumer));
+  async deleteConsumer(consumer: string): Promise<ConsumerInfo | Refused> {
+    return deleteConsumer(this.#atConsumers, consumer);
   }
 
   /** Pauses or resumes a consumer's deliveries. Idempotent. */
@@ -273,11 +287,8 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Moves a consumer to another position. */
-  seekConsumer({ consumer, from, epoch }: SeekConsumerParams): ConsumerInfo | Refused {
-    return this.#atConsumers((consumers, loaded) => {
-      expectStart(loaded, epoch, from);
-      return consumers.seek(consumer, startOf(loaded, from));
-    });
+  async seekConsumer(params: SeekConsumerParams): Promise<ConsumerInfo | Refused> {
+    return seekConsumer(this.#atConsumers, params);
   }
 
   /**
@@ -313,9 +324,7 @@ export class Stream extends DurableObject<Env> {
    *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
-    // Messages must not be delivered to a caller that no longer waits.
-    const untilMs = Date.now() + requestDeadlineMs() / 2;
-    return fetchUntil(untilMs, () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
+    return answerInTime(() => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */
@@ -331,13 +340,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
-  retryDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.retryDeadLetters(consumer, sequences), epoch);
+  async retryDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return retryDeadLetters(this.#atConsumers, params);
   }
 
   /** Deletes dead letters, all or some of them; returns how many. */
-  deleteDeadLetters({ consumer, sequences, epoch }: ChangeDeadLettersParams): number | Refused {
-    return this.#atConsumers((consumers) => consumers.deleteDeadLetters(consumer, sequences), epoch);
+  async deleteDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
+    return deleteDeadLetters(this.#atConsumers, params);
   }
 
   /**
@@ -350,10 +359,10 @@ export class Stream extends DurableObject<Env> {
     try {
       this.#loaded?.consumers.deliverDue();
       const loaded = this.#current();
-      this.#sweeper.start();
+      this.#sweeper.resume();
+      this.#listing.start();
       if (loaded !== undefined) {
-        const purge = ({ record, publishIds }: LoadedStream) =>
-          publishIds.purge(nowMs - record.config.duplicateWindowMs);
+        const purge = (one: LoadedStream) => one.publishIds.purge(nowMs - one.record.config.duplicateWindowMs);
         this.#setAlarm(nowMs, this.#transactor.change(loaded.record.name, nowMs, purge));
       }
     } catch (error) {
@@ -380,8 +389,7 @@ export class Stream extends DurableObject<Env> {
     if (loaded === undefined) {
       return undefined;
     }
-    const nowMs = Date.now();
-    const { log, record } = loaded;
+    const [nowMs, { log, record }] = [Date.now(), loaded];
     if (record.config.maxAgeMs !== undefined && floorForAge(log, nowMs - record.config.maxAgeMs) > log.floor) {
       this.#changeLog(record.name, nowMs, () => log.dropThrough(retentionFloor(log, record.config, nowMs)));
     }
@@ -421,8 +429,11 @@ export class Stream extends DurableObject<Env> {
   }
 
   /** Calls the consumers of a stream that must exist, in the given epoch, if any. */
-  #atConsumers<T>(ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T, epoch?: string): T | Refused {
-    return orRefused(() => {
+  readonly #atConsumers = <T>(
+    ask: (consumers: ConsumerCoordinator, loaded: LoadedStream) => T,
+    epoch?: string,
+  ): T | Refused =>
+    orRefused(() => {
       const loaded = this.#current();
       if (loaded === undefined) {
         throw new RefusedError("NotFound", "no such stream", { what: "stream" });
@@ -430,20 +441,18 @@ export class Stream extends DurableObject<Env> {
       expectEpoch(loaded.record.epoch, epoch);
       return ask(loaded.consumers, loaded);
     });
-  }
 
-  async #deleteAll({ fanOut, consumers }: LoadedStream): Promise<true> {
+  async #delete(): Promise<true> {
+    const loaded = this.#loaded;
     this.#alarm.clear();
-    await this.#transactor.deleteAll();
-    fanOut.end("streamDeleted", consumers.gateways);
+    await this.#transactor.delete(loaded?.record.epoch ?? "");
+    loaded?.fanOut.end("streamDeleted", loaded.consumers.gateways);
+    this.#sweeper.start();
     return true;
   }
 
   /** Sets the alarm if something is to be deleted later: messages by age, or ids after their window. */
   #setAlarm(nowMs: number, hasIds: boolean): void {
-    const dueAt = this.#loaded && nextDropAt(this.#loaded, nowMs, hasIds);
-    if (dueAt !== undefined) {
-      this.#alarm.ensureBy(dueAt, nowMs);
-    }
+    this.#alarm.ensureBy(this.#loaded && nextDropAt(this.#loaded, nowMs, hasIds), nowMs);
   }
 }

@@ -4,12 +4,16 @@ import { logError } from "../platform/log.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import type { Transactor } from "./transactor.ts";
 
-/** When the alarm goes on with what an eviction has interrupted. */
+/** When the alarm goes on with what an eviction has interrupted, and gives back what a deleted stream has stored. */
 const RESUME_MS = 60_000;
 
+/** Between two turns, so that calls which cross several objects do not meet a turn at each of them. */
+const PAUSE_MS = 2;
+
 /**
- * Deletes the rows below a stream's floor, in turns: each is a transaction of its own, and whatever has come meanwhile
- * runs before the next one. Begins again after an eviction, by the next event or the alarm.
+ * Deletes what a stream has stored and nobody sees any more, in turns: the rows below its floor, and those of the lives
+ * before it. Each turn is a transaction of its own, and whatever has come meanwhile runs before the next one. Begins again
+ * after an eviction, by the next event or the alarm.
  */
 export class Sweeper {
   readonly #ctx: DurableObjectState;
@@ -23,29 +27,61 @@ export class Sweeper {
     this.#transactor = transactor;
   }
 
-  /** Begins, if there is something to delete. */
+  /** Begins, if there is something to delete. When there is no stream, that is left to {@link resume}. */
   start(): void {
-    if (this.#transactor.loaded?.log.hasGarbage !== true) {
+    if (!this.#isLeft) {
       return;
     }
     // Even when it is under way: an alarm that has just fired is set no more.
     this.#alarm.ensureBy(Date.now() + RESUME_MS, Date.now());
-    if (!this.#isSweeping) {
+    if (!this.#isSweeping && this.#transactor.loaded !== undefined) {
       this.#isSweeping = true;
       this.#ctx.waitUntil(this.#run());
     }
   }
 
+  /**
+   * Goes on when the alarm fires. When there is no stream then, all is deleted: some time after the stream was, so that
+   * one made anew is not held up. The file of the database is unlinked in one go, and only so is it given back.
+   */
+  resume(): void {
+    if (this.#transactor.deleted.isLeft && this.#transactor.loaded === undefined) {
+      this.#transactor.deleted.forget();
+      this.#ctx.waitUntil(this.#deleteAll());
+    }
+    this.start();
+  }
+
+  async #deleteAll(): Promise<void> {
+    try {
+      await this.#ctx.storage.deleteAll();
+    } catch (error) {
+      logError("what a deleted stream has stored could not be deleted", error);
+      this.#transactor.deleted.look();
+      this.start();
+    }
+  }
+
+  get #isLeft(): boolean {
+    return this.#transactor.deleted.isLeft || this.#transactor.loaded?.log.hasGarbage === true;
+  }
+
   async #run(): Promise<void> {
     try {
       await scheduler.wait(0);
-      for (let loaded = this.#transactor.loaded; loaded?.log.hasGarbage === true; loaded = this.#transactor.loaded) {
-        this.#transactor.change(loaded.record.name, Date.now(), ({ log }) => log.sweep());
-        await scheduler.wait(0);
+      for (
+        let stream = this.#transactor.loaded;
+        stream !== undefined && this.#isLeft;
+        stream = this.#transactor.loaded
+      ) {
+        this.#transactor.change(stream.record.name, Date.now(), ({ log }) =>
+          log.hasGarbage ? log.sweep() : this.#transactor.deleted.sweep(),
+        );
+        await scheduler.wait(PAUSE_MS);
       }
     } catch (error) {
       // The alarm begins again.
-      logError("rows below a stream's floor could not be deleted", error);
+      logError("rows that nobody sees any more could not be deleted", error);
     } finally {
       this.#isSweeping = false;
     }

@@ -1,5 +1,6 @@
 import { hasSchema, migrate } from "../platform/schema.ts";
 
+import { DeletedTables } from "./deleted-tables.ts";
 import { StreamRecord } from "./record.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -18,12 +19,20 @@ type InMemory = {
 export class Transactor<Loaded extends InMemory> {
   readonly #storage: DurableObjectStorage;
   readonly #load: () => Loaded;
+  readonly #begun: () => void;
+  /** Those of the lives before this one. */
+  readonly deleted: DeletedTables;
   #loaded: Loaded | undefined;
 
-  /** @param load Reads the stream from SQLite; called only when it is there. */
-  constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded) {
+  /**
+   * @param load Reads the stream from SQLite; called only when it is there.
+   * @param begun Called when an epoch has begun; what it writes at once is of the same commit.
+   */
+  constructor(storage: DurableObjectStorage, load: (transactor: Transactor<Loaded>) => Loaded, begun: () => void) {
     this.#storage = storage;
     this.#load = () => load(this);
+    this.#begun = begun;
+    this.deleted = new DeletedTables(storage.sql);
     if (hasSchema(storage.sql)) {
       migrate(storage, MIGRATIONS);
       this.reload();
@@ -42,6 +51,7 @@ export class Transactor<Loaded extends InMemory> {
    * @param nowMs When the stream is created, if it is.
    */
   change<T>(stream: string, nowMs: number, act: (loaded: Loaded) => T): T {
+    const isNew = this.#loaded === undefined;
     try {
       return this.#storage.transactionSync(() => {
         this.#loaded ??= this.#create(stream, nowMs);
@@ -53,6 +63,10 @@ export class Transactor<Loaded extends InMemory> {
       // Memory holds changes that were rolled back.
       this.reload();
       throw error;
+    } finally {
+      if (isNew && this.#loaded !== undefined) {
+        this.#begun();
+      }
     }
   }
 
@@ -61,10 +75,25 @@ export class Transactor<Loaded extends InMemory> {
     this.#loaded = hasSchema(this.#storage.sql) ? this.#load() : undefined;
   }
 
-  /** Deletes the stream from memory and from SQLite. */
-  async deleteAll(): Promise<void> {
-    this.#loaded = undefined;
-    await this.#storage.deleteAll();
+  /** Reads everything from SQLite again, after a change that has given the stream another epoch. */
+  reloadBranched(): void {
+    this.reload();
+    this.#begun();
+  }
+
+  /**
+   * Deletes the stream, which may be made anew at once. When it stores much, its tables are left to {@link deleted}.
+   *
+   * @param epoch Of the stream.
+   */
+  async delete(epoch: string): Promise<void> {
+    if (this.deleted.isLittle) {
+      this.#loaded = undefined;
+      await this.#storage.deleteAll();
+    } else {
+      this.#storage.transactionSync(() => this.deleted.add(epoch));
+      this.#loaded = undefined;
+    }
   }
 
   #create(stream: string, nowMs: number): Loaded {

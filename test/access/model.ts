@@ -18,6 +18,7 @@ const GROUPS: { readonly [M in MethodName]: string | undefined } = {
   getMessages: "read",
   listProducers: "read",
   getStreamInfo: "read",
+  listStreams: "read",
   getState: "read",
   subscribe: "read",
   putState: "state",
@@ -78,9 +79,13 @@ function isReached(right: Right, group: string, params: DecidedParams): boolean 
     return true;
   }
   if (!group.startsWith("objects.")) {
+    if (params.stream === undefined) {
+      // A list of streams, of which each is decided on by itself.
+      return (right.streams ?? []).length > 0;
+    }
     let isAny = false;
     for (const pattern of right.streams ?? []) {
-      isAny ||= tokensMatch(pattern, params.stream ?? "");
+      isAny ||= tokensMatch(pattern, params.stream);
     }
     return isAny;
   }
@@ -98,7 +103,7 @@ function isReached(right: Right, group: string, params: DecidedParams): boolean 
 }
 
 function isWithinSubjects(subjects: Right["subjects"], method: MethodName, params: DecidedParams): boolean {
-  if (subjects === undefined || method === "getStreamInfo" || method === "getProducer") {
+  if (subjects === undefined || ["getStreamInfo", "listStreams", "getProducer"].includes(method)) {
     return true;
   }
   if (method === "publish") {

@@ -44,6 +44,7 @@ const CASES: { readonly [M in MethodName]: (of: Of) => MethodParams<M> } = {
   deleteMessages: ({ stream }) => ({ stream, through: 1 }),
   getProducer: ({ stream }) => ({ stream, producer: "p" }),
   listProducers: ({ stream }) => ({ stream }),
+  listStreams: () => ({}),
   getStreamInfo: ({ stream }) => ({ stream }),
   ack: () => ({ subscription: 1, through: 2 }),
   unsubscribe: () => ({ subscription: 1 }),

@@ -51,6 +51,29 @@ it("redelivers a naked message after its backoff, or after delayMs", async () =>
   ]);
 });
 
+it("redelivers large messages from far apart in the log, each once, when more are due than are read at once", async () => {
+  const [client, stream] = [await connect(), "far-apart"];
+  await client.call("createConsumer", { stream, consumer: "c", ackWaitMs: 60_000, maxInFlight: 1_000 });
+  const large = Array.from({ length: 20 }, () => ({ data: "x".repeat(20_000) }));
+  await client.call("publishBatch", { stream, messages: large });
+  await publishMany(client, stream, 500);
+  await client.call("publishBatch", { stream, messages: large });
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c", maxInFlight: 1_000 });
+  await client.untilMessages(540);
+  await client.call("pauseConsumer", { stream, consumer: "c", paused: true });
+
+  // By turns from both ends: the next that is due is never close to the one before.
+  for (let index = 1; index <= 20; index += 1) {
+    await client.call("nak", { subscription, sequences: [index], delayMs: 2 * index });
+    await client.call("nak", { subscription, sequences: [index + 520], delayMs: 2 * index + 1 });
+  }
+  await client.call("pauseConsumer", { stream, consumer: "c", paused: false });
+  await untilDelivery(client, 540, 2);
+
+  const again = deliveries(client).filter(([, count]) => count > 1);
+  expect(again.map(([sequence]) => sequence).toSorted((a, b) => a - b)).toEqual([...range(1, 20), ...range(521, 540)]);
+});
+
 it("waits longer before each redelivery, and moves a poison message to the dead letters after maxDeliver", async () => {
   const client = await connect();
   const config = { maxDeliver: 4, backoffMs: [50, 200], ackWaitMs: 60_000 };

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { publishMany } from "../harness/consumers.ts";
+import { untilListed } from "../harness/objects.ts";
 
 /** Rows that a stream wrote, as the runtime counts and bills them; setting the alarm is one, too. */
 type Rows = { sql: number; alarms: number };
@@ -34,6 +35,7 @@ it("writes 13 rows and sets the alarm once for 1,000 messages delivered and acke
   const client = await connect();
   const stream = "pages";
   await client.call("createConsumer", { stream, consumer: "c" });
+  await untilListed(stream);
   const { subscription } = await client.call("subscribe", { stream, consumer: "c", maxInFlight: 100 });
   const rows = await countRows(stream);
 
@@ -52,6 +54,7 @@ it("writes 22 rows and sets the alarm once for 1,000 messages fetched and acked 
   const client = await connect();
   const stream = "leases";
   await client.call("createConsumer", { stream, consumer: "c" });
+  await untilListed(stream);
   const rows = await countRows(stream);
 
   await publishMany(client, stream, 1_000);
@@ -70,6 +73,7 @@ it("writes the consumer's row once for acks that come in one frame", async () =>
   const client = await connect();
   const stream = "frame";
   await client.call("createConsumer", { stream, consumer: "c" });
+  await untilListed(stream);
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await publishMany(client, stream, 50);
   await client.untilMessages(50);
@@ -91,6 +95,7 @@ it("writes nothing to look at a consumer, or for an ack that says nothing new", 
   const client = await connect();
   const stream = "looked-at";
   await client.call("createConsumer", { stream, consumer: "c" });
+  await untilListed(stream);
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await publishMany(client, stream, 2);
   await client.untilMessages(2);

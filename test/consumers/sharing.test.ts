@@ -5,9 +5,16 @@ import { afterEach, expect, it, vi } from "vitest";
 import type { AckCommand } from "../../src/internal/consumer-calls.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
-import { deliveries, publishMany, publishSubjects, streamWithConsumer, untilDelivery } from "../harness/consumers.ts";
+import {
+  deliveries,
+  forgetSubjects,
+  publishMany,
+  publishSubjects,
+  streamWithConsumer,
+  untilDelivery,
+} from "../harness/consumers.ts";
 import { faultStream } from "../harness/faults.ts";
-import { range } from "../harness/objects.ts";
+import { evict, range } from "../harness/objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -347,6 +354,7 @@ it("crosses a long stretch of the log that does not match", { timeout: 60_000 },
   await publishLong(client, stream);
   await client.call("createConsumer", { stream, consumer: "c", filter: "rare" });
   await client.call("createConsumer", { stream, consumer: "fetched", filter: "rare" });
+  await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => forgetSubjects(storage));
 
   await client.call("subscribe", { stream, consumer: "c" });
   const { messages } = await client.call("fetchMessages", { stream, consumer: "fetched" });
@@ -371,8 +379,10 @@ it("serves the other consumers before one that has used up a turn", { timeout: 6
     subscriptions.push(subscription);
   }
 
+  await evict(env.STREAM.getByName(stream));
   // In one event, so that the alarm has no turn between.
-  await runInDurableObject(env.STREAM.getByName(stream), (instance) => {
+  await runInDurableObject(env.STREAM.getByName(stream), (instance, { storage }) => {
+    forgetSubjects(storage);
     instance.pauseConsumer("long", false);
     instance.pauseConsumer("short", false);
   });

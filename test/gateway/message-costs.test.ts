@@ -7,6 +7,7 @@ import { connect } from "../harness/client.ts";
 import { faultGateway, faultStream } from "../harness/faults.ts";
 import { holdStream } from "../harness/hold.ts";
 import { request } from "../harness/http.ts";
+import { untilListed } from "../harness/objects.ts";
 
 /**
  * What 10,000 messages cost, in counts and not in time: no machine makes them other. The publishes wait until all are
@@ -196,6 +197,7 @@ it("costs a consumer a push for all that its worker has room for, and a commit f
 async function create(stream: string): Promise<void> {
   const client = await connect();
   await client.call("publish", { stream, data: "the first" });
+  await untilListed(stream);
 }
 
 type RawSocket = Awaited<ReturnType<typeof openRaw>>;

@@ -45,3 +45,8 @@ export async function untilDelivery(client: TestClient, sequence: number, delive
     () => `delivery ${deliveryCount} of ${sequence}, after ${JSON.stringify(deliveries(client))}`,
   );
 }
+
+/** Makes a stream one that was written by a version without an index of subjects. */
+export function forgetSubjects({ sql }: DurableObjectStorage): void {
+  sql.exec("DELETE FROM subjects");
+}

@@ -2,8 +2,10 @@ import { env } from "cloudflare:workers";
 import { runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
 
+import type { Directory } from "../../src/directory/directory.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
 import type { Upload } from "../../src/objects/upload/upload.ts";
+import { directoryOf } from "../../src/internal/directory-calls.ts";
 import type { Stream } from "../../src/stream/stream.ts";
 
 /**
@@ -17,6 +19,7 @@ type StreamMethods = Pick<
 >;
 type GatewayMethods = Pick<Gateway, "deliver" | "deliverConsumer">;
 type UploadMethods = Pick<Upload, "create" | "putPart">;
+type DirectoryMethods = Pick<Directory, "tell">;
 
 type Fault<Self, Method extends (...args: never[]) => unknown> = (
   this: Self,
@@ -58,8 +61,19 @@ export async function faultUpload<M extends keyof UploadMethods>(
   replace(prototype, method, fault);
 }
 
+/** Puts a fault in the place of a method of the Directory. */
+export async function faultDirectory<M extends keyof DirectoryMethods>(
+  method: M,
+  fault: Fault<Directory, DirectoryMethods[M]>,
+): Promise<void> {
+  const prototype = await runInDurableObject(directoryOf(env), (directory: Directory): DirectoryMethods =>
+    Object.getPrototypeOf(directory),
+  );
+  replace(prototype, method, fault);
+}
+
 /** Takes an object down from within, before its caller hears of it: as good as a deploy or a crash of its machine. */
-export function crash(object: Stream | Gateway | Upload): never {
+export function crash(object: Stream | Gateway | Upload | Directory): never {
   // `ctx` is protected in the type, and all there is to crash an object by.
   const { ctx } = object as unknown as { ctx: DurableObjectState };
   ctx.abort("crash injected by a test");

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { expect, vi } from "vitest";
 
 import { KEEP_MS } from "../../src/gateway/streams/keeper.ts";
 import type { Push } from "../../src/internal/calls.ts";
@@ -59,3 +60,18 @@ export const EVICTIONS: readonly [name: string, evictNow: Evict][] = [
     },
   ],
 ];
+
+/** Waits until the Directory knows a stream, and lets the alarm find that: nothing of its creation is left to do then. */
+export async function untilListed(stream: string): Promise<void> {
+  await vi.waitFor(
+    () =>
+      runInDurableObject(env.STREAM.getByName(stream), (_stream, { storage }) => {
+        const { epoch, listed } = storage.sql
+          .exec<{ epoch: string; listed: string | null }>("SELECT epoch, listed_epoch AS listed FROM stream")
+          .one();
+        expect(listed).toBe(epoch);
+      }),
+    { interval: 2, timeout: 10_000 },
+  );
+  await runDurableObjectAlarm(env.STREAM.getByName(stream));
+}

@@ -46,6 +46,7 @@ const CALLS: { [M in MethodName]: MethodParams<M> } = {
   deleteMessages: { stream, sequences: [2] },
   getProducer: { stream, producer: "p" },
   listProducers: { stream, after: "a", limit: 10 },
+  listStreams: { prefix: "to", after: "aa", limit: 10 },
   getStreamInfo: { stream },
   ack: { subscription: 1, through: 2 },
   unsubscribe: { subscription: 1 },
@@ -172,6 +173,9 @@ function actsOn(names: string[]): MethodSpec["on"] {
   }
   if (names.includes("subscription")) {
     return "subscription";
+  }
+  if (names.includes("after")) {
+    return "streams";
   }
   const ofObjects = names.includes("rights") ? [] : ["key", "keys", "prefix"];
   return names.some((each) => ofObjects.includes(each)) ? "object" : "server";

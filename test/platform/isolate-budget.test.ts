@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { withBodyInMemory } from "../../src/objects/body-budget.ts";
 import { Share } from "../../src/platform/isolate-budget.ts";
 import { post, request } from "../harness/http.ts";
 
@@ -10,6 +11,8 @@ const PING = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
 afterEach(() => {
   vi.useRealTimers();
 });
+
+const work = async (): Promise<string> => "done";
 
 /** Holds what is left of the isolate but for so many bytes, until the test is over. */
 function fillBut(left: number): Share {
@@ -50,6 +53,34 @@ it("takes back what an owner that is gone has left, once it was not touched for 
   vi.setSystemTime(Date.now() + 10_000);
 
   expect([before, other.take(1)]).toEqual([false, true]);
+});
+
+it("takes back at once what an object held before it was reset", () => {
+  const before = Share.ofObject("an object");
+  before.take(LIMITS.isolateBytes);
+
+  const after = Share.ofObject("an object");
+  onTestFinished(() => after.set(0));
+
+  expect(after.take(LIMITS.isolateBytes)).toBe(true);
+});
+
+it("makes nobody wait longer for room when the clock goes back", async () => {
+  vi.setSystemTime(Date.now() + 3_600_000);
+  fillBut(0);
+
+  const waiting = new Share().whenTaken(1);
+  vi.useRealTimers();
+
+  expect((await waiting)?.code).toBe(ErrorCode.Busy);
+});
+
+it("counts the bodies of objects", async () => {
+  fillBut(3_000);
+
+  expect(await withBodyInMemory(1_000, work)).toBe("done");
+  await expect(withBodyInMemory(1_001, work)).rejects.toMatchObject({ code: ErrorCode.Busy });
+  expect(await withBodyInMemory(1_000, work)).toBe("done");
 });
 
 it("answers POST /rpc with 503, Busy and when to try again while there is no room, and as soon as there is", async () => {

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
 import { connect } from "../harness/client.ts";
-import { evict } from "../harness/objects.ts";
+import { evict, untilListed } from "../harness/objects.ts";
 
 /** Counts the rows a stream writes from now on, as the runtime counts and bills them; the function tells how many. */
 async function countRows(stream: string): Promise<() => number> {
@@ -22,10 +22,11 @@ async function countRows(stream: string): Promise<() => number> {
   return () => count.rows;
 }
 
-/** A stream that exists, so that its tables are not counted. */
+/** A stream that exists and is listed, so that its tables and that it is listed are not counted. */
 async function newStream(stream: string) {
   const client = await connect();
   await client.call("publish", { stream, data: 0 });
+  await untilListed(stream);
   return { client, rowsWritten: await countRows(stream) };
 }
 

@@ -37,10 +37,10 @@ async function untilSwept(stream: string, floor: number): Promise<void> {
  *
  * @returns What it told before, and how many deleted rows were left.
  */
-async function changeAndCrash(stream: string, change: (object: Stream) => void) {
+async function changeAndCrash(stream: string, change: (object: Stream) => unknown) {
   const wait = vi.spyOn(scheduler, "wait").mockReturnValue(new Promise(() => {}));
   const before = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    change(object);
+    await change(object);
     const info = object.info();
     await storage.sync();
     return { info, left: rowsThrough(storage.sql, (info?.firstSequence ?? 1) - 1) };
@@ -52,8 +52,8 @@ async function changeAndCrash(stream: string, change: (object: Stream) => void) 
 
 /** Deletes within the object, so that no turn can come before the look at what is left. */
 function deleteAndLook(stream: string, through: number) {
-  return runInDurableObject(stub(stream), (object, { storage }) => {
-    const deleted = object.deleteMessages({ stream, through });
+  return runInDurableObject(stub(stream), async (object, { storage }) => {
+    const deleted = await object.deleteMessages({ stream, through });
     const info = object.info();
     const page = object.readPage("first", 1, 1);
     const first = page !== undefined && "text" in page ? splitMessages(page.text)[0]?.sequence : undefined;
@@ -92,7 +92,7 @@ it("keeps its sequences when nothing is left but rows to sweep", async () => {
   const client = await connect();
   const stream = "sweep-emptied";
   await fill(client, stream, 8);
-  const { left } = await changeAndCrash(stream, (object) => void object.deleteMessages({ stream, through: 40 }));
+  const { left } = await changeAndCrash(stream, (object) => object.deleteMessages({ stream, through: 40 }));
 
   const other = await connect();
   const info = await other.call("getStreamInfo", { stream });
@@ -126,7 +126,7 @@ it("goes on after a crash, with nothing deleted seen again", async () => {
   const client = await connect();
   const stream = "sweep-evicted";
   await fill(client, stream, 14);
-  const { left, info } = await changeAndCrash(stream, (object) => void object.deleteMessages({ stream, through: 70 }));
+  const { left, info } = await changeAndCrash(stream, (object) => object.deleteMessages({ stream, through: 70 }));
 
   const other = await connect();
   const after = await other.call("getStreamInfo", { stream });
@@ -147,7 +147,7 @@ it("stores publishes in the room that deleted rows are about to leave", async ()
   ).toMatchObject({ code: ErrorCode.StorageFull });
 
   const { left, last } = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    object.deleteMessages({ stream, through: 75 });
+    await object.deleteMessages({ stream, through: 75 });
     const body = messageBody({ data: LARGE });
     const bodies = range(1, 25).map(() => body);
     await object.publish({ stream, bodies, bytes: bodies.map(({ length }) => length), counts: [25] });
@@ -164,7 +164,7 @@ it("has its alarm set as long as rows are left, also when it has fired for somet
   await fill(client, stream, 14);
 
   const { left, alarm } = await runInDurableObject(stub(stream), async (object, { storage }) => {
-    object.deleteMessages({ stream, through: 60 });
+    await object.deleteMessages({ stream, through: 60 });
     void storage.deleteAlarm();
     object.alarm();
     const rows = rowsThrough(storage.sql, 60);
@@ -184,10 +184,7 @@ it("keeps what maxAgeMs says with rows left to sweep, over an eviction", async (
   await fill(client, stream, 2);
   vi.setSystemTime(nowMs + 3_660_000);
 
-  const { info, left } = await changeAndCrash(
-    stream,
-    (object) => void object.configure({ stream, maxAgeMs: 1_800_000 }),
-  );
+  const { info, left } = await changeAndCrash(stream, (object) => object.configure({ stream, maxAgeMs: 1_800_000 }));
   const evicted = await (await connect()).call("getStreamInfo", { stream });
   vi.useRealTimers();
 
@@ -205,7 +202,7 @@ it.each([
   const stream = `sweep-by-${name.replaceAll(" ", "-")}`;
   await fill(client, stream, 14);
 
-  const { info, left } = await changeAndCrash(stream, (object) => void object.configure({ stream, ...config }));
+  const { info, left } = await changeAndCrash(stream, (object) => object.configure({ stream, ...config }));
   const other = await connect();
   const evicted = await other.call("getStreamInfo", { stream });
   // A config that keeps all brings nothing back.
@@ -272,4 +269,68 @@ it("keeps what an array keeps, through trims, deletions, limits and evictions in
     expect(messages.map(({ sequence }) => sequence)).toEqual(kept.slice(0, messages.length));
     await untilSwept(stream, (kept[0] ?? last + 1) - 1 - 6);
   }
+});
+
+/** A stream of so many rows of one message each, of which some were deleted singly. @returns Those that are left. */
+async function withHoles(client: TestClient, stream: string, isHole: (sequence: number) => boolean): Promise<number[]> {
+  for (const data of range(1, 60)) {
+    await client.call("publish", { stream, data: `message ${data + 100}` });
+  }
+  await client.call("deleteMessages", { stream, sequences: range(1, 60).filter(isHole) });
+  return range(1, 60).filter((sequence) => !isHole(sequence));
+}
+
+const HOLES: readonly [name: string, isHole: (sequence: number) => boolean][] = [
+  ["every second message", (sequence) => sequence % 2 === 0],
+  ["all but every tenth message", (sequence) => sequence % 10 !== 1],
+  ["a stretch in the middle", (sequence) => sequence > 10 && sequence < 50],
+];
+
+it.each(HOLES)("finds the last messages with holes: %s", async (name, isHole) => {
+  const client = await connect();
+  const stream = `holes-last-${name.replaceAll(" ", "-")}`;
+  const left = await withHoles(client, stream, isHole);
+
+  for (const last of range(1, left.length + 1)) {
+    const { messages } = await client.call("getMessages", { stream, from: { last } });
+    expect(messages.map(({ sequence }) => sequence)).toEqual(left.slice(-last));
+  }
+});
+
+it.each(HOLES)("keeps as many bytes as maxBytes says with holes: %s", async (name, isHole) => {
+  const client = await connect();
+  const stream = `holes-bytes-${name.replaceAll(" ", "-")}`;
+  const left = await withHoles(client, stream, isHole);
+  const { bytes } = await client.call("getStreamInfo", { stream });
+  // All messages are of one size but for the digits of their sequences, and all rows of one message.
+  const each = Math.round(bytes / left.length);
+
+  for (const messages of [left.length - 1, Math.ceil(left.length / 2), 2]) {
+    await client.call("configureStream", { stream, maxBytes: each * messages + Math.floor(each / 2) });
+    const info = await client.call("getStreamInfo", { stream });
+    expect(info).toMatchObject({ messages, firstSequence: left.at(-messages) });
+    await evict(stub(stream));
+    expect(await client.call("getStreamInfo", { stream })).toEqual(info);
+  }
+});
+
+it("deletes single messages of many large rows in turns, between which others are answered", async () => {
+  const client = await connect();
+  const stream = "sweep-scattered";
+  await fill(client, stream, 14);
+  await client.call("createConsumer", { stream, consumer: "c" });
+  const sequences = range(1, 14).map((row) => row * 5 - 2);
+
+  const { deleted, beside } = await runInDurableObject(stub(stream), async (object) => {
+    const deleting = object.deleteMessages({ stream, sequences });
+    const info = object.info();
+    return { deleted: await deleting, beside: info };
+  });
+
+  expect(beside).toMatchObject({ messages: 70 - 2, consumers: 1 });
+  expect(deleted).toMatchObject({ deleted: 14, firstSequence: 1, lastSequence: 70 });
+  const { messages } = await client.call("getMessages", { stream, from: { last: 8 } });
+  expect(messages.map(({ sequence }) => sequence)).toEqual([61, 62, 64, 65, 66, 67, 69, 70]);
+  const { lost } = await client.call("getConsumer", { stream, consumer: "c" });
+  expect(lost).toMatchObject({ from: 3, to: 68, total: 14 });
 });

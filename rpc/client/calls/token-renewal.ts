@@ -1,8 +1,8 @@
+import type { Outcome } from "./request-channel.ts";
 import { backoffMs, isRetryable, pauseMs } from "../retry.ts";
 import { startTimer, stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
 import type { TokenSource } from "../connection/token-source.ts";
-import type { Outcome } from "./request-channel.ts";
 
 /** What a renewal needs of its client. */
 export type RenewalHost = {

@@ -1,11 +1,15 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
-import type { ConsumerPush, ConsumerPushReply, AckCommand } from "../../internal/consumer-calls.ts";
+import type { ConsumerPush, ConsumerPushReply, AckCommand, JoinReply } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import type { Deadlines } from "../../platform/deadlines.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
 import type { StreamEpoch } from "./ack-batcher.ts";
+import { Rounds } from "../rounds.ts";
+
+/** Subscriptions that join consumers of a stream together: each may be sent a megabyte at once. */
+const ROUND_JOINS = 4;
 
 /** A subscription as the router sees it. */
 export type Route = {
@@ -26,6 +30,7 @@ export class ConsumerRouter {
   readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
   readonly #routes = new Map<string, Route>();
   readonly #batchers = new Map<string, AckBatcher>();
+  readonly #joins = new Rounds<JoinReply>(ROUND_JOINS);
 
   constructor(env: Env, deadlines: Deadlines) {
     this.#host = { env, deadlines };
@@ -38,6 +43,11 @@ export class ConsumerRouter {
 
   add(route: Route): void {
     this.#routes.set(route.subscription.spec.holder, route);
+  }
+
+  /** Has a subscription join its consumer when it has its turn. */
+  join(stream: string, call: () => Promise<JoinReply>): Promise<JoinReply> {
+    return this.#joins.add(stream, undefined, call);
   }
 
   /**

@@ -110,8 +110,9 @@ export class ConsumerSubscriptions {
     this.#addRoute(subscription);
     let joined: JoinReply;
     try {
-      joined = await callStream(env, stream, "reads", (stub) =>
-        stub.joinConsumer({ consumer, gateway, holder, maxInFlight, ...(seen === undefined ? {} : { seen }) }),
+      const call = { consumer, gateway, holder, maxInFlight, ...(seen === undefined ? {} : { seen }) };
+      joined = await this.#host.consumerRouter.join(stream, () =>
+        callStream(env, stream, "reads", (stub) => stub.joinConsumer(call)),
       );
     } catch (error) {
       // If the stream has added it after all, its first push is answered that nobody is here.

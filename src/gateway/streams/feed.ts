@@ -228,7 +228,8 @@ export class Feed {
       while (this.#mayRead(follower)) {
         const from = subscription.next;
         const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
-        const page = await this.#read(from, subscription.isFiltered ? PARSED_MESSAGES : subscription.room);
+        const most = subscription.isFiltered ? PARSED_MESSAGES : subscription.room;
+        const page = await this.#read(from, most, subscription.spec.filter);
         if (page.lastSequence < known) {
           this.#onDoubt();
           return;
@@ -237,6 +238,7 @@ export class Feed {
         // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one. And what other
         // subscriptions were sent may have filled the socket.
         if (this.#followers.has(follower) && !follower.isPaused() && subscription.cursor + 1 === from.sequence) {
+          subscription.passOver(page);
           subscription.offer(new MessageBatch(page), Date.now());
           follower.moved();
         }
@@ -271,7 +273,7 @@ export class Feed {
     const { first, last } = subscription.unackedRange;
     let from = first;
     while (from <= last) {
-      const page = await this.#read({ sequence: from }, PARSED_MESSAGES);
+      const page = await this.#read({ sequence: from }, PARSED_MESSAGES, subscription.spec.filter);
       if (page.last < from) {
         break;
       }
@@ -282,11 +284,11 @@ export class Feed {
   }
 
   /** Reads on in the log that is followed. @throws One of {@link OTHER_LOG} when the stream no longer has that log. */
-  async #read(from: StreamSubscription["next"], maxMessages: number): Promise<Page> {
-    const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}`;
+  async #read(from: StreamSubscription["next"], maxMessages: number, filter: string | undefined): Promise<Page> {
+    const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}/${filter}`;
     let read = this.#reads.get(key);
     if (read === undefined) {
-      read = this.#page(from, maxMessages);
+      read = this.#page(from, maxMessages, filter);
       this.#reads.set(key, read);
       // Only while it is under way: a page read later must show what was deleted meanwhile.
       const forget = () => this.#reads.delete(key);
@@ -295,9 +297,9 @@ export class Feed {
     return read;
   }
 
-  async #page(from: StreamSubscription["next"], maxMessages: number): Promise<Page> {
+  async #page(from: StreamSubscription["next"], maxMessages: number, filter: string | undefined): Promise<Page> {
     const page = await callStream(this.#env, this.stream, "reads", (stub) =>
-      stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch),
+      stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch, filter),
     );
     if (page === undefined) {
       throw new Error("a stream that is in an epoch has no log");

@@ -5,6 +5,7 @@ import { logError } from "../../platform/log.ts";
 import { callStream } from "../../platform/call-object.ts";
 import { waitMs } from "../../platform/settings.ts";
 
+import { Rounds } from "../rounds.ts";
 import { Feed } from "./feed.ts";
 import type { Follower } from "./feed.ts";
 
@@ -13,6 +14,9 @@ export const CHECK_MS = 4_000;
 
 /** Milliseconds between renewals of leases. A stream extends a lease in its second half only, so two of these are less than one. */
 export const RENEW_MS = 1_500_000;
+
+/** Followers of a stream that begin together: each takes its gateway about 50 µs. */
+const ROUND_FOLLOWERS = 64;
 
 /** What the feeds need of their gateway. */
 export type FeedsHost = {
@@ -45,6 +49,7 @@ export class Feeds {
   /** By stream and epoch. */
   readonly #feeds = new Map<string, Map<string, Feed>>();
   readonly #openings = new Map<string, Opening>();
+  readonly #starts = new Rounds<Start>(ROUND_FOLLOWERS);
 
   constructor(host: FeedsHost) {
     this.#host = host;
@@ -66,8 +71,8 @@ export class Feeds {
     try {
       // A stream of a known epoch is there: only without one it may be made.
       const kind = at.epoch === undefined ? "repeats" : "reads";
-      const start = await callStream(this.#host.env, stream, kind, (stub) =>
-        stub.follow(stream, this.#host.gateway, at.from, at.epoch),
+      const start = await this.#starts.add(stream, JSON.stringify(at), () =>
+        callStream(this.#host.env, stream, kind, (stub) => stub.follow(stream, this.#host.gateway, at.from, at.epoch)),
       );
       const feed = this.add(follow(start));
       feed.advance(Math.max(start.lastSequence, opening.pushed.get(start.epoch) ?? 0));

@@ -1,6 +1,6 @@
 import { LIMITS } from "../../../rpc/index.ts";
 import type { GapNotification } from "../../../rpc/index.ts";
-import type { Push } from "../../internal/calls.ts";
+import type { Page, Push } from "../../internal/calls.ts";
 import type { Seen } from "../../internal/epoch.ts";
 import { joinMessages, utf8Bytes } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
@@ -182,6 +182,18 @@ export class StreamSubscription {
   /** Whether some messages are skipped, so that pages may be larger than there is room for. */
   get isFiltered(): boolean {
     return this.#matches !== undefined || this.#notBefore !== undefined;
+  }
+
+  /** Passes over what a page that begins after its cursor tells that does not match, and what is deleted before that. */
+  passOver({ passed, last, publishedAt }: Page): void {
+    if (passed === undefined || this.#isForked) {
+      return;
+    }
+    if (passed.from > this.#cursor + 1) {
+      this.#tellGap(this.#cursor + 1, passed.from - 1, "trimmed");
+    }
+    this.#reach(passed.to, passed.to === last ? publishedAt : 0);
+    this.#window.advanceFloor(passed.to);
   }
 
   /**

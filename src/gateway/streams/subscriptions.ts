@@ -238,7 +238,7 @@ export class StreamSubscriptions {
     if (!this.#isClosed) {
       this.#followers.set(spec.id, follower);
       this.#host.store.add(this.#socket.key, spec);
-      this.#socket.keep(undefined);
+      this.keepSoon();
       context.afterAnswer.push(() => {
         follower.isAnswered = true;
         if (follower.closedBy === undefined) {

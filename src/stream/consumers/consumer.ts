@@ -1,15 +1,15 @@
 import type { ConsumerConfig, ConsumerInfo } from "../../../rpc/index.ts";
 import type { Start } from "../../internal/calls.ts";
 import type { MessageText } from "../../internal/message-text.ts";
-import { subjectMatcher } from "../../internal/subject.ts";
-import type { SubjectMatcher } from "../../internal/subject.ts";
+import { compileFilter } from "../../internal/subject.ts";
+import type { CompiledFilter } from "../../internal/subject.ts";
 import type { Log } from "../log/log.ts";
-import type { ScanResult, ScanRange } from "../log/scan.ts";
 
 import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
-import type { DeadLetter, Delivery, DeliverRequest } from "./cursor/types.ts";
+import type { DeadLetter, Delivery, DeliverRequest, LostMessages } from "./cursor/types.ts";
 import type { Subscriber } from "./delivery/subscriber.ts";
+import type { ScanRange } from "./scan.ts";
 
 /**
  * A cursor that only passed over messages that do not match is written this seldom: a restart passes over them again.
@@ -27,7 +27,7 @@ export class Consumer {
   /** By holder, in the order of their turns. */
   readonly subscribers = new Map<string, Subscriber>();
   #config: ConsumerConfig;
-  #matches: SubjectMatcher | undefined;
+  #filter: CompiledFilter | undefined;
   #savedVersion: number;
   #savedNext: number;
   /** How many new messages match the filter, counted through a sequence. */
@@ -38,7 +38,7 @@ export class Consumer {
     this.name = name;
     this.cursor = cursor;
     this.#config = config;
-    this.#matches = matcherOf(config);
+    this.#filter = filterOf(config);
     this.#savedVersion = cursor.version;
     this.#savedNext = cursor.nextSequence;
   }
@@ -59,7 +59,7 @@ export class Consumer {
   /** Changes the config, for the deliveries that follow. Returns the dead letters that this makes. */
   configure(config: ConsumerConfig, nowMs: number): DeadLetter[] {
     this.#config = config;
-    this.#matches = matcherOf(config);
+    this.#filter = filterOf(config);
     this.#counted = undefined;
     return this.cursor.configure(config, nowMs);
   }
@@ -76,15 +76,15 @@ export class Consumer {
     this.#savedNext = this.cursor.nextSequence;
   }
 
-  /** Whether it has a filter; then more of the log is read than there is room for, because not all of it matches. */
-  get isFiltered(): boolean {
-    return this.#matches !== undefined;
+  /** Its filter, if it has one; then more of the log is read than there is room for, because not all of it matches. */
+  get filter(): CompiledFilter | undefined {
+    return this.#filter;
   }
 
   /** The first of the messages that match, at most `limit`. */
   firstMatching(messages: readonly MessageText[], limit: number): readonly MessageText[] {
-    const matches = this.#matches;
-    if (matches === undefined) {
+    const filter = this.#filter;
+    if (filter === undefined) {
       return messages.slice(0, limit);
     }
     const found: MessageText[] = [];
@@ -92,7 +92,7 @@ export class Consumer {
       if (found.length === limit) {
         break;
       }
-      if (matches(message.subject)) {
+      if (filter.matches(message.subject)) {
         found.push(message);
       }
     }
@@ -111,22 +111,23 @@ export class Consumer {
     return deliveries;
   }
 
-  /** The new messages through a sequence; undefined when the cursor is past it. */
-  newThrough(through: number): ScanRange | undefined {
-    const { nextSequence } = this.cursor;
-    return nextSequence > through ? undefined : { from: nextSequence, matches: this.#matches };
+  /** The new messages that the log has through a sequence; undefined when the cursor is past it. */
+  newThrough(through: number, log: Log): ScanRange | undefined {
+    const from = Math.max(this.cursor.nextSequence, log.floor + 1);
+    return from > through ? undefined : { from, filter: this.#filter };
   }
 
   /**
    * To be called before all messages through a sequence are deleted from the log.
    *
-   * @param unread The result of scanning {@link newThrough}.
+   * @param unread What is lost of {@link newThrough}.
    */
-  trim(through: number, unread: ScanResult | undefined): void {
+  trim(through: number, unread: LostMessages | undefined): void {
     this.cursor.trim(through, unread);
     if (this.#counted !== undefined) {
-      const isCounted = through <= this.#counted.through;
-      this.#counted = isCounted ? { ...this.#counted, count: this.#counted.count - (unread?.total ?? 0) } : undefined;
+      const isCounted = through <= this.#counted.through && unread?.totalIsEstimate !== true;
+      const lost = unread?.total ?? 0;
+      this.#counted = isCounted ? { ...this.#counted, count: this.#counted.count - lost } : undefined;
     }
   }
 
@@ -164,25 +165,26 @@ export class Consumer {
   }
 
   /** The new messages that were not counted yet; undefined without a filter, where the log knows the count. */
-  uncounted(last: number): ScanRange | undefined {
-    const from = Math.max((this.#counted?.through ?? 0) + 1, this.cursor.nextSequence);
-    return this.#matches === undefined || from > last ? undefined : { from, matches: this.#matches };
+  uncounted(log: Log): ScanRange | undefined {
+    const from = Math.max((this.#counted?.through ?? 0) + 1, this.cursor.nextSequence, log.floor + 1);
+    return this.#filter === undefined || from > log.last ? undefined : { from, filter: this.#filter };
   }
 
-  /** Adds the result of scanning {@link uncounted} to the count. */
-  counted(last: number, found: ScanResult | undefined): void {
-    this.#counted = { through: last, count: (this.#counted?.count ?? 0) + (found?.total ?? 0) };
+  /** Adds the result of scanning {@link uncounted} through a sequence to the count. */
+  counted(through: number, found: LostMessages | undefined): void {
+    this.#counted = { through, count: (this.#counted?.count ?? 0) + (found?.total ?? 0) };
   }
 
-  /** Its info; call {@link counted} before. */
+  /** Its info; an estimate as long as there is something {@link uncounted}. */
   info(log: Log, deadLetters: number): Omit<ConsumerInfo, "epoch"> {
     const { ackFloor, inFlight, waiting, redelivered, paused, lost } = this.cursor.info();
-    const unread = this.isFiltered ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);
+    const unread = this.#filter ? (this.#counted?.count ?? 0) : log.countAbove(this.cursor.nextSequence - 1);
     return {
       consumer: this.name,
       config: this.#config,
       ackFloor,
       pending: waiting + unread,
+      ...(this.uncounted(log) === undefined ? {} : { pendingIsEstimate: true }),
       inFlight,
       redelivered,
       deadLetters,
@@ -193,6 +195,6 @@ export class Consumer {
   }
 }
 
-function matcherOf({ filter }: ConsumerConfig): SubjectMatcher | undefined {
-  return filter === undefined ? undefined : subjectMatcher(filter);
+function filterOf({ filter }: ConsumerConfig): CompiledFilter | undefined {
+  return filter === undefined ? undefined : compileFilter(filter);
 }

@@ -4,14 +4,16 @@ import { socketOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand, DeadLetterPage, FetchReply, JoinCall, JoinReply } from "../../internal/consumer-calls.ts";
 import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
-import type { DeletionWatcher, Log } from "../log/log.ts";
+import type { Log } from "../log/log.ts";
 import type { Transactor } from "../transactor.ts";
 
 import { applyAck } from "./apply-ack.ts";
+import type { ChangeLetters } from "./change-dead-letters.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./config.ts";
 import type { ConsumerChanges } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { LettersTurn } from "./dead-letters.ts";
 import { Dispatcher } from "./delivery/dispatcher.ts";
 import type { AddressedBatch } from "./delivery/dispatcher.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
@@ -19,8 +21,9 @@ import { LogReader } from "./delivery/log-reader.ts";
 import { DeliveryPusher } from "./delivery/pusher.ts";
 import type { PushOutcome } from "./delivery/pusher.ts";
 import { reconfigure } from "./reconfigure.ts";
-import { retryDeadLetters } from "./retry-dead-letters.ts";
-import { countNewMessages, passEarly, trimConsumers } from "./scan.ts";
+import { ConsumerDeletions } from "./deletions.ts";
+import { passEarly } from "./new-messages.ts";
+import { PendingCounter } from "./pending-counter.ts";
 import { Subscriber } from "./delivery/subscriber.ts";
 import { takeBack } from "./delivery/take-back.ts";
 import { Consumers } from "./table.ts";
@@ -45,7 +48,7 @@ type CoordinatorHost = {
  * A request that changes something is one transaction: the change, the deliveries that it makes room for, and one write
  * for each cursor that changed. Batches are pushed after it.
  */
-export class ConsumerCoordinator implements DeletionWatcher {
+export class ConsumerCoordinator {
   readonly #alarm: AlarmClock;
   readonly #transactor: CoordinatorHost["transactor"];
   readonly #stream: CoordinatorHost["stream"];
@@ -53,6 +56,7 @@ export class ConsumerCoordinator implements DeletionWatcher {
   readonly #consumers: Consumers;
   readonly #deadLetters: DeadLetters;
   readonly #reader: LogReader;
+  readonly #counter: PendingCounter;
   readonly #pusher: DeliveryPusher;
   /** Made by the transaction under way, to be pushed after it. */
   #batches: AddressedBatch[] = [];
@@ -68,7 +72,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
     this.#reader = new LogReader(host.log);
     this.#consumers = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
-    host.log.watchDeletions(this);
+    this.#counter = new PendingCounter(host, this.#consumers, () => host.transactor.loaded?.consumers === this);
+    host.log.watchDeletions(new ConsumerDeletions(this.#consumers, this.#reader, this.#counter));
     // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
@@ -107,12 +112,22 @@ export class ConsumerCoordinator implements DeletionWatcher {
     return withSkipped(this.#info(consumer), start.skipped);
   }
 
-  /** Changes a consumer's config. A lower `maxDeliver` may make messages dead letters. */
-  update(name: string, changes: ConsumerChanges): ConsumerInfo {
-    return this.#changeOne(name, (consumer, nowMs) => {
-      this.#deadLetters.add(consumer.id, reconfigure(consumer, changes, { log: this.#log, nowMs }));
-      this.#consumers.saveConfig(consumer);
+  /**
+   * Changes a consumer's config. A lower `maxDeliver` may make messages dead letters.
+   *
+   * @returns Undefined when the scan of the log for where a new filter begins stopped at its bounds; call again.
+   */
+  update(name: string, changes: ConsumerChanges): ConsumerInfo | undefined {
+    const consumer = this.#consumers.find(name);
+    const isChanged = this.#change((nowMs) => {
+      const dead = reconfigure(consumer, changes, { sources: this.#counter.sources(), nowMs });
+      if (dead !== undefined) {
+        this.#deadLetters.add(consumer.id, dead);
+        this.#consumers.saveConfig(consumer);
+      }
+      return dead !== undefined;
     });
+    return isChanged ? this.#info(consumer) : undefined;
   }
 
   info(name: string): ConsumerInfo {
@@ -125,8 +140,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
   list(): ConsumerInfo[] {
     this.#deliverDue();
     const byName = this.#consumers.all.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    countNewMessages(byName, this.#log);
-    return byName.map((consumer) => this.#info(consumer));
+    this.#counter.count(byName);
+    return byName.map((consumer) => this.#infoSoFar(consumer));
   }
 
   /** Deletes a consumer, ends its subscriptions, and returns its last info. */
@@ -161,10 +176,8 @@ export class ConsumerCoordinator implements DeletionWatcher {
     return this.#change(() => {
       const { nextSequence } = consumer.cursor;
       if (!consumer.subscribers.has(holder)) {
-        this.#consumers.addSubscription(
-          consumer,
-          new Subscriber({ holder, gateway, maxInFlight }, this.#consumers.fullSockets),
-        );
+        const subscriber = new Subscriber({ holder, gateway, maxInFlight }, this.#consumers.fullSockets);
+        this.#consumers.addSubscription(consumer, subscriber);
       }
       return { nextSequence, lastSequence: this.#log.last };
     });
@@ -225,17 +238,10 @@ export class ConsumerCoordinator implements DeletionWatcher {
     return { epoch: this.#stream.epoch, deadLetters: this.#deadLetters.read(consumer.id, from, limit) };
   }
 
-  /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
-  retryDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const consumer = this.#consumers.find(name);
-    const letters = this.#deadLetters;
-    return this.#change((nowMs) => retryDeadLetters(consumer, sequences, { letters, log: this.#log, nowMs }));
-  }
-
-  /** Deletes dead letters, all or some of them; returns how many. */
-  deleteDeadLetters(name: string, sequences: readonly number[] | undefined): number {
-    const { id } = this.#consumers.find(name);
-    return this.#change(() => this.#deadLetters.delete(id, sequences));
+  /** Changes dead letters of a consumer, in one turn. */
+  changeDeadLetters(name: string, { change, from }: { change: ChangeLetters; from: number }): LettersTurn {
+    const [consumer, letters] = [this.#consumers.find(name), this.#deadLetters];
+    return this.#change((nowMs) => change(consumer, from, { letters, log: this.#log, nowMs }));
   }
 
   /**
@@ -281,19 +287,6 @@ export class ConsumerCoordinator implements DeletionWatcher {
     const atMs = this.#isBehind ? nowMs : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
     if (atMs < Infinity) {
       this.#alarm.ensureBy(atMs, nowMs);
-    }
-  }
-
-  beforeTrim(through: number): void {
-    trimConsumers(this.#consumers.all, through, this.#log);
-  }
-
-  beforeDelete(sequences: readonly number[]): void {
-    this.#reader.forget();
-    passEarly(this.#consumers.all, this.#log);
-    const messages = this.#consumers.size === 0 ? [] : this.#reader.at(sequences);
-    for (const consumer of this.#consumers.all) {
-      consumer.lose(messages);
     }
   }
 
@@ -384,7 +377,11 @@ export class ConsumerCoordinator implements DeletionWatcher {
   }
 
   #info(consumer: Consumer): ConsumerInfo {
-    countNewMessages([consumer], this.#log);
+    this.#counter.count([consumer]);
+    return this.#infoSoFar(consumer);
+  }
+
+  #infoSoFar(consumer: Consumer): ConsumerInfo {
     return { epoch: this.#stream.epoch, ...consumer.info(this.#log, this.#deadLetters.count(consumer.id)) };
   }
 }

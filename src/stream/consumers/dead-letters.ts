@@ -2,6 +2,12 @@ import type { DeadLetterRow } from "../schema.ts";
 
 import type { DeadLetter } from "./cursor/types.ts";
 
+/** Most dead letters that one turn of a call deletes or puts back: some 5 ms of SQLite. */
+const LETTERS_OF_TURN = 2_000;
+
+/** What a turn has changed, and the sequence from which the next one goes on; undefined when there is none. */
+export type LettersTurn = { readonly count: number; readonly next: number | undefined };
+
 /** The table `dead_letters`. A dead letter stays when its message is deleted, and is deleted with its consumer. */
 export class DeadLetters {
   readonly #sql: SqlStorage;
@@ -65,11 +71,15 @@ export class DeadLetters {
       .map(({ sequence }) => sequence);
   }
 
-  /** Deletes the dead letters of some sequences, or all; returns how many there were. */
-  delete(consumer: number, sequences: readonly number[] | undefined): number {
-    if (sequences === undefined) {
-      return this.deleteFrom(consumer, 0);
-    }
+  /** The sequences of the first dead letters from one on, as many as one turn may change. */
+  someFrom(consumer: number, from: number): { sequences: number[]; next: LettersTurn["next"] } {
+    const sequences = this.read(consumer, from, LETTERS_OF_TURN).map(({ sequence }) => sequence);
+    const last = sequences.at(-1) ?? 0;
+    return { sequences, next: sequences.length < LETTERS_OF_TURN ? undefined : last + 1 };
+  }
+
+  /** Deletes the dead letters of some sequences; returns how many there were. */
+  delete(consumer: number, sequences: readonly number[]): number {
     const count = this.count(consumer);
     if (count === 0 || sequences.length === 0) {
       return 0;
@@ -85,13 +95,19 @@ export class DeadLetters {
     return deleted;
   }
 
-  /** Deletes the dead letters from a sequence on; returns how many there were. */
-  deleteFrom(consumer: number, sequence: number): number {
-    const count = this.count(consumer);
-    const deleted = this.#sql
-      .exec("DELETE FROM dead_letters WHERE consumer = ? AND sequence >= ? RETURNING 1", consumer, sequence)
-      .toArray().length;
-    this.#counts.set(consumer, count - deleted);
-    return deleted;
+  /** Deletes the first dead letters from a sequence on, as many as one turn may. */
+  deleteSome(consumer: number, from: number): LettersTurn {
+    if (this.count(consumer) === 0) {
+      return { count: 0, next: undefined };
+    }
+    const { sequences, next } = this.someFrom(consumer, from);
+    return { count: this.delete(consumer, sequences), next };
+  }
+
+  /** Deletes all dead letters from a sequence on. Where there may be many, most go by {@link deleteSome} before. */
+  deleteFrom(consumer: number, sequence: number): void {
+    for (let next: LettersTurn["next"] = sequence; next !== undefined;) {
+      ({ next } = this.deleteSome(consumer, next));
+    }
   }
 }

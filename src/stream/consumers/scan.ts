@@ -1,48 +1,135 @@
+import { LIMITS } from "../../../rpc/index.ts";
+import type { MessageText } from "../../internal/message-text.ts";
+import type { CompiledFilter } from "../../internal/subject.ts";
 import type { Log } from "../log/log.ts";
-import { scanLog } from "../log/scan.ts";
-import type { ScanResult, ScanRange } from "../log/scan.ts";
+import type { Known } from "../log/subjects.ts";
 
-import type { Consumer } from "./consumer.ts";
+import { joinLost } from "./cursor/lost.ts";
+import type { LostMessages } from "./cursor/types.ts";
+import type { LogReader } from "./delivery/log-reader.ts";
 
-/** Has consumers pass over messages from before their start time. To be called before anything else reads the log. */
-export function passEarly(consumers: Iterable<Consumer>, log: Log): void {
-  for (const consumer of consumers) {
-    consumer.passEarly(log);
+/** What a turn of the stream's thread may read, as bytes of messages: about 10 ms. */
+export const TURN_BYTES = 2_097_152;
+/** What reading a message costs beside its bytes, and a step by itself. */
+const MESSAGE_COST = 64;
+const STEP_COST = 4_096;
+
+/** How much may still be read before other requests have to have a turn. */
+export class Effort {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  get isSpent(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** Something was read. */
+  spend({ bytes, messages }: { bytes: number; messages: number }): void {
+    this.#left -= STEP_COST + bytes + messages * MESSAGE_COST;
   }
 }
 
-/** Prepares consumers for the deletion of all messages through a sequence; counts the new ones that they lose. */
-export function trimConsumers(consumers: readonly Consumer[], through: number, log: Log): void {
-  passEarly(consumers, log);
-  const lost = scanConsumers(log, through, { consumers, ask: (consumer) => consumer.newThrough(through) });
-  for (const consumer of consumers) {
-    consumer.trim(through, lost.get(consumer));
+/** What a scan reads. */
+export type ScanSources = { readonly log: Log; readonly reader: LogReader; readonly effort: Effort };
+
+/** The messages of the log from a sequence above its floor on, and which of them are wanted; undefined for all. */
+export type ScanRange = { readonly from: number; readonly filter: CompiledFilter | undefined };
+
+/** How far a scan came, `from - 1` when it only prepared the next step, and the wanted messages up to there. */
+type Step = { readonly through: number; readonly found: LostMessages | undefined };
+
+/** Goes on with a scan as far as one look at the index or one page brings it, to `end` at most. */
+export function scanStep(range: ScanRange, end: number, sources: ScanSources): Step {
+  const { log, effort } = sources;
+  const { from, filter } = range;
+  if (filter === undefined) {
+    return unfilteredStep(from, end, sources);
   }
+  const known = log.subjects.at(from, filter);
+  if (known.isKnown) {
+    return knownStep(range, end, { ...sources, known });
+  }
+  const through = Math.min(known.through, log.last);
+  const isWorth = known.isFinal ? through - from >= LIMITS.pageMessages : log.subjects.isWorthFilling(from, through);
+  if (isWorth) {
+    effort.spend(log.subjects.fill(from, through));
+    return { through: from - 1, found: undefined };
+  }
+  return readStep(range, Math.min(end, through), sources);
 }
 
-/** Updates the consumers' counts of new messages to the end of the log. */
-export function countNewMessages(consumers: readonly Consumer[], log: Log): void {
-  const { last } = log;
-  for (const [consumer, found] of scanConsumers(log, last, { consumers, ask: (one) => one.uncounted(last) })) {
-    consumer.counted(last, found);
+/** Scans a range through a sequence, or until the effort is spent. */
+export function scanThrough(range: ScanRange, end: number, sources: ScanSources): Step {
+  let { from } = range;
+  let found: LostMessages | undefined;
+  while (from <= end && !sources.effort.isSpent) {
+    const step = scanStep({ ...range, from }, end, sources);
+    found = joinLost(found, step.found);
+    from = step.through + 1;
   }
+  return { through: from - 1, found };
 }
 
-/** Scans the log once for all consumers that ask for a range. */
-function scanConsumers(
-  log: Log,
-  through: number,
-  { consumers, ask }: { consumers: readonly Consumer[]; ask: (consumer: Consumer) => ScanRange | undefined },
-): Map<Consumer, ScanResult | undefined> {
-  const asked: Consumer[] = [];
-  const ranges: ScanRange[] = [];
-  for (const consumer of consumers) {
-    const range = ask(consumer);
-    if (range !== undefined) {
-      asked.push(consumer);
-      ranges.push(range);
+/** Scans a range to the first wanted message, through a sequence, or until the effort is spent. */
+export function scanToFirst(range: ScanRange, end: number, sources: ScanSources): Step {
+  let { from } = range;
+  while (from <= end && !sources.effort.isSpent) {
+    const step = scanStep({ ...range, from }, end, sources);
+    if (step.found !== undefined) {
+      return step;
     }
+    from = step.through + 1;
   }
-  const found = scanLog(log, through, ranges);
-  return new Map(asked.map((consumer, index) => [consumer, found[index]]));
+  return { through: from - 1, found: undefined };
+}
+
+/** Where no message was deleted singly, all are there. */
+function unfilteredStep(from: number, end: number, sources: ScanSources): Step {
+  const whole = sources.log.firstHole(from, end) - 1;
+  if (whole < end && whole < from + LIMITS.pageMessages) {
+    return readStep({ from, filter: undefined }, end, sources);
+  }
+  sources.effort.spend({ bytes: 0, messages: 0 });
+  return { through: whole, found: { from, to: whole, total: whole - from + 1 } };
+}
+
+/** A segment that lies within the range as a whole is not read. */
+function knownStep(
+  range: ScanRange,
+  end: number,
+  { known, ...sources }: ScanSources & { known: Known & { isKnown: true } },
+): Step {
+  const { log, effort } = sources;
+  const { match, through } = known;
+  const limit = Math.min(end, through);
+  effort.spend({ bytes: known.size, messages: 0 });
+  const candidate = match?.candidate(range.from) ?? Infinity;
+  if (match === undefined || candidate > limit) {
+    return { through: limit, found: undefined };
+  }
+  const { first, last, count } = match;
+  if (first >= range.from && last <= end && log.firstHole(first, last) > last) {
+    return { through: limit, found: { from: first, to: last, total: count } };
+  }
+  return readStep({ ...range, from: candidate }, limit, sources);
+}
+
+function readStep({ from, filter }: ScanRange, end: number, { reader, effort }: ScanSources): Step {
+  const before = reader.bytesRead;
+  const page = reader.from(from, LIMITS.pageMessages);
+  if (page === undefined) {
+    throw new Error("a scan goes beyond the log");
+  }
+  effort.spend({ bytes: reader.bytesRead - before, messages: page.messages.length });
+  const through = Math.min(page.last, end);
+  const wanted = ({ sequence, subject }: MessageText) =>
+    sequence <= through && (filter === undefined || filter.matches(subject));
+  const matching = page.messages.filter(wanted);
+  const [first, last] = [matching.at(0), matching.at(-1)];
+  return first === undefined || last === undefined
+    ? { through, found: undefined }
+    : { through, found: { from: first.sequence, to: last.sequence, total: matching.length } };
 }

@@ -5,11 +5,19 @@ import type { StreamRow } from "../schema.ts";
 import { Batches, cut } from "./batches.ts";
 import type { BatchHead } from "./batches.ts";
 import { Garbage } from "./garbage.ts";
+import { Holes } from "./holes.ts";
 import { runsOf, runsText } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
+import { Subjects } from "./subjects.ts";
 
 /** Most text of one row. The platform refuses a value of 2 MB; local workerd does not. */
 export const ROW_BYTES = 1_048_576;
+
+/** Most rows from which single messages are deleted in one turn: together some 10 ms, as is one of {@link ROW_BYTES}. */
+const REWRITTEN_ROWS = 64;
+
+/** Most text that is read at once to find the first message, unless its row has more. */
+const FIRST_BYTES = 65_536;
 
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
 
@@ -33,12 +41,14 @@ export type DeletionWatcher = {
 export class Log {
   readonly #sql: SqlStorage;
   readonly #batches: Batches;
+  /** Which subjects are where. */
+  readonly subjects: Subjects;
   #floor: number;
   #last: number;
   #lastPublishedAt: number;
   #endBytes: number;
   #holeBytes: number;
-  #holes = 0;
+  readonly #holes: Holes;
   /** The row that holds the first sequence above the floor. */
   #oldest: BatchHead | undefined;
   readonly #garbage: Garbage;
@@ -48,6 +58,7 @@ export class Log {
   constructor(sql: SqlStorage, maxMessages: number | undefined) {
     this.#sql = sql;
     this.#batches = new Batches(sql);
+    this.subjects = new Subjects(sql, this);
     const stream = sql.exec<FloorRow>("SELECT deleted_through, clock_at, hole_bytes FROM stream").one();
     const [oldest, newest] = [this.#batches.oldest(), this.#batches.newest()];
     this.#last = newest?.last_sequence ?? stream.deleted_through;
@@ -55,7 +66,7 @@ export class Log {
     this.#endBytes = newest?.end_bytes ?? 0;
     this.#holeBytes = stream.hole_bytes;
     this.#floor = Math.max(stream.deleted_through, (oldest?.first_sequence ?? 1) - 1);
-    this.#holes = this.#countHolesAbove(this.#floor);
+    this.#holes = new Holes(sql, this.#floor);
     this.#raiseFloor(this.floorForCount(maxMessages));
     this.#garbage = new Garbage(sql, this.#batches, this.#floor);
     this.#oldest = this.#firstRow();
@@ -88,7 +99,7 @@ export class Log {
 
   /** Number of messages. */
   get messages(): number {
-    return this.#last - this.#floor - this.#holes;
+    return this.#last - this.#floor - this.#holes.count;
   }
 
   /** UTF-8 bytes stored; a row that begins below the floor counts as a whole. */
@@ -109,11 +120,22 @@ export class Log {
   /** Deletes rows below the floor, as many as do not hold up the stream. */
   sweep(): void {
     this.#garbage.sweep(this.#floor);
+    this.subjects.sweep(this.#floor);
   }
 
-  /** Whether messages of rows above the floor were deleted one by one. */
-  get hasHoles(): boolean {
-    return this.#holeBytes > 0;
+  /** Bytes that were deleted one by one from the rows from one that begins with a sequence to one that ends with another. */
+  holeBytes(first: number, last: number): number {
+    return this.#holeBytes === 0 ? 0 : this.#batches.holeBytesBetween(first, last);
+  }
+
+  /** UTF-8 bytes of the rows from the one that holds a sequence to the end, with what was deleted of them one by one. */
+  bytesFrom(sequence: number): number {
+    return sequence > this.#last ? 0 : this.#endBytes - startOf(this.rowAt(sequence), this.#endBytes);
+  }
+
+  /** The first sequence from `first` through `last` whose message was deleted singly; `last + 1` for none. */
+  firstHole(first: number, last: number): number {
+    return this.#holes.firstBetween(first, last);
   }
 
   /** When the oldest row was published; undefined when there is none. */
@@ -124,8 +146,8 @@ export class Log {
   /** The sequence of the first message; `last + 1` when there is none. */
   firstSequence(): number {
     let from = this.#floor + 1;
-    while (this.#holes > 0 && from <= this.#last) {
-      const page = this.read(from, 500, ROW_BYTES);
+    while (this.#holes.count > 0 && from <= this.#last) {
+      const page = this.read(from, 500, FIRST_BYTES);
       const [message] = splitMessages(page.text);
       if (message !== undefined) {
         return message.sequence;
@@ -174,6 +196,7 @@ export class Log {
     for (const written of rows) {
       this.#insert(written, runsText(runs, written));
     }
+    this.subjects.appended(rows, bodies);
     return rows;
   }
 
@@ -202,20 +225,13 @@ export class Log {
   /** Number of messages after a sequence. */
   countAbove(sequence: number): number {
     const above = Math.max(sequence, this.#floor);
-    const holes = this.#holes === 0 ? 0 : this.#countHolesAbove(above);
-    return Math.max(0, this.#last - above - holes);
+    return above < this.#last ? this.#last - above - this.#holes.countAbove(above, this.#last) : 0;
   }
 
   /** Those of the sequences that have a message. */
   existing(sequences: readonly number[]): number[] {
     const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
-    return this.#sql
-      .exec<{ value: number }>(
-        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT sequence FROM holes)",
-        JSON.stringify(within),
-      )
-      .toArray()
-      .map(({ value }) => value);
+    return this.#holes.without(within);
   }
 
   /** The row of a sequence that was assigned and is above the floor. */
@@ -248,19 +264,12 @@ export class Log {
 
   /** The floor that keeps the last `messages`, or all when there are fewer. */
   floorForCount(messages: number | undefined): number {
-    if (messages === undefined) {
+    if (messages === undefined || this.messages <= messages) {
       return this.#floor;
     }
-    let floor = this.#last - messages;
-    if (this.#holes > 0) {
-      // Each hole above the floor makes room for one message more below it, where there may be further holes.
-      let next = floor - this.#countHolesAbove(floor);
-      while (next !== floor) {
-        floor = next;
-        next = this.#last - messages - this.#countHolesAbove(floor);
-      }
-    }
-    return Math.max(floor, this.#floor);
+    const excess = this.messages - messages;
+    // From the nearer end.
+    return excess < messages ? this.#holes.pass(this.#floor, excess, 1) : this.#holes.pass(this.#last, messages, -1);
   }
 
   /**
@@ -306,30 +315,41 @@ export class Log {
   }
 
   /**
-   * Deletes single messages; sequences that do not exist are ignored.
+   * Deletes single messages, in as few rows as do not hold up the stream; sequences that do not exist are ignored.
    *
-   * @returns How many messages were deleted.
+   * @returns How many messages were deleted, and the sequences that are left.
    */
-  deleteSequences(sequences: readonly number[]): number {
+  deleteSequences(sequences: readonly number[]): { deleted: number; left: readonly number[] } {
     const before = this.messages;
-    const wanted = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
+    const { rows, wanted, left } = this.#rowsOfTurn(within.toSorted((a, b) => a - b));
     this.#watchers.forEach((watcher) => watcher.beforeDelete(wanted));
-    const deleted: number[] = [];
-    let rowEnd = 0;
-    for (const sequence of wanted.toSorted((a, b) => a - b)) {
-      if (sequence > rowEnd) {
-        const row = this.rowAt(sequence);
-        rowEnd = row.last_sequence;
-        deleted.push(...this.#deleteWithinRow(row, new Set(wanted)));
-      }
-    }
+    const among = new Set(wanted);
+    const deleted = rows.flatMap((row) => this.#deleteWithinRow(row, among));
     if (deleted.length > 0) {
-      this.#sql.exec("INSERT INTO holes (sequence) SELECT value FROM json_each(?)", JSON.stringify(deleted));
-      this.#holes += deleted.length;
+      this.#holes.add(deleted);
       this.keepFloor();
       this.deleteThrough(this.firstSequence() - 1);
     }
-    return before - this.messages;
+    return { deleted: before - this.messages, left };
+  }
+
+  /** The rows of the first sequences, so many that they may be written anew in one turn; the first whatever its size. */
+  #rowsOfTurn(ascending: readonly number[]): { rows: BatchHead[]; wanted: number[]; left: number[] } {
+    const rows: BatchHead[] = [];
+    let [bytes, end] = [0, 0];
+    for (const [index, sequence] of ascending.entries()) {
+      if (sequence > end) {
+        const row = this.rowAt(sequence);
+        bytes += row.bytes - row.hole_bytes;
+        if (rows.length > 0 && (bytes > ROW_BYTES || rows.length === REWRITTEN_ROWS)) {
+          return { rows, wanted: ascending.slice(0, index), left: ascending.slice(index) };
+        }
+        rows.push(row);
+        end = row.last_sequence;
+      }
+    }
+    return { rows, wanted: [...ascending], left: [] };
   }
 
   /** Removes the wanted messages from a row and returns their sequences. */
@@ -365,9 +385,7 @@ export class Log {
 
   #raiseFloor(floor: number): void {
     this.#floor = Math.max(this.#floor, floor);
-    if (this.#holes > 0) {
-      this.#holes = this.#countHolesAbove(this.#floor);
-    }
+    this.#holes.raiseFloor(this.#floor);
   }
 
   #dropRowsBelowFloor(): void {
@@ -385,11 +403,6 @@ export class Log {
 
   #firstRow(): BatchHead | undefined {
     return this.#floor < this.#last ? this.rowAt(this.#floor + 1) : undefined;
-  }
-
-  #countHolesAbove(floor: number): number {
-    return this.#sql.exec<{ count: number }>("SELECT COUNT(*) AS count FROM holes WHERE sequence > ?", floor).one()
-      .count;
   }
 }
 

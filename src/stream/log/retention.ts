@@ -1,5 +1,6 @@
 import type { StreamConfig } from "../../../rpc/index.ts";
 
+import type { BatchHead } from "./batches.ts";
 import { ROW_BYTES } from "./log.ts";
 import type { Log } from "./log.ts";
 
@@ -40,31 +41,34 @@ export function floorForAge(log: Log, timeMs: number): number {
 
 /** The floor that deletes the oldest rows until at most `maxBytes` are left. */
 function floorForBytes(log: Log, maxBytes: number): number {
-  const excess = log.bytes - maxBytes;
-  if (excess <= 0) {
-    return log.floor;
+  let { floor } = log;
+  for (let excess = log.bytes - maxBytes; excess > 0 && floor < log.last;) {
+    const first = log.rowAt(floor + 1);
+    const row = rowAfterBytes(log, first, excess);
+    // What was deleted from them one by one has to be found in further rows.
+    excess -= bytesOf(first, row) - log.holeBytes(first.first_sequence, row.last_sequence);
+    floor = row.last_sequence;
   }
-  const first = log.rowAt(log.floor + 1);
-  let [low, high] = [log.floor + 1, log.last];
-  if (log.hasHoles) {
-    // Each row has to be asked what is left of it.
-    let left = excess;
-    for (let row = first; ; row = log.rowAt(row.last_sequence + 1)) {
-      left -= row.bytes - row.hole_bytes;
-      if (left <= 0 || row.last_sequence >= log.last) {
-        return row.last_sequence;
-      }
-    }
-  }
+  return floor;
+}
+
+/** The row by which so many bytes were written from the beginning of a row on; else the last one. */
+function rowAfterBytes(log: Log, first: BatchHead, bytes: number): BatchHead {
+  let [low, high] = [first.first_sequence, log.last];
   while (low < high) {
     const row = log.rowAt(Math.floor((low + high) / 2));
-    if (row.end_bytes - first.end_bytes + first.bytes < excess) {
+    if (bytesOf(first, row) < bytes) {
       low = row.last_sequence + 1;
     } else {
       high = Math.max(row.first_sequence, low);
     }
   }
-  return log.rowAt(low).last_sequence;
+  return log.rowAt(low);
+}
+
+/** Bytes of the rows from one to another when they were written. */
+function bytesOf(first: BatchHead, last: BatchHead): number {
+  return last.end_bytes - first.end_bytes + first.bytes;
 }
 
 /** When the alarm has to delete messages by age, in a stream that nobody uses meanwhile; undefined for never. */

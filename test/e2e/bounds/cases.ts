@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
+import { LIMITS } from "../../../rpc/index.ts";
 import { Client } from "../server/client.ts";
 import type { Target } from "../server/client.ts";
 
@@ -26,11 +27,20 @@ export type BoundsCase = {
 
 /** Each case, in the order in which it is printed. */
 export const CASES: readonly BoundsCase[] = [
-  { over: "socket", name: "100 x subscribe with maxInFlight 10,000", run: (target, way) => subscribe(target, way, {}) },
+  {
+    over: "socket",
+    name: "100 x subscribe with maxInFlight 10,000",
+    run: (target, way) => subscribe(target, way, fromFirst),
+  },
   {
     over: "socket",
     name: "the same with redelivery every 100 ms",
-    run: (target, way) => subscribe(target, way, { ackWaitMs: 100, maxDeliver: 100 }),
+    run: (target, way) => subscribe(target, way, () => ({ ...fromFirst(), ackWaitMs: 100, maxDeliver: 100 })),
+  },
+  {
+    over: "socket",
+    name: "100 x subscribe to a consumer with maxInFlight 10,000",
+    run: (target, way) => subscribe(target, way, (index) => ({ consumer: `${index}` })),
   },
   {
     over: "socket",
@@ -46,12 +56,19 @@ export const CASES: readonly BoundsCase[] = [
   { over: "http", name: "100 POST /rpc of a publishBatch", run: (target, way) => post(target, way, publishes()) },
 ];
 
-/** Makes the stream that the cases read: 20 MB of messages. */
+/** Makes the stream that the cases read, 20 MB of messages, and its consumers. */
 export async function fill(client: Client): Promise<void> {
   const data = "x".repeat(MESSAGE_CHARACTERS);
   for (let batch = 0; batch < 20; batch += 1) {
     await client.call("publishBatch", { stream: STREAM, messages: Array.from({ length: BATCH }, () => ({ data })) });
   }
+  for (let index = 0; index < LIMITS.consumers; index += 1) {
+    await client.call("createConsumer", { stream: STREAM, consumer: `${index}`, maxInFlight: 10_000 });
+  }
+}
+
+function fromFirst(): object {
+  return { from: "first" };
 }
 
 /** A socket that sends and, if it is to, reads nothing from then on. */
@@ -64,10 +81,11 @@ async function open(target: Target, { signal, isUnread }: Way): Promise<Client> 
   return client;
 }
 
-async function subscribe(target: Target, way: Way, options: object): Promise<void> {
+/** A hundred subscriptions. @param options Of each. */
+async function subscribe(target: Target, way: Way, options: (index: number) => object): Promise<void> {
   const client = await open(target, way);
-  const params = { stream: STREAM, from: "first", maxInFlight: 10_000, ...options };
-  sendEach(client, 100, () => ({ method: "subscribe", params }));
+  const common = { stream: STREAM, maxInFlight: 10_000 };
+  sendEach(client, 100, (index) => ({ method: "subscribe", params: { ...common, ...options(index) } }));
   await whenAborted(way.signal);
 }
 

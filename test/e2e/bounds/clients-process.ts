@@ -8,4 +8,5 @@ process.on("message", ({ name, target, clients, isUnread }: ClientsOptions) => {
   for (let client = 0; client < clients; client += 1) {
     void CASES.find((one) => one.name === name)?.run(target, way);
   }
+  process.send?.("begun");
 });

@@ -22,29 +22,45 @@ const MIB = 1_048_576;
 const SAMPLE_MS = 100;
 const HONEST_CLIENTS = 4;
 
-/** What a case did to a server: how far its memory grew, in MiB, and what became of honest clients before and beside it. */
-export type Measured = { readonly grownMiB: number; readonly alone: HonestReport; readonly beside: HonestReport };
+/** Who does what a case does, and for how long. */
+type Load = { readonly clients: number; readonly ms: number };
+
+/** How far a server's memory grew, in MiB, and what became of the messages of honest clients beside it. */
+export type Growth = { readonly grownMiB: number; readonly beside: HonestReport };
+
+/** How long the messages of honest clients take, alone on a server and beside a case. */
+export type Delays = { readonly alone: HonestReport; readonly beside: HonestReport };
 
 /**
  * Runs a case by so many clients that do not read, on an inspected server that is used for nothing else. Its memory is compared
  * with what one that reads made of it, so that what V8 and SQLite take for any load does not count.
  */
-export async function measure(
-  server: Server,
-  given: BoundsCase,
-  { clients, ms }: { clients: number; ms: number },
-): Promise<Measured> {
-  const target = { url: server.url, apiKey: server.apiKey };
-  const preparing = await Client.connect(server);
-  await fill(preparing);
-  const alone = await honest(server, () => runFor(ms, { name: given.name, target, clients: 1, isUnread: false }));
+export async function measureGrowth(server: Server, given: BoundsCase, { clients, ms }: Load): Promise<Growth> {
+  const target = await prepared(server);
+  await runFor(ms, { name: given.name, target, clients: 1, isUnread: false });
   const held = await HeldMemory.watch(server);
   const beside = await honest(server, async () => {
     await runFor(ms, { name: given.name, target, clients, isUnread: true });
     await held.stop();
   });
-  preparing.terminate();
-  return { grownMiB: Math.round(held.grownMiB), alone, beside };
+  return { grownMiB: Math.round(held.grownMiB), beside };
+}
+
+/** Runs a case in the same way beside honest clients. Nothing is collected by force meanwhile, which would hold them up. */
+export async function measureDelays(server: Server, given: BoundsCase, { clients, ms }: Load): Promise<Delays> {
+  const target = await prepared(server);
+  // What has run already is compiled.
+  await runFor(ms, { name: given.name, target, clients: 1, isUnread: false });
+  const alone = await honest(server, () => delay(ms));
+  const beside = await honest(server, () => runFor(ms, { name: given.name, target, clients, isUnread: true }));
+  return { alone, beside };
+}
+
+async function prepared(server: Server): Promise<Target> {
+  const client = await Client.connect(server);
+  await fill(client);
+  client.terminate();
+  return { url: server.url, apiKey: server.apiKey };
 }
 
 /** By how much the memory of a server grows, without what V8 could collect. */
@@ -95,6 +111,7 @@ class HeldMemory {
 async function runFor(ms: number, options: ClientsOptions): Promise<void> {
   const clients = fork(join(import.meta.dirname, "clients-process.ts"), [], { execArgv: [] });
   clients.send(options);
+  await once(clients, "message");
   await delay(ms);
   clients.kill("SIGKILL");
   await once(clients, "exit");

@@ -10,20 +10,30 @@ import { builtWorker } from "../../../scripts/server/build.ts";
 import { Server } from "../server/server.ts";
 
 import { CASES } from "./cases.ts";
-import { measure } from "./measure.ts";
+import { measureDelays, measureGrowth } from "./measure.ts";
 
 const [ms = "10000", chosen, bound = "told"] = process.argv.slice(2);
 const worker = await builtWorker();
 const cases = CASES.filter((_case, index) => chosen === undefined || chosen.split(",").includes(String(index)));
 for (const given of cases) {
   for (const clients of [1, 20]) {
-    const data = await mkdtemp(join(tmpdir(), "durable-stream-bounds-"));
-    const server = new Server({ worker, data, vars: { BUFFERED_AMOUNT: bound }, isInspected: true });
-    await server.start();
-    const { grownMiB, alone, beside } = await measure(server, given, { clients, ms: Number(ms) });
-    await server.kill9();
-    await rm(data, { recursive: true, maxRetries: 3 });
+    const load = { clients, ms: Number(ms) };
+    const { grownMiB } = await on((server) => measureGrowth(server, given, load));
+    const { alone, beside } = await on((server) => measureDelays(server, given, load));
     const p99 = `p99 ${alone.p99Ms} -> ${beside.p99Ms} ms, ${beside.acked} acked, ${beside.missing} missing`;
     process.stdout.write(`${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}\n`);
+  }
+}
+
+/** Measures on a server of its own. */
+async function on<Result>(measure: (server: Server) => Promise<Result>): Promise<Result> {
+  const data = await mkdtemp(join(tmpdir(), "durable-stream-bounds-"));
+  const server = new Server({ worker, data, vars: { BUFFERED_AMOUNT: bound }, isInspected: true });
+  await server.start();
+  try {
+    return await measure(server);
+  } finally {
+    await server.kill9();
+    await rm(data, { recursive: true, maxRetries: 3 });
   }
 }

@@ -1,7 +1,7 @@
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
@@ -16,6 +16,7 @@ import { test } from "../server/fixtures.ts";
 import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
 import { LanguageServer } from "./language-server.ts";
 import { OFFLINE } from "../../../scripts/server/options.ts";
+import { nodeOf } from "../server/node-of.ts";
 import { Proxy } from "../server/proxy.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -201,19 +202,6 @@ async function watchTour(input: Readable, proxy: Proxy): Promise<string[]> {
 async function versionOf(name: string): Promise<string> {
   const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   return devDependencies[name];
-}
-
-/** The first Node.js of a major version: this one, or on the path. */
-function nodeOf(major: number): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return [process.execPath, ...folders.map((folder) => join(folder, "node"))].find((node) => {
-    try {
-      return execFileSync(node, ["-p", "process.versions.node"], { encoding: "utf8" }).startsWith(`${major}.`);
-    } catch {
-      // No such program.
-      return false;
-    }
-  });
 }
 
 /** A program that a dev dependency brings. */

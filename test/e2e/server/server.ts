@@ -48,7 +48,11 @@ export type ServerOptions = {
 };
 
 /** A Durable Object to evict: its memory is lost, its storage stays, its sockets are closed or kept. */
-export type Eviction = { className: "Gateway" | "Stream"; name: string; webSockets: "close" | "hibernate" };
+export type Eviction = {
+  className: "Directory" | "Gateway" | "Stream";
+  name: string;
+  webSockets: "close" | "hibernate";
+};
 
 /** What the child process is asked while it runs; it says {@link EvictionMessage} when that is done. */
 export type EvictionRequest = Eviction & { eviction: number };
@@ -146,6 +150,11 @@ export class Server {
   /** Evicts a stream between two requests; tells whether it was, as {@link evictGateway} does. */
   evictStream(name: string): Promise<boolean> {
     return this.#evict({ className: "Stream", name, webSockets: "hibernate" });
+  }
+
+  /** Evicts the Directory between two requests; tells whether it was, as {@link evictGateway} does. */
+  evictDirectory(): Promise<boolean> {
+    return this.#evict({ className: "Directory", name: "streams", webSockets: "hibernate" });
   }
 
   /** The inspector of its Worker; the caller closes it. */

@@ -33,6 +33,7 @@ export async function startBeside({ gateway, stream }: Beside, data: string): Pr
           durableObjects: {
             ...withGateways.durableObjects,
             STREAM: { className: "Stream", scriptName: STREAMS, useSQLite: true },
+            DIRECTORY: { className: "Directory", scriptName: STREAMS, useSQLite: true },
           },
           unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
         },

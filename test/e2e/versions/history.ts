@@ -69,6 +69,8 @@ export class History {
     assertSame(producer, expect.objectContaining({ id: PRODUCER, sequence: this.#rounds }));
     const { deadLetters, inFlight, pending } = await client.call("getConsumer", { stream: STREAM, consumer: CONSUMER });
     assertSame([deadLetters, inFlight + pending], [0, this.#unsettled.length]);
+    const { streams } = await client.call("listStreams", { prefix: STREAM });
+    assertSame(streams, [expect.objectContaining({ stream: STREAM, epoch: this.#epoch })]);
     await client.close();
   }
 

@@ -27,6 +27,7 @@ const CHANGES: readonly Change[] = [
   ["src/stream/schema.ts", MIGRATIONS, addColumn("batches")],
   ["src/gateway/schema.ts", MIGRATIONS, addColumn("subscriptions")],
   ["src/objects/upload/schema.ts", MIGRATIONS, addColumn("parts")],
+  ["src/directory/schema.ts", MIGRATIONS, addColumn("streams")],
   // What is stored otherwise.
   ["src/gateway/attachment.ts", "lastSubscription: 0,", "$& later: { note: 1 },"],
   ["src/gateway/streams/subscription.ts", "...this.#window.toStored()]", "...this.#window.toStored(), 7]"],
@@ -53,6 +54,7 @@ const CHANGES: readonly Change[] = [
     "deliverConsumer({ stream, epoch, batches, takesFull: true })",
     "deliverConsumer({ stream, epoch, batches, takesFull: true, later: 1 })",
   ],
+  ["src/stream/listing.ts", "deletions, exists }", "deletions, exists, ...{ later: 1 } }"],
   ["src/gateway/streams/feeds.ts", "at.from, at.epoch)", "at.from, at.epoch, 'later')"],
   [
     "src/gateway/consumers/subscriptions.ts",

@@ -38,6 +38,7 @@
  *
  * Lost: deleted from the stream while new, in flight or waiting. `seek` makes everything from its position on new.
  */
+import { joinLost } from "./lost.ts";
 import { packRuns, unpackRuns } from "./stored.ts";
 import type { StoredCursor } from "./stored.ts";
 import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./types.ts";
@@ -458,9 +459,8 @@ export class ConsumerCursor {
     return { sequence, deliveries, reason, deadAt: nowMs };
   }
 
-  #countLost({ from, to, total }: LostMessages): void {
-    const lost = this.#lost ?? { from, to, total: 0 };
-    this.#lost = { from: Math.min(lost.from, from), to: Math.max(lost.to, to), total: lost.total + total };
+  #countLost(more: LostMessages): void {
+    this.#lost = joinLost(this.#lost, more);
     this.#version++;
   }
 }

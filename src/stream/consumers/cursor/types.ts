@@ -86,6 +86,8 @@ export type LostMessages = {
   readonly from: number;
   readonly to: number;
   readonly total: number;
+  /** There may be more: some were deleted that nobody counted. */
+  readonly totalIsEstimate?: true;
 };
 
 export type CursorInfo = {

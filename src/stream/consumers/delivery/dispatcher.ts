@@ -12,9 +12,11 @@ import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**
- * Bounds of one dispatcher: offers that it reads from the log, and text that it delivers, before other requests may run.
+ * Bounds of one dispatcher: offers that it reads from the log, their text, and text that it delivers, before other requests
+ * may run.
  */
 const MAX_OFFERS = 64;
+const MAX_READ_BYTES = 4_194_304;
 const MAX_BYTES = 4_194_304;
 
 /** A fetch with this much text reads no further page: one more may add as much again. */
@@ -34,12 +36,14 @@ export class Dispatcher {
   readonly batches: AddressedBatch[] = [];
   readonly #reader: LogReader;
   readonly #nowMs: number;
+  readonly #bytesReadBefore: number;
   #offers = 0;
   #bytes = 0;
 
   constructor(reader: LogReader, nowMs: number) {
     this.#reader = reader;
     this.#nowMs = nowMs;
+    this.#bytesReadBefore = reader.bytesRead;
   }
 
   /**
@@ -141,7 +145,8 @@ export class Dispatcher {
   }
 
   #next(read: () => Offer | undefined): Offer | "later" | undefined {
-    if (this.#offers >= MAX_OFFERS || this.#bytes >= MAX_BYTES) {
+    const bytesRead = this.#reader.bytesRead - this.#bytesReadBefore;
+    if (this.#offers >= MAX_OFFERS || bytesRead >= MAX_READ_BYTES || this.#bytes >= MAX_BYTES) {
       return "later";
     }
     this.#offers += 1;

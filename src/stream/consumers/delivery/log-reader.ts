@@ -1,7 +1,11 @@
 import { LIMITS } from "../../../../rpc/index.ts";
 import { splitMessages } from "../../../internal/message-text.ts";
 import type { MessageText } from "../../../internal/message-text.ts";
+import type { CompiledFilter } from "../../../internal/subject.ts";
 import type { Log } from "../../log/log.ts";
+
+/** Most text that is read around one of several scattered messages, unless its row has more. */
+const NEAR_BYTES = 65_536;
 
 /** Most text of a page, unless its first row has more. */
 const PAGE_BYTES = 262_144;
@@ -23,44 +27,75 @@ export class LogReader {
   readonly #log: Log;
   /** The one used last is the last. */
   #pages: Page[] = [];
+  #bytesRead = 0;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
+  /** How much text was read so far, of the log and of its index. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /**
-   * The messages from a position on, as far as their page goes; undefined when the log ends before.
+   * The messages from a position on, as far as their page goes; undefined when the log ends before. Messages of which the
+   * index says that they do not match a filter are passed over first, unless they stand in a page that is kept.
    *
    * @param wanted How many sequences are enough, if the log has to be read. A page is read ahead for one who goes on where
    *   another ended.
    */
-  from(position: number, wanted: number): Page | undefined {
+  from(position: number, wanted: number, filter?: CompiledFilter): Page | undefined {
     const from = Math.max(position, this.#log.floor + 1);
-    if (from > this.#log.last) {
+    const { last: end } = this.#log;
+    if (from > end) {
       return undefined;
     }
-    const page = this.#pages.findLast(({ first, last }) => first <= from && from <= last) ?? this.#read(from, wanted);
+    let page = this.#kept(from);
+    if (page === undefined) {
+      const candidate = this.#candidate(from, end, filter);
+      if (candidate > end) {
+        return { first: from, last: end, messages: [] };
+      }
+      page = this.#kept(candidate) ?? this.#read(candidate, wanted);
+    }
     if (page !== this.#pages.at(-1)) {
       this.#pages = [...this.#pages.filter((other) => other !== page).slice(1 - MAX_PAGES), page];
     }
     return { first: from, last: page.last, messages: page.messages.slice(indexFrom(page.messages, from)) };
   }
 
-  /** The messages of scattered sequences, as far as they exist. Sequences close together are read as one page. */
-  at(sequences: readonly number[]): MessageText[] {
-    const wanted = new Set(sequences);
-    const ascending = sequences.toSorted((a, b) => a - b);
+  /**
+   * The messages of scattered sequences, as far as they exist. Sequences close together are read as one page.
+   *
+   * @param enoughBytes When there are so many, no further page is read.
+   * @returns Those that were not looked for are `unread`.
+   */
+  at(
+    sequences: readonly number[],
+    enoughBytes = Number.POSITIVE_INFINITY,
+  ): { messages: MessageText[]; unread: ReadonlySet<number> } {
+    const unread = new Set(sequences);
     const messages: MessageText[] = [];
-    let readThrough = 0;
-    for (const sequence of ascending) {
-      if (sequence > readThrough) {
-        const near = ascending.findLast((one) => one < sequence + LIMITS.pageMessages) ?? sequence;
-        const range = this.#log.read(sequence, near - sequence + 1, PAGE_BYTES);
-        messages.push(...splitMessages(range.text).filter((message) => wanted.has(message.sequence)));
-        readThrough = Math.max(range.last, sequence);
+    let bytes = 0;
+    for (const sequence of sequences) {
+      if (bytes >= enoughBytes) {
+        break;
       }
+      if (!unread.has(sequence)) {
+        continue;
+      }
+      const page = this.#kept(sequence) ?? this.#readNear(sequence, unread);
+      for (const message of page.messages) {
+        if (unread.delete(message.sequence)) {
+          messages.push(message);
+          bytes += message.text.length;
+        }
+      }
+      unread.forEach((one) => one >= page.first && one <= page.last && unread.delete(one));
+      unread.delete(sequence);
     }
-    return messages;
+    return { messages, unread };
   }
 
   /** To be called before single messages are deleted. */
@@ -68,9 +103,31 @@ export class LogReader {
     this.#pages = [];
   }
 
+  #candidate(from: number, end: number, filter: CompiledFilter | undefined): number {
+    if (filter === undefined) {
+      return from;
+    }
+    const { sequence, size } = this.#log.subjects.firstCandidate(from, end, filter);
+    this.#bytesRead += size;
+    return sequence;
+  }
+
+  #kept(sequence: number): Page | undefined {
+    return this.#pages.findLast(({ first, last }) => first <= sequence && sequence <= last);
+  }
+
+  /** Reads as far as the wanted sequences are close together. */
+  #readNear(sequence: number, wanted: ReadonlySet<number>): Page {
+    let end = sequence;
+    wanted.forEach((one) => (end = one < sequence + LIMITS.pageMessages ? Math.max(end, one) : end));
+    const { first, last, text } = this.#log.read(sequence, end - sequence + 1, NEAR_BYTES);
+    return { first, last, messages: splitMessages(text) };
+  }
+
   #read(from: number, wanted: number): Page {
     const goesOn = this.#pages.some(({ last }) => last === from - 1);
-    const { first, last, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    const { first, last, bytes, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    this.#bytesRead += bytes;
     return { first, last, messages: splitMessages(text) };
   }
 }

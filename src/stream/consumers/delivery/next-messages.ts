@@ -40,16 +40,20 @@ export function nextMessages(
 }
 
 function dueMessages(cursor: ConsumerCursor, reader: LogReader, due: readonly number[]): Offer {
-  const found = new Map(reader.at(due).map((message) => [message.sequence, message]));
+  const { messages, unread } = reader.at(due, OFFER_BYTES);
+  const found = new Map(messages.map((message) => [message.sequence, message]));
+  // The cursor delivers them in this order.
+  const end = due.findIndex((sequence) => unread.has(sequence));
+  const read = end === -1 ? due : due.slice(0, end);
   // Deleted messages are removed from the cursor when they are deleted. Should one be left, it must not stay due for
   // ever.
-  cursor.lose(due.filter((sequence) => !found.has(sequence)));
-  return { page: undefined, texts: offeredTexts(due.flatMap((sequence) => found.get(sequence) ?? [])) };
+  cursor.lose(read.filter((sequence) => !found.has(sequence)));
+  return { page: undefined, texts: offeredTexts(read.flatMap((sequence) => found.get(sequence) ?? [])) };
 }
 
 function newMessages(consumer: Consumer, reader: LogReader, limit: number): Offer | undefined {
   const from = consumer.cursor.nextSequence;
-  const read = reader.from(from, consumer.isFiltered ? LIMITS.pageMessages : limit);
+  const read = reader.from(from, consumer.filter ? LIMITS.pageMessages : limit, consumer.filter);
   if (read === undefined) {
     return undefined;
   }
@@ -65,7 +69,7 @@ function newMessages(consumer: Consumer, reader: LogReader, limit: number): Offe
 export function nextSuspect(cursor: ConsumerCursor, reader: LogReader, nowMs: number): Offer | undefined {
   for (;;) {
     const sequence = cursor.dueSuspect(nowMs);
-    const [message] = sequence === undefined ? [] : reader.at([sequence]);
+    const [message] = sequence === undefined ? [] : reader.at([sequence]).messages;
     if (sequence === undefined || message !== undefined) {
       return message && { page: undefined, texts: offeredTexts([message]) };
     }

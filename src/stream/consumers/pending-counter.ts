@@ -1,0 +1,98 @@
+import { logError } from "../../platform/log.ts";
+import type { Log } from "../log/log.ts";
+
+import type { Consumer } from "./consumer.ts";
+import { LogReader } from "./delivery/log-reader.ts";
+import { countNewMessages } from "./new-messages.ts";
+import { Effort, TURN_BYTES } from "./scan.ts";
+import type { ScanSources } from "./scan.ts";
+
+/** A count that nobody has asked for in so long is given up. */
+const ASKED_MS = 30_000;
+
+type CounterHost = {
+  readonly ctx: DurableObjectState;
+  readonly stream: { readonly name: string };
+  readonly transactor: { change<T>(stream: string, nowMs: number, act: () => T): T };
+  readonly log: Log;
+};
+
+/**
+ * Counts the messages that consumers with a filter have before them, in turns: each is a transaction of its own, as it may
+ * write to the index of subjects, and whatever has come meanwhile runs before the next one. The counts are in memory, so
+ * an eviction ends them; the index stays, and makes the next one short.
+ */
+export class PendingCounter {
+  readonly #host: CounterHost;
+  readonly #consumers: { get(name: string): Consumer | undefined };
+  readonly #isCurrent: () => boolean;
+  readonly #reader: LogReader;
+  /** The consumers to be counted, and when each was asked for last. */
+  readonly #asked = new Map<Consumer, number>();
+  #isCounting = false;
+
+  /**
+   * @param consumers Those of the stream now.
+   * @param isCurrent False when the stream was loaded anew, and another one counts for it.
+   */
+  constructor(host: CounterHost, consumers: { get(name: string): Consumer | undefined }, isCurrent: () => boolean) {
+    this.#host = host;
+    this.#consumers = consumers;
+    this.#isCurrent = isCurrent;
+    this.#reader = new LogReader(host.log);
+  }
+
+  /** What one turn of a scan reads. @param bytes How much at most. */
+  sources(bytes: number = TURN_BYTES): ScanSources {
+    return { log: this.#host.log, reader: this.#reader, effort: new Effort(bytes) };
+  }
+
+  /** Counts as much as one turn may, and goes on later if that is not all. */
+  count(consumers: readonly Consumer[]): void {
+    if (consumers.every((consumer) => consumer.uncounted(this.#host.log) === undefined) || this.#turn(consumers)) {
+      return;
+    }
+    const nowMs = Date.now();
+    consumers.forEach((consumer) => this.#asked.set(consumer, nowMs));
+    if (!this.#isCounting) {
+      this.#isCounting = true;
+      this.#host.ctx.waitUntil(this.#run());
+    }
+  }
+
+  /** To be called before single messages are deleted. */
+  forget(): void {
+    this.#reader.forget();
+  }
+
+  #turn(consumers: readonly Consumer[]): boolean {
+    const { transactor, stream } = this.#host;
+    return transactor.change(stream.name, Date.now(), () => countNewMessages(consumers, this.sources()));
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await scheduler.wait(0);
+      while (this.#isCurrent() && !this.#turn(this.#wanted())) {
+        await scheduler.wait(0);
+      }
+    } catch (error) {
+      // Whoever asks next begins again.
+      logError("the messages of a consumer could not be counted", error, { stream: this.#host.stream.name });
+    } finally {
+      this.#isCounting = false;
+      this.#asked.clear();
+    }
+  }
+
+  /** The consumers that somebody still asks for. */
+  #wanted(): Consumer[] {
+    const since = Date.now() - ASKED_MS;
+    for (const [consumer, askedAt] of this.#asked) {
+      if (askedAt < since || this.#consumers.get(consumer.name) !== consumer) {
+        this.#asked.delete(consumer);
+      }
+    }
+    return [...this.#asked.keys()];
+  }
+}

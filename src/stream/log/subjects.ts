@@ -1,0 +1,229 @@
+import type { MessageRange } from "../../internal/calls.ts";
+import { splitMessages, subjectOf } from "../../internal/message-text.ts";
+import type { CompiledFilter } from "../../internal/subject.ts";
+import type { SubjectsRow } from "../schema.ts";
+
+import { SegmentBuilder, rowMatch } from "./segment.ts";
+import type { SegmentMatch } from "./segment.ts";
+
+/** A segment of fewer rows is not written: it would nearly be one for each. */
+const LEAST_ROWS = 4;
+/** What is read at once to index a stretch that was not. */
+const FILL = { messages: 8_192, bytes: 1_048_576 };
+/** A stretch that is as short is read, which is no more work than to look whether it has to be. */
+const SHORT_MESSAGES = 500;
+/** Segments that are passed at once. */
+const MOST_PASSED = 64;
+/** Rows that are deleted at once: a turn of the log's sweep deletes no more rows of its own. */
+const MOST_SWEPT = 256;
+
+/** A row for a filter, with the length of its list of subjects, which is null when none of them can match. */
+type FoundRow = Omit<SubjectsRow, "subjects"> & { subjects: string | null; size: number };
+
+/**
+ * What is known of the messages from a sequence on, `through` one. `isFinal` tells of an unknown stretch that there is
+ * something known behind it.
+ */
+export type Known =
+  | {
+      readonly isKnown: true;
+      readonly through: number;
+      readonly match: SegmentMatch | undefined;
+      /** Length of the list of subjects that was looked through. */
+      readonly size: number;
+    }
+  | { readonly isKnown: false; readonly through: number; readonly isFinal: boolean };
+
+/** The log, as its index sees it. */
+type IndexedLog = {
+  readonly floor: number;
+  read(from: number, maxMessages: number, maxBytes: number): MessageRange;
+  /** Bytes of the rows from the one that holds a sequence to the end. */
+  bytesFrom(sequence: number): number;
+};
+
+/**
+ * Which subjects are where in the log: the table `subjects`, by which one with a filter passes over what does not match.
+ *
+ * A segment is many rows of the log, so that the index costs few rows written, and tells subjects by the block, which is
+ * what has to be read. It is gathered in memory as rows are appended. What an eviction has lost, and what code without
+ * this index wrote, is unknown until {@link fill} reads it again; nobody passes over what is unknown.
+ */
+export class Subjects {
+  readonly #sql: SqlStorage;
+  readonly #log: IndexedLog;
+  #open: SegmentBuilder | undefined;
+  #isResumed = false;
+
+  constructor(sql: SqlStorage, log: IndexedLog) {
+    this.#sql = sql;
+    this.#log = log;
+  }
+
+  /** Takes note of rows that were appended. @param bodies Of all their messages. */
+  appended(rows: readonly MessageRange[], bodies: readonly string[]): void {
+    let index = 0;
+    for (const { first, last, bytes } of rows) {
+      for (let sequence = first; sequence <= last; sequence += 1, index += 1) {
+        const subject = subjectOf(bodies[index] ?? "");
+        if (subject !== undefined) {
+          this.#open ??= this.#begin(first);
+          this.#open.add(sequence, subject);
+        }
+      }
+      this.#open?.end(last, bytes);
+      if (this.#open?.isFull === true) {
+        if (this.#open.rows >= LEAST_ROWS) {
+          this.#insert(this.#open);
+        }
+        this.#open = undefined;
+      }
+    }
+  }
+
+  /**
+   * The first sequence from `from` through `end` that may match, or how far that was looked for; what is before it does not
+   * match. `end + 1` for none. `size` is the length of the lists of subjects that were looked through.
+   */
+  firstCandidate(from: number, end: number, filter: CompiledFilter): { sequence: number; size: number } {
+    if (end - from < SHORT_MESSAGES) {
+      return { sequence: from, size: 0 };
+    }
+    const rows = this.#rows(from, end, filter);
+    const size = rows.reduce((sum, row) => sum + row.size, 0);
+    return { sequence: Math.min(this.#firstAmong(rows, from, filter), end + 1), size };
+  }
+
+  /** What is known from a sequence on. */
+  at(sequence: number, filter: CompiledFilter): Known {
+    const [row] = this.#rows(sequence, sequence, filter);
+    if (row !== undefined && row.last_sequence >= sequence) {
+      const match = matchOf(row, filter);
+      return { isKnown: true, through: row.last_sequence, match, size: row.size };
+    }
+    const open = this.#openAt(sequence);
+    if (open !== undefined) {
+      return { isKnown: true, through: open.last, match: open.match(filter), size: 0 };
+    }
+    const next = this.#nextFirst(sequence) ?? this.#open?.first;
+    const isFinal = next !== undefined && next > sequence;
+    return { isKnown: false, through: isFinal ? next - 1 : Infinity, isFinal };
+  }
+
+  /** Indexes what is unknown from a sequence through another, as much as a turn may read. @returns What it read. */
+  fill(from: number, through: number): { bytes: number; messages: number } {
+    const page = this.#log.read(from, Math.min(FILL.messages, through - from + 1), FILL.bytes);
+    const segment = new SegmentBuilder(page.first);
+    const messages = splitMessages(page.text);
+    for (const { sequence, subject, text } of messages) {
+      if (segment.isFull) {
+        break;
+      }
+      if (subject !== undefined) {
+        segment.add(sequence, subject);
+      }
+      segment.end(sequence, text.length);
+    }
+    if (segment.last >= (messages.at(-1)?.sequence ?? 0)) {
+      segment.end(page.last, 0);
+    }
+    this.#insert(segment);
+    return { bytes: page.bytes, messages: page.last - page.first + 1 };
+  }
+
+  /** Whether an unknown stretch that goes on to the end of the log is worth a row. */
+  isWorthFilling(from: number, last: number): boolean {
+    return last - from + 1 >= FILL.messages || this.#log.bytesFrom(from) >= FILL.bytes;
+  }
+
+  /** Deletes what ends at a floor or before. */
+  sweep(floor: number): void {
+    this.#sql.exec(
+      `DELETE FROM subjects WHERE first_sequence IN (
+         SELECT first_sequence FROM subjects WHERE first_sequence <= ?1 ORDER BY first_sequence LIMIT ?2
+       ) AND last_sequence <= ?1`,
+      floor,
+      MOST_SWEPT,
+    );
+  }
+
+  /** A segment from a sequence on. After an eviction the segment of before is lost: when it was long, it is read again. */
+  #begin(first: number): SegmentBuilder {
+    if (!this.#isResumed) {
+      this.#isResumed = true;
+      const [newest] = this.#sql
+        .exec<{ last: number }>("SELECT last_sequence AS last FROM subjects ORDER BY first_sequence DESC LIMIT 1")
+        .toArray();
+      const since = Math.max(newest?.last ?? 0, this.#log.floor) + 1;
+      if (since < first && this.isWorthFilling(since, first - 1)) {
+        this.fill(since, first - 1);
+      }
+    }
+    return new SegmentBuilder(first);
+  }
+
+  #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): number {
+    let next = from;
+    for (const row of rows) {
+      if (row.first_sequence > next) {
+        return next;
+      }
+      const candidate = row.last_sequence < next ? undefined : matchOf(row, filter)?.candidate(next);
+      if (candidate !== undefined) {
+        return candidate;
+      }
+      next = Math.max(next, row.last_sequence + 1);
+    }
+    const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
+    return open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1);
+  }
+
+  /** From the one that holds `first`, or is the last before it, to the last that begins at `end` or before. */
+  #rows(first: number, end: number, { literal }: CompiledFilter): FoundRow[] {
+    // The list of subjects is long: SQLite looks into it for what every match has, and hands over only those that do.
+    return this.#sql
+      .exec<FoundRow>(
+        `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
+           CASE WHEN instr(subjects, ?3) > 0 THEN subjects END AS subjects
+         FROM subjects
+         WHERE first_sequence BETWEEN
+             COALESCE((SELECT MAX(first_sequence) FROM subjects WHERE first_sequence <= ?1), ?1) AND ?2
+         ORDER BY first_sequence LIMIT ?4`,
+        first,
+        end,
+        literal,
+        MOST_PASSED,
+      )
+      .toArray();
+  }
+
+  #openAt(sequence: number): SegmentBuilder | undefined {
+    const open = this.#open;
+    return open !== undefined && open.first <= sequence && sequence <= open.last ? open : undefined;
+  }
+
+  #nextFirst(sequence: number): number | undefined {
+    return this.#sql
+      .exec<{ first: number }>(
+        "SELECT first_sequence AS first FROM subjects WHERE first_sequence > ? ORDER BY first_sequence LIMIT 1",
+        sequence,
+      )
+      .toArray()[0]?.first;
+  }
+
+  #insert(segment: SegmentBuilder): void {
+    const { first_sequence, last_sequence, blocks, subjects } = segment.toRow();
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO subjects (first_sequence, last_sequence, blocks, subjects) VALUES (?, ?, ?, ?)",
+      first_sequence,
+      last_sequence,
+      blocks,
+      subjects,
+    );
+  }
+}
+
+function matchOf(row: FoundRow, filter: CompiledFilter): SegmentMatch | undefined {
+  const { subjects } = row;
+  return subjects === null ? undefined : rowMatch({ ...row, subjects }, filter);
+}
