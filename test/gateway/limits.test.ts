@@ -97,20 +97,33 @@ describe("publishesPerSecond", () => {
   });
 
   it("keeps the order: what is behind a publish that is refused is not stored before it", async () => {
-    const pass = stopClock();
-    const client = await socketOf(publisher({ publishesPerSecond: 2 }));
+    stopClock();
+    const client = await socketOf(publisher({ publishesPerSecond: 10 }));
+    const batches = [6, 5, 1].map((count, id) => ({
+      jsonrpc: "2.0",
+      id,
+      method: "publishBatch",
+      params: batch(count),
+    }));
 
-    const refused = await publishes(client, 4, "ordered");
-    pass(500);
-    const next = await publishes(client, 1, "ordered");
+    const answers = (await client.exchange(JSON.stringify(batches))) as Answer[];
 
-    expect(refused.map(({ error }) => error?.code)).toEqual([
-      undefined,
-      undefined,
-      ErrorCode.RateLimited,
-      expect.any(Number) as number,
-    ]);
-    expect(stored(next)).toBe(1);
+    // There was room for the last one alone.
+    expect(answers.map(({ error }) => error === undefined)).toEqual([true, false, false]);
+    expect(answers[1]?.error?.code).toBe(ErrorCode.RateLimited);
+  });
+
+  it("is that of a new token for the calls behind it", async () => {
+    stopClock();
+    const access = publisher();
+    const client = await socketOf(access);
+    const token = await tokenFor({ ...access, publishesPerSecond: 1 });
+    const publish = { method: "publish", params: { stream: "behind", data: 1 } };
+    const calls = [{ method: "authenticate", params: { token } }, publish, publish];
+
+    const answers = await client.exchange(JSON.stringify(calls.map((call, id) => ({ jsonrpc: "2.0", id, ...call }))));
+
+    expect(stored(answers as Answer[])).toBe(2);
   });
 
   it("is that of the server for a token that says none, and none for the key", async () => {
