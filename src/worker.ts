@@ -24,7 +24,7 @@ export { Stream } from "./stream/stream.ts";
 /** WWW-Authenticate (RFC 6750 section 3): a request without credentials is told no error code. */
 const CHALLENGE = 'Bearer realm="durable-stream"';
 
-/** How long a client may wait before it tries again when the keys of tokens could not be had, in seconds. */
+/** How long a client may wait before it tries again what may succeed later, in seconds. */
 const RETRY_AFTER_S = "5";
 
 export default {
@@ -64,7 +64,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
     if (ended !== undefined) {
       return refuse(request, ended, ctx);
     }
-    return connect(request, env, access);
+    return connect(request, { env, access, ctx });
   }
   if (pathname === "/rpc" && request.method === "POST") {
     return answerHttp(request, env, access);
@@ -85,7 +85,10 @@ function isRead({ method }: Request): boolean {
 }
 
 /** Passes a handshake on to one of this location's gateways; 503 when that can not be reached. */
-async function connect(request: Request, env: Env, access: Access): Promise<Response> {
+async function connect(
+  request: Request,
+  { env, access, ctx }: { env: Env; access: Access; ctx: ExecutionContext },
+): Promise<Response> {
   const location = typeof request.cf?.colo === "string" ? request.cf.colo : "local";
   const headers = new Headers(request.headers);
   // The gateway needs no credentials.
@@ -95,7 +98,8 @@ async function connect(request: Request, env: Env, access: Access): Promise<Resp
     headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
   }
   try {
-    return await openSocket(env, { location, access }, new Request(request.url, { headers }));
+    const response = await openSocket(env, { location, access }, new Request(request.url, { headers }));
+    return response.status === 429 ? refuseMore(request, ctx) : response;
   } catch (error) {
     return errorResponse(503, asOutcome(error, "reads", { what: "the gateway" }));
   }
@@ -115,6 +119,15 @@ function refuseOrigin(request: Request, ctx: ExecutionContext): Response {
   return needsCloseCode(request)
     ? refuseSocket(ctx, CloseCode.Forbidden, reason)
     : errorResponse(403, new RpcError("Forbidden", reason));
+}
+
+/** Refuses one more socket of a subject that has as many as it may. */
+function refuseMore(request: Request, ctx: ExecutionContext): Response {
+  const reason = "the subject of this token has as many sockets as it may";
+  const retryAfterMs = Number(RETRY_AFTER_S) * 1_000;
+  return needsCloseCode(request)
+    ? refuseSocket(ctx, CloseCode.TooManySockets, reason)
+    : errorResponse(429, new RpcError("RateLimited", reason, { retryAfterMs }), { "Retry-After": RETRY_AFTER_S });
 }
 
 function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Response {

@@ -533,8 +533,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `prefix`: stands before every stream name and object key that its holder says: 1 to 64 of `[A-Za-z0-9._-]`, not starting
    *   with a dot, behind the caller's own prefix. End it so that no other one begins with it, as with a dot.
    * - `expiresInMs`: 1,000 to 86,400,000; 3,600,000 unless given, and never beyond the end of the caller's own token.
-   * - `publishesPerSecond`: messages that it may publish in a second on one socket.
-   * - `socketsPerSubject`: sockets that its subject may hold at a gateway.
+   * - `publishesPerSecond`: messages that it may publish in a second on one socket, and over HTTP about as many.
+   * - `socketsPerSubject`: sockets that its subject may hold at one gateway.
    *
    * @throws Forbidden for what is wider than the caller's own; NotFound (`what`: `signingKey`) when no key to sign with is
    * configured.

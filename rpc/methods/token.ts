@@ -42,11 +42,16 @@ export const IssueTokenParams = v.strictObject({
   publishesPerSecond: v.optional(
     v.pipe(
       TokenLimit,
-      v.description("Messages that it may publish in a second on one socket; the caller's own unless given."),
+      v.description(
+        "Messages that it may publish in a second on one socket, and over HTTP about as many; the caller's own unless given.",
+      ),
     ),
   ),
   socketsPerSubject: v.optional(
-    v.pipe(TokenLimit, v.description("Sockets that its subject may hold at a gateway; the caller's own unless given.")),
+    v.pipe(
+      TokenLimit,
+      v.description("Sockets that its subject may hold at one gateway; the caller's own unless given."),
+    ),
   ),
 });
 export type IssueTokenParams = v.InferOutput<typeof IssueTokenParams>;

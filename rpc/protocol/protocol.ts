@@ -24,6 +24,8 @@ export const CloseCode = {
   Idle: 4408,
   /** `outgoingCloseBytes` were buffered. */
   SlowReader: 4413,
+  /** Its subject has as many sockets as it may. It stands for status 429. */
+  TooManySockets: 4429,
   /** No key is configured. It stands for status 503. */
   Unconfigured: 4503,
 } as const;

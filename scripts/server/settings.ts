@@ -22,16 +22,16 @@ export const HELP = `npm start: Durable Stream as a server on this machine
   --key-file  DURABLE_STREAM_KEY_FILE  a file that holds the key                  API_KEY
   --help                               this text
 
-API_KEY is the key that clients send; GATEWAY_SHARDS, MAX_STREAM_BYTES and ALLOWED_ORIGINS are as in wrangler.toml,
-API_KEY_PREVIOUS and what begins with TOKEN_ as in .env.example. A flag goes before the environment, and that before .env,
-which is written with new keys when there is no key and no such file.
+API_KEY is the key that clients send; the vars are those of wrangler.toml, API_KEY_PREVIOUS and what begins with TOKEN_ is as
+in .env.example. A flag goes before the environment, and that before .env, which is written with new keys when there is no key
+and no such file.
 `;
 
 /** The settings beside API_KEY that are passed on as they are. */
 const TEXTS = ["ALLOWED_ORIGINS", "API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
 
 /** The vars of wrangler.toml that are numbers, which the environment may replace. */
-const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES"];
+const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES", "PUBLISHES_PER_SECOND", "SOCKETS_PER_SUBJECT"];
 
 /**
  * What `npm start` is asked for by its flags and the environment; "help" when that is all. Throws what one line says when

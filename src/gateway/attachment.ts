@@ -1,5 +1,7 @@
 import type { RpcError } from "../../rpc/index.ts";
 
+import type { Owed } from "../publishing/publish-rate.ts";
+
 import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
@@ -67,6 +69,8 @@ export type Attachment = {
   socket: string;
   defaultStream: string | undefined;
   connectedAt: number;
+  /** What its client has published lately; left out for one that is not bounded. */
+  owed?: Owed | undefined;
   /** When to tell the client that its token ends; left out once it was told, and of a token without an end. */
   noticeAt?: number | undefined;
   /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */

@@ -2,6 +2,8 @@ import { DurableObject } from "cloudflare:workers";
 
 import { CloseCode, LIMITS, RpcError, SUBPROTOCOL } from "../../rpc/index.ts";
 import { ACCESS_HEADER, accessOfHeader, isRoot } from "../access/access-header.ts";
+import type { Access } from "../access/access.ts";
+import { socketsPerSubject } from "../access/limits.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
 import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls.ts";
@@ -24,7 +26,7 @@ import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
-import type { SessionHost } from "./session.ts";
+import type { SessionHost } from "./session-host.ts";
 import { SocketBuffers } from "./socket-buffers.ts";
 import { Keeper } from "./streams/keeper.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
@@ -94,17 +96,23 @@ export class Gateway extends DurableObject<Env> {
   /**
    * Takes a WebSocket handshake. It is the one request that comes by fetch: a WebSocket can not cross an RPC boundary
    * (`DataCloneError: Could not serialize object of type "WebSocket"`).
+   *
+   * @returns Status 429 when the subject of its caller has as many sockets here as it may.
    */
   override fetch(request: Request): Response {
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    const attachment = newAttachment(Date.now(), streamOfPath(new URL(request.url).pathname));
     const access = accessOfHeader(request.headers.get(ACCESS_HEADER));
-    this.#sessions.set(server, Session.open(this.#host, server, { attachment, access }));
     const headers = new Headers();
     if (!isRoot(access)) {
       headers.set(ACCESS_HEADER, "held");
     }
+    const limit = socketsPerSubject(access, this.#host.env);
+    if (limit !== undefined && this.#socketsOf(access) >= limit) {
+      return new Response(null, { status: 429, headers });
+    }
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    const attachment = newAttachment(Date.now(), streamOfPath(new URL(request.url).pathname));
+    this.#sessions.set(server, Session.open(this.#host, server, { attachment, access }));
     if (request.headers.get("Sec-WebSocket-Protocol") !== null) {
       headers.set("Sec-WebSocket-Protocol", SUBPROTOCOL);
     }
@@ -190,6 +198,10 @@ export class Gateway extends DurableObject<Env> {
       logError("the alarm of a gateway failed", error, { gateway: this.#host.gateway });
       this.#alarm.ensureBy(nowMs + ALARM_RETRY_MS, nowMs);
     }
+  }
+
+  #socketsOf(access: Access): number {
+    return [...this.#sessions.values()].filter((session) => session.isOfSubject(access)).length;
   }
 
   /** Closes a socket that has been silent for too long or whose token has ended, or looks for its overdue acks. */

@@ -9,40 +9,25 @@ import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
-import type { CallContext, Connection, ClientAck, PublishMessages } from "../methods/context.ts";
+import type { CallContext, Connection, ClientAck } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
-import type { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
-import type { SocketAccessStore } from "./access-store.ts";
 import { HEARD_GRAIN_MS, isBound } from "./attachment.ts";
 import type { Attachment, DecidedSubscription, SessionSocket } from "./attachment.ts";
 import { closeQuietly } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
-import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import { notification } from "./notification.ts";
 import { Outgoing } from "./outgoing.ts";
+import type { SessionHost } from "./session-host.ts";
 import { SocketAccess, TOKEN_ENDED } from "./socket-access.ts";
-import type { SocketBuffers } from "./socket-buffers.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
-import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
-
-/** What a session needs of its gateway. */
-export type SessionHost = StreamSubscriptionsHost &
-  ConsumerSubscriptionsHost & {
-    readonly startedAt: number;
-    readonly accessStore: SocketAccessStore;
-    /** Called when the server has sent its Close. */
-    readonly closing: (ws: WebSocket) => void;
-    readonly publish: PublishMessages;
-    /** Bounds what waits to be published, in all of its sessions. */
-    readonly publishBudget: PublishBudget;
-    /** Bounds what is not read, on all of its sockets. */
-    readonly buffers: SocketBuffers;
-  };
 
 /** What a call knows of its caller, whose rights may change before the call runs. */
-type SessionContext = Omit<CallContext, "access"> & { access: Access };
+type SessionContext = Omit<CallContext, "access" | "publishRate"> & {
+  access: Access;
+  publishRate: SocketAccess["rate"];
+};
 
 /** The codes of the server by which it closes a socket whose client has not failed. */
 const NOT_BY_CLIENT: ReadonlySet<number> = new Set([CloseCode.InternalError, CloseCode.Unauthenticated]);
@@ -71,7 +56,7 @@ export class Session implements Connection, SessionSocket {
     this.#host = host;
     this.#ws = ws;
     this.#attachment = attachment;
-    this.#access = new SocketAccess(host.accessStore, attachment, access);
+    this.#access = new SocketAccess(host, attachment, access);
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
     this.#bounds = { flow: new CallFlow(host.publishBudget), answers: this.#outgoing };
@@ -108,6 +93,7 @@ export class Session implements Connection, SessionSocket {
     this.#access.set(access, Date.now());
     for (const context of this.#contexts) {
       context.access = access;
+      context.publishRate = this.#access.rate;
     }
     this.keep(this.#access.nextAt);
   }
@@ -152,6 +138,12 @@ export class Session implements Connection, SessionSocket {
     if (nextAt !== undefined) {
       this.#host.wakeBy(nextAt);
     }
+  }
+
+  /** Whether it is of the same subject as another access. */
+  isOfSubject({ subject, prefix }: Access): boolean {
+    const { current } = this.#access;
+    return current.subject === subject && current.prefix === prefix;
   }
 
   /** What it was sent and its client has not read. */
@@ -200,6 +192,10 @@ export class Session implements Connection, SessionSocket {
     this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
     this.#contexts.delete(context);
+    if (this.#access.rate?.isOverdrawn === true) {
+      // It may outlast a sleep.
+      this.keep(undefined);
+    }
     if (isLate) {
       // All of it is refused.
       this.end(response);
@@ -371,6 +367,7 @@ export class Session implements Connection, SessionSocket {
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,
+      publishRate: this.#access.rate,
       order: this.#order,
       afterAnswer: [],
     };

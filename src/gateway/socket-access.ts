@@ -1,6 +1,9 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { Access } from "../access/access.ts";
 import { isRoot } from "../access/access-header.ts";
+import { publishesPerSecond } from "../access/limits.ts";
+import type { LimitSettings } from "../access/limits.ts";
+import { PublishRate } from "../publishing/publish-rate.ts";
 
 import type { SocketAccessStore } from "./access-store.ts";
 import { isBound, markBound } from "./attachment.ts";
@@ -12,20 +15,30 @@ const NOTICE_MS = 60_000;
 /** Why a socket is closed when its token has ended. */
 export const TOKEN_ENDED = "the token has ended";
 
+/** What the access of a socket needs of its gateway. */
+type AccessHost = { readonly env: LimitSettings; readonly accessStore: SocketAccessStore };
+
 /** Who calls on one socket, what it may do now, and until when. */
 export class SocketAccess {
-  readonly #store: SocketAccessStore;
+  readonly #host: AccessHost;
   readonly #attachment: Attachment;
   #current: Access;
   /** When its token ends, by our own clock; infinite when it has no end. */
   #endsAt: number;
+  #rate: PublishRate | undefined;
 
   /** @param access What the attachment says that it is, or what it is to be from now on. */
-  constructor(store: SocketAccessStore, attachment: Attachment, access: Access) {
-    this.#store = store;
+  constructor(host: AccessHost, attachment: Attachment, access: Access) {
+    this.#host = host;
     this.#attachment = attachment;
     this.#current = access;
     this.#endsAt = access.expiresAt ?? Number.POSITIVE_INFINITY;
+    this.#rate = this.#rateOf(access);
+  }
+
+  /** Bounds its publishes; undefined when they are not bounded. */
+  get rate(): PublishRate | undefined {
+    return this.#rate;
   }
 
   get current(): Access {
@@ -36,12 +49,13 @@ export class SocketAccess {
   set(access: Access, nowMs: number): void {
     const isInTable = !isRoot(access);
     if (isInTable) {
-      this.#store.set(this.#attachment.socket, access);
+      this.#host.accessStore.set(this.#attachment.socket, access);
     } else {
       this.forget();
     }
     this.#current = access;
     this.#endsAt = access.expiresAt ?? Number.POSITIVE_INFINITY;
+    this.#rate = this.#rateOf(access);
     markBound(this.#attachment, isInTable);
     this.#attachment.noticeAt = noticeAt(access, nowMs);
   }
@@ -49,7 +63,7 @@ export class SocketAccess {
   /** Its socket is gone. */
   forget(): void {
     if (isBound(this.#attachment)) {
-      this.#store.removeSocket(this.#attachment.socket);
+      this.#host.accessStore.removeSocket(this.#attachment.socket);
     }
   }
 
@@ -102,6 +116,16 @@ export class SocketAccess {
       throw new RpcError("Unauthenticated", TOKEN_ENDED, { reason: "expired" });
     }
     return { ...access, expiresAt };
+  }
+
+  /** It goes on with what was published before, also under another bound. */
+  #rateOf(access: Access): PublishRate | undefined {
+    const limit = publishesPerSecond(access, this.#host.env);
+    if (limit === undefined) {
+      return undefined;
+    }
+    this.#attachment.owed ??= { owed: 0, atMs: 0 };
+    return new PublishRate(limit, this.#attachment.owed);
   }
 }
 

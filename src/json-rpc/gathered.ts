@@ -73,6 +73,11 @@ function gather(
     if (lane?.isHeld(order) === true) {
       throw heldError();
     }
+    const refusal = context.publishRate?.take(publish.method === "publish" ? 1 : publish.params.messages.length);
+    if (refusal !== undefined) {
+      lane?.failed(order, refusal);
+      throw refusal;
+    }
     const request = publishRequest(publish);
     const { requests, orders, indices } = publishesTo(publish.params.stream, lane, byStream);
     requests.push(request);

@@ -13,6 +13,7 @@ import type { AckCommand } from "../internal/consumer-calls.ts";
 import type { JsonText } from "../internal/json-text.ts";
 import type { PublishGroup, PublishOutcome } from "../publishing/publish-call.ts";
 import type { PublishOrder } from "../publishing/publish-order.ts";
+import type { PublishRate } from "../publishing/publish-rate.ts";
 
 /** What a handler knows of its caller. */
 export type CallContext = {
@@ -27,6 +28,8 @@ export type CallContext = {
    * Stores messages: in a gateway in one commit with those of other callers, elsewhere with those of the same request.
    */
   readonly publish: PublishMessages;
+  /** Bounds how many messages this caller may publish in a second; left out: it is not bounded. */
+  readonly publishRate?: PublishRate | undefined;
   /** Keeps this caller's publishes in order. */
   readonly order: PublishOrder;
   /** Called in order when the answer has been sent. */

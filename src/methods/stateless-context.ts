@@ -1,6 +1,7 @@
 import type { Access } from "../access/access.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
+import { publishRateOf } from "../publishing/publish-rates.ts";
 import { Publishers } from "../publishing/publishers.ts";
 
 import type { CallContext } from "./context.ts";
@@ -17,6 +18,7 @@ export function statelessContext(env: Env, access: Access): CallContext {
     defaultStream: undefined,
     connection: undefined,
     publish: (stream, group) => publishers.publish(stream, group),
+    publishRate: publishRateOf(access, env),
     order: new PublishOrder(),
     afterAnswer: [],
   };

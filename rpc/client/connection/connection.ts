@@ -46,7 +46,12 @@ export type ConnectionListener = {
 };
 
 /** The codes by which a server refuses a socket. */
-const REFUSALS: ReadonlySet<number> = new Set([CloseCode.Unauthenticated, CloseCode.Forbidden, CloseCode.Unconfigured]);
+const REFUSALS: ReadonlySet<number> = new Set([
+  CloseCode.Unauthenticated,
+  CloseCode.Forbidden,
+  CloseCode.TooManySockets,
+  CloseCode.Unconfigured,
+]);
 
 /** Keeps one socket open: when it ends, the next one is opened after a wait whose bound grows with each failure. */
 export class Connection {

@@ -1,0 +1,21 @@
+import type { PublishMessages } from "../methods/context.ts";
+import type { PublishBudget } from "../publishing/publish-budget.ts";
+
+import type { SocketAccessStore } from "./access-store.ts";
+import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
+import type { SocketBuffers } from "./socket-buffers.ts";
+import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
+
+/** What a session needs of its gateway. */
+export type SessionHost = StreamSubscriptionsHost &
+  ConsumerSubscriptionsHost & {
+    readonly startedAt: number;
+    readonly accessStore: SocketAccessStore;
+    /** Called when the server has sent its Close. */
+    readonly closing: (ws: WebSocket) => void;
+    readonly publish: PublishMessages;
+    /** Bounds what waits to be published, in all of its sessions. */
+    readonly publishBudget: PublishBudget;
+    /** Bounds what is not read, on all of its sockets. */
+    readonly buffers: SocketBuffers;
+  };
