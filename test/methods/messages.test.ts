@@ -1,9 +1,13 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
+import { forgetSubjects } from "../harness/consumers.ts";
+import { evict } from "../harness/objects.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -166,6 +170,8 @@ it("finds a few matching messages behind many others, a page at a time", async (
     await client.call("publishBatch", { stream, messages: noise });
   }
   await client.call("publish", { stream, data: "found", subject: "signal" });
+  await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => forgetSubjects(storage));
+  await evict(env.STREAM.getByName(stream));
 
   const first = await client.call("getMessages", { stream, filter: "signal" });
   const second = await client.call("getMessages", { stream, filter: "signal", from: { sequence: first.nextSequence } });

@@ -47,7 +47,10 @@ export class PendingCounter {
     return { log: this.#host.log, reader: this.#reader, effort: new Effort(bytes) };
   }
 
-  /** Counts as much as one turn may, and goes on later if that is not all. */
+  /**
+   * Counts as much as one turn may, and goes on later if that is not all. Also while it goes on: the turns that it waits for
+   * do not come as long as requests do.
+   */
   count(consumers: readonly Consumer[]): void {
     if (consumers.every((consumer) => consumer.uncounted(this.#host.log) === undefined) || this.#turn(consumers)) {
       return;

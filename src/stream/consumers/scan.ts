@@ -12,7 +12,7 @@ import type { LogReader } from "./delivery/log-reader.ts";
 export const TURN_BYTES = 2_097_152;
 /** What reading a message costs beside its bytes, and a step by itself. */
 const MESSAGE_COST = 64;
-const STEP_COST = 4_096;
+const STEP_COST = 16_384;
 
 /** How much may still be read before other requests have to have a turn. */
 export class Effort {
