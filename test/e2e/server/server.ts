@@ -116,7 +116,8 @@ export class Server {
       worker,
       data,
       host: HOST,
-      port: Number(this.#url?.port ?? 0),
+      // The same after a crash, which no outgoing connection may have taken meanwhile.
+      port: Number(this.#url?.port ?? (await freePort())),
       vars: { ...vars, API_KEY: this.apiKey },
       ...(this.#inspectorPort === undefined ? {} : { inspectorPort: this.#inspectorPort }),
     };
