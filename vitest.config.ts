@@ -6,6 +6,8 @@ import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts"
 
 // The key of the tests is the one given below, whatever a local .env holds.
 process.env["CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV"] = "false";
+// Else each run begins with the warning that there is none.
+process.env["WRANGLER_LOG"] = "error";
 
 /** The key that the tests' tokens are signed with: HS256 without a `kid`. */
 const TEST_TOKEN_KEYS = JSON.stringify({ keys: [{ kty: "oct", k: "dGVzdC1rZXk".repeat(4) }] });

@@ -211,7 +211,10 @@ function socketUrl(given: string | URL): URL {
 function globalWebSocket(): WebSocketConstructor {
   const found: WebSocketConstructor | undefined = Reflect.get(globalThis, "WebSocket");
   if (found === undefined) {
-    throw new TypeError("there is no global WebSocket here: pass one as the option WebSocket, like that of package ws");
+    throw new TypeError(
+      "there is no global WebSocket, as in Node.js before 22: npm install ws, then " +
+        'import { WebSocket } from "ws"; new DurableStream({ url, token, WebSocket })',
+    );
   }
   return found;
 }

@@ -5,8 +5,9 @@
  * Flags after `--` go on to `wrangler dev`: `npm run dev -- --port 9000 --persist-to DIR --var API_KEY:secret`.
  */
 import { fork } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { loadEnvFile } from "node:process";
+import { pathToFileURL } from "node:url";
 
 import { createEnvFile } from "./env-file.ts";
 import { onStop } from "./stop-signals.ts";
@@ -19,7 +20,12 @@ loadEnvFile(join(root, "scripts/wrangler.env"));
 runWrangler();
 
 function runWrangler(): void {
-  const wrangler = fork(join(root, "node_modules/wrangler/bin/wrangler.js"), ["dev", ...wranglerFlags], { cwd: root });
+  const optionalSecrets = pathToFileURL(join(root, "scripts/dev/optional-secrets.ts")).href;
+  const wrangler = fork(
+    join(root, "node_modules/wrangler/wrangler-dist/cli.js"),
+    ["dev", "--var", "LOG_FAILED_CALLS:true", ...wranglerFlags],
+    { cwd: root, execArgv: ["--no-warnings", "--import", optionalSecrets] },
+  );
   let stopping = false;
 
   wrangler.on("message", (message) => {
@@ -28,7 +34,9 @@ function runWrangler(): void {
     }
     const { event, ip, port }: { event: string; ip: string; port: number } = JSON.parse(message);
     if (event === "DEV_SERVER_READY") {
-      console.log(`Durable Stream on http://${ip}:${port}, key: ${keySource()}`);
+      console.log(
+        `Durable Stream on http://${ip}:${port}, key: ${keySource()}, data in ${dataFolder()}. To empty it: stop, and delete that folder.`,
+      );
     }
   });
   // Wrangler ends workerd when it is asked to stop; leaving before it has done so would orphan both.
@@ -46,4 +54,11 @@ function keySource(): string {
   return wranglerFlags.some((flag) => /^(--var=)?API_KEY:/.test(flag))
     ? "API_KEY of the --var flag"
     : "API_KEY in .env";
+}
+
+/** Where wrangler keeps streams and objects. */
+function dataFolder(): string {
+  const at = wranglerFlags.findLastIndex((flag) => /^--persist-to(=|$)/.test(flag));
+  const [, folder = wranglerFlags[at + 1]] = wranglerFlags[at]?.split("=") ?? [];
+  return at < 0 || folder === undefined ? join(root, ".wrangler/state") : resolve(root, folder);
 }

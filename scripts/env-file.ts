@@ -14,11 +14,29 @@ export function createEnvFile(): void {
   if (existsSync(ENV_FILE)) {
     return;
   }
-  const key = randomBytes(32).toString("base64url");
-  const tokenKeys = JSON.stringify(withNewKey("HS256"));
+  const { API_KEY, TOKEN_KEYS } = newKeys();
   const text = readFileSync(join(root, ".env.example"), "utf8")
-    .replace(/^API_KEY=.*$/m, `API_KEY=${key}`)
-    .replace(/^TOKEN_KEYS=.*$/m, `TOKEN_KEYS='${tokenKeys}'`);
-  writeFileSync(ENV_FILE, text, { mode: 0o600, flag: "wx" });
+    .replace(/^API_KEY=.*$/m, API_KEY)
+    .replace(/^# TOKEN_KEYS=.*$/m, TOKEN_KEYS);
+  writeSecrets(ENV_FILE, text);
   console.log("Wrote .env with a new API_KEY and TOKEN_KEYS.");
+}
+
+/** Writes a file with the keys of a new deployment. @throws Error When there is such a file. */
+export function createKeysFile(file: string): void {
+  const { API_KEY, TOKEN_KEYS } = newKeys();
+  writeSecrets(file, `${API_KEY}\n${TOKEN_KEYS}\n`);
+}
+
+/** New keys, as lines of a file of settings. */
+function newKeys(): { API_KEY: string; TOKEN_KEYS: string } {
+  return {
+    API_KEY: `API_KEY=${randomBytes(32).toString("base64url")}`,
+    TOKEN_KEYS: `TOKEN_KEYS='${JSON.stringify(withNewKey("HS256"))}'`,
+  };
+}
+
+/** Writes a new file that only its owner can read. */
+function writeSecrets(file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600, flag: "wx" });
 }

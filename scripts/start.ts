@@ -45,7 +45,9 @@ async function run(settings: Exclude<ReturnType<typeof readSettings>, "help">): 
     const port = await whenListening(server);
     const host = isIPv6(settings.host) ? `[${settings.host}]` : settings.host;
     const seconds = (performance.now() / 1_000).toFixed(1);
-    console.log(`Durable Stream listens on http://${host}:${port}, data in ${settings.data}, ${seconds} s`);
+    console.log(
+      `Durable Stream listens on http://${host}:${port}, data in ${settings.data}, ${seconds} s. To empty it: stop, and delete that folder.`,
+    );
   } catch (error) {
     // An end that was asked for while it started is none of its faults.
     if (stoppedAt === undefined) {

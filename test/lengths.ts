@@ -64,11 +64,17 @@ export const LONG_RUNS = [
   "test/e2e/idle.test.ts",
   "test/e2e/faults/kill.test.ts",
   "test/e2e/objects/large-objects.test.ts",
+  "test/e2e/package/git-install.test.ts",
   "test/e2e/faults/producers.test.ts",
 ];
 
-/** Those that have no short form: they wait for the runtime to let idle objects sleep, or fill a stream. */
-export const ONLY_LONG = ["test/runtime/idle.test.ts", "test/e2e/idle.test.ts", "test/e2e/bounds/long-streams.test.ts"];
+/** Those that have no short form: they wait for the runtime to let idle objects sleep, fill a stream, or install every tool. */
+export const ONLY_LONG = [
+  "test/runtime/idle.test.ts",
+  "test/e2e/idle.test.ts",
+  "test/e2e/bounds/long-streams.test.ts",
+  "test/e2e/package/git-install.test.ts",
+];
 
 /** Lengths with what the environment says otherwise: `KILL_ROUNDS=200` for `killRounds`, and so on. */
 export function lengthsOf(lengths: Lengths, env: Readonly<Record<string, string | undefined>>): Lengths {

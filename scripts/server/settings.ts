@@ -28,7 +28,15 @@ and no such file.
 `;
 
 /** The settings beside API_KEY that are passed on as they are. */
-const TEXTS = ["ALLOWED_ORIGINS", "API_KEY_PREVIOUS", "TOKEN_KEYS", "TOKEN_JWKS_URL", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
+const TEXTS = [
+  "ALLOWED_ORIGINS",
+  "API_KEY_PREVIOUS",
+  "LOG_FAILED_CALLS",
+  "TOKEN_KEYS",
+  "TOKEN_JWKS_URL",
+  "TOKEN_ISSUER",
+  "TOKEN_AUDIENCE",
+];
 
 /** The vars of wrangler.toml that are numbers, which the environment may replace. */
 const NUMBERS = ["GATEWAY_SHARDS", "MAX_STREAM_BYTES", "PUBLISHES_PER_SECOND", "SOCKETS_PER_SUBJECT"];
@@ -50,6 +58,8 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
     host: readHost(host ?? environment("DURABLE_STREAM_HOST") ?? "127.0.0.1"),
     data: resolve(data ?? environment("DURABLE_STREAM_DATA") ?? join(root, ".durable-stream")),
     vars: {
+      // For who works with it here; a line costs nothing.
+      LOG_FAILED_CALLS: "true",
       ...Object.fromEntries(NUMBERS.flatMap((name) => readNumber(name))),
       API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
       // Behind the key: it may have written .env.

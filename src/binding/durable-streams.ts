@@ -9,6 +9,7 @@ import { accessOfProps } from "../access/binding-props.ts";
 import { withoutPrefix } from "../access/prefix.ts";
 import { allowedParams, dispatch, paramsOf } from "../json-rpc/dispatch.ts";
 import type { Caller } from "../json-rpc/dispatch.ts";
+import { reportFailed } from "../json-rpc/failed-call.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { invalid } from "../objects/bytes.ts";
 import { openBody } from "../objects/object-body.ts";
@@ -16,7 +17,6 @@ import { putStream } from "../objects/upload/streamed-put.ts";
 import { jsonParams } from "./json-params.ts";
 import { ServiceSubscription } from "./live-subscription.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
-import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
 /** A function of the caller, as the runtime hands it over: a stub that is called by RPC and has to be kept by `dup()`. */
@@ -103,7 +103,7 @@ export class DurableStreams extends WorkerEntrypoint<Env> {
       const checked = jsonParams(method, params);
       return await run(checked, accessOfProps(this.ctx.props, method));
     } catch (error) {
-      const { code, message, data } = reportError(error);
+      const { code, message, data } = reportFailed({ method, params }, error);
       throw refusalError({ code, message: bindingMessage(message, code, data), data });
     }
   }

@@ -2,13 +2,14 @@ import { isMethodName, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import type { MethodSpec } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
-import { errorText, reportError } from "../platform/error-response.ts";
+import { errorText } from "../platform/error-response.ts";
 import type { ErrorObject } from "../platform/error-response.ts";
 import { queueFullError } from "../publishing/publish-budget.ts";
 
 import { FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
+import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Malformed } from "./frame.ts";
 import { runGathered } from "./gathered.ts";
@@ -70,6 +71,7 @@ export async function answer(
 function admit(element: Call | Malformed, text: string, { context, flow }: Caller): Entry {
   if (!isCall(element)) {
     const { id, ...error } = element;
+    logFailedCall({}, error);
     return { kind: "refused", id, error, lane: undefined, order: 0 };
   }
   const { method } = element;
@@ -80,7 +82,7 @@ function admit(element: Call | Malformed, text: string, { context, flow }: Calle
   }
   const isPublish = spec?.gathered === "publish";
   const size = spec?.largeAnswer === true ? "large" : "small";
-  const stream = isPublish ? streamOf(element, context) : undefined;
+  const stream = isPublish ? streamNamed(element, context.defaultStream) : undefined;
   const lane = stream === undefined ? undefined : context.order.lane(stream);
   const place = { lane, order: lane?.enter() ?? 0 };
   const busy = flow?.enter(size, text);
@@ -91,9 +93,9 @@ function admit(element: Call | Malformed, text: string, { context, flow }: Calle
 }
 
 /** A call that is answered with an error instead of being run; the publishes behind it are held. */
-function refused({ id }: Call, { lane, order }: LanePlace, error: RpcError): Refused {
+function refused(call: Call, { lane, order }: LanePlace, error: RpcError): Refused {
   lane?.hold(order);
-  return { kind: "refused", id, error: reportError(error), lane, order };
+  return { kind: "refused", id: call.id, error: reportFailed(call, error), lane, order };
 }
 
 /** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
@@ -197,13 +199,15 @@ async function runOne(
   const { call, size } = entry;
   try {
     if (refusal !== undefined) {
-      return call.id === undefined ? undefined : errorText(call.id, reportError(refusal));
+      const reported = reportFailed(call, refusal, context.defaultStream);
+      return call.id === undefined ? undefined : errorText(call.id, reported);
     }
     if (bytes < LIMITS.batchAnswerBytes || call.id === undefined) {
       return await run(call, context);
     }
     const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-    return errorText(call.id, reportError(new RpcError("TooLarge", "the batch has too large an answer", data)));
+    const tooLarge = new RpcError("TooLarge", "the batch has too large an answer", data);
+    return errorText(call.id, reportFailed(call, tooLarge, context.defaultStream));
   } finally {
     flow?.leave(size);
   }
@@ -222,9 +226,4 @@ async function leaveLanes(entries: readonly Entry[]): Promise<void> {
   for (const { lane } of places) {
     lane?.leave();
   }
-}
-
-/** The stream of a publish whose params are not checked yet. */
-function streamOf({ params = {} }: Call, { defaultStream }: CallContext): string | undefined {
-  return "stream" in params && typeof params.stream === "string" ? params.stream : defaultStream;
 }

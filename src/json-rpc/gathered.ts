@@ -5,11 +5,12 @@ import type { CallContext } from "../methods/context.ts";
 import { publishRequest, publishResult } from "../methods/publish.ts";
 import type { CheckedPublish, PublishMethod } from "../methods/publish.ts";
 import type { Published, PublishRequest } from "../internal/calls.ts";
-import { errorText, reportError } from "../platform/error-response.ts";
+import { errorText } from "../platform/error-response.ts";
 import { heldError } from "../publishing/publish-order.ts";
 import type { PublishLane } from "../publishing/publish-order.ts";
 
 import { dispatch, paramsOf } from "./dispatch.ts";
+import { reportFailed } from "./failed-call.ts";
 import type { Call } from "./frame.ts";
 import { resultText } from "./server.ts";
 
@@ -85,7 +86,7 @@ function gather(
     indices.push(index);
     return undefined;
   } catch (error) {
-    return answerError(call, error);
+    return answerError(call, error, context);
   }
 }
 
@@ -114,7 +115,8 @@ async function runPublishes(
     const index = indices[at] ?? 0;
     const call = calls[index]?.call;
     if (call !== undefined) {
-      answers[index] = outcome instanceof RpcError ? answerError(call, outcome) : answerStored(call, name, outcome);
+      answers[index] =
+        outcome instanceof RpcError ? answerError(call, outcome, context) : answerStored(call, name, outcome);
     }
   }
 }
@@ -130,14 +132,14 @@ async function runAck({ call, method }: Ack, context: CallContext): Promise<stri
     const result = await dispatch(method, params, isNotification ? { ...context, isNotification } : context);
     return isNotification ? undefined : resultText(id, JSON.stringify(result));
   } catch (error) {
-    return answerError(call, error);
+    return answerError(call, error, context);
   }
 }
 
-/** The answer to a call that failed; undefined for a notification. A fault of the server is logged for both. */
-function answerError({ id }: Call, error: unknown): string | undefined {
-  const reported = reportError(error);
-  return id === undefined ? undefined : errorText(id, reported);
+/** The answer to a call that failed; undefined for a notification. It is logged for both. */
+function answerError(call: Call, error: unknown, { defaultStream }: CallContext): string | undefined {
+  const reported = reportFailed(call, error, defaultStream);
+  return call.id === undefined ? undefined : errorText(call.id, reported);
 }
 
 /** Checks the params of a publish that its caller may make. @throws RpcError Unauthenticated, InvalidParams, Forbidden. */

@@ -6,6 +6,7 @@ import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
 
 import { dispatch } from "./dispatch.ts";
+import { logFailedCall } from "./failed-call.ts";
 import type { Call } from "./frame.ts";
 
 // The library gets single, checked requests only; frame.ts does what it does not do strictly by the specification.
@@ -29,6 +30,9 @@ export async function run(call: Call, context: CallContext): Promise<string | un
   const response = await (call.id === undefined
     ? server.receive({ ...call, id: null }, { ...context, isNotification: true })
     : server.receive(call, context));
+  if (response?.error !== undefined) {
+    logFailedCall(call, response.error, context.defaultStream);
+  }
   if (response === null || call.id === undefined) {
     return undefined;
   }

@@ -33,17 +33,42 @@ const told = new Map<string, Told>();
  */
 export function logError(what: string, error: unknown, facts: Record<string, string | number> = {}): string {
   const kind = kindOf(what, Date.now());
+  const untold = takeLine(kind);
+  if (untold !== undefined) {
+    kind.requestId = crypto.randomUUID();
+    const line = { level: "error", what, requestId: kind.requestId, ...facts, ...untold, ...detailOf(error) };
+    console.error(JSON.stringify(line));
+  }
+  return kind.requestId;
+}
+
+/**
+ * Logs what is no fault of the server as one JSON line, bounded as {@link logError} bounds its own.
+ *
+ * @param kind What is told apart when lines are counted: one of a bounded number of texts.
+ */
+export function logNotice(what: string, kind: string, facts: Record<string, string | number>): void {
+  const untold = takeLine(kindOf(`${what}: ${kind}`, Date.now()));
+  if (untold !== undefined) {
+    const bounded = Object.entries(facts).map(([name, fact]) => [name, boundedFact(fact)]);
+    console.log(JSON.stringify({ level: "info", what, ...Object.fromEntries(bounded), ...untold }));
+  }
+}
+
+/** Takes one of the lines of a kind. @returns What the line tells of those that had none; undefined: it is one of them. */
+function takeLine(kind: Told): { untold?: number } | undefined {
   if (kind.lines === LINES) {
     kind.untold += 1;
-    return kind.requestId;
+    return undefined;
   }
-  const requestId = crypto.randomUUID();
-  const untold = kind.untold === 0 ? {} : { untold: kind.untold };
-  console.error(JSON.stringify({ level: "error", what, requestId, ...facts, ...untold, ...detailOf(error) }));
+  const { untold } = kind;
   kind.lines += 1;
   kind.untold = 0;
-  kind.requestId = requestId;
-  return requestId;
+  return untold === 0 ? {} : { untold };
+}
+
+function boundedFact(fact: string | number): string | number {
+  return typeof fact === "string" ? fact.slice(0, MESSAGE_CHARACTERS) : fact;
 }
 
 /** The lines of a kind in the window that is now. */

@@ -48,6 +48,11 @@ export function unansweredMs(): number {
   return waitMs("UNANSWERED_MS", UNANSWERED_MS);
 }
 
+/** Whether calls that failed are logged, as on a server for development. Each line of a deployed Worker is billed. */
+export function areFailedCallsLogged(): boolean {
+  return env.LOG_FAILED_CALLS === "true";
+}
+
 /** Whether what a socket has buffered is taken from the runtime. Only tests say no, to have the other bound alone. */
 export function isBufferTold(): boolean {
   return Reflect.get(env, "BUFFERED_AMOUNT") !== "untold";

@@ -158,7 +158,7 @@ describe("issueToken", () => {
       "public keys only",
       { TOKEN_KEYS: '{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}' },
     ],
-    ["a secret that may only verify", { TOKEN_KEYS: env.TOKEN_KEYS.replace('"kty"', '"key_ops":["verify"],"kty"') }],
+    ["a secret that may only verify", { TOKEN_KEYS: env.TOKEN_KEYS?.replace('"kty"', '"key_ops":["verify"],"kty"') }],
   ])("is NotFound with %s", async (_what, settings) => {
     const error = await refused({ rights: "all" }, { rights: [] }, settings);
 
@@ -166,7 +166,7 @@ describe("issueToken", () => {
   });
 
   it("signs with the first key that can, and for the issuer and audience that are checked", async () => {
-    const [key] = (JSON.parse(env.TOKEN_KEYS) as { keys: object[] }).keys;
+    const [key] = (JSON.parse(env.TOKEN_KEYS ?? "") as { keys: object[] }).keys;
     const keys = [
       { ...key, key_ops: ["verify"], kid: "old" },
       { ...key, kid: "new" },

@@ -1,15 +1,13 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
-import { makeCheckout, NpmScript } from "./server/checkout.ts";
+import { commandLines, makeCheckout, NpmScript } from "./server/checkout.ts";
 import { freePort } from "./server/free-port.ts";
 import { Client } from "./server/client.ts";
 import { test } from "./server/fixtures.ts";
 import { RawSocket } from "./server/raw-socket.ts";
-
-const PUBLISH = { jsonrpc: "2.0", id: 1, method: "publish", params: { stream: "orders", data: "hello" } };
 
 describe("npm run dev", () => {
   test("serves with the flags given to it, and Ctrl-C leaves nothing behind", async ({ data: checkout }) => {
@@ -18,7 +16,7 @@ describe("npm run dev", () => {
     const folder = join(checkout, "kept-here");
     await using dev = new NpmScript(checkout, "dev", ["--port", port, "--persist-to", folder, "--var", "API_KEY:x"]);
 
-    await dev.untilOutput(new RegExp(`Durable Stream on ${url}, key: .*--var`));
+    await dev.untilOutput(new RegExp(`Durable Stream on ${url}, key: .*--var.*, data in ${folder}\\. To empty it: `));
 
     const health = await fetch(`${url}/health`);
     expect([health.status, await health.json()]).toEqual([200, { status: "ok" }]);
@@ -29,6 +27,8 @@ describe("npm run dev", () => {
     expect(await client.untilMessages(1)).toEqual([1]);
     await expect(Client.connect({ url, apiKey: "y" })).rejects.toThrow("401");
     expect(await readdir(folder)).not.toEqual([]);
+    await expect(client.call("getConsumer", { stream: "orders", consumer: "packers" })).rejects.toThrow();
+    await dev.untilOutput(/{.*"a call failed","method":"getConsumer","stream":"orders","error":"NotFound: .*}/);
     // What SECURITY.md says of wrangler's own Worker before this one.
     const deflate = { Authorization: "Bearer x", "Sec-WebSocket-Extensions": "permessage-deflate" };
     using socket = await RawSocket.open({ url, apiKey: "x" }, deflate);
@@ -67,7 +67,7 @@ describe("npm run dev", () => {
     const env = join(checkout, ".env");
     const [url, port] = await address();
     await using first = new NpmScript(checkout, "dev", ["--port", port]);
-    await first.untilOutput(new RegExp(`Durable Stream on ${url}, key: API_KEY in .env`));
+    await first.untilOutput(new RegExp(`Durable Stream on ${url}, key: API_KEY in .env, data in ${checkout}/`));
     const key = await keyIn(checkout);
     const written = await readFile(env, "utf8");
 
@@ -87,6 +87,33 @@ describe("npm run dev", () => {
     second.interrupt();
     await second.untilGroupIsGone();
   });
+
+  test("takes the secrets of .env that it can do without too, and shows none of them", async ({ data: checkout }) => {
+    await makeCheckout(checkout);
+    const [url, port] = await address();
+    const tokenKeys = JSON.stringify({ keys: [{ kty: "oct", k: "c2VjcmV0".repeat(6), kid: "k", alg: "HS256" }] });
+    const lines = [
+      "API_KEY=of-now",
+      "API_KEY_PREVIOUS=of-before",
+      `TOKEN_KEYS='${tokenKeys}'`,
+      "MAX_STREAM_BYTES=4096",
+    ];
+    await writeFile(join(checkout, ".env"), lines.join("\n"));
+    await using dev = new NpmScript(checkout, "dev", ["--port", port]);
+    await dev.untilOutput(/Durable Stream on/);
+
+    expect(await post(url, "of-before")).toMatchObject({ status: 200 });
+    const rights = { rights: [{ streams: ["orders"], actions: ["read"] }], expiresInMs: 60_000 };
+    expect(await post(url, "of-now", "issueToken", rights)).toMatchObject({
+      body: { result: { token: expect.any(String) } },
+    });
+    const shown = [dev.output, ...(await commandLines(dev.processGroup))].join("\n");
+    expect(shown).toContain("wrangler");
+    expect(shown).not.toMatch(/of-now|of-before|c2VjcmV0/);
+
+    dev.interrupt();
+    await dev.untilGroupIsGone();
+  });
 });
 
 async function address(): Promise<[url: string, port: string]> {
@@ -99,9 +126,15 @@ async function keyIn(checkout: string): Promise<string> {
   return /^API_KEY=(.*)$/m.exec(text)?.[1] ?? "";
 }
 
-async function post(url: string, key: string): Promise<{ status: number; body: unknown }> {
+async function post(
+  url: string,
+  key: string,
+  method = "publish",
+  params: object = { stream: "orders", data: "hello" },
+): Promise<{ status: number; body: unknown }> {
   const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
-  const response = await fetch(`${url}/rpc`, { method: "POST", headers, body: JSON.stringify(PUBLISH) });
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
+  const response = await fetch(`${url}/rpc`, { method: "POST", headers, body });
   return { status: response.status, body: await response.json() };
 }
 

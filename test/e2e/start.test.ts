@@ -16,7 +16,8 @@ import { test } from "./server/fixtures.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-const LISTENS = /^Durable Stream listens on (http:\S+:\d+), data in (.*), [\d.]+ s$/m;
+const LISTENS =
+  /^Durable Stream listens on (http:\S+:\d+), data in (.*), [\d.]+ s\. To empty it: stop, and delete that folder\.$/m;
 
 describe("npm start", () => {
   test("keeps what it has acknowledged, through a stop, a kill and another start", async ({ data }) => {
@@ -29,6 +30,8 @@ describe("npm start", () => {
       await client.publish({ stream: "orders", data: 1 });
       await client.objects.put("a/key", "stored");
       expect(await run(flags)).toEqual({ exitCode: 1, output: `another server uses ${data}\n` });
+      await expect(client.getConsumer({ stream: "orders", consumer: "packers" })).rejects.toThrow();
+      await npm.untilOutput(/^{.*"a call failed","method":"getConsumer","stream":"orders","error":"NotFound: .*}$/m);
 
       npm.terminate();
       await npm.untilExited();

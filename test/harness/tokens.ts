@@ -6,7 +6,7 @@ import type { Access } from "../../src/access/access.ts";
 
 /** A token of this server for an access of some rights, with an end to the millisecond. */
 export async function tokenFor({ rights, subject, expiresAt = Date.now() + 600_000, ...others }: Access) {
-  const { keys }: { keys: JWK[] } = JSON.parse(env.TOKEN_KEYS);
+  const { keys }: { keys: JWK[] } = JSON.parse(env.TOKEN_KEYS ?? "");
   const [key] = keys;
   if (key === undefined) {
     throw new Error("no key of tokens is configured");

@@ -1,9 +1,9 @@
 import { execFile, spawn } from "node:child_process";
-import { access, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { access, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { promisify } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -12,12 +12,14 @@ import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { beforeAll, describe, expect } from "vitest";
 
-import { test } from "../server/fixtures.ts";
+import { test, whyNoBrowser } from "../server/browser.ts";
 import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
 import { LanguageServer } from "./language-server.ts";
+import { installNode, makeProject } from "./project.ts";
 import { OFFLINE } from "../../../scripts/server/options.ts";
 import { nodeOf } from "../server/node-of.ts";
 import { Proxy } from "../server/proxy.ts";
+import type { Server } from "../server/server.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const run = promisify(execFile);
@@ -40,19 +42,12 @@ const TOUR = [
 
 /** A folder that has the package, and nothing of this repository. */
 let project = "";
+/** By major version; undefined where there is none. */
+let nodes: Readonly<Record<number, string | undefined>> = {};
 
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), "durable-stream-package-"));
-  await run("npm", ["pack", "--pack-destination", project], { cwd: root });
-  const tarball = (await readdir(project)).find((name) => name.endsWith(".tgz")) ?? "";
-  await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  const packages = [join(project, tarball), `ws@${await versionOf("ws")}`, `@types/ws@${await versionOf("@types/ws")}`];
-  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], { cwd: project });
-  await mkdir(join(project, "use"));
-  const uses = join(import.meta.dirname, "installed");
-  for (const name of await readdir(uses)) {
-    await copyFile(join(uses, name), join(project, "use", name));
-  }
+  project = await makeProject();
+  nodes = { 20: nodeOf(20), 22: nodeOf(22) ?? (await installNode(22, join(project, "node"))), 24: nodeOf(24) };
   return () => rm(project, { recursive: true });
 }, 120_000);
 
@@ -77,13 +72,15 @@ describe("the package", () => {
   });
 
   test.for([
-    ["Node.js 20", nodeOf(20), []],
-    ["Node.js 24", nodeOf(24), []],
-    ["Bun", binary("bun"), []],
-    ["Deno", binary("deno"), ["run", "--allow-net", "--allow-read", "--allow-env"]],
+    ["Node.js 20", () => nodes[20], []],
+    ["Node.js 22", () => nodes[22], []],
+    ["Node.js 24", () => nodes[24], []],
+    ["Bun", () => binary("bun"), []],
+    ["Deno", () => binary("deno"), ["run", "--allow-net", "--allow-read", "--allow-env"]],
   ] as const)(
     "publishes, follows and stores objects from plain JavaScript on %s",
-    async ([name, program, flags], { server, skip }) => {
+    async ([name, find, flags], { server, skip }) => {
+      const program = find();
       skip(program === undefined, `NOT RUN: no ${name} on the path`);
       await using proxy = await Proxy.to(server.url);
       const child = spawn(program ?? "", [...flags, join(project, "use/plain.mjs"), proxy.url, server.apiKey], {
@@ -119,6 +116,52 @@ describe("the package", () => {
       await worker.dispose();
     }
   });
+
+  test.for([22, 24])(
+    "runs the first example of README.md as it stands on Node.js %i",
+    async (major, { server, skip }) => {
+      const node = nodes[major];
+      skip(node === undefined, `NOT RUN: no Node.js ${major}`);
+
+      expect(await firstLine(node ?? "", await exampleOf("README.md"), server)).toBe("1 { item: 'tea' }");
+    },
+  );
+
+  test("says on Node.js 20 which two things the example needs there, and runs with them", async ({ server, skip }) => {
+    const node = nodes[20];
+    skip(node === undefined, "NOT RUN: no Node.js 20");
+    const example = await exampleOf("README.md");
+    const completed = `import { WebSocket } from "ws";\n${example.replace("API_KEY }", "API_KEY, WebSocket }")}`;
+
+    const bare = await firstLine(node ?? "", example, server);
+
+    expect(bare).toContain("npm install ws");
+    expect(bare).toContain('import { WebSocket } from "ws"; new DurableStream({ url, token, WebSocket })');
+    expect(await firstLine(node ?? "", completed, server)).toBe("1 { item: 'tea' }");
+  });
+
+  const inPage = "publishes, follows and stores objects in a page by a bundler";
+  test.skipIf(whyNoBrowser !== undefined)(
+    whyNoBrowser === undefined ? inPage : `NOT RUN: ${whyNoBrowser}: ${inPage}`,
+    async ({ server, files, browser }) => {
+      await using proxy = await Proxy.to(server.url);
+      const entry = join(project, "use/page.mjs");
+      const format = { format: "iife", globalName: "tourOfPage" } as const;
+      const { outputFiles } = await build({ entryPoints: [entry], bundle: true, write: false, ...format });
+      const page = await browser.newPage();
+      await page.goto(`${files}/LICENSE`);
+      const told = new PassThrough();
+      // Its own warnings aside, as of an icon that is not there.
+      page.on("console", (message) => message.type() === "log" && told.write(`${message.text()}\n`));
+      const lines = watchTour(told, proxy);
+
+      const call = `tourOfPage.run(${JSON.stringify(proxy.url)}, ${JSON.stringify(server.apiKey)})`;
+      await page.evaluate(`${outputFiles[0]?.text}\n${call}`);
+      told.end();
+
+      expect(await lines).toEqual([...TOUR, "closed on Chromium"]);
+    },
+  );
 
   test.for(
     ["bundler", "nodenext"].flatMap((resolution) => ["typescript", "typescript-5.7"].map((name) => [name, resolution])),
@@ -187,6 +230,31 @@ describe("the package", () => {
   });
 });
 
+/** The first example of a page. */
+async function exampleOf(page: string): Promise<string> {
+  const text = await readFile(join(root, page), "utf8");
+  return /<!-- example -->\n+```js\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
+}
+
+/** The first line that a program prints, or why it failed. */
+async function firstLine(node: string, source: string, server: Server): Promise<string> {
+  const file = join(project, "use/first.mjs");
+  await writeFile(file, source);
+  const env = { API_KEY: server.apiKey, STREAM_URL: server.url };
+  const child = spawn(node, [file], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const failed: string[] = [];
+  child.stderr.on("data", (text: Buffer) => failed.push(text.toString()));
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      return line;
+    }
+    await once(child, "close");
+    return failed.join("");
+  } finally {
+    child.kill();
+  }
+}
+
 /** Reads what a tour tells, and cuts its connections when it says so. */
 async function watchTour(input: Readable, proxy: Proxy): Promise<string[]> {
   const lines: string[] = [];
@@ -197,11 +265,6 @@ async function watchTour(input: Readable, proxy: Proxy): Promise<string[]> {
     }
   }
   return lines;
-}
-
-async function versionOf(name: string): Promise<string> {
-  const { devDependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-  return devDependencies[name];
 }
 
 /** A program that a dev dependency brings. */

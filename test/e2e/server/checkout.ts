@@ -163,17 +163,31 @@ async function runningInGroup(group: number): Promise<string[]> {
   return processes.filter(({ pgid, state }) => pgid === group && !state.startsWith("Z")).map(({ name }) => name);
 }
 
+/** What /proc tells of a process; nothing when it has ended meanwhile. */
+function factOf(pid: string, file: string): Promise<string> {
+  return readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "");
+}
+
 type RunningProcess = { pgid: number; state: string; name: string };
 
 /** From /proc: `ps` is not on every Linux (proc_pid_stat(5)). */
 async function linuxProcesses(): Promise<RunningProcess[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  // A process may end while it is looked at.
-  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
+  const stats = await Promise.all(pids.map((pid) => factOf(pid, "stat")));
   return stats.flatMap((stat) => {
     const [, name, state, pgid] = /^\d+ \((.*)\) (\S) \d+ (\d+) /s.exec(stat) ?? [];
     return name === undefined || state === undefined ? [] : [{ name, state, pgid: Number(pgid) }];
   });
+}
+
+/** What every process of this machine can read of those of a group, on Linux: their command lines and arguments. */
+export async function commandLines(group: number): Promise<string[]> {
+  const pids = process.platform === "linux" ? (await readdir("/proc")).filter((name) => /^\d+$/.test(name)) : [];
+  const lines = pids.map(async (pid) => {
+    const [, pgid] = /^\d+ \(.*\) \S \d+ (\d+) /s.exec(await factOf(pid, "stat")) ?? [];
+    return Number(pgid) === group ? [await factOf(pid, "cmdline")] : [];
+  });
+  return (await Promise.all(lines)).flat();
 }
 
 async function otherProcesses(): Promise<RunningProcess[]> {
