@@ -16,12 +16,15 @@ import { CONSUMER_DEFAULTS, OBJECT_URL_MS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS 
 /** Default values of params. For a union they apply to its first option. */
 const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
   getMessages: { limit: LIMITS.pageMessages },
+  listProducers: { limit: LIMITS.pageProducers },
   subscribe: SUBSCRIPTION_DEFAULTS,
   createConsumer: { ...CONSUMER_DEFAULTS, backoffMs: [...CONSUMER_DEFAULTS.backoffMs] },
   fetchMessages: { limit: PAGE_DEFAULTS.fetchMessages },
   ackMessages: { outcome: "ack" },
+  term: { reason: "term" },
   getDeadLetters: { from: 1, limit: LIMITS.pageMessages },
-  putObject: { encoding: "utf8" },
+  putObject: { encoding: "utf8", contentType: "application/octet-stream" },
+  createUpload: { contentType: "application/octet-stream" },
   uploadPart: { encoding: "utf8" },
   listObjects: { limit: PAGE_DEFAULTS.listObjects },
   issueToken: { expiresInMs: TOKEN_DEFAULT_MS },
