@@ -10,8 +10,12 @@ const RESETS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   updateConsumer: { filter: null, ...CONSUMER_DEFAULTS },
 };
 
-/** Of fields within params, for which the OpenRPC document has no place. */
-const NESTED: Readonly<Record<string, unknown>> = { "producer.epoch": 0 };
+/** Of fields within params, and of schemas that are referred to, where the OpenRPC document has no place for a default. */
+const ELSEWHERE: Readonly<Record<string, unknown>> = {
+  "producer.epoch": 0,
+  reason: "term",
+  contentType: "application/octet-stream",
+};
 
 /** What a param of a method is when it is left out, as the OpenRPC document says; empty when it is nothing. */
 export function defaultOf(method: string, param: string): string {
@@ -22,7 +26,7 @@ export function defaultOf(method: string, param: string): string {
   }
   const schema = methods.find(({ name }) => name === method)?.params.find(({ name }) => name === param)?.schema;
   const named = /\w+$/.exec(schema?.$ref ?? "")?.[0] ?? "";
-  return valueText(schema?.default ?? components.schemas[named]?.default ?? NESTED[param]);
+  return valueText(schema?.default ?? components.schemas[named]?.default ?? ELSEWHERE[param]);
 }
 
 /** A default as it stands in a cell; empty for none. */

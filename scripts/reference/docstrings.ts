@@ -118,7 +118,7 @@ function signatureOf(method: ts.MethodDeclaration | ts.MethodSignature): string 
 
 function docstringOf(node: ts.Node): Docstring {
   const [docs] = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc);
-  const tags = docs?.tags ?? [];
+  const tags: readonly ts.JSDocTag[] = docs?.tags ?? [];
   const tagOf = (name: string) => {
     const tag = tags.find((each) => each.tagName.text === name);
     return tag === undefined ? "" : markdownOf(tag.comment);

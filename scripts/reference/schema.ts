@@ -65,7 +65,7 @@ function fieldsWithin(property: JsonSchema, { prefix = "", ...place }: Place): F
   if (typeof items === "object" && !Array.isArray(items)) {
     return fieldsOf(items, { prefix: `${prefix}[].`, ...place });
   }
-  const objects = anyOf.filter((each) => typeof each === "object" && each.properties !== undefined) as JsonSchema[];
+  const objects = anyOf.filter((each) => typeof each === "object").filter((each) => each.properties !== undefined);
   if (objects.length > 0) {
     return objects.flatMap((each) => fieldsOf(each, { prefix: `${prefix}.`, form: objectOf(each) }));
   }
@@ -103,11 +103,13 @@ function typeOf(schema: JsonSchema, name = ""): string {
     }
     case "integer":
     case "number":
-      return numberOf(schema, name);
+      return `${type} ${rangeOf(...boundsOf(schema, name))}`.trimEnd() + unitOf(name);
+    case "boolean":
+    case "null":
+      return type;
     case undefined:
-      return "any JSON";
     default:
-      return String(type);
+      return "any JSON";
   }
 }
 
@@ -116,11 +118,13 @@ function objectOf({ properties = {}, required = [] }: JsonSchema): string {
   return names.length === 0 || names.length > MOST_FIELDS ? "object" : code(`{ ${names.join(", ")} }`);
 }
 
-function numberOf({ type, minimum, maximum }: JsonSchema, name: string): string {
-  const [, unit = ""] = UNITS.find(([of]) => of.test(name)) ?? [];
-  // A time is any number of milliseconds.
-  const range = unit.startsWith(",") ? "" : rangeOf(minimum, maximum);
-  return `${type} ${range}`.trimEnd() + unit;
+function unitOf(name: string): string {
+  return UNITS.find(([of]) => of.test(name))?.[1] ?? "";
+}
+
+/** A time is any number of milliseconds: what its schema says of that is not told. */
+function boundsOf({ minimum, maximum }: JsonSchema, name: string): [number | undefined, number | undefined] {
+  return unitOf(name).startsWith(",") ? [undefined, undefined] : [minimum, maximum];
 }
 
 /** Bounds before what they count: `1 to 500 `, `up to 16 `, `from 1 `; nothing without bounds. */

@@ -1,8 +1,10 @@
-import { mkdir, readdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { build } from "esbuild";
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
+
+import { ErrorCode } from "../../../rpc/index.ts";
 
 import { makeCheckout, NpmScript } from "../server/checkout.ts";
 import { test } from "../server/fixtures.ts";
@@ -32,25 +34,55 @@ async function makeWorkers(folder: string): Promise<{ server: string; caller: st
   return { server, caller };
 }
 
-test(
-  "one wrangler dev runs both Workers of the guide, with the binding's rights, and keeps the data with the first",
-  { timeout: START_MS },
-  async ({ data }) => {
+/** Wrangler's list of the Workers that run on a machine: one of this test's own. */
+const registryIn = (data: string) => ({ WRANGLER_REGISTRY_PATH: join(data, "registry") });
+
+/** Orders tea at the Worker of the guide, and then something in a stream that its binding does not allow. */
+async function expectOrders(port: number): Promise<void> {
+  const post = (path: string) =>
+    fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", body: JSON.stringify({ item: "tea" }) });
+
+  const [stored, forbidden] = [await post("/"), await post("/?stream=vault")];
+
+  expect(await stored.json()).toEqual({ sequence: 1, duplicate: false });
+  expect([forbidden.status, await forbidden.json()]).toEqual([422, { code: ErrorCode.Forbidden }]);
+}
+
+/** Whether messages are kept in a folder. */
+async function hasData(folder: string): Promise<boolean> {
+  const stored = await stat(join(folder, ".wrangler/state/v3/do/durable-stream-Stream")).catch(() => undefined);
+  return stored !== undefined;
+}
+
+describe("the Workers of docs/guides/workers.md", { timeout: START_MS }, () => {
+  test("run in one wrangler dev, which keeps the data with the first of them", async ({ data }) => {
     const { server, caller } = await makeWorkers(data);
     const port = await freePort();
     const flags = ["dev", "-c", "wrangler.toml", "-c", join(server, "wrangler.toml"), "--port", String(port)];
-    await using script = new NpmScript(caller, "wrangler", flags);
+    await using script = new NpmScript(caller, "wrangler", flags, registryIn(data));
     await script.untilOutput(/Ready on http/);
-    const post = (path: string) =>
-      fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", body: JSON.stringify({ item: "tea" }) });
 
-    const [stored, forbidden] = [await post("/"), await post("/?stream=vault")];
+    await expectOrders(port);
 
-    expect(await stored.json()).toEqual({ sequence: 1, duplicate: false });
-    expect(forbidden.status).toBe(422);
-    expect(await readdir(join(caller, ".wrangler/state/v3/do"))).toContain("durable-stream-Stream");
-    expect(await readdir(server)).not.toContain(".wrangler");
+    expect([await hasData(caller), await hasData(server)]).toEqual([true, false]);
     script.interrupt();
     await script.untilGroupIsGone();
-  },
-);
+  });
+
+  test("run in a wrangler dev each, which find each other, and the server keeps the data", async ({ data }) => {
+    const { server, caller } = await makeWorkers(data);
+    const [ofServer, port] = [await freePort(), await freePort()];
+    await using first = new NpmScript(server, "dev", ["--port", String(ofServer)], registryIn(data));
+    await first.untilOutput(/Ready on http/);
+    await using second = new NpmScript(caller, "wrangler", ["dev", "--port", String(port)], registryIn(data));
+    await second.untilOutput(/Ready on http/);
+
+    await expectOrders(port);
+
+    expect([await hasData(caller), await hasData(server)]).toEqual([false, true]);
+    for (const script of [second, first]) {
+      script.interrupt();
+      await script.untilGroupIsGone();
+    }
+  });
+});
