@@ -33,12 +33,13 @@ test("has in README.md a backend and a page: the page gets a token by the one, a
   await writeFile(backend, withOwnClient(ofBackend));
   await writeFile(page, asPageOf(origin) + withOwnClient(ofPage));
   const env = { ...process.env, STREAM_URL: server.url, API_KEY: server.apiKey };
-  await using running = new AsyncDisposableStack();
+  await using started = new AsyncDisposableStack();
   const start = (program: string, own: NodeJS.ProcessEnv) => {
     const child = spawn(process.execPath, [program], { env: own, stdio: ["ignore", "pipe", "inherit"] });
-    running.defer(async () => {
-      child.kill();
-      await once(child, "exit");
+    started.defer(async () => {
+      if (child.exitCode === null && child.kill()) {
+        await once(child, "exit");
+      }
     });
     return child;
   };
@@ -52,7 +53,8 @@ test("has in README.md a backend and a page: the page gets a token by the one, a
       ),
     )
     .toBe(200);
-  const [said] = (await once(start(page, { PATH: process.env["PATH"] }).stdout, "data")) as [Buffer];
+  const running = start(page, { PATH: process.env["PATH"] });
+  const [said] = await Promise.race([once(running.stdout, "data"), once(running, "exit")]);
 
   expect(String(said)).toBe("hello\n");
   const response = await fetch(`${origin}/token`);
