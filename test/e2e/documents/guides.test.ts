@@ -12,7 +12,7 @@ import { DurableStream } from "../../../rpc/client.ts";
 
 import { test } from "../server/fixtures.ts";
 import type { Server } from "../server/server.ts";
-import { markedBlock } from "./pages.ts";
+import { markedBlock, root } from "./pages.ts";
 
 /** Debian's packages belong to Debian's Python, which need not be the first on the path. */
 const PYTHONS = ["/usr/bin/python3", "python3"];
@@ -52,6 +52,20 @@ test("the program for curl is answered as its comments say", async ({ server, da
   for (const [index, parts] of told.entries()) {
     expect(parts.filter((part) => !lines[index]?.includes(part))).toEqual([]);
   }
+});
+
+test("the commands that check a deployed server do that, as they are", async ({ server, data }) => {
+  const program = markedBlock("docs/guides/deploying.md", "program: check.sh")
+    .replace(/^url=.*$/m, `url=${server.url}`)
+    .replace(".env.production", join(data, "keys"));
+  await writeFile(join(data, "keys"), `API_KEY=${server.apiKey}\nTOKEN_KEYS='{}'\n`);
+  const env = { ...process.env, XDG_CONFIG_HOME: data };
+
+  const { stdout } = await promisify(execFile)("sh", ["-euc", program], { cwd: root, env, timeout: 55_000 });
+
+  expect(stdout).toMatch(/^\{"status":"ok"\}\n[^]*"data":"hello"/);
+  await using client = new DurableStream({ url: server.url, token: server.apiKey, WebSocket });
+  expect(await client.listStreams()).toEqual({ streams: [] });
 });
 
 test.skipIf(python === undefined)(
