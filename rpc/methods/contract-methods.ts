@@ -4,10 +4,10 @@ import type { MethodParams, MethodResult } from "./methods.ts";
 type Params<M extends CallableMethod> = MethodParams<M>;
 type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
 
+// It is written out rather than mapped from the table, because TypeScript 7 shows no docstring for a mapped name in an editor.
+// The compiler checks the names against the table, and a test checks the docstrings against the schemas.
 /**
- * Every method of the contract that needs no socket, as a client and a service binding have it. It is written out rather
- * than mapped from the table, because TypeScript 7 shows no docstring for a mapped name in an editor. The compiler checks the
- * names against the table, and a test checks the docstrings against the schemas.
+ * Every method of the contract that needs no socket, as a client and a service binding have it.
  *
  * Any method may also fail with InvalidParams (`issues`), Forbidden, Busy, Unavailable (nothing was done) and
  * InternalError.

@@ -23,8 +23,8 @@ export type MessagesNotification = v.InferOutput<typeof MessagesNotification>;
 
 export const GapNotification = v.strictObject({
   subscription: SubscriptionId,
-  from: Sequence,
-  to: Sequence,
+  from: v.pipe(Sequence, v.description("The first of them.")),
+  to: v.pipe(Sequence, v.description("The last of them.")),
   reason: v.pipe(
     v.picklist(["trimmed", "deleted"]),
     v.description("`trimmed`: they are below the stream's first message now; `deleted`: they were deleted one by one."),
@@ -34,7 +34,13 @@ export type GapNotification = v.InferOutput<typeof GapNotification>;
 
 export const SubscriptionClosedNotification = v.strictObject({
   subscription: SubscriptionId,
-  reason: v.picklist(["ackTimeout", "streamDeleted", "streamRestored", "consumerDeleted", "forbidden"]),
+  reason: v.pipe(
+    v.picklist(["ackTimeout", "streamDeleted", "streamRestored", "consumerDeleted", "forbidden"]),
+    v.description(
+      "`ackTimeout`: nothing was acked in `maxDeliver` rounds; `streamDeleted`; `streamRestored`: put back to an earlier " +
+        "state, subscribe anew; `consumerDeleted`; `forbidden`: the token that the socket has now does not allow it.",
+    ),
+  ),
 });
 export type SubscriptionClosedNotification = v.InferOutput<typeof SubscriptionClosedNotification>;
 
@@ -56,8 +62,7 @@ export const NOTIFICATIONS = {
   },
   subscriptionClosed: {
     params: SubscriptionClosedNotification,
-    description:
-      "The subscription has ended; nothing more is sent on it. `forbidden`: the token that the socket has now does not allow it.",
+    description: "The subscription has ended; nothing more is sent on it.",
   },
   tokenExpiring: {
     params: TokenExpiringNotification,

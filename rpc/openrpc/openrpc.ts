@@ -16,6 +16,7 @@ import { CONSUMER_DEFAULTS, OBJECT_URL_MS, PAGE_DEFAULTS, SUBSCRIPTION_DEFAULTS 
 /** Default values of params. For a union they apply to its first option. */
 const DEFAULTS: { readonly [M in MethodName]?: Readonly<Record<string, unknown>> & Partial<MethodParams<M>> } = {
   getMessages: { limit: LIMITS.pageMessages },
+  listProducers: { limit: LIMITS.pageProducers },
   subscribe: SUBSCRIPTION_DEFAULTS,
   createConsumer: { ...CONSUMER_DEFAULTS, backoffMs: [...CONSUMER_DEFAULTS.backoffMs] },
   fetchMessages: { limit: PAGE_DEFAULTS.fetchMessages },

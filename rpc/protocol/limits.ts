@@ -76,7 +76,7 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   isolateBytes:
-    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, what waits to be published; one more is Busy",
+    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, bodies of objects, what waits to be published, what sockets are sent and do not read; one more is Busy",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",

@@ -4,6 +4,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import { ConsumerMessage, From, SequenceRange } from "./message.ts";
 import {
   ConsumerName,
+  countOf,
   durationMs,
   Epoch,
   ExpectedEpoch,
@@ -60,7 +61,7 @@ export type ConsumerConfig = v.InferOutput<typeof ConsumerConfig>;
 export const LostMessages = v.strictObject({
   from: v.pipe(Sequence, v.description("The lowest of them.")),
   to: v.pipe(Sequence, v.description("The highest of them. Not all between the two were lost.")),
-  total: Count,
+  total: countOf("How many were lost."),
   totalIsEstimate: v.optional(
     v.pipe(
       v.literal(true),
@@ -75,7 +76,7 @@ export const LostMessages = v.strictObject({
 export const ConsumerInfo = v.strictObject({
   consumer: ConsumerName,
   epoch: Epoch,
-  config: ConsumerConfig,
+  config: v.pipe(ConsumerConfig, v.description("With the defaults that apply.")),
   ackFloor: v.pipe(SequenceOrZero, v.description("Every matching message up to here is acked, dead or lost.")),
   pending: v.pipe(Count, v.description("Matching messages that are neither acked nor in flight.")),
   pendingIsEstimate: v.optional(
@@ -88,11 +89,11 @@ export const ConsumerInfo = v.strictObject({
   ),
   inFlight: v.pipe(Count, v.description("Messages delivered and not acked, within their ack deadline.")),
   redelivered: v.pipe(Count, v.description("Messages not acked that were delivered more than once.")),
-  deadLetters: Count,
+  deadLetters: countOf("Messages that it no longer delivers."),
   lost: v.optional(
     v.pipe(LostMessages, v.description("Matching messages that were deleted from the stream before they were acked.")),
   ),
-  paused: v.boolean(),
+  paused: v.pipe(v.boolean(), v.description("While true nothing is delivered.")),
   subscriptions: v.pipe(Count, v.description("Subscriptions that share the consumer now.")),
   /** In the answer to createConsumer and seekConsumer. */
   skipped: v.optional(SequenceRange),
@@ -161,7 +162,9 @@ export type UpdateConsumerParams = v.InferOutput<typeof UpdateConsumerParams>;
 export const ConsumerParams = v.strictObject({ stream: StreamName, consumer: ConsumerName });
 export type ConsumerParams = v.InferOutput<typeof ConsumerParams>;
 
-export const ListConsumersResult = v.strictObject({ consumers: v.array(ConsumerInfo) });
+export const ListConsumersResult = v.strictObject({
+  consumers: v.pipe(v.array(ConsumerInfo), v.description("In the order of their names.")),
+});
 export type ListConsumersResult = v.InferOutput<typeof ListConsumersResult>;
 
 export const PauseConsumerParams = v.strictObject({
@@ -208,7 +211,12 @@ export const AckMessagesParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
   lease: Lease,
-  sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight)),
+  sequences: v.pipe(
+    v.array(Sequence),
+    v.minLength(1),
+    v.maxLength(LIMITS.maxInFlight),
+    v.description("Messages of the lease."),
+  ),
   outcome: v.optional(v.pipe(v.picklist(["ack", "nak", "term"]), v.description("`ack` unless given."))),
   delayMs: v.optional(NakDelayMs),
 });
@@ -218,7 +226,7 @@ export const DeadLetter = v.strictObject({
   sequence: Sequence,
   deliveries: v.pipe(Count, v.description("How often it was delivered, including deliveries that did not count.")),
   reason: v.pipe(v.string(), v.description("`maxDeliver`, `term`, or the reason that a term gave.")),
-  deadAt: Time,
+  deadAt: v.pipe(Time, v.description("When it went to the dead letters.")),
 });
 export type DeadLetter = v.InferOutput<typeof DeadLetter>;
 
@@ -233,7 +241,7 @@ export const GetDeadLettersParams = v.strictObject({
       v.safeInteger(),
       v.minValue(1),
       v.maxValue(LIMITS.pageMessages),
-      v.description("500 unless given."),
+      v.description("Most dead letters; 500 unless given."),
     ),
   ),
 });
@@ -255,5 +263,5 @@ export const ChangeDeadLettersParams = v.strictObject({
 });
 export type ChangeDeadLettersParams = v.InferOutput<typeof ChangeDeadLettersParams>;
 
-export const ChangeDeadLettersResult = v.strictObject({ count: Count });
+export const ChangeDeadLettersResult = v.strictObject({ count: countOf("How many there were.") });
 export type ChangeDeadLettersResult = v.InferOutput<typeof ChangeDeadLettersResult>;

@@ -2,11 +2,11 @@ import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
 import {
+  countOf,
   Epoch,
   ExpectedEpoch,
   PublishId,
   Sequence,
-  SequenceOrZero,
   StreamName,
   Subject,
   SubjectFilter,
@@ -64,9 +64,7 @@ export type DeliveredMessage = v.InferOutput<typeof DeliveredMessage>;
 
 /** A condition on the stream for a publish to happen. */
 export const Expect = v.strictObject({
-  lastSequence: v.optional(
-    v.pipe(SequenceOrZero, v.description("Publish only if this is the stream's last sequence; 0 for an empty one.")),
-  ),
+  lastSequence: v.optional(countOf("Publish only if this is the stream's last sequence; 0 for an empty one.")),
 });
 export type Expect = v.InferOutput<typeof Expect>;
 
@@ -106,6 +104,7 @@ export const PublishBatchParams = v.strictObject({
     v.array(v.strictObject({ data: JsonValue, subject: v.optional(Subject), headers: v.optional(Headers) })),
     v.minLength(1),
     v.maxLength(LIMITS.batchMessages),
+    v.description("The messages, in the order of their sequences."),
   ),
   id: v.optional(PublishId),
   producer: v.optional(Producer),
@@ -156,12 +155,26 @@ export const From = v.pipe(
   v.union([
     v.picklist(["first", "new"]),
     v.strictObject({
-      sequence: Sequence,
-      time: v.optional(Time),
+      sequence: v.pipe(
+        Sequence,
+        v.description(
+          "Begin with this message: at most one past the last, Conflict beyond that. Below the first that still exists is " +
+            "no error.",
+        ),
+      ),
+      time: v.optional(v.pipe(Time, v.description("Begin with nothing that was published before this time."))),
       previousPublishedAt: v.optional(PreviousPublishedAt),
     }),
-    v.strictObject({ time: Time }),
-    v.strictObject({ last: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
+    v.strictObject({
+      time: v.pipe(
+        Time,
+        v.description(
+          "Begin with the first message published at or after this time, which may be in the future: nothing published " +
+            "before it is delivered then.",
+        ),
+      ),
+    }),
+    v.strictObject({ last: countOf("Begin with the last so many messages; 0 is `new`.") }),
   ]),
   v.description(
     "`first` (the default): the first message of the stream; `new`: messages published from now on; `{ sequence }`: this " +
@@ -176,7 +189,15 @@ export const GetMessagesParams = v.strictObject({
   from: v.optional(From),
   epoch: v.optional(ExpectedEpoch),
   filter: v.optional(SubjectFilter),
-  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageMessages))),
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageMessages),
+      v.description("Most messages of the page, which has at most 1 MiB of text besides; 500 unless given."),
+    ),
+  ),
 });
 export type GetMessagesParams = v.InferOutput<typeof GetMessagesParams>;
 
@@ -189,12 +210,12 @@ export type SequenceRange = v.InferOutput<typeof SequenceRange>;
 
 export const GetMessagesResult = v.strictObject({
   epoch: Epoch,
-  messages: v.array(Message),
+  messages: v.pipe(v.array(Message), v.description("In the stream's order; none when there is none to read.")),
   nextSequence: v.pipe(
     Sequence,
     v.description("Where the next page begins. Past `lastSequence`: this was the last page."),
   ),
-  lastSequence: SequenceOrZero,
+  lastSequence: countOf("The last sequence of the stream; 0 before its first message."),
   skipped: v.optional(SequenceRange),
 });
 export type GetMessagesResult = v.InferOutput<typeof GetMessagesResult>;
@@ -207,7 +228,12 @@ export const DeleteMessagesParams = v.union([
   }),
   v.strictObject({
     stream: StreamName,
-    sequences: v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.pageMessages)),
+    sequences: v.pipe(
+      v.array(Sequence),
+      v.minLength(1),
+      v.maxLength(LIMITS.pageMessages),
+      v.description("Delete these messages. One that is not there is no error."),
+    ),
     epoch: v.optional(ExpectedEpoch),
   }),
 ]);
@@ -215,11 +241,11 @@ export type DeleteMessagesParams = v.InferOutput<typeof DeleteMessagesParams>;
 
 export const DeleteMessagesResult = v.strictObject({
   epoch: Epoch,
-  deleted: SequenceOrZero,
+  deleted: countOf("How many messages there were to delete."),
   firstSequence: v.pipe(
     Sequence,
     v.description("The first message of the stream; one past the last when it has none."),
   ),
-  lastSequence: SequenceOrZero,
+  lastSequence: countOf("The last sequence of the stream."),
 });
 export type DeleteMessagesResult = v.InferOutput<typeof DeleteMessagesResult>;

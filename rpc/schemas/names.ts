@@ -76,6 +76,11 @@ export const SequenceOrZero = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** Milliseconds since the Unix epoch. */
 export const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.description("Milliseconds since the epoch."));
 
+/** A number that may be 0, such as a count or the last sequence of a stream. */
+export function countOf(description: string) {
+  return v.pipe(SequenceOrZero, v.description(description));
+}
+
 /** A length of time in milliseconds, `least` to `most`. */
 export function durationMs(least: number, most: number, description: string) {
   return v.pipe(v.number(), v.safeInteger(), v.minValue(least), v.maxValue(most), v.description(description));

@@ -113,12 +113,12 @@ const body = {
 
 /** The size, etag, media type and metadata of an object. */
 export const ObjectInfo = v.strictObject({
-  key: v.string(),
+  key: v.pipe(v.string(), v.description("Key of the object.")),
   size: v.pipe(Bytes, v.description("Size in bytes.")),
   etag: v.pipe(v.string(), v.description("Changes when the body changes. HTTP has it in quotes.")),
   uploadedAt: Time,
   contentType: v.pipe(v.string(), v.description("`application/octet-stream` unless it was given.")),
-  metadata: v.record(v.string(), v.string()),
+  metadata: v.pipe(v.record(v.string(), v.string()), v.description("Custom metadata, by name.")),
   sha256: v.optional(v.pipe(Sha256, v.description("Present if it was given with the body."))),
 });
 export type ObjectInfo = v.InferOutput<typeof ObjectInfo>;
@@ -130,7 +130,10 @@ export const GetObjectParams = v.strictObject({
   key: ObjectKey,
   range: v.optional(
     v.pipe(
-      v.strictObject({ offset: Bytes, length: v.pipe(Bytes, v.minValue(1)) }),
+      v.strictObject({
+        offset: v.pipe(Bytes, v.description("Where it begins; 0 is the first byte.")),
+        length: v.pipe(Bytes, v.minValue(1), v.description("How much of it.")),
+      }),
       v.description("`length` bytes from `offset` on, or fewer at the end of the object."),
     ),
   ),
@@ -145,11 +148,14 @@ export type GetObjectParams = v.InferOutput<typeof GetObjectParams>;
 
 export const GetObjectResult = v.strictObject({
   ...ObjectInfo.entries,
-  data: v.string(),
-  encoding: Encoding,
+  data: v.pipe(v.string(), v.description("The body, or the range of it.")),
+  encoding: v.pipe(Encoding, v.description("The encoding of `data`.")),
   range: v.optional(
     v.pipe(
-      v.strictObject({ offset: Bytes, length: Bytes }),
+      v.strictObject({
+        offset: v.pipe(Bytes, v.description("Where it begins.")),
+        length: v.pipe(Bytes, v.description("How much of it.")),
+      }),
       v.description("The range of the object that `data` holds."),
     ),
   ),
@@ -168,7 +174,14 @@ export type PutObjectParams = v.InferOutput<typeof PutObjectParams>;
 
 export const DeleteObjectParams = v.union([
   v.strictObject({ key: ObjectKey }),
-  v.strictObject({ keys: v.pipe(v.array(ObjectKey), v.minLength(1), v.maxLength(LIMITS.pageObjects)) }),
+  v.strictObject({
+    keys: v.pipe(
+      v.array(ObjectKey),
+      v.minLength(1),
+      v.maxLength(LIMITS.pageObjects),
+      v.description("Keys of objects, each as `key` is."),
+    ),
+  }),
 ]);
 export type DeleteObjectParams = v.InferOutput<typeof DeleteObjectParams>;
 
@@ -211,7 +224,7 @@ export type ListObjectsParams = v.InferOutput<typeof ListObjectsParams>;
 
 export const ListObjectsResult = v.strictObject({
   objects: v.pipe(v.array(ObjectInfo), v.description("In the order of their keys' UTF-8 bytes.")),
-  prefixes: v.array(v.string()),
+  prefixes: v.pipe(v.array(v.string()), v.description("What keys begin with that are grouped by `delimiter`.")),
   cursor: v.optional(v.pipe(v.string(), v.description("For the next page; absent on the last."))),
 });
 export type ListObjectsResult = v.InferOutput<typeof ListObjectsResult>;
@@ -250,7 +263,7 @@ export const CreateUploadParams = v.strictObject({
 export type CreateUploadParams = v.InferOutput<typeof CreateUploadParams>;
 
 export const CreateUploadResult = v.strictObject({
-  key: v.string(),
+  key: v.pipe(v.string(), v.description("Key of the object.")),
   uploadId: UploadId,
   expiresAt: v.pipe(Time, v.description("When the upload is deleted, unless it was completed.")),
 });

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
-import { Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
+import { countOf, Epoch, ExpectedEpoch, Sequence, StreamName, Time } from "./names.ts";
 
 /** The name of a producer: 1 to 64 characters, chosen by the producer. */
 export const ProducerId = v.pipe(
@@ -39,7 +39,10 @@ export const Producer = v.strictObject({
   epoch: v.optional(ProducerEpoch),
   after: v.optional(
     v.pipe(
-      v.strictObject({ epoch: ProducerEpoch, sequence: SequenceOrZero }),
+      v.strictObject({
+        epoch: countOf("Its epoch, as the caller knows it."),
+        sequence: countOf("Its last sequence, as the caller knows it."),
+      }),
       v.description(
         "Of the first publish of an epoch: take over only if the producer's epoch and last sequence are these, both 0 for " +
           "one that is not known. Conflict when they are others.",
@@ -52,8 +55,8 @@ export type Producer = v.InferOutput<typeof Producer>;
 /** Where a producer is: what its next publish goes by. */
 export const ProducerPosition = v.strictObject({
   id: ProducerId,
-  epoch: ProducerEpoch,
-  sequence: v.pipe(SequenceOrZero, v.description("The producer's last sequence that is stored; 0 for none.")),
+  epoch: countOf("Its epoch; 0 for one that is not known."),
+  sequence: countOf("The producer's last sequence that is stored; 0 for none."),
 });
 
 /** What a stream knows of one producer. */
@@ -78,8 +81,8 @@ export type GetProducerParams = v.InferOutput<typeof GetProducerParams>;
 export const GetProducerResult = v.strictObject({
   epoch: v.optional(v.pipe(Epoch, v.description("Left out for a stream that was never used."))),
   producer: ProducerPosition,
-  lastSequence: v.optional(Sequence),
-  lastPublishedAt: v.optional(Time),
+  lastSequence: v.optional(v.pipe(Sequence, v.description("The stream's sequence of the producer's last message."))),
+  lastPublishedAt: v.optional(v.pipe(Time, v.description("When that was stored."))),
 });
 export type GetProducerResult = v.InferOutput<typeof GetProducerResult>;
 
@@ -88,14 +91,22 @@ export const ListProducersParams = v.strictObject({
   after: v.optional(
     v.pipe(ProducerId, v.description("Only those whose id comes after this one, in the order of UTF-16.")),
   ),
-  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(LIMITS.pageProducers))),
+  limit: v.optional(
+    v.pipe(
+      v.number(),
+      v.safeInteger(),
+      v.minValue(1),
+      v.maxValue(LIMITS.pageProducers),
+      v.description("Most producers of the page; 500 unless given."),
+    ),
+  ),
   epoch: v.optional(ExpectedEpoch),
 });
 export type ListProducersParams = v.InferOutput<typeof ListProducersParams>;
 
 export const ListProducersResult = v.strictObject({
   epoch: Epoch,
-  producers: v.array(ProducerInfo),
+  producers: v.pipe(v.array(ProducerInfo), v.description("In the order of their ids, by UTF-16.")),
   more: v.pipe(v.boolean(), v.description("Whether there are others after the last of these.")),
 });
 export type ListProducersResult = v.InferOutput<typeof ListProducersResult>;

@@ -11,23 +11,26 @@ const limitEntries = Object.fromEntries(
 );
 
 export const ServerInfo = v.strictObject({
-  name: v.string(),
-  version: v.string(),
+  name: v.pipe(v.string(), v.description("Of the server: `durable-stream`.")),
+  version: v.pipe(v.string(), v.description("Of the server, as in its package.")),
   time: Time,
   connection: v.optional(
     v.pipe(
       v.strictObject({
         gateway: v.pipe(v.string(), v.description("The gateway that holds this socket.")),
         gatewayStartedAt: v.pipe(Time, v.description("When that gateway last started or woke from hibernation.")),
-        connectedAt: Time,
+        connectedAt: v.pipe(Time, v.description("When this socket was opened.")),
       }),
       v.description("On a WebSocket only."),
     ),
   ),
-  limits: v.strictObject(limitEntries),
+  limits: v.pipe(v.strictObject(limitEntries), v.description("Each limit by its name, with this server's value.")),
 });
 export type ServerInfo = v.InferOutput<typeof ServerInfo>;
 
 /** An OpenRPC 1.3 document (spec.open-rpc.org). */
-export const OpenRpcDocument = v.pipe(v.looseObject({ openrpc: v.string() }), v.description("An OpenRPC document."));
+export const OpenRpcDocument = v.pipe(
+  v.looseObject({ openrpc: v.pipe(v.string(), v.description("The version of OpenRPC.")) }),
+  v.description("An OpenRPC document."),
+);
 export type OpenRpcDocument = v.InferOutput<typeof OpenRpcDocument>;

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { JsonValue } from "./message.ts";
-import { Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName } from "./names.ts";
+import { countOf, Epoch, ExpectedEpoch, Sequence, SequenceOrZero, StreamName } from "./names.ts";
 
 const Revision = v.pipe(SequenceOrZero, v.description("0 before the first put, one more after each."));
 
@@ -63,7 +63,10 @@ export type CheckpointParams = v.InferOutput<typeof CheckpointParams>;
 export const CheckpointResult = v.strictObject({
   epoch: Epoch,
   revision: Revision,
-  deleted: SequenceOrZero,
-  firstSequence: Sequence,
+  deleted: countOf("How many messages there were to delete."),
+  firstSequence: v.pipe(
+    Sequence,
+    v.description("The first message of the stream; one past the last when it has none."),
+  ),
 });
 export type CheckpointResult = v.InferOutput<typeof CheckpointResult>;

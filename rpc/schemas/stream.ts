@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
-import { durationMs, Epoch, Sequence, SequenceOrZero, StreamName, Time } from "./names.ts";
+import { countOf, durationMs, Epoch, Sequence, StreamName, Time } from "./names.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -93,15 +93,18 @@ export type ListStreamsResult = v.InferOutput<typeof ListStreamsResult>;
 export const StreamInfo = v.strictObject({
   stream: StreamName,
   epoch: Epoch,
-  createdAt: Time,
-  config: StreamConfig,
-  firstSequence: Sequence,
-  lastSequence: SequenceOrZero,
-  messages: v.pipe(SequenceOrZero, v.description("Number of messages.")),
-  bytes: v.pipe(SequenceOrZero, v.description("Bytes of message text stored, counted by whole batches.")),
-  stateRevision: SequenceOrZero,
-  consumers: SequenceOrZero,
-  gateways: v.pipe(SequenceOrZero, v.description("Number of gateways that new messages are pushed to.")),
+  createdAt: v.pipe(Time, v.description("When this epoch began.")),
+  config: v.pipe(StreamConfig, v.description("With the defaults that apply.")),
+  firstSequence: v.pipe(
+    Sequence,
+    v.description("The first message of the stream; one past the last when it has none."),
+  ),
+  lastSequence: countOf("The last sequence of the stream; 0 before its first message."),
+  messages: countOf("Number of messages."),
+  bytes: countOf("Bytes of message text stored, counted by whole batches."),
+  stateRevision: countOf("The revision of the state document; 0 before the first put."),
+  consumers: countOf("Number of consumers."),
+  gateways: countOf("Number of gateways that new messages are pushed to."),
 });
 export type StreamInfo = v.InferOutput<typeof StreamInfo>;
 

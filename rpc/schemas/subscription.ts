@@ -4,11 +4,11 @@ import { LIMITS } from "../protocol/limits.ts";
 import { From, SequenceRange } from "./message.ts";
 import {
   ConsumerName,
+  countOf,
   durationMs,
   Epoch,
   ExpectedEpoch,
   Sequence,
-  SequenceOrZero,
   StreamName,
   SubjectFilter,
   Time,
@@ -16,7 +16,12 @@ import {
 import { NAK_DELAY_MS, TERM_REASON_CHARACTERS } from "../protocol/protocol.ts";
 
 /** The number of a subscription: 1, 2, 3, … on its socket, never reused there. */
-export const SubscriptionId = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+export const SubscriptionId = v.pipe(
+  v.number(),
+  v.safeInteger(),
+  v.minValue(1),
+  v.description("Number of a subscription, on its socket only."),
+);
 
 const MaxInFlight = v.pipe(
   v.number(),
@@ -83,7 +88,7 @@ export const SubscribeResult = v.strictObject({
       v.description("`publishedAt` of the message before `nextSequence`, if it is known; of a stream only."),
     ),
   ),
-  lastSequence: SequenceOrZero,
+  lastSequence: countOf("The last sequence of the stream; 0 before its first message."),
   skipped: v.optional(SequenceRange),
 });
 export type SubscribeResult = v.InferOutput<typeof SubscribeResult>;
@@ -91,7 +96,12 @@ export type SubscribeResult = v.InferOutput<typeof SubscribeResult>;
 export const UnsubscribeParams = v.strictObject({ subscription: SubscriptionId });
 export type UnsubscribeParams = v.InferOutput<typeof UnsubscribeParams>;
 
-const Sequences = v.pipe(v.array(Sequence), v.minLength(1), v.maxLength(LIMITS.maxInFlight));
+const Sequences = v.pipe(
+  v.array(Sequence),
+  v.minLength(1),
+  v.maxLength(LIMITS.maxInFlight),
+  v.description("These messages, of those that this subscription was sent."),
+);
 
 export const AckParams = v.union([
   v.strictObject({

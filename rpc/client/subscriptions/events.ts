@@ -16,6 +16,7 @@ type StoredMessage = {
 
 /** A message of a stream as it is delivered. */
 export type Delivery = StoredMessage & {
+  /** Tells it from other events. */
   readonly type: "message";
   /** The epoch of the stream that its sequence belongs to; pass it to calls beside the sequence. */
   readonly epoch: string;
@@ -25,6 +26,7 @@ export type Delivery = StoredMessage & {
 
 /** Sequences that will not be delivered: their messages are no longer in the stream. */
 export type Gap = {
+  /** Tells it from other events. */
   readonly type: "gap";
   /** The first of them. */
   readonly from: number;
@@ -43,6 +45,7 @@ export type Gap = {
  * stream that does not exist yet is made, as `subscribe` does.
  */
 export type EpochChange = {
+  /** Tells it from other events. */
   readonly type: "epochChanged";
   /** The epoch that is followed from here on; pass it to calls beside their sequences. */
   readonly epoch: string;
@@ -58,6 +61,7 @@ export type StreamEvent = Delivery | Gap | EpochChange;
  * a delay or reason out of range, and then nothing is sent.
  */
 export type ConsumerDelivery = StoredMessage & {
+  /** Tells it from other events. */
   readonly type: "message";
   /** How often the consumer has delivered this message, this time included: 1 for the first. */
   readonly deliveryCount: number;

@@ -1,8 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
 import { describe, expect, it } from "vitest";
@@ -11,26 +10,7 @@ import { WebSocket } from "ws";
 import { DurableStream } from "../../../rpc/client.ts";
 
 import { test } from "../server/fixtures.ts";
-
-const root = join(import.meta.dirname, "../../..");
-
-/** The pages that people read, whose commands and programs are run here and whose links are followed. */
-const PAGES = [
-  "README.md",
-  "CONTRIBUTING.md",
-  "SECURITY.md",
-  "AGENTS.md",
-  "docs/architecture.md",
-  "docs/guarantees.md",
-  "docs/guide.md",
-  "docs/protocol.md",
-];
-
-/** The code blocks of a language in a page, in order. */
-async function blocksOf(page: string, language: string): Promise<string[]> {
-  const text = await readFile(join(root, page), "utf8");
-  return [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map(([, block = ""]) => block);
-}
+import { blocksOf, markedBlock, PAGES, programFolder, root, withOwnClient } from "./pages.ts";
 
 /** Each example by the comment above it, and what its own comments say it prints. */
 const EXAMPLES: readonly [page: string, marker: string, lines: readonly string[]][] = [
@@ -39,14 +19,11 @@ const EXAMPLES: readonly [page: string, marker: string, lines: readonly string[]
 ];
 
 test.for(EXAMPLES)("runs in %s the %s, and sees what its comments say", async ([page, marker, lines], { server }) => {
-  const text = await readFile(join(root, page), "utf8");
-  const example = new RegExp(`<!-- ${marker} -->\n+\`\`\`js\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? "";
-  // Within the project, so that its imports are found; the package itself is not built here.
-  const folder = await mkdtemp(join(root, "node_modules/.readme-"));
-  const client = pathToFileURL(join(root, "rpc/client.ts")).href;
-  await writeFile(join(folder, "example.mjs"), example.replace("durable-stream/client", client));
+  await using folder = await programFolder();
+  const program = join(folder.path, "example.mjs");
+  await writeFile(program, withOwnClient(markedBlock(page, marker)));
 
-  const child = spawn(process.execPath, [join(folder, "example.mjs")], {
+  const child = spawn(process.execPath, [program], {
     env: { ...process.env, API_KEY: server.apiKey, STREAM_URL: `${server.url.replace("http", "ws")}/rpc` },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -58,14 +35,13 @@ test.for(EXAMPLES)("runs in %s the %s, and sees what its comments say", async ([
     }
   }
   child.kill();
-  await rm(folder, { recursive: true });
 
   // Two subscriptions print in any order.
   expect(output.trim().split("\n").toSorted()).toEqual(lines);
 });
 
 test("has in README.md two frames that any client may send", async ({ server }) => {
-  const [frames = ""] = await blocksOf("README.md", "json");
+  const [frames = ""] = blocksOf("README.md", "json");
   const ws = new WebSocket(`${server.url.replace("http", "ws")}/rpc`, {
     headers: { Authorization: `Bearer ${server.apiKey}` },
   });
@@ -94,7 +70,7 @@ test("has in README.md two frames that any client may send", async ({ server }) 
 });
 
 test("has in docs/protocol.md frames that go as it says", async ({ connect }) => {
-  const blocks = await blocksOf("docs/protocol.md", "json");
+  const blocks = blocksOf("docs/protocol.md", "json");
   const sent = blocks
     .flatMap((block) => block.trim().split("\n"))
     .map((line): { method?: string; id?: number; params?: object } => JSON.parse(line.replaceAll("…", "")))
@@ -120,7 +96,7 @@ test("has in docs/protocol.md frames that go as it says", async ({ connect }) =>
 });
 
 test("has in docs/guide.md commands for curl that do what they say", async ({ server, data }) => {
-  const commands = (await blocksOf("docs/guide.md", "sh")).join("\n").replaceAll("http://127.0.0.1:8787", server.url);
+  const commands = blocksOf("docs/guide.md", "sh").join("\n").replaceAll("http://127.0.0.1:8787", server.url);
   await using client = new DurableStream({ url: server.url, token: server.apiKey, WebSocket });
   await client.publish({ stream: "jobs", data: "a job" });
   await writeFile(join(data, "snapshot.db"), "a snapshot");
