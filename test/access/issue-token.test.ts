@@ -147,7 +147,7 @@ describe("issueToken", () => {
   });
 
   it("refuses a prefix that is too long with the caller's own", async () => {
-    const error = await refused({ ...MAY_ISSUE, prefix: "p".repeat(60) }, { rights: [], prefix: "a".repeat(5) });
+    const error = await refused({ ...MAY_ISSUE, prefix: `${"p".repeat(59)}.` }, { rights: [], prefix: "four." });
 
     expect(error).toMatchObject({ code: ErrorCode.InvalidParams, data: { issues: [{ path: "prefix" }] } });
   });
