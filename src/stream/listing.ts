@@ -31,8 +31,6 @@ type ListingHost = {
 export class Listing {
   readonly #host: ListingHost;
   #isTelling = false;
-  /** Deletions that are under way: meanwhile nothing is said of the stream but that. */
-  #deletions = 0;
 
   constructor(host: ListingHost) {
     this.#host = host;
@@ -46,36 +44,49 @@ export class Listing {
     }
     // Also while it is told: an alarm that has just fired is set no more.
     alarm.ensureBy(Date.now() + AGAIN_MS, Date.now());
-    if (!this.#isTelling && this.#deletions === 0) {
+    if (!this.#isTelling) {
       this.#isTelling = true;
       ctx.waitUntil(this.#run());
     }
   }
 
   /**
-   * Tells the Directory that the stream is about to be deleted. Its caller deletes it at once.
+   * Tells the Directory that the stream is about to be deleted, and has it deleted. Calls that come meanwhile wait: those
+   * sent behind a deletion are about the stream after it.
    *
-   * @returns False when it is in another epoch by now, or deleted.
-   * @throws Unavailable when the Directory did not answer: the stream must stay.
+   * @throws Unavailable when the Directory did not answer: the stream stays.
    */
-  async end(record: StreamRecord): Promise<boolean> {
-    this.#deletions += 1;
+  async end<T>(record: StreamRecord, deletion: () => Promise<T>): Promise<T> {
+    // An exception out of it would reset the object.
+    const outcome = await this.#host.ctx.blockConcurrencyWhile(async () => {
+      try {
+        await this.#sayDeleted(record);
+        return { value: await deletion() };
+      } catch (error) {
+        return { error };
+      }
+    });
+    if ("error" in outcome) {
+      throw outcome.error;
+    }
+    return outcome.value;
+  }
+
+  async #sayDeleted(record: StreamRecord): Promise<void> {
     try {
       this.#host.transactor.change(record.name, Date.now(), (loaded) => loaded.record.beginDeletion());
       this.#host.alarm.ensureBy(Date.now() + AGAIN_MS, Date.now());
       // The runtime's output gate holds it back until that is on disk.
-      return await this.#say(record, false);
+      await this.#say(record, false);
     } catch (error) {
       throw this.#failed(error);
-    } finally {
-      this.#deletions -= 1;
     }
   }
 
   /** The stream, if the Directory has to be told that it exists. */
   get #untold(): StreamRecord | undefined {
     const record = this.#host.transactor.loaded?.record;
-    return record?.isListed === false && this.#deletions === 0 ? record : undefined;
+    return record?.isListed === false ? record : undefined;
   }
 
   async #run(): Promise<void> {

@@ -196,7 +196,7 @@ export class Stream extends DurableObject<Env> {
     }
     return orRefused(() => {
       expectEpoch(record.epoch, epoch);
-      return refusable(async () => ((await this.#listing.end(record)) ? this.#delete() : this.destroy(epoch)));
+      return refusable(() => this.#listing.end(record, () => this.#delete()));
     });
   }
 

@@ -133,20 +133,23 @@ describe("a stream that is made", () => {
 });
 
 describe("a stream that is deleted", () => {
-  it("says so before", async () => {
+  it("says so before, and calls that come meanwhile are about the stream after it", async () => {
     const [client, stream] = [await connect(), "deleted"];
     const { epoch } = await client.call("publish", { stream, data: 1 });
     await untilListed(stream);
-    const seen: unknown[] = [];
+    const told: StreamNews[] = [];
+    let meanwhile: unknown = "nothing";
     await faultDirectory("tell", async (tell, news) => {
-      const answer = tell(news);
-      seen.push(news, (await env.STREAM.getByName(stream).info())?.epoch);
-      return answer;
+      told.push(news);
+      meanwhile = env.STREAM.getByName(stream).info();
+      await scheduler.wait(0);
+      return tell(news);
     });
 
     await client.call("deleteStream", { stream });
 
-    expect(seen).toEqual([expect.objectContaining({ epoch, exists: false, deletions: 1 }), epoch]);
+    expect(told).toEqual([expect.objectContaining({ epoch, exists: false, deletions: 1 })]);
+    expect(await meanwhile).toBeUndefined();
     expect(await listedEpoch(client, stream)).toBeUndefined();
   });
 

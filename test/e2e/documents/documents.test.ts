@@ -159,7 +159,7 @@ describe("the pages", () => {
       await readFile(join(root, "package.json"), "utf8"),
     );
     const paths = [...text.matchAll(/`((?:src|rpc|test|docs|scripts)\/[\w./-]*)`/g)].map(([, path = ""]) => path);
-    const commands = [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, script = ""]) => script);
+    const commands = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, script = ""]) => script);
 
     const areThere = await Promise.all(paths.map((path) => stat(join(root, path)).then(Boolean, () => false)));
 

@@ -56,11 +56,7 @@ const CHANGES: readonly Change[] = [
   ],
   ["src/stream/listing.ts", "deletions, exists }", "deletions, exists, ...{ later: 1 } }"],
   ["src/gateway/streams/feeds.ts", "at.from, at.epoch)", "at.from, at.epoch, 'later')"],
-  [
-    "src/gateway/consumers/subscriptions.ts",
-    "stub.joinConsumer({ consumer,",
-    "stub.joinConsumer({ later: 1, consumer,",
-  ],
+  ["src/gateway/consumers/subscriptions.ts", "stub.joinConsumer(call)", "stub.joinConsumer({ later: 1, ...call })"],
   [
     "src/gateway/consumers/ack-batcher.ts",
     "applyAcks(epoch, commands, seen)",
