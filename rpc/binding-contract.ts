@@ -9,17 +9,17 @@ import { StreamName } from "./schemas/names.ts";
 const RightsProps = v.strictObject({
   rights: Rights,
   /** Stands before every stream name and object key that the caller says, and is taken off those it is told. */
-  prefix: v.optional(NamePrefix),
+  prefix: v.exactOptional(NamePrefix),
   /** Whom the binding is for. */
-  subject: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(256))),
+  subject: v.exactOptional(v.pipe(v.string(), v.minLength(1), v.maxLength(256))),
 });
 
 /** The short form. A list permits only what it names, and what is left out permits everything. */
 const ListProps = v.strictObject({
   /** Names of streams. Of others the caller learns nothing, not even whether they exist. */
-  streams: v.optional(v.array(StreamName)),
+  streams: v.exactOptional(v.array(StreamName)),
   /** Names of methods. */
-  actions: v.optional(v.array(v.custom<MethodName>((name) => typeof name === "string" && isMethodName(name)))),
+  actions: v.exactOptional(v.array(v.custom<MethodName>((name) => typeof name === "string" && isMethodName(name)))),
 });
 
 /**

@@ -1,7 +1,7 @@
 import { CloseCode, RpcError, SUBPROTOCOL } from "../rpc/index.ts";
 
 import type { Access } from "./access/access.ts";
-import { authenticate, endedToken } from "./access/authenticate.ts";
+import { authenticate } from "./access/authenticate.ts";
 import type { Refusal } from "./access/authenticate.ts";
 import { offeredProtocols } from "./access/credential.ts";
 import { openSocket } from "./gateway/open-socket.ts";
@@ -60,10 +60,6 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
     return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
   }
   if (isHandshake(request)) {
-    const ended = endedToken(access, Date.now());
-    if (ended !== undefined) {
-      return refuse(request, ended, ctx);
-    }
     return connect(request, { env, access, ctx });
   }
   if (pathname === "/rpc" && request.method === "POST") {

@@ -532,8 +532,8 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    *
    * - `rights`: up to 32 of `{ streams?, objects?, actions, subjects? }`, each within one of the caller's own.
    * - `subject`: whom it is for, in words of your own: 1 to 256 characters.
-   * - `prefix`: stands before every stream name and object key that its holder says: 1 to 64 of `[A-Za-z0-9._-]`, not starting
-   *   with a dot, behind the caller's own prefix. End it so that no other one begins with it, as with a dot.
+   * - `prefix`: stands before every stream name and object key that its holder says, behind the caller's own prefix: up to 64
+   *   of `[A-Za-z0-9._-]` that end with a dot, as `tenant-7.`
    * - `expiresInMs`: 1,000 to 86,400,000; 3,600,000 unless given, and never beyond the end of the caller's own token.
    * - `publishesPerSecond`: messages that it may publish in a second on one socket, and over HTTP about as many.
    * - `socketsPerSubject`: sockets that its subject may hold at one gateway.

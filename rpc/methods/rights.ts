@@ -37,15 +37,16 @@ export const StreamPattern = v.pipe(
 );
 
 /**
- * What stands before every name of a caller's streams and objects, of which it says and hears the rest only: 1 to 64 of
- * `[A-Za-z0-9._-]`, not starting with a dot. Callers are kept apart when no prefix is the beginning of another.
+ * What stands before every name of a caller's streams and objects, of which it says and hears the rest only: tokens of
+ * `[A-Za-z0-9_-]`, each with a dot behind it, 64 characters at most. The dot keeps callers apart: without it, what `a` names
+ * `b.1` would be what `ab` names `.1`. Only what is behind `a.b.` is behind `a.` too.
  *
  * @example "acme."
  */
 export const NamePrefix = v.pipe(
   v.string(),
   v.maxLength(64),
-  v.regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, "must be of [A-Za-z0-9._-] and not start with a dot"),
+  v.regex(/^(?:[A-Za-z0-9_-]+\.)+$/, "must be of tokens of [A-Za-z0-9_-], each with a dot behind it"),
 );
 
 /**
@@ -55,14 +56,14 @@ export const NamePrefix = v.pipe(
  * @example { streams: ["room.*"], actions: ["read", "publish"], subjects: ["chat.>"] }
  */
 export const Right = v.strictObject({
-  streams: v.optional(
+  streams: v.exactOptional(
     v.pipe(
       v.array(StreamPattern),
       v.maxLength(64),
       v.description("Names of streams, in which `*` stands for one token between dots and a last `>` for one or more."),
     ),
   ),
-  objects: v.optional(
+  objects: v.exactOptional(
     v.pipe(
       v.array(v.pipe(v.string(), v.maxLength(1024))),
       v.maxLength(64),
@@ -79,7 +80,7 @@ export const Right = v.strictObject({
    * Bound what is published and followed. Left out: any message, with a subject or without. With them the right is of
    * methods only that they can bound (`bySubject` of the method's traits), whatever its actions are.
    */
-  subjects: v.optional(
+  subjects: v.exactOptional(
     v.pipe(
       v.array(SubjectFilter),
       v.maxLength(64),

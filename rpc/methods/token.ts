@@ -28,7 +28,7 @@ export const IssueTokenParams = v.strictObject({
     v.pipe(
       NamePrefix,
       v.description(
-        "Stands before every stream name and object key that its holder says, behind the caller's own prefix. End it so that no other one begins with it, as with a dot.",
+        "Stands before every stream name and object key that its holder says, behind the caller's own prefix. It ends with a dot, as `tenant-7.`",
       ),
     ),
   ),

@@ -232,7 +232,11 @@ export type ListObjectsResult = v.InferOutput<typeof ListObjectsResult>;
 export const CreateObjectUrlParams = v.strictObject({
   key: ObjectKey,
   expiresInMs: v.optional(
-    durationMs(OBJECT_URL_MS.least, OBJECT_URL_MS.most, "How long it lasts; 300,000 unless given."),
+    durationMs(
+      OBJECT_URL_MS.least,
+      OBJECT_URL_MS.most,
+      "How long it lasts; 300,000 unless given, and never longer than the caller's own token.",
+    ),
   ),
 });
 export type CreateObjectUrlParams = v.InferOutput<typeof CreateObjectUrlParams>;

@@ -78,11 +78,6 @@ async function accessOfToken(
   }
 }
 
-/** Why an access is not one for a socket, which lasts no longer than its token, whatever the clock of the issuer. */
-export function endedToken({ expiresAt }: Access, nowMs: number): Refusal | undefined {
-  return expiresAt === undefined || expiresAt > nowMs ? undefined : refusedToken("expired");
-}
-
 function refusedToken(fault: TokenFault): Refusal {
   return { refused: "invalid", message: TOKEN_FAULTS[fault], fault };
 }

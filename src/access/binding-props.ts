@@ -15,7 +15,7 @@ import type { Access } from "./access.ts";
  * @throws Forbidden for props that do not fit `BindingProps`, and for a method that `actions` do not list.
  */
 export function accessOfProps(props: unknown, method: MethodName): Access {
-  const checked = v.safeParse(BindingProps, props ?? {});
+  const checked = v.safeParse(BindingProps, props === undefined ? {} : recordOf(props));
   if (!checked.success) {
     throw new RpcError("Forbidden", "the props of this binding are not understood");
   }
@@ -31,4 +31,9 @@ export function accessOfProps(props: unknown, method: MethodName): Access {
   }
   // Objects are not of a stream: a binding to some streams does not reach them.
   return { rights: [{ streams, actions: actions ?? [...METHOD_RIGHTS] }] };
+}
+
+/** Props that are a record; undefined for a list and the like, which a schema of objects takes for one without fields. */
+function recordOf(props: unknown): object | undefined {
+  return Object.prototype.toString.call(props) === "[object Object]" ? Object(props) : undefined;
 }

@@ -12,7 +12,7 @@ export function containsRight(outer: Right, inner: Right, prefix = ""): boolean 
   const { streams = [], objects = [], actions } = inner;
   return (
     containsActions(outer.actions, actions) &&
-    streams.flatMap((pattern) => prefixed(prefix, pattern)).every((pattern) => isWithin(outer.streams, pattern)) &&
+    streams.every((pattern) => isWithin(outer.streams, prefix + pattern)) &&
     objects.every((key) => (outer.objects ?? []).some((start) => (prefix + key).startsWith(start))) &&
     containsSubjects(outer.subjects, inner.subjects)
   );
@@ -25,16 +25,6 @@ function containsSubjects(outer: readonly string[] | undefined, inner: readonly 
 
 function isWithin(outer: readonly string[] = [], pattern: string): boolean {
   return outer.some((each) => containsFilter(each, pattern));
-}
-
-/**
- * The patterns of all names that begin with a prefix and go on as a pattern says. A token that the prefix begins and a
- * wildcard ends is written with its `*`: no token of a pattern is like it, so only a wildcard contains it.
- */
-function prefixed(prefix: string, pattern: string): string[] {
-  const together = prefix + pattern;
-  const isToken = prefix !== "" && !prefix.endsWith(".");
-  return isToken && pattern === ">" ? [`${prefix}*`, `${prefix}*.>`] : [together];
 }
 
 /** Whether actions permit every method that others permit, however either names them. */

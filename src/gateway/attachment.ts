@@ -71,6 +71,8 @@ export type Attachment = {
   connectedAt: number;
   /** What its client has published lately; left out for one that is not bounded. */
   owed?: Owed | undefined;
+  /** When its token ends for it; left out of a token without an end, and by code for which that was always its `exp`. */
+  endsAt?: number | undefined;
   /** When to tell the client that its token ends; left out once it was told, and of a token without an end. */
   noticeAt?: number | undefined;
   /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */

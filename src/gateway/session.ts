@@ -102,12 +102,12 @@ export class Session implements Connection, SessionSocket {
     this.#access.expectLive();
   }
 
-  authenticate(access: Access): { readonly subject?: string | undefined; readonly expiresAt: number } {
-    const successor = this.#access.successor(access);
-    this.access = successor;
+  authenticate(access: Access): number {
+    this.#access.expectSuccessor(access);
+    this.access = access;
     this.#streams.endForbidden();
     this.#consumers.endForbidden();
-    return successor;
+    return this.#access.endsAt;
   }
 
   refusalOf(subscription: DecidedSubscription): RpcError | undefined {

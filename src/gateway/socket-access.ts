@@ -3,6 +3,7 @@ import type { Access } from "../access/access.ts";
 import { isRoot } from "../access/access-header.ts";
 import { publishesPerSecond } from "../access/limits.ts";
 import type { LimitSettings } from "../access/limits.ts";
+import { takenUntil } from "../access/tokens/claims.ts";
 import { PublishRate } from "../publishing/publish-rate.ts";
 
 import type { SocketAccessStore } from "./access-store.ts";
@@ -18,13 +19,17 @@ export const TOKEN_ENDED = "the token has ended";
 /** What the access of a socket needs of its gateway. */
 type AccessHost = { readonly env: LimitSettings; readonly accessStore: SocketAccessStore };
 
-/** Who calls on one socket, what it may do now, and until when. */
+/**
+ * Who calls on one socket, what it may do now, and until when: at the `exp` of its token the socket is closed.
+ *
+ * A token whose `exp` has passed is taken on a socket as in every request, for the skew of clocks. Then the socket ends when no
+ * request would take the token any more. So a client that connects again by a token that has just ended is not closed at
+ * once, over and over: it is closed when that time is up, and the next handshake is refused.
+ */
 export class SocketAccess {
   readonly #host: AccessHost;
   readonly #attachment: Attachment;
   #current: Access;
-  /** When its token ends, by our own clock; infinite when it has no end. */
-  #endsAt: number;
   #rate: PublishRate | undefined;
 
   /** @param access What the attachment says that it is, or what it is to be from now on. */
@@ -32,7 +37,6 @@ export class SocketAccess {
     this.#host = host;
     this.#attachment = attachment;
     this.#current = access;
-    this.#endsAt = access.expiresAt ?? Number.POSITIVE_INFINITY;
     this.#rate = this.#rateOf(access);
   }
 
@@ -45,6 +49,11 @@ export class SocketAccess {
     return this.#current;
   }
 
+  /** When its token ends for it, by our own clock; infinite when it has no end. */
+  get endsAt(): number {
+    return this.#attachment.endsAt ?? this.#current.expiresAt ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Takes another access. Its table has it at once; the attachment is to be written by the caller. */
   set(access: Access, nowMs: number): void {
     const isInTable = !isRoot(access);
@@ -54,10 +63,10 @@ export class SocketAccess {
       this.forget();
     }
     this.#current = access;
-    this.#endsAt = access.expiresAt ?? Number.POSITIVE_INFINITY;
     this.#rate = this.#rateOf(access);
     markBound(this.#attachment, isInTable);
-    this.#attachment.noticeAt = noticeAt(access, nowMs);
+    this.#attachment.endsAt = endOf(access, nowMs);
+    this.#attachment.noticeAt = noticeAt(this.#attachment.endsAt, nowMs);
   }
 
   /** Its socket is gone. */
@@ -69,12 +78,13 @@ export class SocketAccess {
 
   /** Whether its token has ended. Then nothing is done for its client any more, whether or not the alarm has fired. */
   get isOver(): boolean {
-    return this.#endsAt !== Number.POSITIVE_INFINITY && this.#endsAt <= Date.now();
+    const { endsAt } = this;
+    return endsAt !== Number.POSITIVE_INFINITY && endsAt <= Date.now();
   }
 
   /** When the client is to be told that its token ends, or else when that is; undefined when it has no end. */
   get nextAt(): number | undefined {
-    return this.#attachment.noticeAt ?? this.#current.expiresAt;
+    return this.#attachment.noticeAt ?? this.#attachment.endsAt ?? this.#current.expiresAt;
   }
 
   /** When the token ends, if its client is to be told that now. Says so once; the attachment is to be written then. */
@@ -84,7 +94,7 @@ export class SocketAccess {
       return undefined;
     }
     this.#attachment.noticeAt = undefined;
-    return this.#endsAt;
+    return this.endsAt;
   }
 
   /** @throws Unauthenticated once its token has ended. */
@@ -97,13 +107,11 @@ export class SocketAccess {
   /**
    * Checks that an access may take the place of this one.
    *
-   * @returns It, with its end.
-   * @throws Forbidden when it is another caller's, and when this one is not of a token; Unauthenticated when it has ended,
-   * whatever the clock of its issuer says.
+   * @throws Forbidden when it is another caller's, and when this one is not of a token; Unauthenticated when this one has
+   * ended.
    */
-  successor(access: Access): Access & { readonly expiresAt: number } {
+  expectSuccessor({ subject, prefix, expiresAt }: Access): void {
     this.expectLive();
-    const { subject, prefix, expiresAt } = access;
     const current = this.#current;
     if (current.expiresAt === undefined) {
       throw new RpcError("Forbidden", "this socket was not opened by a token", { method: "authenticate" });
@@ -112,10 +120,6 @@ export class SocketAccess {
       const message = "this is no token of the same subject and prefix";
       throw new RpcError("Forbidden", message, { method: "authenticate" });
     }
-    if (expiresAt <= Date.now()) {
-      throw new RpcError("Unauthenticated", TOKEN_ENDED, { reason: "expired" });
-    }
-    return { ...access, expiresAt };
   }
 
   /** It goes on with what was published before, also under another bound. */
@@ -129,6 +133,10 @@ export class SocketAccess {
   }
 }
 
-function noticeAt({ expiresAt }: Access, nowMs: number): number | undefined {
-  return expiresAt === undefined ? undefined : expiresAt - Math.min(NOTICE_MS, Math.floor((expiresAt - nowMs) / 2));
+function endOf({ expiresAt }: Access, nowMs: number): number | undefined {
+  return expiresAt === undefined || expiresAt > nowMs ? expiresAt : takenUntil(expiresAt);
+}
+
+function noticeAt(endsAt: number | undefined, nowMs: number): number | undefined {
+  return endsAt === undefined ? undefined : endsAt - Math.min(NOTICE_MS, Math.floor((endsAt - nowMs) / 2));
 }

@@ -56,10 +56,11 @@ export type Connection = {
    * Goes on by another token of the same caller: what is called and sent from now on is decided by it, and the
    * subscriptions that it does not allow are over.
    *
-   * @throws Forbidden for who is another caller, and when the socket was not opened by a token; Unauthenticated for a token
-   * that has ended, whatever the clock of its issuer.
+   * @returns When the socket ends now, in milliseconds since the epoch.
+   * @throws Forbidden for who is another caller, and when the socket was not opened by a token; Unauthenticated when the
+   * token that it has has ended.
    */
-  authenticate(access: Access): { readonly subject?: string | undefined; readonly expiresAt: number };
+  authenticate(access: Access): number;
   /** Follows a stream; messages flow once the answer is sent. */
   subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult>;
   /** @throws NotFound when there is no such subscription. */

@@ -1,5 +1,6 @@
 import { ALTERNATIVES, LIMITS, OBJECT_URL_MS, RpcError } from "../../rpc/index.ts";
 import type { Encoding, GetObjectResult } from "../../rpc/index.ts";
+import { callersName } from "../access/prefix.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import { withBodyInMemory } from "../objects/body-budget.ts";
@@ -40,9 +41,10 @@ export const objectHandlers: Handlers<
 
   listObjects: async (params, { env }) => listObjects(env.BUCKET, params),
 
-  createObjectUrl: async ({ key, expiresInMs = OBJECT_URL_MS.default }, { env }) => {
-    const expiresAt = Date.now() + expiresInMs;
-    return { url: await signedUrl(env, { key, expiresAt }), expiresAt };
+  createObjectUrl: async ({ key, expiresInMs = OBJECT_URL_MS.default }, { env, access }) => {
+    const { prefix = "", expiresAt: tokenEndsAt = Number.POSITIVE_INFINITY } = access;
+    const expiresAt = Math.min(Date.now() + expiresInMs, tokenEndsAt);
+    return { url: await signedUrl(env, { key: callersName(prefix, key), prefix, expiresAt }), expiresAt };
   },
 };
 

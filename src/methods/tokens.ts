@@ -29,8 +29,8 @@ export const tokenHandlers: Handlers<"issueToken" | "authenticate"> = {
         ? new RpcError("Unavailable", message)
         : new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
     }
-    const { subject, expiresAt } = connection.authenticate(found);
-    return { expiresAt, ...(subject === undefined ? {} : { subject }) };
+    const expiresAt = connection.authenticate(found);
+    return { expiresAt, ...(found.subject === undefined ? {} : { subject: found.subject }) };
   },
 };
 

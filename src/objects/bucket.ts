@@ -4,7 +4,7 @@ import type { ListObjectsParams, ListObjectsResult, ObjectInfo, PutObjectParams 
 import { toHex } from "./bytes.ts";
 import { bucketConditions } from "./conditions.ts";
 import { callBucket, refusalOf, streamToBucket } from "./failures.ts";
-import { toBucketCursor, toCallersCursor } from "./list-cursor.ts";
+import { startAfter, toCallersCursor } from "./list-cursor.ts";
 import { resolveRange, toBucketRange } from "./range.ts";
 import type { ByteRange } from "./range.ts";
 
@@ -160,11 +160,22 @@ export async function listObjects(bucket: R2Bucket, params: ListObjectsParams): 
     }
   }
   if (params.cursor !== undefined) {
-    options.cursor = toBucketCursor(params.cursor, params);
+    options.startAfter = startAfter(params.cursor, params);
   }
   const page = await callBucket("reads", () => listOnceOrTwice(bucket, options));
   const result = { objects: page.objects.map(objectInfo), prefixes: page.delimitedPrefixes };
-  return page.truncated ? { ...result, cursor: toCallersCursor(page.cursor, params) } : result;
+  return page.truncated ? { ...result, cursor: toCallersCursor(lastOf(page), params) } : result;
+}
+
+/** The key or the group of keys that is the last of a page, in the order of their UTF-8 bytes. */
+function lastOf({ objects, delimitedPrefixes }: R2Objects): string {
+  const [key = "", group = ""] = [objects.at(-1)?.key, delimitedPrefixes.at(-1)];
+  if (key === "" && group === "") {
+    throw new Error("a page of R2 is empty, and not the last");
+  }
+  const [bytes, others] = [new TextEncoder().encode(key), new TextEncoder().encode(group)];
+  const at = bytes.findIndex((byte, index) => byte !== others[index]);
+  return (bytes[at] ?? -1) > (others[at] ?? -1) ? key : group;
 }
 
 /** Lists again with a short page after a failure: long metadata can make the answer larger than the runtime takes. */

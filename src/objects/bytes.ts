@@ -48,6 +48,21 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
+/** Base64url without padding (RFC 4648 section 5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** The bytes of base64url; none for what is no such text. */
+export function fromBase64Url(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (unit) => unit.charCodeAt(0));
+  } catch {
+    // Of a character or a length that it does not have.
+    return new Uint8Array();
+  }
+}
+
 export function toHex(bytes: ArrayBuffer): string {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -57,7 +72,8 @@ export function invalid(path: string, reason: string): RpcError {
   return new RpcError("InvalidParams", reason, { issues: [{ path, reason }] });
 }
 
-function fromUtf8(bytes: Uint8Array): string | undefined {
+/** The text of UTF-8 bytes; undefined when they are none. */
+export function fromUtf8(bytes: Uint8Array): string | undefined {
   try {
     // ignoreBOM keeps a byte order mark, which is part of the body.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -16,7 +16,7 @@ const TOKENS = ["a", "b", "ab"];
 /** Every name of up to four of them, in which prefixes of the test and what follows them are too. */
 const NAMES = namesOf(["a", "b", "ab", "aa"], 4);
 const KEYS = ["a", "a/b", "a/b/c", "b", "ab", "a.a/b", "a.b"];
-const PREFIXES = ["", "a", "a.", "a.b", "a.b."];
+const PREFIXES = ["", "a.", "a.b."];
 
 const pattern = fc
   .tuple(fc.array(fc.constantFrom(...TOKENS, "*", "*"), { maxLength: 2 }), fc.constantFrom(...TOKENS, "*", ">", ">"))
@@ -126,8 +126,7 @@ describe("a right that is within another", () => {
     ],
     ["subjects where there were none", { actions: ["read"] }, { actions: ["read"], subjects: ["a"] }],
     ["all behind a prefix", { streams: ["t.>"], actions: ["read"] }, { streams: [">"], actions: ["read"] }, "t."],
-    ["all that goes on", { streams: [">"], actions: ["read"] }, { streams: [">"], actions: ["read"] }, "t"],
-    ["objects behind a prefix", { objects: ["t/"], actions: ["read"] }, { objects: ["/"], actions: ["read"] }, "t"],
+    ["objects behind a prefix", { objects: ["t.a"], actions: ["read"] }, { objects: ["a"], actions: ["read"] }, "t."],
   ])("is %s", (_what, outer, inner, prefix) => {
     expect(containsRight(outer, inner, prefix)).toBe(true);
   });
@@ -140,14 +139,7 @@ describe("a right that is within another", () => {
     ["any subject by some", { actions: ["read"], subjects: [">"] }, { actions: ["read"] }],
     ["a folder that begins alike", { objects: ["a/"], actions: ["read"] }, { objects: ["a"], actions: ["read"] }],
     ["streams where there were none", { actions: ["read"] }, { streams: ["a"], actions: ["read"] }],
-    ["a token that goes on", { streams: ["t"], actions: ["read"] }, { streams: ["*"], actions: ["read"] }, "t"],
-    ["one token by what goes on", { streams: ["*"], actions: ["read"] }, { streams: [">"], actions: ["read"] }, "t"],
-    [
-      "more tokens by what goes on",
-      { streams: ["*.>"], actions: ["read"] },
-      { streams: [">"], actions: ["read"] },
-      "t",
-    ],
+    ["one token by what goes on", { streams: ["t.*"], actions: ["read"] }, { streams: [">"], actions: ["read"] }, "t."],
     ["another's by a prefix", { streams: ["t.a"], actions: ["read"] }, { streams: ["a"], actions: ["read"] }, "u."],
   ])("is not %s", (_what, outer, inner, prefix) => {
     expect(containsRight(outer, inner, prefix)).toBe(false);

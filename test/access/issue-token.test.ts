@@ -1,6 +1,7 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { ErrorCode, RpcError } from "../../rpc/index.ts";
 import type { CheckedParams, MethodParams, MethodResult } from "../../rpc/index.ts";
@@ -8,10 +9,18 @@ import type { Access } from "../../src/access/access.ts";
 import { accessOfCredential } from "../../src/access/authenticate.ts";
 import { dispatch } from "../../src/json-rpc/dispatch.ts";
 import { statelessContext } from "../../src/methods/stateless-context.ts";
+import worker from "../../src/worker.ts";
 import { connect } from "../harness/client.ts";
 import { request } from "../harness/http.ts";
 
 const READ = [{ streams: ["room.*"], actions: ["read" as const] }];
+/** A point of P-256. */
+const EC = {
+  kty: "EC",
+  crv: "P-256",
+  x: "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+  y: "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+};
 const MAY_ISSUE: Access = {
   rights: [
     { streams: ["room.*"], objects: ["pictures/"], actions: ["read", "publish", "objects.read"] },
@@ -147,7 +156,7 @@ describe("issueToken", () => {
   });
 
   it("refuses a prefix that is too long with the caller's own", async () => {
-    const error = await refused({ ...MAY_ISSUE, prefix: "p".repeat(60) }, { rights: [], prefix: "a".repeat(5) });
+    const error = await refused({ ...MAY_ISSUE, prefix: `${"p".repeat(59)}.` }, { rights: [], prefix: "four." });
 
     expect(error).toMatchObject({ code: ErrorCode.InvalidParams, data: { issues: [{ path: "prefix" }] } });
   });
@@ -163,6 +172,31 @@ describe("issueToken", () => {
     const error = await refused({ rights: "all" }, { rights: [] }, settings);
 
     expect(error).toMatchObject({ code: ErrorCode.NotFound, data: { what: "signingKey" } });
+  });
+
+  it.each<[what: string, jwk: object]>([
+    ["a private key that is none of its point", { ...EC, d: "c2VjcmV0LXRleHQ" }],
+    ["a private key that is longer than the curve", { ...EC, d: "c2VjcmV0LXRleHQ".repeat(8) }],
+    ["a private key of no point", { ...EC, x: "AA", y: "AA", d: "c2VjcmV0LXRleHQ" }],
+    ["half a key of RSA", { kty: "RSA", n: "c2VjcmV0LXRleHQ".repeat(30), e: "AQAB", d: "c2VjcmV0LXRleHQ" }],
+    ["a key of Ed25519 that is too short", { kty: "OKP", crv: "Ed25519", x: EC.x, d: "c2VjcmV0LXRleHQ" }],
+  ])("tells nobody and no log a part of %s", async (_what, jwk) => {
+    const log = vi.spyOn(console, "error").mockReturnValue();
+    const settings = { ...env, TOKEN_KEYS: JSON.stringify({ keys: [jwk] }) };
+    const body = '{"jsonrpc":"2.0","id":1,"method":"issueToken","params":{"rights":[]}}';
+    const headers = { Authorization: `Bearer ${env.API_KEY}` };
+    const incoming = new Request("http://stream.test/rpc", { method: "POST", body, headers });
+
+    const response = await worker.fetch(
+      incoming as Parameters<typeof worker.fetch>[0],
+      settings,
+      createExecutionContext(),
+    );
+
+    const told = [await response.text(), ...log.mock.calls.map(String)].join("\n");
+    log.mockRestore();
+    expect(told).toMatch(/-32603|signingKey/);
+    expect(told).not.toMatch(/c2VjcmV0|secret-text/);
   });
 
   it("signs with the first key that can, and for the issuer and audience that are checked", async () => {

@@ -1,6 +1,8 @@
+import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 
 import { ErrorCode, LIMITS, STREAM_NAME_CHARACTERS } from "../../rpc/index.ts";
+import type { ListObjectsResult } from "../../rpc/index.ts";
 import type { Access } from "../../src/access/access.ts";
 import { binding, failure } from "../harness/service.ts";
 
@@ -33,6 +35,36 @@ it.each([
   expect(fits.error?.code ?? ErrorCode.NotFound).toBe(ErrorCode.NotFound);
   expect(client.frames.join()).not.toContain(PREFIX);
 });
+
+it.each(WAYS)(
+  "goes through its objects by cursors that tell no prefix and are no other's, by %s",
+  async (way, open) => {
+    const folder = `pages-${WAYS.findIndex(([name]) => name === way)}/`;
+    await Promise.all(["a", "b/1", "b/2", "c"].map((name) => env.BUCKET.put(PREFIX + folder + name, name)));
+    const [caller, other] = [await open({ ...ALL, prefix: PREFIX }), await open({ ...ALL, prefix: "umbrella." })];
+    const params = { prefix: folder, delimiter: "/", limit: 1 };
+    const cursors: string[] = [];
+    const names: string[] = [];
+
+    for (let next: object | undefined = params; next !== undefined;) {
+      const { result } = await caller.call("listObjects", next);
+      const page = (typeof result === "string" ? JSON.parse(result) : result) as ListObjectsResult;
+      names.push(...page.objects.map(({ key }) => key), ...page.prefixes);
+      cursors.push(...(page.cursor === undefined ? [] : [page.cursor]));
+      next = page.cursor === undefined ? undefined : { ...params, cursor: page.cursor };
+    }
+
+    expect(names).toEqual(["a", "b/", "c"].map((name) => folder + name));
+    expect(cursors).toHaveLength(2);
+    for (const cursor of cursors) {
+      expect(atob(cursor.slice(8).replaceAll("-", "+").replaceAll("_", "/"))).not.toContain(PREFIX);
+      const { error } = await other.call("listObjects", { ...params, cursor });
+      expect(error?.code).toBe(way === "/r2" ? 400 : ErrorCode.InvalidParams);
+    }
+    caller.close();
+    other.close();
+  },
+);
 
 it("leaves rights to be of names as the caller says them", async () => {
   const props = {

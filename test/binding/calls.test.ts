@@ -301,13 +301,35 @@ describe("authority", () => {
     }
   });
 
-  it.each([{ stream: ["a"] }, { streams: "a" }, { actions: ["misspelt"] }, { streams: [], extra: 1 }])(
-    "is none when the props are not understood: %j",
-    async (props) => {
-      expect(await failure(binding(props).publish({ stream: "a", data: 1 }))).toMatchObject({
-        code: ErrorCode.Forbidden,
-      });
-      expect(await failure(binding(props).getServerInfo())).toMatchObject({ code: ErrorCode.Forbidden });
-    },
-  );
+  it.each<unknown>([
+    { stream: ["a"] },
+    { streams: "a" },
+    { streams: ["*"] },
+    { streams: ["a", 1] },
+    { streams: null },
+    { streams: undefined },
+    { actions: ["misspelt"] },
+    { actions: ["read"] },
+    { actions: undefined },
+    { streams: [], extra: 1 },
+    { rights: "all" },
+    { rights: undefined },
+    { rights: [], streams: ["a"] },
+    { rights: [{ streams: ["a"], actions: [] }] },
+    { rights: [{ streams: ["a"], actions: ["publish"], subjects: undefined }] },
+    { rights: [{ streams: ["a"], actions: ["publish"] }], prefix: undefined },
+    { rights: [{ streams: ["a"], actions: ["publish"] }], prefix: "a" },
+    { prefix: "a." },
+    [],
+    [{ streams: ["a"] }],
+    new Map(),
+    new Date(0),
+  ])("is none when the props are not understood: %j", async (props) => {
+    const streams = binding(props as Record<string, unknown>);
+
+    expect(await failure(streams.publish({ stream: "a", data: 1, subject: "a" }))).toMatchObject({
+      code: ErrorCode.Forbidden,
+    });
+    expect(await failure(streams.getServerInfo())).toMatchObject({ code: ErrorCode.Forbidden });
+  });
 });

@@ -14,6 +14,8 @@ import { holdStream } from "../harness/hold.ts";
 import { tokenFor } from "../harness/tokens.ts";
 
 const NONE: Right[] = [];
+/** How far the clocks of an issuer and the server may be apart. */
+const SKEW_MS = 60_000;
 
 /** An access of a token of Zoë, who is a tenant. */
 function zoe(rights: readonly Right[], livesMs = 600_000): Access & { expiresAt: number } {
@@ -156,8 +158,7 @@ describe("authenticate", () => {
     ["of no subject", "Forbidden", { subject: undefined }],
     ["of another prefix", "Forbidden", { prefix: "umbrella." }],
     ["without a prefix", "Forbidden", { prefix: undefined }],
-    ["that has ended, within the skew of clocks", "Unauthenticated", { expiresAt: Date.now() - 1_000 }],
-    ["that has long ended", "Unauthenticated", { expiresAt: Date.now() - 3_600_000 }],
+    ["that has ended, beyond the skew of clocks", "Unauthenticated", { expiresAt: Date.now() - SKEW_MS }],
   ])("refuses a token %s, and changes nothing", async (_what, code, other) => {
     const access = zoe(reading("as-before"));
     const client = await socketOf(access);
@@ -271,6 +272,39 @@ describe("the end of a token", () => {
     await other.call("subscribe", { stream: "acme.held", consumer });
 
     await other.untilMessages(1);
+  });
+
+  it.each([false, true])(
+    "is later for a token that had passed it when it came, and then the token is taken no more; asleep: %s",
+    async (isAsleep) => {
+      const expiresAt = Date.now() + 1_500 - SKEW_MS;
+      const headers = { Authorization: `Bearer ${await tokenFor({ ...zoe(NONE), expiresAt })}` };
+      const client = await connect("/rpc", headers);
+      const gateway = await gatewayOf(client);
+
+      await client.until(() => client.of("tokenExpiring")[0], "the notice");
+      await (isAsleep ? evict(gateway) : undefined);
+      const closed = await whenClosed(client);
+
+      expect(closed).toMatchObject({ code: CloseCode.Unauthenticated });
+      expect(Date.now()).toBeGreaterThanOrEqual(expiresAt + SKEW_MS);
+      expect(client.of("tokenExpiring")).toEqual([{ expiresAt: expiresAt + SKEW_MS }]);
+      await expect(connect("/rpc", headers)).rejects.toThrow("401");
+    },
+  );
+
+  it("is not put off by offering a token again, but by its skew, once", async () => {
+    const access = zoe(NONE, 1_000);
+    const token = await tokenFor(access);
+    const client = await socketOf(access);
+    expect(await client.call("authenticate", { token })).toEqual({ subject: "Zoë", expiresAt: access.expiresAt });
+    await whenClosed(client);
+
+    const again = await connect("/rpc", { Authorization: `Bearer ${token}` });
+    const answer = await again.call("authenticate", { token });
+
+    expect(answer).toEqual({ subject: "Zoë", expiresAt: access.expiresAt + SKEW_MS });
+    again.close();
   });
 
   it("is no end of a socket without a token", async () => {

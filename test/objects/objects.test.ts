@@ -394,6 +394,53 @@ describe.each(TRANSPORTS)("on %s", (transport, open) => {
     expect(next.objects.map(({ key }) => key)).toEqual([`${prefix}b`, `${prefix}c`]);
   });
 
+  it.each([1, 2, 3])(
+    "lists each key and each group once, in pages of %i, whatever is behind a group",
+    async (limit) => {
+      const caller = await open();
+      const prefix = `${folder}/groups-${limit}/`;
+      const names = [
+        "a",
+        "b/1",
+        "b/\u{10ffff}z",
+        `b/${"\u{10ffff}".repeat(200)}`,
+        "b0",
+        "c/",
+        "ü/1",
+        "\uffff",
+        "\u{10000}/1",
+      ];
+      await Promise.all(names.map((name) => env.BUCKET.put(prefix + name, name)));
+
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await caller.call("listObjects", {
+          prefix,
+          delimiter: "/",
+          limit,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        expect(page.objects.length + page.prefixes.length).toBeLessThanOrEqual(limit);
+        seen.push(
+          ...[...page.objects.map(({ key }) => key), ...page.prefixes].map((name) => name.slice(prefix.length)),
+        );
+        ({ cursor } = page);
+      } while (cursor !== undefined);
+
+      expect(seen.toSorted()).toEqual(["a", "b/", "b0", "c/", "ü/", "\uffff", "\u{10000}/"].toSorted());
+    },
+  );
+
+  it("takes a cursor that somebody has made for the name that it says, and no more", async () => {
+    const caller = await open();
+    const prefix = "x".repeat(1_024);
+
+    const error = await caller.callError("listObjects", { prefix, delimiter: "/", cursor: "00000000L2E" });
+
+    expect([error.code, issuePaths(error)]).toEqual([ErrorCode.InvalidParams, ["cursor"]]);
+  });
+
   it("lists fewer than asked for where metadata is long, in pages that fit a frame", async () => {
     const caller = await open();
     const prefix = `${folder}/long/`;

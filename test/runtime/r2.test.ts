@@ -162,6 +162,13 @@ describe("a read", () => {
   });
 });
 
+/** What is listed of "order/" behind a text. */
+async function behind(start: string): Promise<string[]> {
+  const options = { prefix: "order/", startAfter: `order/${start}`, delimiter: "/" };
+  const { objects, delimitedPrefixes } = await bucket.list(options);
+  return [...objects.map(({ key }) => key), ...delimitedPrefixes].map((name) => name.slice("order/".length));
+}
+
 describe("a listing", () => {
   it("has metadata when asked to, and a cursor when there is more", async () => {
     for (const name of ["a", "b/1", "b/2", "c"]) {
@@ -189,6 +196,15 @@ describe("a listing", () => {
       { key: "list/c", httpMetadata: { contentType: "text/plain" }, customMetadata: { name: "c" } },
     ]);
     expect(rest.objects[0]?.checksums.sha256?.byteLength).toBe(32);
+  });
+
+  it("begins behind any text in the order of UTF-8, whether or not there is such a key", async () => {
+    const names = ["a", "b/1", "b/\u{10ffff}", "b0", "\uffff", "\u{10000}"];
+    await Promise.all(names.map((name) => bucket.put(`order/${name}`, "")));
+    expect(await behind("")).toEqual(["a", "b0", "\uffff", "\u{10000}", "b/"]);
+    expect(await behind("b/0")).toEqual(["b0", "\uffff", "\u{10000}", "b/"]);
+    expect(await behind(`b/${"\u{10ffff}".repeat(254)}`)).toEqual(["b0", "\uffff", "\u{10000}"]);
+    expect(await behind("\uffff")).toEqual(["\u{10000}"]);
   });
 });
 

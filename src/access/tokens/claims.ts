@@ -6,8 +6,13 @@ import type { Access } from "../access.ts";
 
 import type { TokenFault } from "./token-fault.ts";
 
-/** How far the clock of an issuer may be from ours, in seconds. A token is taken for so long after its end. */
+/** How far the clock of an issuer may be from ours, in seconds: a token is taken from so long before its `nbf`. */
 export const CLOCK_SKEW_S = 60;
+
+/** When a token is taken no more, by whatever way it comes: {@link CLOCK_SKEW_S} after its `exp`. In milliseconds. */
+export function takenUntil(expiresAt: number): number {
+  return expiresAt + CLOCK_SKEW_S * 1_000;
+}
 
 /** Of a token whose signature holds, when it holds; in seconds since the epoch. */
 const Times = v.object({ exp: v.number(), iat: v.exactOptional(v.number()) });
@@ -36,6 +41,11 @@ export function accessOfClaims(claims: object, nowMs: number): Access | TokenFau
   if (iat !== undefined && iat > nowS + CLOCK_SKEW_S) {
     return "notYetValid";
   }
+  const expiresAt = Math.floor(exp * 1_000);
+  if (takenUntil(expiresAt) <= nowMs) {
+    // The check of the signature goes by whole seconds.
+    return "expired";
+  }
   const mostS = TOKEN_MAX_MS / 1_000;
   if (exp > nowS + CLOCK_SKEW_S + mostS || (iat !== undefined && exp - iat > mostS)) {
     return "lifetime";
@@ -45,7 +55,7 @@ export function accessOfClaims(claims: object, nowMs: number): Access | TokenFau
     return checked.issues.some(({ path }) => path?.[0]?.key === "rights") ? "rights" : "claims";
   }
   const { sub, ...others } = checked.output;
-  return { ...others, ...(sub === undefined ? {} : { subject: sub }), expiresAt: Math.floor(exp * 1_000) };
+  return { ...others, ...(sub === undefined ? {} : { subject: sub }), expiresAt };
 }
 
 /** The claims that give an access, as they are signed. @param access Of some rights, with an end. */

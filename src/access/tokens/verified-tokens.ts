@@ -1,6 +1,6 @@
 import type { Access } from "../access.ts";
 
-import { CLOCK_SKEW_S } from "./claims.ts";
+import { takenUntil } from "./claims.ts";
 
 /** Tokens that are kept at most. */
 const MOST = 1_000;
@@ -13,7 +13,7 @@ export class VerifiedTokens {
   get(digest: ArrayBuffer, nowMs: number): Access | undefined {
     const key = keyOf(digest);
     const access = this.#accesses.get(key);
-    if (access?.expiresAt !== undefined && access.expiresAt + CLOCK_SKEW_S * 1_000 <= nowMs) {
+    if (access?.expiresAt !== undefined && takenUntil(access.expiresAt) <= nowMs) {
       this.#accesses.delete(key);
       return undefined;
     }

@@ -18,9 +18,9 @@ export async function answerSigned(request: Request, env: Env, target: { path: s
     return withoutReferrer(methodNotAllowed("GET, HEAD"));
   }
   try {
-    const key = readKey(target.path);
-    const expiresAt = await verifySignedUrl(env, { key, query: target.query });
-    const response = await answerObject(request, env, { key, said: key });
+    const said = readKey(target.path);
+    const { prefix, expiresAt } = await verifySignedUrl(env, { key: said, query: target.query });
+    const response = await answerObject(request, env, { key: prefix + said, said });
     if (response.ok || response.status === 304) {
       limitCaching(response.headers, Math.floor((expiresAt - Date.now()) / SECOND_MS));
       // To be shown in pages of other origins is what the URL is for, also in those that embed only what says so.

@@ -43,6 +43,8 @@ const test = base.extend<{
   },
 });
 
+const NO_KID = { kid: undefined };
+
 let tokens = 0;
 
 /** A token that was never sent before. */
@@ -107,6 +109,23 @@ test("no longer takes a token that it has taken, when its key is withdrawn", asy
   endpoint.have(jwks(second.publicJwk));
 
   await expect.poll(() => ask(server, token)).toMatchObject(NO_KEY);
+});
+
+test.for<[what: string, keys: object[], header: object, taken: boolean]>([
+  ["a key for encryption", [{ ...first.publicJwk, use: "enc" }], {}, false],
+  ["a key of another algorithm", [{ ...first.publicJwk, alg: "ES384" }], {}, false],
+  ["a key that may not verify", [{ ...first.publicJwk, key_ops: ["encrypt"] }], {}, false],
+  ["a point that is on no curve", [{ ...first.publicJwk, x: "AA", y: "AA" }], {}, false],
+  ["several keys for a token without a kid", [first.publicJwk, newKey("ES256", "other").publicJwk], NO_KID, false],
+  ["two keys of one kid", [first.publicJwk, { ...newKey("ES256", "first").publicJwk }], {}, false],
+  ["one key of its algorithm for a token without a kid", [first.publicJwk, second.publicJwk], NO_KID, true],
+  ["keys that are not understood beside it", [{ kty: "AKP" }, {}, first.publicJwk], {}, true],
+  ["what are no keys beside it", [[], first.publicJwk], {}, true],
+])("takes or refuses a token by %s", async ([, keys, header, taken], { start, endpoint }) => {
+  endpoint.have(jwks(...keys));
+  const server = await start();
+
+  expect(await ask(server, tokenBy(first, header))).toMatchObject(taken ? TAKEN : NO_KEY);
 });
 
 test("takes no secret that everybody can read", async ({ start, endpoint }) => {

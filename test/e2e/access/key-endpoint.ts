@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 
 /** Ways to answer. */
 export const ANSWERS = {
@@ -14,6 +15,16 @@ export const ANSWERS = {
   "answer no JWKS": (_request, response) => void response.end('{"keys":{}}'),
   "answer more than 64 KiB": (_request, response) =>
     void response.end(JSON.stringify({ keys: [], padding: "p".repeat(65_536) })),
+  "answer without an end": (request, response) => {
+    const more = () => void response.write("p".repeat(65_536), () => request.socket.destroyed || more());
+    more();
+  },
+  drip: (request, response) => {
+    const timer = setInterval(() => void response.write(" "), 20);
+    request.socket.once("close", () => clearInterval(timer));
+  },
+  "answer what inflates to 64 MiB": (_request, response) =>
+    void response.writeHead(200, { "Content-Encoding": "gzip" }).end(gzipSync(Buffer.alloc(67_108_864, " "))),
 } satisfies { [way: string]: RequestListener };
 
 /** One of them, on a free port of this machine. */

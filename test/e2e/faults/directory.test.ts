@@ -1,4 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import { expect, inject, vi } from "vitest";
 
@@ -6,7 +9,7 @@ import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
 
 import { CallError } from "../server/client.ts";
 import type { Client } from "../server/client.ts";
-import { test } from "../server/fixtures.ts";
+import { test as base } from "../server/fixtures.ts";
 import type { Server } from "../server/server.ts";
 import { randomOf, Uptime } from "./loads/load.ts";
 
@@ -20,8 +23,25 @@ const CALLS = 75;
 const KILLS = 4;
 /** A stream is created, deleted and so on, so often at most. */
 const MOST_STEPS = 4;
+/** The Directory and some streams are evicted each time that so many streams came or went. */
+const STEPS_AN_EVICTION = 20;
 /** Longer than a stream waits before it says again that it exists. */
 const CATCH_UP_MS = 30_000;
+
+/**
+ * On a disk nearly all of the time is that of its `fsync`, several for each stream that comes or goes. A folder in memory survives
+ * the end of a process as well.
+ */
+const ROOM = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+const test = base.extend<{ data: string }>({
+  // oxlint-disable-next-line no-empty-pattern
+  data: async ({}, use) => {
+    const folder = await mkdtemp(join(ROOM, "durable-stream-data-"));
+    await use(folder);
+    await rm(folder, { recursive: true, maxRetries: 3 });
+  },
+});
 
 /** The epoch of each stream; undefined for one that does not exist. */
 type Epochs = Map<string, string | undefined>;
@@ -31,7 +51,7 @@ class Load {
   readonly #uptime: Uptime;
   readonly #random: () => number;
   readonly #names: string[];
-  readonly #whenSteps: { steps: number; resolve: () => void }[] = [];
+  #whenSteps: { steps: number; resolve: () => void }[] = [];
   /** What the last answer of each said. */
   readonly epochs: Epochs = new Map();
   steps = 0;
@@ -90,6 +110,7 @@ class Load {
     }
     this.steps += 1;
     const due = this.#whenSteps.filter(({ steps }) => steps <= this.steps);
+    this.#whenSteps = this.#whenSteps.filter(({ steps }) => steps > this.steps);
     due.forEach(({ resolve }) => resolve());
   }
 }
@@ -140,10 +161,15 @@ async function epochOf(client: Client, stream: string): Promise<string | undefin
   }
 }
 
-/** Evicts the Directory and some streams, over and over. */
-async function evictUntil(server: Server, random: () => number, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
-    await delay(20);
+/** Evicts the Directory and some streams, over and over: by steps, so that a slow machine does not do that alone. */
+async function evictUntil(
+  server: Server,
+  random: () => number,
+  { load, running }: { load: Load; running: Promise<void> },
+): Promise<void> {
+  const over = running.then(() => false);
+  const due = async () => load.until(load.steps + STEPS_AN_EVICTION).then(() => true);
+  while (await Promise.race([due(), over])) {
     if (server.isRunning) {
       const names = Array.from({ length: 4 }, () => `stream-${Math.floor(random() * STREAMS)}`);
       // One that a crash interrupts evicts nothing.
@@ -168,11 +194,8 @@ test(
     const uptime = new Uptime(server);
     const load = new Load(uptime, random);
     uptime.up();
-    let isOver = false;
-    const running = load.run().finally(() => {
-      isOver = true;
-    });
-    const evicting = evictUntil(server, random, () => isOver);
+    const running = load.run();
+    const evicting = evictUntil(server, random, { load, running });
 
     for (let kill = 1; kill <= KILLS; kill += 1) {
       await Promise.race([load.until((STREAMS * MOST_STEPS * 0.6 * (kill - random())) / KILLS), running]);
