@@ -9,6 +9,7 @@ import { errorText, reportError } from "../platform/error-response.ts";
 import { heldError } from "../publishing/publish-order.ts";
 import type { PublishLane } from "../publishing/publish-order.ts";
 
+import { naming } from "./answered-errors.ts";
 import { dispatch, paramsOf } from "./dispatch.ts";
 import type { Call } from "./frame.ts";
 import { resultText } from "./server.ts";
@@ -109,12 +110,16 @@ async function runPublishes(
 ): Promise<void> {
   const { stream, indices } = publishes;
   const outcomes = await context.publish(stream, publishes);
-  const name = callersName(context.access.prefix, stream);
+  const { prefix } = context.access;
+  const name = callersName(prefix, stream);
   for (const [at, outcome] of outcomes.entries()) {
     const index = indices[at] ?? 0;
     const call = calls[index]?.call;
     if (call !== undefined) {
-      answers[index] = outcome instanceof RpcError ? answerError(call, outcome) : answerStored(call, name, outcome);
+      answers[index] =
+        outcome instanceof RpcError
+          ? answerError(call, naming(outcome, { stream }, prefix))
+          : answerStored(call, name, outcome);
     }
   }
 }
