@@ -310,6 +310,7 @@ export class DurableStream {
       attach: (subscription, follower) => this.#attached.set(subscription, follower),
       detach: (subscription) => this.#attached.delete(subscription),
       ended: (follower) => this.#followers.delete(follower),
+      whyOffline: () => this.#connection.whyOffline,
     };
   }
 

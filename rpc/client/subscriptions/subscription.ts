@@ -3,7 +3,7 @@ import type { MethodResult } from "../../methods/methods.ts";
 
 import { deferred } from "../deferred.ts";
 import type { Deferred } from "../deferred.ts";
-import { DurableStreamError } from "../error.ts";
+import { DurableStreamError, unanswered } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Batch } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
@@ -61,6 +61,8 @@ export type SubscriptionSource = {
   store(): Promise<void> | undefined;
   /** Ends it: sends the acks that are due, and delivers nothing more. */
   end(error?: unknown): void;
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
+  whyOffline(): DurableStreamError | undefined;
 };
 
 /** What a follower needs of its subscription. */
@@ -103,8 +105,11 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     // Before `follow`: a subscription that ends at once removes the listener at once.
     signal?.addEventListener("abort", this.#abort);
     if (timeoutMs !== undefined) {
-      const why = `subscribe was not answered within ${timeoutMs} ms`;
-      this.#timer = startTimer(timeoutMs, () => this.#follower.end(new DurableStreamError("Unavailable", why)));
+      this.#timer = startTimer(timeoutMs, () => {
+        const cause = this.#follower.whyOffline();
+        const message = unanswered(`subscribe was not answered within ${timeoutMs} ms`, cause);
+        this.#follower.end(new DurableStreamError("Unavailable", message, { cause }));
+      });
     }
     this.#follower = follow({
       queue: this.#queue,
