@@ -1,4 +1,4 @@
-import { LIMITS } from "./protocol/limits.ts";
+import { CLIENT_LIMITS } from "./protocol/client-limits.ts";
 
 import type { PublisherOptions } from "./client/calls/publisher.ts";
 import type { ConnectionChange, ConnectionOptions } from "./client/connection/connection.ts";
@@ -183,10 +183,10 @@ export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
     timeoutMs: 30_000,
     publishTimeoutMs: 60_000,
     connectTimeoutMs: 10_000,
-    answerTimeoutMs: LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+    answerTimeoutMs: CLIENT_LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
   });
   // At least 1: an interval of 0 would send nothing but pings.
-  const pings = numbersOf("ping", ping, { everyMs: LIMITS.pingMs, deadAfterMs: LIMITS.idleCloseMs }, 1);
+  const pings = numbersOf("ping", ping, { everyMs: CLIENT_LIMITS.pingMs, deadAfterMs: CLIENT_LIMITS.idleCloseMs }, 1);
   const root = serverRoot(url);
   return {
     url: url.href,
