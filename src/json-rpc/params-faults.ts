@@ -100,11 +100,12 @@ function withShortLists(input: object): object {
   if (!Object.values(input).some((value) => Array.isArray(value) && value.length > MAX_ELEMENTS)) {
     return input;
   }
-  const short = ([name, value]: [string, unknown]) => [
-    name,
-    Array.isArray(value) ? value.slice(0, MAX_ELEMENTS) : value,
-  ];
-  return Object.fromEntries(Object.entries(input).map(short));
+  const fields: [string, unknown][] = Object.entries(input);
+  return Object.fromEntries(fields.map(withShortList));
+}
+
+function withShortList([name, value]: [string, unknown]): [string, unknown] {
+  return [name, Array.isArray(value) ? value.slice(0, MAX_ELEMENTS) : value];
 }
 
 function branchOf(option: Schema, input: object): Branch {
