@@ -149,6 +149,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * - `limit`: most streams, 1 to 1,000; 100 unless given. A page may have fewer, or none, although more follow: a call looks
    *   at some ten thousand names, those of streams that the caller may not read or that were deleted lately among them.
    *
+   * @throws LimitReached when all names that a call looks at are of streams that the caller may not read: list by a prefix.
    * @example
    * ```ts
    * for (let after: string | undefined, isMore = true; isMore; isMore = after !== undefined) {
