@@ -11,7 +11,9 @@ const CARRIED = /^(.*?) \[(-\d+)(?: (\{.*\}))?\]$/s;
  * processes of `wrangler dev` only its message arrives.
  */
 export function bindingMessage(message: string, code: number, data: ErrorData | undefined): string {
-  return data === undefined ? `${message} [${code}]` : `${message} [${code} ${JSON.stringify(data)}]`;
+  // A message quotes what callers say, which must not pass for the code.
+  const text = message.replaceAll(" [-", " (-");
+  return data === undefined ? `${text} [${code}]` : `${text} [${code} ${JSON.stringify(data)}]`;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ContractMethods } from "./methods/contract-methods.ts";
 import type { MethodParams, MethodResult } from "./methods/methods.ts";
+import type { AnyStreams, NameIn } from "./methods/typed-streams.ts";
 import type { GapNotification, MessagesNotification } from "./methods/notifications.ts";
 import type { SubscribeParams, SubscribeResult } from "./schemas/subscription.ts";
 
@@ -30,12 +31,12 @@ export type StreamedGet = Omit<MethodParams<"getObject">, "encoding"> & { encodi
 export type StreamedObject = Omit<MethodResult<"getObject">, "data" | "encoding"> & { data: ReadableStream };
 
 /** A message of a subscription. One of a consumer has `deliveryCount`. */
-export type BindingMessage = MessagesNotification["messages"][number];
+export type BindingMessage<Data = unknown> = Omit<MessagesNotification["messages"][number], "data"> & { data: Data };
 
 /** What the callback of a subscription is called with: messages, or a change of the stream. */
-export type BindingDelivery = {
+export type BindingDelivery<Data = unknown> = {
   /** In the stream's order, or in that of a consumer's deliveries; empty beside `gap` and `epochChanged`. */
-  messages: BindingMessage[];
+  messages: BindingMessage<Data>[];
   /** Sequences that will not be delivered. `skipped`: `from` asked for them, but they were deleted before. */
   gap?: { from: number; to: number; reason: GapNotification["reason"] | "skipped" };
   /**
@@ -71,6 +72,7 @@ export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { s
  * `subscribe`. A call rejects with an Error that has a `code` of `ErrorCode`, and `data` if any. Between two processes of
  * `wrangler dev` both properties are lost: {@link bindingError} restores them in either case.
  *
+ * @typeParam Streams The names of the streams with the types of their data, such as `{ orders: Order }`; any unless given.
  * @example
  * ```ts
  * import type { DurableStreamsBinding } from "durable-stream";
@@ -85,7 +87,7 @@ export type BindingSubscribeResult = Omit<SubscribeResult, "subscription"> & { s
  * };
  * ```
  */
-export type DurableStreamsBinding = ContractMethods & {
+export type DurableStreamsBinding<Streams extends object = AnyStreams> = ContractMethods<[], Streams> & {
   /**
    * Stores an object whose `data` is a stream: with its `size` up to 5,363,466,240 bytes, streamed to R2; without it up to
    * 768,000,000 bytes, in parts.
@@ -116,8 +118,8 @@ export type DurableStreamsBinding = ContractMethods & {
    * const { reason } = await subscription.whenClosed();
    * ```
    */
-  subscribe(
-    params: SubscribeParams,
-    onMessages: (delivery: BindingDelivery) => void | Promise<void>,
+  subscribe<S extends NameIn<Streams>>(
+    params: SubscribeParams & { stream: S },
+    onMessages: (delivery: BindingDelivery<Streams[S]>) => void | Promise<void>,
   ): Promise<BindingSubscribeResult>;
 };

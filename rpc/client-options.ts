@@ -1,4 +1,4 @@
-import { LIMITS } from "./protocol/limits.ts";
+import { CLIENT_LIMITS } from "./protocol/client-limits.ts";
 
 import type { PublisherOptions } from "./client/calls/publisher.ts";
 import type { ConnectionChange, ConnectionOptions } from "./client/connection/connection.ts";
@@ -154,34 +154,47 @@ const ANSWER_GRACE_MS = 10_000;
 /**
  * Checks the options and applies defaults.
  *
- * @throws TypeError For an option of a wrong type or out of range, which later would only show as a timeout.
+ * @throws TypeError That names an option of a wrong type or out of range, which later would only show as a timeout, and one
+ * that there is not.
  */
 export function resolveOptions(options: DurableStreamOptions): ResolvedOptions {
-  const { token, queue = {}, reconnect = {}, ping = {}, onState = () => undefined } = options;
-  const url = socketUrl(options.url);
-  const WebSocket = options.WebSocket ?? globalWebSocket();
+  // A copy, so that of no options at all the first that is missing is named.
+  const {
+    url: given,
+    token,
+    WebSocket = globalWebSocket(),
+    fetch,
+    onState = () => undefined,
+    producer,
+    order,
+    queue = {},
+    reconnect = {},
+    ping = {},
+    ...numbers
+  } = { ...options };
+  const url = socketUrl(given);
   must(typeof token === "function" || isText(token), "token", "a string that is not empty, or a function");
   must(typeof WebSocket === "function", "WebSocket", "a constructor");
-  const { producer, order } = options;
   must(producer === undefined || (isText(producer) && producer.length <= 64), "producer", "1 to 64 characters");
   must(order === undefined || order === "strict", "order", '"strict"');
   must(typeof onState === "function", "onState", "a function");
-  must(!options.fetch || typeof options.fetch === "function", "fetch", "a function or false");
-  const { connectTimeoutMs, ...times } = numbersOf("", options, {
+  must(!fetch || typeof fetch === "function", "fetch", "a function or false");
+  const { connectTimeoutMs, ...times } = numbersOf("", numbers, {
     timeoutMs: 30_000,
     publishTimeoutMs: 60_000,
     connectTimeoutMs: 10_000,
-    answerTimeoutMs: LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
+    answerTimeoutMs: CLIENT_LIMITS.requestDeadlineMs + ANSWER_GRACE_MS,
   });
   // At least 1: an interval of 0 would send nothing but pings.
-  const pings = numbersOf("ping", ping, { everyMs: LIMITS.pingMs, deadAfterMs: LIMITS.idleCloseMs }, 1);
+  const pings = numbersOf("ping", ping, { everyMs: CLIENT_LIMITS.pingMs, deadAfterMs: CLIENT_LIMITS.idleCloseMs }, 1);
+  const root = serverRoot(url);
   return {
     url: url.href,
     stream: /\/stream\/([^/]+)$/.exec(url.pathname)?.[1] ?? "",
     token,
     WebSocket,
-    http: httpAccess(options),
-    serverRoot: serverRoot(options.url),
+    http: httpAccess(root, token, fetch),
+    serverRoot: root,
     onState,
     ...times,
     publishing: { producer, order },
@@ -196,9 +209,13 @@ function isText(value: unknown): value is string {
 }
 
 function socketUrl(given: string | URL): URL {
-  const url = new URL(given);
+  const url = parsed(given);
   // `localhost:8787` is a valid URL, whose scheme is `localhost:`.
-  must(/^(http|ws)s?:$/.test(url.protocol), "url", "one of https:, http:, wss: or ws:");
+  must(
+    url !== undefined && /^(http|ws)s?:$/.test(url.protocol),
+    "url",
+    "a URL that begins with https://, http://, wss:// or ws://",
+  );
   url.protocol = url.protocol.replace(/^http/, "ws");
   // The WebSocket constructor throws for a URL with a fragment.
   url.hash = "";
@@ -206,6 +223,15 @@ function socketUrl(given: string | URL): URL {
     url.pathname = "/rpc";
   }
   return url;
+}
+
+function parsed(given: string | URL): URL | undefined {
+  try {
+    return new URL(given);
+  } catch {
+    // Safe: the caller refuses it.
+    return undefined;
+  }
 }
 
 function globalWebSocket(): WebSocketConstructor {

@@ -31,6 +31,7 @@ import type { ContractMethods } from "./methods/contract-methods.ts";
 import { CALLABLE_METHODS } from "./methods/method-traits.ts";
 import type { CallableMethod } from "./methods/method-traits.ts";
 import type { MethodResult } from "./methods/methods.ts";
+import type { AnyStreams, NameIn } from "./methods/typed-streams.ts";
 import type { SubscribeConsumerParams, SubscribeStreamParams } from "./schemas/subscription.ts";
 
 export type { ConnectionChange, ConnectionState } from "./client/connection/connection.ts";
@@ -50,14 +51,16 @@ export type { CallOptions } from "./client/calls/pending-call.ts";
 export type { DurableStreamOptions } from "./client-options.ts";
 export { Subscription } from "./client/subscriptions/subscription.ts";
 export type { HandlerOptions, SubscriptionOptions } from "./client/subscriptions/subscription.ts";
+export { SchemaError } from "./client/subscriptions/schema.ts";
+export type { SchemaIssue, StandardSchema } from "./client/subscriptions/schema.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./client/connection/socket.ts";
 export type { CallableMethod } from "./methods/method-traits.ts";
 
-type ClientMethods = ContractMethods<[options?: CallOptions]>;
+type ClientMethods<Streams extends object = AnyStreams> = ContractMethods<[options?: CallOptions], Streams>;
 
 // The class defines these methods on its prototype, from the table of methods.
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
-export interface DurableStream extends ClientMethods {}
+export interface DurableStream<Streams extends object = AnyStreams> extends ClientMethods<Streams> {}
 
 /**
  * A client of one server, over one WebSocket at a time. It connects at the first call or subscription, and reconnects until
@@ -70,6 +73,8 @@ export interface DurableStream extends ClientMethods {}
  * The class has every method of the contract except those that need a socket, for which there is `subscribe`. A method
  * rejects with a {@link DurableStreamError}, whose `name` says what its `data` holds.
  *
+ * @typeParam Streams The names of the streams with the types of their data, such as `{ orders: Order }`: a claim of whoever
+ * writes it. The option `schema` of `subscribe` checks data. Any name and any data unless given.
  * @example
  * ```ts
  * const client = new DurableStream({ url: "https://streams.example.com", token: apiKey });
@@ -82,7 +87,7 @@ export interface DurableStream extends ClientMethods {}
  * await client.close();
  * ```
  */
-export class DurableStream {
+export class DurableStream<Streams extends object = AnyStreams> {
   readonly #options: ResolvedOptions;
   readonly #connection: Connection;
   readonly #channel: RequestChannel;
@@ -176,14 +181,14 @@ export class DurableStream {
    * - `maxInFlight`: most messages sent here and not settled, 1 to 10,000; 256 unless given.
    *
    * @param handler Called with one message at a time.
-   * @param options `ack`, `onError`, `signal` and `timeoutMs`.
+   * @param options `ack`, `schema`, `onError`, `signal` and `timeoutMs`.
    * @returns The subscription; its `ended` rejects with what ends it.
    */
-  subscribe(
-    params: SubscribeConsumerParams,
-    handler: Handler<ConsumerDelivery>,
-    options?: HandlerOptions<ConsumerDelivery>,
-  ): Subscription<ConsumerDelivery>;
+  subscribe<S extends NameIn<Streams>, Data = Streams[S]>(
+    params: SubscribeConsumerParams & { stream: S },
+    handler: Handler<ConsumerDelivery<NoInfer<Data>>>,
+    options?: HandlerOptions<ConsumerDelivery, Data>,
+  ): Subscription<ConsumerDelivery<Data>>;
   /**
    * Follows a stream: `handler` is called with each event once and in order, `message`, `gap` or `epochChanged`, and the
    * event is acked when the handler is done. When the handler throws, it is called again after a pause. After a lost
@@ -201,7 +206,7 @@ export class DurableStream {
    * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
    * @param handler Called with one event at a time.
-   * @param options `ack`, `onError`, `signal` and `timeoutMs`.
+   * @param options `ack`, `schema`, `onError`, `signal` and `timeoutMs`.
    * @returns The subscription; its `ended` rejects with what ends it.
    * @example
    * ```ts
@@ -213,11 +218,11 @@ export class DurableStream {
    * await orders.ended;
    * ```
    */
-  subscribe(
-    params: SubscribeStreamParams,
-    handler: Handler<StreamEvent>,
-    options?: HandlerOptions<StreamEvent>,
-  ): Subscription;
+  subscribe<S extends NameIn<Streams>, Data = Streams[S]>(
+    params: SubscribeStreamParams & { stream: S },
+    handler: Handler<StreamEvent<NoInfer<Data>>>,
+    options?: HandlerOptions<StreamEvent, Data>,
+  ): Subscription<StreamEvent<Data>>;
   /**
    * Takes a share of a consumer: each message is delivered to one of the subscriptions of the consumer, here to the
    * `for await` over the result. Asking for the next message acks the one before. The subscription resumes after a lost
@@ -226,7 +231,7 @@ export class DurableStream {
    * - `stream`, `consumer`: their names; `createConsumer` makes one.
    * - `maxInFlight`: most messages sent here and not settled, 1 to 10,000; 256 unless given.
    *
-   * @param options `ack`, `signal` and `timeoutMs`.
+   * @param options `ack`, `schema`, `signal` and `timeoutMs`.
    * @example
    * ```ts
    * for await (const job of client.subscribe({ stream: "orders", consumer: "packers" })) {
@@ -234,7 +239,10 @@ export class DurableStream {
    * }
    * ```
    */
-  subscribe(params: SubscribeConsumerParams, options?: SubscriptionOptions): Subscription<ConsumerDelivery>;
+  subscribe<S extends NameIn<Streams>, Data = Streams[S]>(
+    params: SubscribeConsumerParams & { stream: S },
+    options?: SubscriptionOptions<Data>,
+  ): Subscription<ConsumerDelivery<Data>>;
   /**
    * Follows a stream: the `for await` over the result gets each event once and in order, `message`, `gap` or
    * `epochChanged`. Asking for the next event acks the one before. After a lost connection the subscription resumes after
@@ -251,7 +259,7 @@ export class DurableStream {
    *   again, 1 to 100; 5 unless given.
    * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
-   * @param options `ack`, `signal` and `timeoutMs`.
+   * @param options `ack`, `schema`, `signal` and `timeoutMs`.
    * @example
    * ```ts
    * for await (const event of client.subscribe({ stream: "orders", from: { last: 10 } })) {
@@ -261,7 +269,10 @@ export class DurableStream {
    * }
    * ```
    */
-  subscribe(params: SubscribeStreamParams, options?: SubscriptionOptions): Subscription;
+  subscribe<S extends NameIn<Streams>, Data = Streams[S]>(
+    params: SubscribeStreamParams & { stream: S },
+    options?: SubscriptionOptions<Data>,
+  ): Subscription<StreamEvent<Data>>;
   subscribe(
     params: SubscribeStreamParams | SubscribeConsumerParams,
     reading: Handler<StreamEvent> | Handler<ConsumerDelivery> | SubscriptionOptions = {},
@@ -310,6 +321,7 @@ export class DurableStream {
       attach: (subscription, follower) => this.#attached.set(subscription, follower),
       detach: (subscription) => this.#attached.delete(subscription),
       ended: (follower) => this.#followers.delete(follower),
+      whyOffline: () => this.#connection.whyOffline,
     };
   }
 

@@ -13,6 +13,7 @@ export * from "./schemas/names.ts";
 export * from "./methods/notifications.ts";
 export * from "./methods/rights.ts";
 export * from "./methods/token.ts";
+export type * from "./methods/typed-streams.ts";
 export * from "./schemas/object.ts";
 export * from "./openrpc/openrpc.ts";
 export * from "./protocol/protocol.ts";

@@ -21,7 +21,7 @@ export { Upload } from "./objects/upload/upload.ts";
 export { DurableStreams } from "./binding/durable-streams.ts";
 export { Stream } from "./stream/stream.ts";
 
-/** WWW-Authenticate (RFC 6750 section 3): a request without credentials is told no error code. */
+/** WWW-Authenticate (RFC 6750 section 3). */
 const CHALLENGE = 'Bearer realm="durable-stream"';
 
 /** How long a client may wait before it tries again what may succeed later, in seconds. */
@@ -57,7 +57,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
     return answerObjects(request, { env, access }, target);
   }
   if (pathname !== "/rpc" && streamOfPath(pathname) === undefined) {
-    return errorResponse(404, new RpcError("NotFound", "no such path", { what: "path" }));
+    return refusePath(request, pathname, ctx);
   }
   if (isHandshake(request)) {
     return connect(request, { env, access, ctx });
@@ -126,8 +126,18 @@ function refuseMore(request: Request, ctx: ExecutionContext): Response {
     : errorResponse(429, new RpcError("RateLimited", reason, { retryAfterMs }), { "Retry-After": RETRY_AFTER_S });
 }
 
+/** Refuses a path that is nothing's; most are a mistake in the URL that a client was given. */
+function refusePath(request: Request, pathname: string, ctx: ExecutionContext): Response {
+  const reason = pathname.startsWith("/stream/")
+    ? "the stream in the path has to be named by 1 to 128 of [A-Za-z0-9._-], not starting with a dot"
+    : "no such path: calls and sockets come to /rpc, or sockets of one stream to /stream/<name>";
+  return needsCloseCode(request)
+    ? refuseSocket(ctx, CloseCode.NotFound, reason)
+    : errorResponse(404, new RpcError("NotFound", reason, { what: "path" }));
+}
+
 function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Response {
-  const { refused, message, fault } = refusal;
+  const { refused, message, reason } = refusal;
   if (refused === "unavailable") {
     // No close code: the client is to try again.
     return errorResponse(503, new RpcError("Unavailable", message), { "Retry-After": RETRY_AFTER_S });
@@ -140,13 +150,14 @@ function refuse(request: Request, refusal: Refusal, ctx: ExecutionContext): Resp
   if (needsCloseCode(request)) {
     return refuseSocket(ctx, CloseCode.Unauthenticated, message);
   }
-  const error = new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
+  const error = new RpcError("Unauthenticated", message, reason === undefined ? {} : { reason });
   return errorResponse(401, error, { "WWW-Authenticate": challengeOf(refusal) });
 }
 
-function challengeOf({ refused, message, fault }: Refusal): string {
-  const error = refused === "missing" ? "" : ', error="invalid_token"';
-  return CHALLENGE + error + (fault === undefined ? "" : `, error_description="${message}"`);
+/** Who brings nothing that could be checked, or does not know the scheme, is told no error code (RFC 6750 section 3.1). */
+function challengeOf({ message, reason }: Refusal): string {
+  const isKnown = reason !== "missing" && reason !== "scheme";
+  return isKnown ? `${CHALLENGE}, error="invalid_token", error_description="${message}"` : CHALLENGE;
 }
 
 function refuseSocket(ctx: ExecutionContext, code: number, reason: string): Response {

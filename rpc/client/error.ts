@@ -58,6 +58,11 @@ export const DurableStreamError = class extends Error {
 } as DurableStreamErrorClass;
 // oxlint-enable typescript/no-unsafe-type-assertion
 
+/** Why nothing was answered: for want of a connection, also why there is none. */
+export function unanswered(what: string, offline: DurableStreamError | undefined): string {
+  return offline === undefined ? what : `${what}, without a connection (${offline.message})`;
+}
+
 /** Parses the `error` of a response; undefined when it is not an error of JSON-RPC 2.0 (section 5.1). */
 export function errorOfResponse(error: unknown): DurableStreamError | undefined {
   if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error)) {

@@ -1,5 +1,6 @@
 import type { CallableMethod } from "./method-traits.ts";
 import type { MethodParams, MethodResult } from "./methods.ts";
+import type { AnyStreams, MessagesOf, NameIn, PublishBatchTo, PublishTo } from "./typed-streams.ts";
 
 type Params<M extends CallableMethod> = MethodParams<M>;
 type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
@@ -13,8 +14,9 @@ type Result<M extends CallableMethod> = Promise<MethodResult<M>>;
  * InternalError.
  *
  * @typeParam Rest Parameters after the params: for a client, the options of the call.
+ * @typeParam Streams The names of streams with the types of their data; any unless given.
  */
-export interface ContractMethods<Rest extends readonly unknown[] = []> {
+export interface ContractMethods<Rest extends readonly unknown[] = [], Streams extends object = AnyStreams> {
   /**
    * Returns name, version and limits of the server, and its time in milliseconds since the Unix epoch. On a socket,
    * `connection` says which gateway holds it.
@@ -48,7 +50,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * const { sequence } = await client.publish({ stream: "orders", data: { item: "tea" }, subject: "orders.eu" });
    * ```
    */
-  publish(params: Params<"publish">, ...rest: Rest): Result<"publish">;
+  publish<S extends NameIn<Streams>>(params: PublishTo<S, Streams[S]>, ...rest: Rest): Result<"publish">;
 
   /**
    * Stores several messages with consecutive sequences, all or none.
@@ -69,7 +71,7 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * });
    * ```
    */
-  publishBatch(params: Params<"publishBatch">, ...rest: Rest): Result<"publishBatch">;
+  publishBatch<S extends NameIn<Streams>>(params: PublishBatchTo<S, Streams[S]>, ...rest: Rest): Result<"publishBatch">;
 
   /**
    * Reads a page of a stream, in order. `nextSequence` is where the next page begins; past `lastSequence`, this was the last
@@ -93,7 +95,10 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * }
    * ```
    */
-  getMessages(params: Params<"getMessages">, ...rest: Rest): Result<"getMessages">;
+  getMessages<S extends NameIn<Streams>>(
+    params: Params<"getMessages"> & { stream: S },
+    ...rest: Rest
+  ): Promise<MessagesOf<"getMessages", Streams[S]>>;
 
   /**
    * Deletes messages. Their sequences are never used again. Sequences without a message are no error.
@@ -357,7 +362,10 @@ export interface ContractMethods<Rest extends readonly unknown[] = []> {
    * }
    * ```
    */
-  fetchMessages(params: Params<"fetchMessages">, ...rest: Rest): Result<"fetchMessages">;
+  fetchMessages<S extends NameIn<Streams>>(
+    params: Params<"fetchMessages"> & { stream: S },
+    ...rest: Rest
+  ): Promise<MessagesOf<"fetchMessages", Streams[S]>>;
 
   /**
    * Sends ack, nak or term for messages of `fetchMessages`. Safe to repeat.

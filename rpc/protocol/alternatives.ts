@@ -1,3 +1,8 @@
+/** What to use instead of a frame that is too large. It is apart from the others, so that the client bundles it alone. */
+export const FRAME_ALTERNATIVE =
+  "createUpload, uploadPart and completeUpload, or PUT /r2/<key>, for what is large; " +
+  "to publish it, publish its key: { object: { key, etag, size } }";
+
 /** What to use instead when something is too large: `data.use` of TooLarge. */
 export const ALTERNATIVES = {
   /** A claim check: the message refers to the object that holds its data. */
@@ -7,7 +12,5 @@ export const ALTERNATIVES = {
   getObjectAsText: "getObject with the encoding base64, or with range, or GET /r2/<key>",
   putObject: "createUpload, uploadPart and completeUpload, or PUT /r2/<key>",
   putStream: "putObject with the stream's size, or PUT /r2/<key>",
-  frame:
-    "createUpload, uploadPart and completeUpload, or PUT /r2/<key>, for what is large; " +
-    "to publish it, publish its key: { object: { key, etag, size } }",
+  frame: FRAME_ALTERNATIVE,
 } as const;

@@ -59,7 +59,7 @@ export type ErrorDataOf = {
     readonly requestId?: string;
   };
   Unauthenticated: {
-    /** Of a token: why it is refused, such as `expired`. */
+    /** `missing`, `scheme` (not Bearer), `malformed`, `wrong` (no key of the server), or of a token such as `expired`. */
     readonly reason?: string;
   };
   Forbidden: {
@@ -178,7 +178,10 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   MethodNotFound: { meaning: "no such method" },
   InvalidParams: { meaning: "the params do not fit the method", data: "`issues`: path and reason of each" },
   InternalError: { meaning: "a fault of the server", data: "`requestId`, to find it in the log" },
-  Unauthenticated: { meaning: "no credentials, or wrong ones", data: "of a token `reason`, such as `expired`" },
+  Unauthenticated: {
+    meaning: "no credentials, or wrong ones",
+    data: "`reason`, such as `missing`, `wrong` or `expired`",
+  },
   Forbidden: {
     meaning: "these credentials may not do this",
     data: "`method`, the `action` that it needs, and the `stream` or `key` that it names, whether or not there is one",

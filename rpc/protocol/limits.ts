@@ -1,21 +1,16 @@
+import { CLIENT_LIMITS } from "./client-limits.ts";
+
 /**
  * Every limit that a caller may reach, as `getServerInfo` returns them. `LIMIT_MEANINGS` says what each one bounds.
  *
  * Sizes are bytes of UTF-8 unless a name says otherwise; durations are milliseconds.
  */
 export const LIMITS = {
-  frameBytes: 1_048_576,
-  messageBytes: 262_144,
+  ...CLIENT_LIMITS,
   batchMessages: 500,
-  batchCalls: 500,
   batchAnswerBytes: 4_194_304,
   nesting: 32,
-  requestsInFlight: 4_096,
-  requestBytesInFlight: 8_388_608,
-  largeAnswersInFlight: 64,
   subscriptions: 100,
-  maxInFlight: 10_000,
-  outgoingPauseBytes: 1_048_576,
   outgoingCloseBytes: 4_194_304,
   publishQueueBytes: 16_777_216,
   isolateBytes: 50_331_648,
@@ -33,17 +28,11 @@ export const LIMITS = {
   producerMessages: 10_000,
   pageProducers: 500,
   pageStreams: 1_000,
-  objectBodyBytes: 768_000,
   objectBytesInFlight: 8_388_608,
-  objectBytes: 5_363_466_240,
   objectKeyBytes: 1024,
   objectMetadataBytes: 4096,
   pageObjects: 1000,
-  uploadParts: 1000,
   uploadKeptMs: 604_800_000,
-  requestDeadlineMs: 15_000,
-  pingMs: 25_000,
-  idleCloseMs: 75_000,
   closeMs: 5_000,
 } as const;
 

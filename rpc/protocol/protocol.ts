@@ -16,10 +16,12 @@ export const CloseCode = {
   UnsupportedData: 1003,
   TooBig: 1009,
   InternalError: 1011,
-  /** No key, or a wrong one. It stands for status 401, which a browser does not see of a handshake. */
+  /** No key or token, or a wrong one: the reason says which. It stands for status 401, which a browser does not see of a handshake. */
   Unauthenticated: 4401,
   /** The page is of an origin that the server does not allow. It stands for status 403. */
   Forbidden: 4403,
+  /** The path of the URL is none, or its stream has no name that a stream can have. It stands for status 404. */
+  NotFound: 4404,
   /** Nothing was received for `idleCloseMs`, on a socket that has sent `ping` before. */
   Idle: 4408,
   /** `outgoingCloseBytes` were buffered. */

@@ -1,6 +1,7 @@
 import { ROOT } from "./access.ts";
 import type { Access } from "./access.ts";
 import { credentialOf } from "./credential.ts";
+import type { NoCredential } from "./credential.ts";
 import { tokensOf } from "./tokens/configured.ts";
 import type { TokenSettings } from "./tokens/configured.ts";
 import { KeysUnavailableError, MAX_TOKEN_CHARACTERS, TOKEN_FAULTS } from "./tokens/token-fault.ts";
@@ -16,15 +17,12 @@ export type CredentialSettings = TokenSettings & {
 
 /** Why nobody is let in. */
 export type Refusal = {
-  /**
-   * `missing`: the request has no credential. `unconfigured`: the server knows no key. `unavailable`: the keys of tokens can
-   * not be had now.
-   */
-  readonly refused: "missing" | "invalid" | "unconfigured" | "unavailable";
-  /** What the caller is told. */
+  /** `unconfigured`: the server knows no key. `unavailable`: the keys of tokens can not be had now. */
+  readonly refused: "credentials" | "unconfigured" | "unavailable";
+  /** What the caller is told: ASCII without quotation marks, at most 123 characters. */
   readonly message: string;
-  /** Of a token: what is wrong with it. */
-  readonly fault?: TokenFault;
+  /** Of credentials: what is wrong with them. `key` of a token and `wrong` of a key: it is none of the server's. */
+  readonly reason?: NoCredential["reason"] | TokenFault | "wrong";
 };
 
 /** A signed token in its compact form (RFC 7515 section 3.1); the signature of an unsigned one is empty. */
@@ -37,28 +35,26 @@ export function authenticate(request: Request, settings: CredentialSettings): Pr
 
 /** Tells whose a credential is: what has the form of a token and is not the root key is a token. */
 export async function accessOfCredential(
-  credential: string | undefined,
+  credential: string | NoCredential,
   settings: CredentialSettings,
 ): Promise<Access | Refusal> {
   const tokens = tokensOf(settings);
   if (!settings.API_KEY && tokens === undefined) {
     return { refused: "unconfigured", message: "no API_KEY is configured" };
   }
-  if (credential !== undefined && credential.length > MAX_TOKEN_CHARACTERS) {
+  if (typeof credential !== "string") {
+    return { refused: "credentials", ...credential };
+  }
+  if (credential.length > MAX_TOKEN_CHARACTERS) {
     return refusedToken("tooLarge");
   }
-  // Compared in any case, so that a missing key takes as long as a wrong one.
-  const digest = await digestOf(credential ?? "");
-  const isRoot = await isRootKey(digest, settings);
-  if (credential === undefined) {
-    return { refused: "missing", message: "no credentials" };
-  }
-  if (isRoot) {
+  const digest = await digestOf(credential);
+  if (await isRootKey(digest, settings)) {
     return ROOT;
   }
   return TOKEN_FORM.test(credential)
     ? accessOfToken(credential, digest, tokens)
-    : { refused: "invalid", message: "the key is not the server's" };
+    : { refused: "credentials", reason: "wrong", message: "the key is not the server's" };
 }
 
 async function accessOfToken(
@@ -79,7 +75,7 @@ async function accessOfToken(
 }
 
 function refusedToken(fault: TokenFault): Refusal {
-  return { refused: "invalid", message: TOKEN_FAULTS[fault], fault };
+  return { refused: "credentials", message: TOKEN_FAULTS[fault], reason: fault };
 }
 
 /** Compares by SHA-256 digests in constant time, which reveals not even a key's length. */

@@ -57,7 +57,7 @@ function prefixed(
   const { size, most, of } = roomOf(prefix, name);
   if (size > most) {
     const reason = `must be at most ${most} ${of} of a caller whose names have a prefix`;
-    throw new RpcError("InvalidParams", `${path} ${reason}`, { issues: [{ path, reason }] });
+    throw new RpcError("InvalidParams", `params.${path} ${reason}`, { issues: [{ path, reason }] });
   }
   return { [path]: prefix + name };
 }

@@ -1,20 +1,16 @@
 import * as v from "valibot";
 
 import { METHODS, RpcError } from "../../rpc/index.ts";
-import type { CheckedParams, MethodName, MethodSpec, ParamsIssue } from "../../rpc/index.ts";
+import type { CheckedParams, MethodName, MethodSpec } from "../../rpc/index.ts";
 import { decide } from "../access/decide.ts";
 import type { DecidedParams } from "../access/decide.ts";
 import { withoutPrefix, withPrefix } from "../access/prefix.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
+import { invalidParams, naming } from "./answered-errors.ts";
+import { faultsOf } from "./params-faults.ts";
 import { findIllFormed } from "./well-formed.ts";
-
-/**
- * Bounds of an InvalidParams answer: issues, and characters of each. Issues quote the params, which may fill a frame.
- */
-const MAX_ISSUES = 16;
-const MAX_ISSUE_TEXT = 200;
 
 /** Who makes a call, as far as its params depend on it. */
 export type Caller = Pick<CallContext, "access" | "defaultStream">;
@@ -31,12 +27,17 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
     throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
   }
   context.connection?.expectLive();
-  const checked = paramsOf(method, params, context);
+  const checked: object = paramsOf(method, params, context);
   // Handlers are typed by the schemas in METHODS; the compiler can not relate a method that is known at run time only.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   const handle = HANDLERS[method] as (params: unknown, context: CallContext) => Promise<unknown>;
-  const result = await handle(checked, context);
   const { prefix } = context.access;
+  let result: unknown;
+  try {
+    result = await handle(checked, context);
+  } catch (error) {
+    throw naming(error, checked, prefix);
+  }
   return prefix === undefined ? result : withoutPrefix(prefix, result);
 }
 
@@ -67,16 +68,15 @@ export function allowedParams(method: MethodName, params: unknown, { access, def
   // Some libraries send an empty array for params that are left out.
   const named = Array.isArray(params) && params.length === 0 ? undefined : params;
   if (Array.isArray(named)) {
-    throw invalidParams(method, [{ path: "", reason: "params are passed by name" }]);
+    throw invalidParams(method, [{ path: [], reason: "must be an object: params are passed by name" }]);
   }
   const parsed = v.safeParse(spec.params, withDefaultStream(spec, named ?? {}, defaultStream));
   if (!parsed.success) {
-    throw invalidParams(method, parsed.issues.slice(0, MAX_ISSUES).map(issueOf));
+    throw invalidParams(method, faultsOf(spec.params, parsed.issues));
   }
   const illFormed = findIllFormed(parsed.output);
   if (illFormed !== undefined) {
-    const path = illFormed.join(".").slice(0, MAX_ISSUE_TEXT);
-    throw invalidParams(method, [{ path, reason: "must be well-formed Unicode" }]);
+    throw invalidParams(method, [{ path: illFormed, reason: "must be well-formed Unicode" }]);
   }
   // The schema of every method is of an object.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -94,12 +94,4 @@ function withDefaultStream(spec: MethodSpec, params: unknown, stream: string | u
     return params;
   }
   return spec.on === "stream" && !Object.hasOwn(params, "stream") ? { ...params, stream } : params;
-}
-
-function invalidParams(method: MethodName, issues: ParamsIssue[]): RpcError {
-  return new RpcError("InvalidParams", `the params do not fit ${method}`, { issues });
-}
-
-function issueOf(issue: v.BaseIssue<unknown>): ParamsIssue {
-  return { path: (v.getDotPath(issue) ?? "").slice(0, MAX_ISSUE_TEXT), reason: issue.message.slice(0, MAX_ISSUE_TEXT) };
 }

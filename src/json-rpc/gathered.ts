@@ -9,6 +9,7 @@ import { errorText } from "../platform/error-response.ts";
 import { heldError } from "../publishing/publish-order.ts";
 import type { PublishLane } from "../publishing/publish-order.ts";
 
+import { naming } from "./answered-errors.ts";
 import { dispatch, paramsOf } from "./dispatch.ts";
 import { reportFailed } from "./failed-call.ts";
 import type { Call } from "./frame.ts";
@@ -110,13 +111,16 @@ async function runPublishes(
 ): Promise<void> {
   const { stream, indices } = publishes;
   const outcomes = await context.publish(stream, publishes);
-  const name = callersName(context.access.prefix, stream);
+  const { prefix } = context.access;
+  const name = callersName(prefix, stream);
   for (const [at, outcome] of outcomes.entries()) {
     const index = indices[at] ?? 0;
     const call = calls[index]?.call;
     if (call !== undefined) {
       answers[index] =
-        outcome instanceof RpcError ? answerError(call, outcome, context) : answerStored(call, name, outcome);
+        outcome instanceof RpcError
+          ? answerError(call, naming(outcome, { stream }, prefix), context)
+          : answerStored(call, name, outcome);
     }
   }
 }

@@ -5,6 +5,7 @@ import { toJson } from "../internal/json-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
 
+import { unknownMethod } from "./answered-errors.ts";
 import { dispatch } from "./dispatch.ts";
 import { logFailedCall } from "./failed-call.ts";
 import type { Call } from "./frame.ts";
@@ -26,6 +27,9 @@ server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0
  * @returns The response as JSON text; undefined for a notification, also when it failed.
  */
 export async function run(call: Call, context: CallContext): Promise<string | undefined> {
+  if (!isMethodName(call.method)) {
+    return call.id === undefined ? undefined : errorText(call.id, reportError(unknownMethod(call.method)));
+  }
   // A notification runs as a request, so that the library maps its error and a fault of the server is logged.
   const response = await (call.id === undefined
     ? server.receive({ ...call, id: null }, { ...context, isNotification: true })

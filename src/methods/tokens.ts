@@ -24,10 +24,10 @@ export const tokenHandlers: Handlers<"issueToken" | "authenticate"> = {
   authenticate: async ({ token }, { env, connection }) => {
     const found = await accessOfCredential(token, env);
     if ("refused" in found) {
-      const { refused, message, fault } = found;
+      const { refused, message, reason } = found;
       throw refused === "unavailable"
         ? new RpcError("Unavailable", message)
-        : new RpcError("Unauthenticated", message, fault === undefined ? {} : { reason: fault });
+        : new RpcError("Unauthenticated", message, reason === undefined ? {} : { reason });
     }
     const expiresAt = connection.authenticate(found);
     return { expiresAt, ...(found.subject === undefined ? {} : { subject: found.subject }) };

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { describe, expectTypeOf, it } from "vitest";
 import type { WebSocket as WsWebSocket } from "ws";
 
@@ -8,13 +9,16 @@ import type {
   Delivery,
   DurableStream,
   PutOptions,
+  StandardSchema,
   StreamEvent,
+  Subscription,
   WebSocketConstructor,
 } from "../../rpc/client.ts";
 import type {
   CallableMethod,
   ConsumerMessage,
   ContractMethods,
+  DurableStreamsBinding,
   ErrorName,
   Message,
   MethodParams,
@@ -86,12 +90,24 @@ describe("what the compiler refuses", () => {
 describe("what is written out for editors", () => {
   it("has the methods of the contract that need no socket, with their params and results", () => {
     expectTypeOf<keyof ContractMethods>().toEqualTypeOf<CallableMethod>();
-    expectTypeOf<ContractMethods<[options?: CallOptions]>>().toEqualTypeOf<{
-      [M in CallableMethod]: (...args: [...Of<M>, options?: CallOptions]) => Promise<MethodResult<M>>;
+    expectTypeOf<Omit<ContractMethods<[options?: CallOptions]>, OfData>>().toEqualTypeOf<{
+      [M in Exclude<CallableMethod, OfData>]: (...args: [...Of<M>, options?: CallOptions]) => Promise<MethodResult<M>>;
     }>();
-    expectTypeOf<ContractMethods>().toEqualTypeOf<{
-      [M in CallableMethod]: (...args: Of<M>) => Promise<MethodResult<M>>;
+    expectTypeOf<Omit<ContractMethods, OfData>>().toEqualTypeOf<{
+      [M in Exclude<CallableMethod, OfData>]: (...args: Of<M>) => Promise<MethodResult<M>>;
     }>();
+  });
+
+  it("has those that carry data with the params and results of the contract where no type of data is known", () => {
+    expectTypeOf<Parameters<ContractMethods["publish"]>>().toExtend<Of<"publish">>();
+    expectTypeOf<Of<"publish">>().toExtend<Parameters<ContractMethods["publish"]>>();
+    expectTypeOf<Parameters<ContractMethods["publishBatch"]>>().toExtend<Of<"publishBatch">>();
+    expectTypeOf<Of<"publishBatch">>().toExtend<Parameters<ContractMethods["publishBatch"]>>();
+    expectTypeOf<Parameters<ContractMethods["getMessages"]>>().toExtend<Of<"getMessages">>();
+    expectTypeOf<ReturnType<ContractMethods["getMessages"]>>().toExtend<Promise<MethodResult<"getMessages">>>();
+    expectTypeOf<Promise<MethodResult<"getMessages">>>().toExtend<ReturnType<ContractMethods["getMessages"]>>();
+    expectTypeOf<Parameters<ContractMethods["fetchMessages"]>>().toExtend<Of<"fetchMessages">>();
+    expectTypeOf<ReturnType<ContractMethods["fetchMessages"]>>().toExtend<Promise<MethodResult<"fetchMessages">>>();
   });
 
   it("has the fields of a message and of an object's params", () => {
@@ -106,6 +122,9 @@ describe("what is written out for editors", () => {
     >();
   });
 });
+
+/** The methods whose params or result have the data of messages. */
+type OfData = "publish" | "publishBatch" | "getMessages" | "fetchMessages";
 
 /** What a method takes: nothing at all where it has no params that must be there. */
 type Of<M extends CallableMethod> =
@@ -159,5 +178,124 @@ describe("what the compiler knows", () => {
   it("is that the WebSocket of Node.js and that of the package ws will do", () => {
     expectTypeOf<typeof WebSocket>().toExtend<WebSocketConstructor>();
     expectTypeOf<typeof WsWebSocket>().toExtend<WebSocketConstructor>();
+  });
+});
+
+type Order = { item: string; count?: number };
+type Chat = { text: string };
+type Streams = { orders: Order; [room: `room.${string}`]: Chat };
+
+declare const typed: DurableStream<Streams>;
+declare const bound: DurableStreamsBinding<Streams>;
+declare const orders: StandardSchema<Order>;
+
+describe("a map of streams", () => {
+  it("says what may be published to each", () => {
+    compile(() => [
+      typed.publish({ stream: "orders", data: { item: "tea" }, subject: "a" }),
+      typed.publish({ stream: "room.1", data: { text: "hello" } }, { timeoutMs: 1 }),
+      typed.publishBatch({ stream: "orders", messages: [{ data: { item: "tea" }, subject: "a" }], id: "1" }),
+      // @ts-expect-error of another stream
+      typed.publish({ stream: "orders", data: { text: "hello" } }),
+      // @ts-expect-error a field that an order does not have
+      typed.publish({ stream: "orders", data: { item: "tea", size: 5 } }),
+      // @ts-expect-error no such stream
+      typed.publish({ stream: "order", data: { item: "tea" } }),
+      // @ts-expect-error a param that is misspelt
+      typed.publish({ stream: "orders", data: { item: "tea" }, subjet: "a" }),
+      // @ts-expect-error of another type
+      typed.publishBatch({ stream: "orders", messages: [{ data: { item: "tea" } }, { data: { item: 5 } }] }),
+      // @ts-expect-error misspelt within
+      typed.publishBatch({ stream: "orders", messages: [{ data: { item: "tea" }, subjet: "a" }] }),
+    ]);
+  });
+
+  it("says what data is where it is read", () => {
+    compile(async () => [
+      expectTypeOf((await typed.getMessages({ stream: "orders" })).messages[0]?.data).toEqualTypeOf<
+        Order | undefined
+      >(),
+      expectTypeOf((await typed.fetchMessages({ stream: "orders", consumer: "c" })).messages[0]).toExtend<
+        { data: Order; deliveryCount: number } | undefined
+      >(),
+      // @ts-expect-error no such stream
+      typed.getMessages({ stream: "order" }),
+      // @ts-expect-error a param that is misspelt
+      typed.getMessages({ stream: "orders", form: "first" }),
+    ]);
+  });
+
+  it("says what data is where it is followed", () => {
+    compile(() => [
+      typed.subscribe({ stream: "orders" }, (event) => {
+        expectTypeOf(event).toEqualTypeOf<StreamEvent<Order>>();
+      }),
+      typed.subscribe({ stream: "room.1", from: "new" }, (event) => {
+        expectTypeOf(event).toEqualTypeOf<StreamEvent<Chat>>();
+      }),
+      typed.subscribe({ stream: "orders", consumer: "c" }, (job) => {
+        expectTypeOf(job.data).toEqualTypeOf<Order>();
+        job.nak();
+      }),
+      // @ts-expect-error no such stream
+      typed.subscribe({ stream: "order" }, nothing),
+      // @ts-expect-error not what an order is
+      typed.subscribe({ stream: "orders" }, (_event: StreamEvent<Chat>) => undefined),
+    ]);
+    expectTypeOf(() => typed.subscribe({ stream: "orders" })).returns.toEqualTypeOf<Subscription<StreamEvent<Order>>>();
+    expectTypeOf(() => typed.subscribe({ stream: "orders", consumer: "c" })).returns.toEqualTypeOf<
+      Subscription<ConsumerDelivery<Order>>
+    >();
+  });
+
+  it("says the same of a service binding", () => {
+    compile(() => [
+      bound.publish({ stream: "orders", data: { item: "tea" } }),
+      bound.subscribe({ stream: "orders" }, ({ messages: [message] }) => {
+        expectTypeOf(message?.data).toEqualTypeOf<Order | undefined>();
+      }),
+      // @ts-expect-error of another stream
+      bound.publish({ stream: "orders", data: { text: "hello" } }),
+      // @ts-expect-error no such stream
+      bound.subscribe({ stream: "order" }, nothing),
+    ]);
+  });
+
+  it("fits where a client of any streams does", () => {
+    compile(() => [
+      ((any: DurableStream) => any.state)(typed),
+      ((any: DurableStreamsBinding) => any.getServerInfo())(bound),
+    ]);
+  });
+});
+
+describe("a schema", () => {
+  it("says what data is, whatever was known of the stream", () => {
+    compile(() => [
+      client.subscribe({ stream: "s" }, (event) => void expectTypeOf(event).toEqualTypeOf<StreamEvent<Order>>(), {
+        schema: orders,
+      }),
+      client.subscribe({ stream: "s", consumer: "c" }, ({ data }) => void expectTypeOf(data).toEqualTypeOf<Order>(), {
+        schema: orders,
+        onError: (_error, job) => {
+          expectTypeOf(job.data).toBeUnknown();
+          job.term();
+        },
+      }),
+      // @ts-expect-error not what the schema makes
+      client.subscribe({ stream: "s" }, (_event: StreamEvent<Chat>) => undefined, { schema: orders }),
+      // @ts-expect-error no schema
+      client.subscribe({ stream: "s" }, nothing, { schema: {} }),
+    ]);
+    expectTypeOf(() => client.subscribe({ stream: "s" }, { schema: orders })).returns.toEqualTypeOf<
+      Subscription<StreamEvent<Order>>
+    >();
+  });
+
+  it("of valibot is one, and says what it makes of data", () => {
+    const valibot = v.object({ at: v.pipe(v.string(), v.toDate()) });
+    expectTypeOf(() => client.subscribe({ stream: "s" }, { schema: valibot })).returns.toEqualTypeOf<
+      Subscription<StreamEvent<{ at: Date }>>
+    >();
   });
 });

@@ -24,24 +24,30 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["the root", "/", {}],
 ];
 
-const NO_KEY: [what: string, headers: Record<string, string>][] = [
-  ["no key", {}],
-  ["the key without its scheme", { Authorization: "test-key" }],
-  ["the key in another scheme", { Authorization: "Basic test-key" }],
-  ["another subprotocol", { "Sec-WebSocket-Protocol": "test-key" }],
+/** What is refused, and the reason that is told. */
+const REFUSED: [what: string, headers: Record<string, string>, reason: string][] = [
+  ["no key", {}, "missing"],
+  ["another subprotocol", { "Sec-WebSocket-Protocol": "test-key" }, "missing"],
+  ["the key without its scheme", { Authorization: "test-key" }, "scheme"],
+  ["the key in another scheme", { Authorization: "Basic test-key" }, "scheme"],
+  ["an empty key", { Authorization: "Bearer " }, "malformed"],
+  ["the key in the clear as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.test-key" }, "malformed"],
+  ["what is no base64 as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.%%%" }, "malformed"],
+  ["an empty key as a subprotocol", { "Sec-WebSocket-Protocol": "bearer." }, "malformed"],
+  ["a wrong key", { Authorization: "Bearer wrong" }, "wrong"],
+  ["the key and more", { Authorization: "Bearer test-keys" }, "wrong"],
+  ["a part of the key", { Authorization: "Bearer test-ke" }, "wrong"],
+  ["the key in another case", { Authorization: "Bearer TEST-KEY" }, "wrong"],
+  ["a wrong key as a subprotocol", { "Sec-WebSocket-Protocol": bearer("wrong") }, "wrong"],
+  ["what only looks like a token", { Authorization: "Bearer a.b.c" }, "malformed"],
 ];
 
-const WRONG_KEYS: [what: string, headers: Record<string, string>][] = [
-  ["an empty key", { Authorization: "Bearer " }],
-  ["a wrong key", { Authorization: "Bearer wrong" }],
-  ["the key and more", { Authorization: "Bearer test-keys" }],
-  ["a part of the key", { Authorization: "Bearer test-ke" }],
-  ["the key in another case", { Authorization: "Bearer TEST-KEY" }],
-  ["a wrong key as a subprotocol", { "Sec-WebSocket-Protocol": bearer("wrong") }],
-  ["the key in the clear as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.test-key" }],
-  ["what is no base64 as a subprotocol", { "Sec-WebSocket-Protocol": "bearer.%%%" }],
-  ["an empty key as a subprotocol", { "Sec-WebSocket-Protocol": "bearer." }],
-];
+/** The challenge of RFC 6750: who brings nothing to check is told no error code. */
+function challengeOf(reason: string, message: string): string {
+  const realm = 'Bearer realm="durable-stream"';
+  const isKnown = reason !== "missing" && reason !== "scheme";
+  return isKnown ? `${realm}, error="invalid_token", error_description="${message}"` : realm;
+}
 
 /** The ways to a Durable Object. */
 function spyOnNamespaces() {
@@ -59,19 +65,19 @@ describe("before anybody was let in", () => {
   });
 
   describe.each(ENDPOINTS)("%s", (_endpoint, path, init) => {
-    it.each([
-      ...NO_KEY.map((row) => [...row, 'Bearer realm="durable-stream"'] as const),
-      ...WRONG_KEYS.map((row) => [...row, 'Bearer realm="durable-stream", error="invalid_token"'] as const),
-    ])("refuses %s, and says what was wrong", async (_what, headers, challenge) => {
+    it.each(REFUSED)("refuses %s, and says what was wrong", async (_what, headers, reason) => {
       const response = await request(path, {
         ...init,
         headers: { ...Object.fromEntries(new Headers(init.headers)), ...headers },
       });
 
+      const body: { error: { message: string } } = await response.json();
       expect(response.status).toBe(401);
       expect(response.webSocket).toBeNull();
-      expect(response.headers.get("WWW-Authenticate")).toBe(challenge);
-      expect(await response.json()).toMatchObject({ id: null, error: { code: ErrorCode.Unauthenticated } });
+      expect(body).toMatchObject({ id: null, error: { code: ErrorCode.Unauthenticated, data: { reason } } });
+      expect(response.headers.get("WWW-Authenticate")).toBe(challengeOf(reason, body.error.message));
+      // What a quoted string of a header may have.
+      expect(body.error.message).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,123}$/);
     });
 
     it("takes no key from the URL", async () => {
@@ -111,28 +117,25 @@ describe("before anybody was let in", () => {
   });
 
   it.each([
-    ["no key", SUBPROTOCOL],
-    ["a wrong key", `${SUBPROTOCOL}, ${bearer("wrong")}`],
-  ])("closes with 4401 where the status can not be seen: a subprotocol client with %s", async (_what, protocols) => {
-    const response = await request("/rpc", { headers: { ...WEBSOCKET, "Sec-WebSocket-Protocol": protocols } });
+    ["no key", SUBPROTOCOL, /^no credentials: /],
+    ["a wrong key", `${SUBPROTOCOL}, ${bearer("wrong")}`, /^the key is not the server's$/],
+    ["a key in the clear", `${SUBPROTOCOL}, bearer.test-key`, /does not hold a key or token in base64url$/],
+  ])("closes with 4401 and why where the status can not be seen: with %s", async (_what, protocols, reason) => {
+    const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": protocols };
+    const response = await request("/rpc", { headers });
 
-    const ws = response.webSocket;
     expect(response.status).toBe(101);
     expect(response.headers.get("Sec-WebSocket-Protocol")).toBe(SUBPROTOCOL);
-    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
-    ws?.accept();
-    expect((await closed).code).toBe(4401);
+    expect(await closeOf(response)).toMatchObject({ code: 4401, reason: expect.stringMatching(reason) });
   });
 
   it("closes with 4503 where the status can not be seen and no API_KEY is configured", async () => {
     const headers = { ...WEBSOCKET, "Sec-WebSocket-Protocol": `${SUBPROTOCOL}, ${bearer("test-key")}` };
     const handshake = new Request("http://stream.test/rpc", { headers });
 
-    const { webSocket: ws } = await callWorker(handshake, { ...env, API_KEY: "", TOKEN_KEYS: "" });
+    const response = await callWorker(handshake, { ...env, API_KEY: "", TOKEN_KEYS: "" });
 
-    const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
-    ws?.accept();
-    expect(await closed).toMatchObject({ code: 4503, reason: "no API_KEY is configured" });
+    expect(await closeOf(response)).toMatchObject({ code: 4503, reason: "no API_KEY is configured" });
   });
 
   // The last test of the block: all before it were refused.
@@ -229,6 +232,13 @@ describe("with the key", () => {
     response.webSocket?.close(1000);
   });
 });
+
+/** How a socket that was accepted is closed. */
+function closeOf({ webSocket: ws }: Response): Promise<CloseEvent> {
+  const closed = new Promise<CloseEvent>((resolve) => ws?.addEventListener("close", resolve));
+  ws?.accept();
+  return closed;
+}
 
 /** Calls the Worker itself, with bindings of the test's choice. */
 function callWorker(incoming: Request, bindings: Env): Promise<Response> {

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
 
-import { ErrorCode, LIMITS, METHODS, openRpcDocument } from "../../rpc/index.ts";
+import { CloseCode, ErrorCode, LIMITS, METHODS, openRpcDocument } from "../../rpc/index.ts";
 import packageJson from "../../package.json" with { type: "json" };
 import { SERVER } from "../../src/platform/version.ts";
 import { connect } from "../harness/client.ts";
@@ -133,12 +133,28 @@ describe("paths", () => {
     expect(await response.json()).toHaveProperty("result");
   });
 
-  it("accepts no socket on a path that names no stream", async () => {
+  it.each([
+    ["/stream/.hidden", /^the stream in the path has to be named by 1 to 128 of /],
+    ["/stream/a%20b", /^the stream in the path has to be named by 1 to 128 of /],
+    ["/orders", /^no such path: .*\/stream\/<name>$/],
+  ])("accepts no socket on %s, and says why", async (path, message) => {
     const headers = { Authorization: `Bearer ${env.API_KEY}`, Upgrade: "websocket" };
 
-    const response = await request("/stream/.hidden", { headers });
+    const response = await request(path, { headers });
 
     expect(response.status).toBe(404);
     expect(response.webSocket).toBeNull();
+    expect(await response.json()).toMatchObject({
+      error: { code: ErrorCode.NotFound, message: expect.stringMatching(message), data: { what: "path" } },
+    });
+  });
+
+  it("closes with 4404 and why where the status can not be seen", async () => {
+    const client = await connect("/stream/a%20b", { "Sec-WebSocket-Protocol": "durable-stream.v1" });
+
+    const closed = await client.until(() => client.closed, "the socket to be closed");
+
+    expect(closed.code).toBe(CloseCode.NotFound);
+    expect(closed.reason).toMatch(/^the stream in the path /);
   });
 });

@@ -26,7 +26,7 @@ it("tells who met an unexpected fault the id under which it is logged, and nothi
     throw new Error("a secret of the server");
   });
 
-  const response = await request("/rpc", { headers: { Origin: "http://stream.test" } });
+  const response = await request("/rpc", { headers: { Origin: "http://stream.test", Authorization: "Bearer any" } });
 
   const answer: { error: { data: { requestId: string } } } = await response.json();
   expect(response.status).toBe(500);

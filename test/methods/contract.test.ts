@@ -238,7 +238,7 @@ describe("errors", () => {
 });
 
 it("says of every limit what it bounds", () => {
-  expect(Object.keys(LIMIT_MEANINGS)).toEqual(Object.keys(LIMITS));
+  expect(Object.keys(LIMIT_MEANINGS).toSorted()).toEqual(Object.keys(LIMITS).toSorted());
 });
 
 it("says in words the default that it says as a value", () => {

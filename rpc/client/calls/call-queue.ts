@@ -1,5 +1,5 @@
 import { traitsOf } from "../../methods/method-traits.ts";
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import type { PendingCall } from "./pending-call.ts";
 import { CancellableQueue } from "./cancellable-queue.ts";
@@ -56,7 +56,7 @@ export class CallQueue {
 
   /** Sends queued requests, as many as the server takes now. */
   flush(): void {
-    while (this.#largeInFlight < LIMITS.largeAnswersInFlight && this.#sendNext(this.#large)) {
+    while (this.#largeInFlight < CLIENT_LIMITS.largeAnswersInFlight && this.#sendNext(this.#large)) {
       this.#largeInFlight += 1;
     }
     while (this.#sendNext(this.#queue)) {

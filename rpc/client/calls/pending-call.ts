@@ -1,5 +1,5 @@
 import { deferred } from "../deferred.ts";
-import { DurableStreamError } from "../error.ts";
+import { DurableStreamError, unanswered } from "../error.ts";
 
 /** The options of one call. */
 export type CallOptions = {
@@ -125,15 +125,11 @@ export class PendingCall {
   /** Rejects with what is known of the outcome. */
   giveUp(what: string): void {
     const offline = this.#host.whyOffline();
-    const why = offline === undefined ? what : `${what}, without a connection (${offline.message})`;
-    const error = offline ?? this.#lastError;
-    const cause = error === undefined ? {} : { cause: error };
     const isUnknown = this.#mayBeDone || (this.#isInFlight && this.kind === "changes");
-    this.reject(
-      isUnknown
-        ? new DurableStreamError("OutcomeUnknown", `${why}; ${this.method} may or may not have been done`, cause)
-        : new DurableStreamError("Unavailable", `${why}; ${this.method} was not done`, cause),
-    );
+    const outcome = isUnknown ? "may or may not have been done" : "was not done";
+    const message = `${unanswered(what, offline)}; ${this.method} ${outcome}`;
+    const cause = offline ?? this.#lastError;
+    this.reject(new DurableStreamError(isUnknown ? "OutcomeUnknown" : "Unavailable", message, { cause }));
   }
 
   #settle(): boolean {

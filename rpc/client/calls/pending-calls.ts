@@ -1,5 +1,5 @@
-import { ALTERNATIVES } from "../../protocol/alternatives.ts";
-import { LIMITS } from "../../protocol/limits.ts";
+import { FRAME_ALTERNATIVE } from "../../protocol/alternatives.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import { deferred } from "../deferred.ts";
 import { DurableStreamError } from "../error.ts";
@@ -137,9 +137,9 @@ export class PendingCalls implements PendingCallHost {
   }
 
   #admit(size: number): void {
-    if (size + ENVELOPE_BYTES > LIMITS.frameBytes) {
+    if (size + ENVELOPE_BYTES > CLIENT_LIMITS.frameBytes) {
       // The server would close the socket for such a frame, and every other call on it would be lost.
-      const data = { what: "frameBytes", limit: LIMITS.frameBytes, use: ALTERNATIVES.frame };
+      const data = { what: "frameBytes", limit: CLIENT_LIMITS.frameBytes, use: FRAME_ALTERNATIVE };
       throw new DurableStreamError("TooLarge", "the params do not fit a frame", { data });
     }
     const { calls, bytes } = this.#bounds;

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import type { ProducerState } from "../../protocol/errors.ts";
 import type { DurableStreamError } from "../error.ts";
@@ -31,7 +31,7 @@ type Frame = {
 /** Kept free of publishes, for calls that should not wait behind them. */
 const RESERVED_CALLS = 8;
 /** Of what is left, a frame takes half: one is on the way while the server works on the other. */
-const FRAME_CALLS = Math.min(LIMITS.batchCalls, (LIMITS.requestsInFlight - RESERVED_CALLS) / 2);
+const FRAME_CALLS = Math.min(CLIENT_LIMITS.batchCalls, (CLIENT_LIMITS.requestsInFlight - RESERVED_CALLS) / 2);
 /** Streams whose numbers are remembered while nothing is published to them. */
 const MAX_IDLE_LANES = 1_000;
 /** Characters of one frame: a larger one would be read later, not sooner. */

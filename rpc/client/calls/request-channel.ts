@@ -1,5 +1,5 @@
 import { traitsOf } from "../../methods/method-traits.ts";
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import type { DurableStreamError } from "../error.ts";
 import type { Incoming } from "../connection/frame.ts";
@@ -32,7 +32,7 @@ type Sent = Pick<Requests, "method" | "settle"> & {
 };
 
 /** Most characters in frames without an answer, a part of what the server takes. A single longer one is sent alone. */
-const MAX_CHARACTERS_IN_FLIGHT = LIMITS.requestBytesInFlight / 4;
+const MAX_CHARACTERS_IN_FLIGHT = CLIENT_LIMITS.requestBytesInFlight / 4;
 
 /** What a channel needs of its socket. */
 export type ChannelSocket = {
@@ -75,7 +75,7 @@ export class RequestChannel {
 
   /** How many requests may be sent now. */
   get room(): number {
-    return this.#isOpen ? LIMITS.requestsInFlight - this.#inFlight : 0;
+    return this.#isOpen ? CLIENT_LIMITS.requestsInFlight - this.#inFlight : 0;
   }
 
   /** Whether so many characters may be sent now. */

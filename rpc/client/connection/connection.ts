@@ -45,13 +45,14 @@ export type ConnectionListener = {
   failed(error: DurableStreamError): void;
 };
 
-/** The codes by which a server refuses a socket. */
-const REFUSALS: ReadonlySet<number> = new Set([
-  CloseCode.Unauthenticated,
-  CloseCode.Forbidden,
-  CloseCode.TooManySockets,
-  CloseCode.Unconfigured,
-]);
+/** What each code says by which a server refuses a socket. But for Unavailable, another attempt would not help. */
+const REFUSALS: Readonly<Record<number, "Unauthenticated" | "Forbidden" | "NotFound" | "Unavailable">> = {
+  [CloseCode.Unauthenticated]: "Unauthenticated",
+  [CloseCode.Forbidden]: "Forbidden",
+  [CloseCode.NotFound]: "NotFound",
+  [CloseCode.TooManySockets]: "Unavailable",
+  [CloseCode.Unconfigured]: "Unavailable",
+};
 
 /** Keeps one socket open: when it ends, the next one is opened after a wait whose bound grows with each failure. */
 export class Connection {
@@ -66,8 +67,8 @@ export class Connection {
   readonly tokens: TokenSource;
   /** The token of the socket that is open or being opened. */
   #token: string | undefined;
-  /** The token that the server has refused last. It is not offered again. */
-  #refusedToken: string | undefined;
+  /** The token that the server has refused last, which is not offered again, and why. */
+  #refused: { readonly token: string | undefined; readonly error: DurableStreamError } | undefined;
   /** Why the last socket ended or could not be opened. */
   #lastError: DurableStreamError | undefined;
   readonly #wake = () => this.#connect();
@@ -146,9 +147,8 @@ export class Connection {
     if (this.#state !== "connecting") {
       return;
     }
-    if (token === this.#refusedToken) {
-      const error = unauthenticated();
-      this.#fail(error, { reason: error.message, mayBeDone: false });
+    if (token === this.#refused?.token) {
+      this.#fail(this.#refused.error, false);
       return;
     }
     this.#token = token;
@@ -179,21 +179,22 @@ export class Connection {
     const wasOpen = this.#state === "open";
     // A browser does not see the HTTP status of a handshake. So the server accepts the socket and closes it with a code. When
     // nothing was received before that, the server has read nothing.
-    const isRefused = !socket.hasReceived && REFUSALS.has(code);
-    const isForbidden = code === CloseCode.Forbidden;
-    if (isForbidden || (code === CloseCode.Unauthenticated && !this.tokens.mayChange)) {
-      const error = isForbidden ? new DurableStreamError("Forbidden", reason) : unauthenticated();
-      this.#fail(error, { reason, mayBeDone: !isRefused });
+    const refusal = REFUSALS[code];
+    const mayBeDone = refusal === undefined || socket.hasReceived;
+    const why = reason === "" ? `closed with ${code}` : reason;
+    const isToken = refusal === "Unauthenticated";
+    const message = isToken ? `the server does not take this token: ${why}` : why;
+    const error = new DurableStreamError(refusal ?? "Unavailable", message, { cause });
+    if (error.name !== "Unavailable" && !(isToken && this.tokens.mayChange)) {
+      this.#fail(error, mayBeDone);
       return;
     }
-    if (code === CloseCode.Unauthenticated) {
-      this.#refusedToken = this.#token;
+    if (isToken) {
+      this.#refused = { token: this.#token, error };
     }
-    const why = reason === "" ? `closed with ${code}` : reason;
-    const error = code === CloseCode.Unauthenticated ? unauthenticated() : failure(why, cause);
-    this.#retry(error, why);
+    this.#retry(error);
     if (wasOpen) {
-      this.#listener.lost(!isRefused);
+      this.#listener.lost(mayBeDone);
     }
     if (code === CloseCode.Unconfigured) {
       this.#listener.refused(error);
@@ -201,15 +202,15 @@ export class Connection {
   }
 
   /** Gives up for good. */
-  #fail(error: DurableStreamError, { reason, mayBeDone }: { reason: string; mayBeDone: boolean }): void {
+  #fail(error: DurableStreamError, mayBeDone: boolean): void {
     this.#lastError = error;
-    this.#change({ state: "closed", reason });
+    this.#change({ state: "closed", reason: error.message });
     this.#listener.lost(mayBeDone);
     this.#listener.failed(error);
   }
 
   /** Waits with full jitter, up to a bound that doubles: not all clients of a restarted server connect at once. */
-  #retry(error: DurableStreamError, reason = error.message): void {
+  #retry(error: DurableStreamError): void {
     if (this.#state === "closed") {
       return;
     }
@@ -219,7 +220,7 @@ export class Connection {
     this.#failures += 1;
     this.#retryTimer = startTimer(retryInMs, this.#wake);
     onlineEvents()?.addEventListener("online", this.#wake);
-    this.#change({ state: "waiting", reason, retryInMs });
+    this.#change({ state: "waiting", reason: error.message, retryInMs });
   }
 
   #leaveWaiting(): void {
@@ -236,10 +237,6 @@ export class Connection {
       queueMicrotask(() => void callListener("onState", () => this.#options.onState(change)));
     }
   }
-}
-
-function unauthenticated(): DurableStreamError {
-  return new DurableStreamError("Unauthenticated", "the server does not take this token");
 }
 
 function failure(reason: string, cause: unknown): DurableStreamError {

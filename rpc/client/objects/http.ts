@@ -34,23 +34,21 @@ const PROXY_ERRORS: Readonly<Record<number, "Unauthenticated" | "Forbidden" | "N
 };
 
 /** What the paths of the server follow: its origin, and the path that it is mounted at, without a slash at the end. */
-export function serverRoot(given: string | URL): string {
-  const url = new URL(given);
-  url.protocol = url.protocol.replace(/^ws/, "http");
+export function serverRoot({ href }: URL): string {
+  const url = new URL(href.replace(/^ws/, "http"));
   return url.origin + url.pathname.replace(/\/(?:rpc|stream\/[^/]*)?$/, "");
 }
 
 /** How objects are reached over HTTP; undefined when they are not, by option or in a page of another origin. */
-export function httpAccess(options: {
-  url: string | URL;
-  token: HttpAccess["token"];
-  fetch?: Fetch | false;
-}): HttpAccess | undefined {
-  const root = serverRoot(options.url);
+export function httpAccess(
+  root: string,
+  token: HttpAccess["token"],
+  given: Fetch | false | undefined,
+): HttpAccess | undefined {
   const found: Fetch | undefined = Reflect.get(globalThis, "fetch");
   const page: { origin?: string } | undefined = Reflect.get(globalThis, "location");
   const isElsewhere = page?.origin !== undefined && page.origin !== new URL(root).origin;
-  const chosen = options.fetch ?? (isElsewhere ? false : found);
+  const chosen = given ?? (isElsewhere ? false : found);
   if (chosen === undefined || chosen === false) {
     return undefined;
   }
@@ -58,7 +56,7 @@ export function httpAccess(options: {
     // Called without `this`: the `fetch` of browsers throws for any `this` but the global object.
     fetch: (input, init) => chosen(input, init),
     objectsUrl: `${root}/r2/`,
-    token: options.token,
+    token,
   };
 }
 

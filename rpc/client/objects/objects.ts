@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import { DurableStreamError } from "../error.ts";
@@ -47,7 +47,7 @@ export type ObjectClient = UploadCalls & {
  * would cost. A larger one does not fit a call. In parts over the socket it would grow by a third in base64, delay messages,
  * and be stored in a Durable Object before R2; over HTTP it goes to R2 at once.
  */
-const ONE_CALL_BYTES = LIMITS.objectBodyBytes;
+const ONE_CALL_BYTES = CLIENT_LIMITS.objectBodyBytes;
 
 /** At most so many bytes of a message's JSON are not its own fields: the id that the client adds, and punctuation. */
 const ID_BYTES = 64;
@@ -261,8 +261,8 @@ export class Objects {
   ): Promise<ObjectInfo> {
     const source = sized(body);
     if (source instanceof Blob && source.size > ONE_CALL_BYTES) {
-      if (source.size > LIMITS.objectBytes) {
-        const data = { what: "objectBytes", limit: LIMITS.objectBytes };
+      if (source.size > CLIENT_LIMITS.objectBytes) {
+        const data = { what: "objectBytes", limit: CLIENT_LIMITS.objectBytes };
         throw new DurableStreamError("TooLarge", "the object is too large", { data });
       }
       const url = this.#http?.urlOf(key);
@@ -332,7 +332,7 @@ async function* joined(
 /** Whether a message is within the limit, with the id that the client adds when it has none. */
 function fits({ subject, headers, id }: Omit<MethodParams<"publish">, "data">, data: Blob): boolean {
   const rest = toJson({ subject, headers, id });
-  return rest === undefined || data.size + rest.size + ID_BYTES <= LIMITS.messageBytes;
+  return rest === undefined || data.size + rest.size + ID_BYTES <= CLIENT_LIMITS.messageBytes;
 }
 
 /** The data as JSON; undefined when it has none. Publishing it then fails with the reason. */

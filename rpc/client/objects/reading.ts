@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 import type { GetObjectResult, ObjectInfo } from "../../schemas/object.ts";
 
 import { DurableStreamError } from "../error.ts";
@@ -57,7 +57,7 @@ export function toStream(pieces: OpenedObject["pieces"], operation: Operation): 
 /** The first bytes of an object. One that is empty has no range, so it is read without one. */
 async function firstPage({ key, getObject }: ObjectSource, operation: Operation): Promise<GetObjectResult> {
   const whole = { key, encoding: "base64" as const };
-  const ranged = { ...whole, range: { offset: 0, length: LIMITS.objectBodyBytes } };
+  const ranged = { ...whole, range: { offset: 0, length: CLIENT_LIMITS.objectBodyBytes } };
   const get = async (params: typeof whole | typeof ranged) =>
     operation.persist((options) => getObject(params, options));
   try {
@@ -169,7 +169,7 @@ async function page(
   { info, offset }: { info: ObjectInfo; offset: number },
   operation: Operation,
 ): Promise<Uint8Array> {
-  const params = { key, range: { offset, length: LIMITS.objectBodyBytes }, encoding: "base64" as const };
+  const params = { key, range: { offset, length: CLIENT_LIMITS.objectBodyBytes }, encoding: "base64" as const };
   try {
     const { etag, data } = await operation.persist((options) => getObject(params, options));
     if (etag !== info.etag) {

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 import type { MethodParams, MethodResult } from "../../methods/methods.ts";
 
 import { DurableStreamError } from "../error.ts";
@@ -38,8 +38,8 @@ export async function putParts(
     const uploaded: MethodResult<"uploadPart">[] = [];
     let bytes = 0;
     for await (const part of parts) {
-      if (uploaded.length === LIMITS.uploadParts) {
-        const data = { what: "uploadParts", limit: LIMITS.uploadParts };
+      if (uploaded.length === CLIENT_LIMITS.uploadParts) {
+        const data = { what: "uploadParts", limit: CLIENT_LIMITS.uploadParts };
         throw new DurableStreamError("TooLarge", "the body is too large for an upload in parts", { data });
       }
       const partNumber = uploaded.length + 1;

@@ -21,8 +21,14 @@ export function checkReason(reason: unknown): void {
   check(reason, isValid, "reason", `must be well-formed text of ${least} to ${most} characters`);
 }
 
+/** The reason of a term, of an error whose message may be any text. */
+export function reasonOf({ message }: Error): string {
+  return message.slice(0, TERM_REASON_CHARACTERS.most).replaceAll(LONE_SURROGATES, "\ufffd") || "refused";
+}
+
 /** A lone surrogate has no UTF-8: it would arrive as U+FFFD. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
+const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 function check(value: unknown, isValid: boolean, path: string, reason: string): void {
   if (value !== undefined && !isValid) {

@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import type { FollowerHost } from "./follower.ts";
 import { deferred } from "../deferred.ts";
@@ -109,8 +109,8 @@ export class ConsumerAcks {
       }
     }
     // After lost sockets there may be more than one `ack` may hold.
-    for (let at = 0; at < acked.length; at += LIMITS.maxInFlight) {
-      this.#send("ack", { sequences: acked.slice(at, at + LIMITS.maxInFlight) });
+    for (let at = 0; at < acked.length; at += CLIENT_LIMITS.maxInFlight) {
+      this.#send("ack", { sequences: acked.slice(at, at + CLIENT_LIMITS.maxInFlight) });
     }
   }
 

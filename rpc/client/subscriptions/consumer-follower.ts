@@ -9,8 +9,9 @@ import type { EventOwner } from "./event-queue.ts";
 import type { ConsumerDelivery } from "./events.ts";
 import { Follower } from "./follower.ts";
 import type { FollowerHost } from "./follower.ts";
-import { checkDelay, checkReason } from "./ack-command-params.ts";
+import { checkDelay, checkReason, reasonOf } from "./ack-command-params.ts";
 import { ConsumerAcks } from "./consumer-acks.ts";
+import { SchemaError } from "./schema.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
 /** A delivered message that the reader has. */
@@ -51,8 +52,13 @@ export class ConsumerFollower extends Follower {
     this.#sink = reading.sink;
     this.#owner = {
       done: (delivery) => (reading.isManual ? this.#leave(delivery) : delivery.ack()),
-      failed: (delivery) => {
-        delivery.nak();
+      failed: (delivery, error) => {
+        // Data that was refused would be refused again.
+        if (error instanceof SchemaError) {
+          delivery.term(reasonOf(error));
+        } else {
+          delivery.nak();
+        }
         return false;
       },
       dropped: (delivery) => this.#release(delivery),

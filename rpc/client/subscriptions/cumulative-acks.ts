@@ -1,4 +1,4 @@
-import { LIMITS } from "../../protocol/limits.ts";
+import { CLIENT_LIMITS } from "../../protocol/client-limits.ts";
 
 import { stopTimer } from "../time.ts";
 import type { Timer } from "../time.ts";
@@ -103,7 +103,7 @@ export class CumulativeAcks {
       return;
     }
     // The server's window is bounded in bytes too.
-    if (this.#messages >= this.#mostMessages || this.#characters >= LIMITS.outgoingPauseBytes / 2) {
+    if (this.#messages >= this.#mostMessages || this.#characters >= CLIENT_LIMITS.outgoingPauseBytes / 2) {
       this.flush();
     } else {
       this.#timer ??= setTimeout(() => this.flush(), this.#delayMs);

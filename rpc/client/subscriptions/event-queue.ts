@@ -5,8 +5,8 @@ import type { Deferred } from "../deferred.ts";
 export type EventOwner<Event> = {
   /** The reader has asked for the next one. */
   readonly done?: ((event: Event) => void) | undefined;
-  /** The handler failed. Returns whether it is to be handled again, before all others; true if absent. */
-  readonly failed?: (event: Event) => boolean;
+  /** The handler failed, by `error`. Returns whether it is to be handled again, before all others; true if absent. */
+  readonly failed?: (event: Event, error: unknown) => boolean;
   /** It was dropped before it was delivered. */
   readonly dropped?: (event: Event) => void;
 };
@@ -53,11 +53,11 @@ export class EventQueue<Event> {
     }
   }
 
-  /** The handler failed with the event in hand. @returns Whether it is to be handled again. */
-  failed(): boolean {
+  /** The handler failed with the event in hand, by `error`. @returns Whether it is to be handled again. */
+  failed(error: unknown): boolean {
     const [{ events, owner } = { events: [], owner: {} }] = this.#arrivals;
     const inHand = events.slice(this.#done, this.#next);
-    return inHand.map((event) => owner.failed?.(event) ?? true).includes(true);
+    return inHand.map((event) => owner.failed?.(event, error) ?? true).includes(true);
   }
 
   /** Drops the events that were not delivered yet. */

@@ -1,13 +1,13 @@
 /** A message as it is stored. */
-type StoredMessage = {
+type StoredMessage<Data> = {
   /** Its number in the stream: 1, 2, 3, … in the order of storing, never used again. */
   readonly sequence: number;
   /** When it was stored, in milliseconds since the epoch, by the server's clock. */
   readonly publishedAt: number;
   /** Its routing key, like `orders.eu.created`, if it was published with one. */
   readonly subject?: string | undefined;
-  /** What was published: any JSON value. */
-  readonly data: unknown;
+  /** What was published: any JSON value, or what the option `schema` made of it. */
+  readonly data: Data;
   /** The headers that it was published with. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The dedup id that it was published with. The client gives one to each publish that has none. */
@@ -15,7 +15,7 @@ type StoredMessage = {
 };
 
 /** A message of a stream as it is delivered. */
-export type Delivery = StoredMessage & {
+export type Delivery<Data = unknown> = StoredMessage<Data> & {
   /** Tells it from other events. */
   readonly type: "message";
   /** The epoch of the stream that its sequence belongs to; pass it to calls beside the sequence. */
@@ -54,13 +54,13 @@ export type EpochChange = {
 };
 
 /** What a subscription of a stream delivers, each once and in order; `type` says which it is. */
-export type StreamEvent = Delivery | Gap | EpochChange;
+export type StreamEvent<Data = unknown> = Delivery<Data> | Gap | EpochChange;
 
 /**
  * A message of a consumer as it is delivered. Of `ack`, `nak` and `term` the first one counts. They throw InvalidParams for
  * a delay or reason out of range, and then nothing is sent.
  */
-export type ConsumerDelivery = StoredMessage & {
+export type ConsumerDelivery<Data = unknown> = StoredMessage<Data> & {
   /** Tells it from other events. */
   readonly type: "message";
   /** How often the consumer has delivered this message, this time included: 1 for the first. */

@@ -19,6 +19,8 @@ export type FollowerHost = {
   detach(subscription: number): void;
   /** The follower has ended. */
   ended(follower: Follower): void;
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
+  whyOffline(): DurableStreamError | undefined;
 };
 
 /**
@@ -76,6 +78,11 @@ export abstract class Follower {
       this.#host.detach(this.#subscription);
       this.#subscription = undefined;
     }
+  }
+
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
+  whyOffline(): DurableStreamError | undefined {
+    return this.#host.whyOffline();
   }
 
   /** Waits until the acks are stored. @returns Undefined when there is nothing to wait for. */

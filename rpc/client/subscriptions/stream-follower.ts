@@ -10,6 +10,7 @@ import type { EventOwner } from "./event-queue.ts";
 import type { Delivery, EpochChange, Gap, StreamEvent } from "./events.ts";
 import { Follower } from "./follower.ts";
 import type { FollowerHost } from "./follower.ts";
+import { SchemaError } from "./schema.ts";
 import type { SubscriptionSink } from "./subscription.ts";
 
 /**
@@ -151,8 +152,9 @@ export class StreamFollower extends Follower {
         position.finish(event.to);
       }
     };
-    // It is not handled again when it was acked before the handler failed.
-    const failed = (event: StreamEvent) => event.type !== "message" || event.sequence > position.done;
+    // It is not handled again when it was acked before the handler failed, nor when its data would be refused again.
+    const failed = (event: StreamEvent, error: unknown) =>
+      event.type !== "message" || (event.sequence > position.done && !(error instanceof SchemaError));
     return { done: this.#isManual ? undefined : done, failed };
   }
 

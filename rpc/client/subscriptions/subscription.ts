@@ -3,17 +3,31 @@ import type { MethodResult } from "../../methods/methods.ts";
 
 import { deferred } from "../deferred.ts";
 import type { Deferred } from "../deferred.ts";
-import { DurableStreamError } from "../error.ts";
+import { DurableStreamError, unanswered } from "../error.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { Batch } from "./event-queue.ts";
 import type { Handler, StreamEvent } from "./events.ts";
 import { logError } from "../log.ts";
 import { backoffMs } from "../retry.ts";
+import { checked, SchemaError } from "./schema.ts";
+import type { StandardSchema } from "./schema.ts";
 import { DRAIN_MS, startTimer, stopTimer, waitAtMost } from "../time.ts";
 import type { Timer } from "../time.ts";
 
-/** How a subscription is read. */
-export type SubscriptionOptions = {
+/** How a subscription is read. @typeParam Data What the schema makes of the data of a message. */
+export type SubscriptionOptions<Data = unknown> = {
+  /**
+   * Checks the data of each message, and gives it its type: a validator of any library that follows Standard Schema
+   * (valibot, zod, arktype and others). What it makes of the data is what the reader gets.
+   *
+   * A message that it refuses is not given to the handler. `onError` is told of it, or else `console.error`, by a
+   * {@link SchemaError}, and it is not tried again, as it would fail again: a message of a consumer becomes a dead letter,
+   * which can be looked at and retried once the schema is mended; of a stream the message counts as done (with manual acks,
+   * the next ack covers it). So nothing is lost without a word, and nothing behind it waits. To wait instead, `nak` a consumer's message in `onError`; to stop, throw
+   * there. Typed consumers of Kafka do the same: bad records go to the recoverer, by default without a retry.
+   * A `for await` throws the error and ends, and the message is not acked.
+   */
+  schema?: StandardSchema<Data>;
   /** Ends the subscription, as `close` does. */
   signal?: AbortSignal;
   /**
@@ -33,9 +47,10 @@ export type SubscriptionOptions = {
 };
 
 /** How a subscription is read by a handler. */
-export type HandlerOptions<Event> = SubscriptionOptions & {
+export type HandlerOptions<Event, Data = unknown> = SubscriptionOptions<Data> & {
   /**
-   * Called with each error that the handler throws, instead of `console.error`. After that the event comes again, unless
+   * Called with each error that the handler throws, instead of `console.error`, and with the {@link SchemaError} of a message
+   * that the `schema` refuses, whose data it gets as it came. After an error of the handler the event comes again, unless
    * the handler or `onError` has settled it (`ack`, `nak` or `term`). A consumer's message is given back: it is redelivered
    * after the consumer's backoff, or goes to the dead letters. Any other event is handled again here, before all others,
    * after a random pause of up to 200 ms, a bound that doubles with each failure up to 5 s. An error that `onError` throws
@@ -61,6 +76,8 @@ export type SubscriptionSource = {
   store(): Promise<void> | undefined;
   /** Ends it: sends the acks that are due, and delivers nothing more. */
   end(error?: unknown): void;
+  /** Why no socket is open; undefined when one is, or when no attempt has failed yet. */
+  whyOffline(): DurableStreamError | undefined;
 };
 
 /** What a follower needs of its subscription. */
@@ -91,20 +108,25 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   #timer: Timer | undefined;
   readonly #follower: SubscriptionSource;
   readonly #signal: AbortSignal | undefined;
+  readonly #schema: StandardSchema | undefined;
   readonly #abort = () => this.close();
 
   /** Made by the `subscribe` of a client. */
   constructor(
     follow: (sink: SubscriptionSink<Event>) => SubscriptionSource,
     reading: Reading<Event> | undefined,
-    { signal, timeoutMs }: Pick<SubscriptionOptions, "signal" | "timeoutMs">,
+    { signal, timeoutMs, schema }: Pick<SubscriptionOptions, "signal" | "timeoutMs" | "schema">,
   ) {
     this.#signal = signal;
+    this.#schema = schema;
     // Before `follow`: a subscription that ends at once removes the listener at once.
     signal?.addEventListener("abort", this.#abort);
     if (timeoutMs !== undefined) {
-      const why = `subscribe was not answered within ${timeoutMs} ms`;
-      this.#timer = startTimer(timeoutMs, () => this.#follower.end(new DurableStreamError("Unavailable", why)));
+      this.#timer = startTimer(timeoutMs, () => {
+        const cause = this.#follower.whyOffline();
+        const message = unanswered(`subscribe was not answered within ${timeoutMs} ms`, cause);
+        this.#follower.end(new DurableStreamError("Unavailable", message, { cause }));
+      });
     }
     this.#follower = follow({
       queue: this.#queue,
@@ -124,7 +146,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
       });
     } else {
       this.#isRead = true;
-      void this.#run(reading);
+      void this.#run(schema === undefined ? reading : checking(reading, schema));
     }
   }
 
@@ -140,9 +162,7 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
 
   /** Says that the event before is done, and waits for the next one. There may be one reader; a handler is one. */
   next(): Promise<IteratorResult<Event, undefined>> {
-    const next = this.#queue.next();
-    this.#idle?.resolve();
-    return next;
+    return this.#checked(this.#next(), (event, schema) => checked(event, schema));
   }
 
   /**
@@ -152,7 +172,9 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   nextBatch(): Promise<Batch<Event>> {
     const next = this.#queue.nextBatch();
     this.#idle?.resolve();
-    return next;
+    return this.#checked(next, ([first, ...rest], schema) =>
+      Promise.all([checked(first, schema), ...rest.map((event) => checked(event, schema))]),
+    );
   }
 
   /** Ends the subscription, as leaving a `for await` loop does. */
@@ -212,10 +234,35 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     return this.#idle.promise;
   }
 
+  #next(): Promise<IteratorResult<Event, undefined>> {
+    const next = this.#queue.next();
+    this.#idle?.resolve();
+    return next;
+  }
+
+  /** What a loop gets next, checked by the schema if there is one. What that refuses ends the subscription. */
+  #checked<T>(
+    next: Promise<IteratorResult<T, undefined>>,
+    check: (value: T, schema: StandardSchema) => Promise<T>,
+  ): Promise<IteratorResult<T, undefined>> {
+    const schema = this.#schema;
+    if (schema === undefined) {
+      return next;
+    }
+    return next.then(async (result) => {
+      try {
+        return result.done === true ? result : { value: await check(result.value, schema), done: false };
+      } catch (error) {
+        this.#follower.end(error);
+        throw error;
+      }
+    });
+  }
+
   async #run(reading: Reading<Event>): Promise<void> {
     try {
       // Not `for await`, which would close the subscription before the handler's error is known.
-      for (let next = await this.next(); next.done !== true; next = this.#poll() ?? (await this.next())) {
+      for (let next = await this.#next(); next.done !== true; next = this.#poll() ?? (await this.#next())) {
         try {
           const handling = reading.handler(next.value);
           // One that is done already takes no turn: so all messages of a frame are handled in one.
@@ -248,11 +295,14 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
     let latest = error;
     for (let failures = 1; ; failures += 1) {
       let isAgain = false;
+      // When `onError` throws, the event is given back, whatever was wrong with it.
+      let told: unknown;
       try {
         await onError(latest, event);
+        told = latest;
       } finally {
         // After `onError`, which may still settle the event.
-        isAgain = this.#queue.failed();
+        isAgain = this.#queue.failed(told);
       }
       if (!isAgain) {
         return true;
@@ -292,6 +342,12 @@ export class Subscription<Event = StreamEvent> implements AsyncIterableIterator<
   }
 }
 
+/** A handler that gets what a schema makes of its events. */
+function checking<Event>({ handler, onError }: Reading<Event>, schema: StandardSchema): Reading<Event> {
+  return { handler: async (event) => handler(await checked(event, schema)), onError };
+}
+
 function logFailure(error: unknown): void {
-  logError("a handler failed, and gets its event again", error);
+  const isRefused = error instanceof SchemaError;
+  logError(isRefused ? "a message was passed over" : "a handler failed, and gets its event again", error);
 }

@@ -124,7 +124,9 @@ describe("credentials that the server does not take", () => {
     await pass(100_000);
 
     // The first calls like all that follow: the server read nothing of this socket.
-    expect(open.map(({ outcome }) => outcome)).toMatchObject(open.map(() => ({ error: { name: "Unauthenticated" } })));
+    const message = "the server does not take this token: no valid credentials";
+    const refused = { error: { name: "Unauthenticated", message } };
+    expect(open.map(({ outcome }) => outcome)).toMatchObject(open.map(() => refused));
     expect(next.outcome).toMatchObject({ error: { name: "Unauthenticated" } });
     expect(await standing(watch(client.getState(READ)))).toMatchObject({ error: { name: "Unauthenticated" } });
     expect(await standing(watch(client.subscribe(READ).next()))).toMatchObject({ error: { name: "Unauthenticated" } });
@@ -311,31 +313,39 @@ describe("a server that can not be reached", () => {
 });
 
 describe("options", () => {
-  const wrong: [name: string, options: object][] = [
-    ["no options", {}],
-    ["no token", { token: undefined }],
-    ["an empty token", { token: "" }],
-    ["a token that is none", { token: 5 }],
-    ["a URL without a scheme", { url: "stream.test" }],
-    ["a host and a port", { url: "localhost:8787" }],
-    ["a URL of another scheme", { url: "ftp://stream.test" }],
-    ["a URL that is none", { url: 5 }],
-    ["no WebSocket", { WebSocket: "ws" }],
-    ["no fetch", { fetch: true }],
-    ["no listener", { onState: {} }],
-    ["a time in words", { timeoutMs: "5s" }],
-    ["no number", { publishTimeoutMs: Number.NaN }],
-    ["a time before now", { connectTimeoutMs: -1 }],
-    ["a queue that is none", { queue: 5 }],
-    ["a queue of a wrong size", { queue: { bytes: "1 MB" } }],
-    ["no pause between pings", { ping: { everyMs: 0 } }],
+  const wrong: [what: string, options: unknown, named: string][] = [
+    ["no options", undefined, "url"],
+    ["a URL in place of options", "https://stream.test", "url"],
+    ["no token", { token: undefined }, "token"],
+    ["an empty token", { token: "" }, "token"],
+    ["a token that is none", { token: 5 }, "token"],
+    ["a URL without a scheme", { url: "stream.test" }, "url"],
+    ["a host and a port", { url: "localhost:8787" }, "url"],
+    ["a URL of another scheme", { url: "ftp://stream.test" }, "url"],
+    ["a URL that is none", { url: 5 }, "url"],
+    ["no WebSocket", { WebSocket: "ws" }, "WebSocket"],
+    ["no fetch", { fetch: true }, "fetch"],
+    ["no listener", { onState: {} }, "onState"],
+    ["a producer without a name", { producer: "" }, "producer"],
+    ["an order of another kind", { order: "loose" }, "order"],
+    ["a time in words", { timeoutMs: "5s" }, "timeoutMs"],
+    ["no number", { publishTimeoutMs: Number.NaN }, "publishTimeoutMs"],
+    ["a time before now", { connectTimeoutMs: -1 }, "connectTimeoutMs"],
+    ["a queue that is none", { queue: 5 }, "queue"],
+    ["a queue of null", { queue: null }, "queue"],
+    ["a queue of a wrong size", { queue: { bytes: "1 MB" } }, "queue.bytes"],
+    ["no pause between pings", { ping: { everyMs: 0 } }, "ping.everyMs"],
+    ["an option that there is not", { timeoutMS: 5 }, "timeoutMS"],
+    ["an option of a queue that there is not", { queue: { publish: 5 } }, "queue.publish"],
   ];
 
-  it.each(wrong)("are refused where they are given: %s", (_what, options) => {
-    const given = { url: "https://stream.test", token: "key", WebSocket: server.WebSocket, ...options };
-    const all = Object.keys(options).length === 0 ? {} : given;
+  it.each(wrong)("are refused where they are given, and named: %s", (_what, options, named) => {
+    const rest = { url: "https://stream.test", token: "key", WebSocket: server.WebSocket };
+    const all = typeof options === "object" ? { ...rest, ...options } : options;
+    const make = () => new DurableStream(all as ConstructorParameters<typeof DurableStream>[0]);
 
-    expect(() => new DurableStream(all as ConstructorParameters<typeof DurableStream>[0])).toThrow(TypeError);
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(new RegExp(`option ${named}( has to be [^;]+)?$`));
   });
 
   it("may be undefined, which is as good as not given", async () => {

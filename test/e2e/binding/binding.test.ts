@@ -38,7 +38,7 @@ describe.each([
       params: { stream, data: 1, expect: { lastSequence: 7 } },
     });
     const missing = await calling(worker, { method: "headObject", params: { key: 'none ["{} [-32004 {}]' } });
-    const misfit = await calling(worker, { method: "getMessages", params: { stream, limit: 0, "[-32004 {}]": 1 } });
+    const misfit = await calling(worker, { method: "getMessages", params: { stream, limit: 0, " [-32004 {}]": 1 } });
 
     expect(published.result).toMatchObject({ stream, sequence: 1 });
     expect(conflict.error).toEqual({
@@ -50,8 +50,8 @@ describe.each([
     expect(missing.error).toMatchObject({ name: "NotFound", data: { what: "object" } });
     expect(misfit.error).toMatchObject({
       name: "InvalidParams",
-      message: "the params do not fit getMessages",
-      data: { issues: [{ path: "limit" }, { path: "[-32004 {}]" }] },
+      message: "getMessages: params. (-32004 {}] is not known; known are stream, from, epoch, filter, limit",
+      data: { issues: [{ path: " [-32004 {}]" }, { path: "limit" }] },
     });
   });
 

@@ -33,7 +33,27 @@ test.for(implementations)(
     const then = await firstCalls(client);
 
     for (const call of [...first, ...then]) {
-      expect(call).toMatchObject({ status: "rejected", reason: { name: "Unauthenticated" } });
+      const reason = {
+        name: "Unauthenticated",
+        message: "the server does not take this token: the key is not the server's",
+      };
+      expect(call).toMatchObject({ status: "rejected", reason });
+    }
+  },
+);
+
+test.for(implementations)(
+  "says at once that there is nothing at the path of its URL, by %s",
+  async ([, WebSocket], { server }) => {
+    const url = new URL("/stream/no%20name", server.url);
+    await using client = new DurableStream({ url, token: server.apiKey, WebSocket });
+
+    const first = await firstCalls(client);
+    const then = await firstCalls(client);
+
+    for (const call of [...first, ...then]) {
+      const message = expect.stringContaining("the stream in the path has to be named by");
+      expect(call).toMatchObject({ status: "rejected", reason: { name: "NotFound", message } });
     }
   },
 );
@@ -46,9 +66,17 @@ test.for(implementations)(
     await using client = new DurableStream({ url, token, WebSocket, timeoutMs: 500, publishTimeoutMs: 500 });
 
     for (const call of await firstCalls(client)) {
-      const cause = { name: "Unavailable", message: expect.stringContaining("connection failed") };
-      expect(call).toMatchObject({ status: "rejected", reason: { name: "Unavailable", cause } });
+      const message = expect.stringContaining("connection failed");
+      const cause = { name: "Unavailable", message };
+      expect(call).toMatchObject({ status: "rejected", reason: { name: "Unavailable", message, cause } });
     }
+    await expect(client.subscribe(READ, { timeoutMs: 100 }).ready).rejects.toMatchObject({
+      name: "Unavailable",
+      message: expect.stringMatching(
+        /^subscribe was not answered within 100 ms, without a connection \(the connection failed/,
+      ),
+      cause: { name: "Unavailable" },
+    });
   },
 );
 

@@ -105,7 +105,13 @@ export const FIELD_QUESTIONS: readonly Question[] = [
   ...fields<DurableStreamOptions["ping"]>("ping", { everyMs: true, deadAfterMs: true }),
   ...fields<ConnectionChange>("all.change", { state: true, reason: true, retryInMs: true }),
   ...fields<CallOptions>("all.call", { signal: true, timeoutMs: true }),
-  ...fields<HandlerOptions<Delivery>>("all.handler", { ack: true, onError: true, signal: true, timeoutMs: true }),
+  ...fields<HandlerOptions<Delivery>>("all.handler", {
+    ack: true,
+    onError: true,
+    schema: true,
+    signal: true,
+    timeoutMs: true,
+  }),
   ...fields<PutOptions>("all.put", {
     contentType: true,
     metadata: true,

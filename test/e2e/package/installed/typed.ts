@@ -3,7 +3,8 @@ import { LIMITS, METHODS } from "durable-stream";
 import type { DurableStreamsBinding, Message, PublishResult } from "durable-stream";
 import { bindingError } from "durable-stream/binding";
 import type { BindingProps } from "durable-stream/binding";
-import { DurableStream, DurableStreamError } from "durable-stream/client";
+import { DurableStream, DurableStreamError, SchemaError } from "durable-stream/client";
+import type { StandardSchema, StreamEvent } from "durable-stream/client";
 
 export const client = new DurableStream({ url: "https://example.com", token: "key" });
 export const stored: Promise<PublishResult> = client.publish({ stream: "orders", data: { any: ["json"] } });
@@ -82,4 +83,33 @@ export async function mistakes(streams: DurableStreamsBinding): Promise<void> {
   await streams.republish({ stream: "orders" });
   // @ts-expect-error a method that needs a socket
   await streams.ack({ subscription: 1, through: 1 });
+}
+
+type Order = { item: string };
+
+/** Streams by name, each with the type of its data. */
+export const typed = new DurableStream<{ orders: Order; [room: `room.${string}`]: { text: string } }>({
+  url: "https://example.com",
+  token: "key",
+});
+
+export async function typedData(schema: StandardSchema<Order>, streams: DurableStreamsBinding<{ orders: Order }>) {
+  await typed.publish({ stream: "orders", data: { item: "tea" } });
+  await typed.publish({ stream: "room.1", data: { text: "hello" } });
+  // @ts-expect-error of another stream
+  await typed.publish({ stream: "orders", data: { text: "hello" } });
+  // @ts-expect-error no such stream
+  await typed.publish({ stream: "order", data: { item: "tea" } });
+  // @ts-expect-error of another type
+  await streams.publish({ stream: "orders", data: 5 });
+  typed.subscribe({ stream: "orders" }, (event) => void (event.type === "message" && event.data.item.length));
+  for await (const { data } of typed.subscribe({ stream: "orders", consumer: "packers" })) {
+    void data.item;
+  }
+  client.subscribe({ stream: "any" }, (event: StreamEvent<Order>) => void event, {
+    schema,
+    onError: (error, event) => void (error instanceof SchemaError && [error.issues[0]?.message, event.type]),
+  });
+  const { messages } = await typed.getMessages({ stream: "orders" });
+  return messages.map(({ data }) => data.item);
 }

@@ -1,0 +1,51 @@
+/** Longer names are not compared, which bounds the time; no name of the contract is as long. */
+const MOST_CHARACTERS = 32;
+
+/**
+ * The known name that somebody may have meant by an unknown one: it differs by its case only, by one character in four or
+ * fewer, or goes on where the other ends.
+ *
+ * @returns Undefined when none is near.
+ */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  if (name === "" || name.length > MOST_CHARACTERS) {
+    return undefined;
+  }
+  const said = name.toLowerCase();
+  let [nearest, least]: [string | undefined, number] = [undefined, Math.max(1, Math.floor(name.length / 4)) + 1];
+  for (const one of known) {
+    const edits = editsBetween(said, one.toLowerCase());
+    if (edits < least) {
+      [nearest, least] = [one, edits];
+    }
+  }
+  return nearest ?? known.find((one) => one.startsWith(name) || name.startsWith(one));
+}
+
+/** How many characters have to be put in, left out, replaced or swapped with their neighbour (optimal string alignment). */
+function editsBetween(from: string, to: string): number {
+  let before: number[] = [];
+  let above = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const isSame = from[row - 1] === to[column - 1];
+      const isSwapped = row > 1 && from[row - 2] === to[column - 1] && from[row - 1] === to[column - 2];
+      current.push(
+        Math.min(
+          at(current, column - 1) + 1,
+          at(above, column) + 1,
+          at(above, column - 1) + (isSame ? 0 : 1),
+          isSwapped ? at(before, column - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      );
+    }
+    before = above;
+    above = current;
+  }
+  return at(above, to.length);
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY;
+}
