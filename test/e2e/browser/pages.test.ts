@@ -1,17 +1,12 @@
 /** Pages in a real browser, served from elsewhere: one of an origin that the server allows, and one that it does not. */
-import { execFile } from "node:child_process";
-import { join } from "node:path";
-import { promisify } from "node:util";
 
 import type { Page } from "playwright-core";
-import { beforeAll, expect } from "vitest";
+import { expect } from "vitest";
 
 import type { DurableStream } from "../../../rpc/client.ts";
 
 import { test as base, whyNoBrowser } from "../server/browser.ts";
 import type { Target } from "../server/client.ts";
-
-const root = join(import.meta.dirname, "../../..");
 
 /** 3 × 2 pixels. */
 const GIF = Buffer.from("R0lGODlhAwACAIAAAP8AAAAAACwAAAAAAwACAAACAoRRADs=", "base64");
@@ -30,12 +25,6 @@ async function opened(page: Page, origin: string): Promise<Page> {
   await page.goto(`${origin}/test/e2e/browser/page.html`);
   return page;
 }
-
-beforeAll(async () => {
-  if (whyNoBrowser === undefined) {
-    await promisify(execFile)("npm", ["run", "build:package"], { cwd: root });
-  }
-}, 60_000);
 
 const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
 const isMissing = whyNoBrowser !== undefined;

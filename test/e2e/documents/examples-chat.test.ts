@@ -1,10 +1,9 @@
-import { execFile, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 import type { Page } from "playwright-core";
-import { beforeAll, expect } from "vitest";
+import { expect } from "vitest";
 
 import type { DurableStream } from "../../../rpc/client.ts";
 
@@ -54,12 +53,6 @@ const test = base.extend<{
     await once(backend, "exit");
   },
 });
-
-beforeAll(async () => {
-  if (whyNoBrowser === undefined) {
-    await promisify(execFile)("npm", ["run", "build:package"], { cwd: root });
-  }
-}, 60_000);
 
 const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
 const isMissing = whyNoBrowser !== undefined;

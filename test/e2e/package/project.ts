@@ -11,10 +11,10 @@ const run = promisify(execFile);
 /** What was downloaded before is not asked for again. */
 const QUIETLY = ["--prefer-offline", "--no-audit", "--no-fund"];
 
-/** Makes a project that has the package by `npm pack`, `ws`, and in `use` the programs of `installed`. */
+/** Makes a project that has the package as it is built, by `npm pack`, `ws`, and in `use` the programs of `installed`. */
 export async function makeProject(): Promise<string> {
   const project = await emptyProject();
-  await run("npm", ["pack", "--pack-destination", project], { cwd: root });
+  await run("npm", ["pack", "--ignore-scripts", "--pack-destination", project], { cwd: root });
   const tarball = (await readdir(project)).find((name) => name.endsWith(".tgz")) ?? "";
   const packages = [join(project, tarball), `ws@${await versionOf("ws")}`, `@types/ws@${await versionOf("@types/ws")}`];
   await run("npm", ["install", ...QUIETLY, ...packages], { cwd: project });
