@@ -49,7 +49,9 @@ describe("connecting", () => {
   it("says what is missing where there is no WebSocket", () => {
     vi.stubGlobal("WebSocket", undefined);
 
-    expect(() => new DurableStream({ url: "https://stream.test", token: "key" })).toThrow(/no global WebSocket.*npm install ws/);
+    expect(() => new DurableStream({ url: "https://stream.test", token: "key" })).toThrow(
+      /no global WebSocket.*npm install ws/,
+    );
   });
 
   it("asks a function for a token at each attempt, and tries again when it fails", async () => {
