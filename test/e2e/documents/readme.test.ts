@@ -23,6 +23,8 @@ const BLOCKS: readonly [language: string, begins: string, test: string][] = [
   ["sh", "npm ci\nnpm start ", "test/e2e/documents/readme.test.ts"],
   ["sh", "npm run wrangler -- login\nnpm run deploy ", "test/e2e/deploy.test.ts"],
   ["console", "$ durable-stream context add ", "test/e2e/documents/recording.test.ts"],
+  ["js", 'import { createServer } from "node:http"', "test/e2e/documents/tokens.test.ts"],
+  ["js", "import { DurableStream } from ", "test/e2e/documents/tokens.test.ts"],
 ];
 
 /** What the first message may take from the end of `npm ci`. */
