@@ -15,6 +15,7 @@ import {
   Time,
 } from "./names.ts";
 import { NakDelayMs } from "./subscription.ts";
+import { upTo } from "./up-to.ts";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -31,10 +32,7 @@ const MaxDeliver = v.pipe(
   ),
 );
 const MaxInFlight = v.pipe(
-  v.number(),
-  v.safeInteger(),
-  v.minValue(1),
-  v.maxValue(LIMITS.maxInFlight),
+  upTo(LIMITS.maxInFlight),
   v.description(
     "Most messages in flight at all subscriptions and leases together; 1,000 unless given, 1 for strict order.",
   ),
@@ -188,15 +186,7 @@ export const Lease = v.pipe(v.string(), v.minLength(1), v.maxLength(64), v.descr
 export const FetchMessagesParams = v.strictObject({
   stream: StreamName,
   consumer: ConsumerName,
-  limit: v.optional(
-    v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageMessages),
-      v.description("Most messages to take; 100 unless given."),
-    ),
-  ),
+  limit: v.optional(v.pipe(upTo(LIMITS.pageMessages), v.description("Most messages to take; 100 unless given."))),
 });
 export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
 
@@ -235,15 +225,7 @@ export const GetDeadLettersParams = v.strictObject({
   consumer: ConsumerName,
   from: v.optional(v.pipe(Sequence, v.description("The first sequence to look at; the lowest unless given."))),
   epoch: v.optional(ExpectedEpoch),
-  limit: v.optional(
-    v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageMessages),
-      v.description("Most dead letters; 500 unless given."),
-    ),
-  ),
+  limit: v.optional(v.pipe(upTo(LIMITS.pageMessages), v.description("Most dead letters; 500 unless given."))),
 });
 export type GetDeadLettersParams = v.InferOutput<typeof GetDeadLettersParams>;
 

@@ -14,6 +14,7 @@ import {
 } from "./names.ts";
 import { Producer } from "./producer.ts";
 import { StringRecord } from "./string-record.ts";
+import { upTo } from "./up-to.ts";
 
 const MAX_HEADERS = 32;
 const MAX_HEADER_CHARACTERS = 4096;
@@ -191,10 +192,7 @@ export const GetMessagesParams = v.strictObject({
   filter: v.optional(SubjectFilter),
   limit: v.optional(
     v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageMessages),
+      upTo(LIMITS.pageMessages),
       v.description("Most messages of the page, which has at most 1 MiB of text besides; 500 unless given."),
     ),
   ),

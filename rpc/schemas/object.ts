@@ -4,6 +4,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import { OBJECT_URL_MS } from "../protocol/protocol.ts";
 import { durationMs, Time } from "./names.ts";
 import { StringRecord } from "./string-record.ts";
+import { upTo } from "./up-to.ts";
 
 const UTF8 = new TextEncoder();
 
@@ -210,10 +211,7 @@ export const ListObjectsParams = v.strictObject({
   ),
   limit: v.optional(
     v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageObjects),
+      upTo(LIMITS.pageObjects),
       v.description(
         "Most objects and prefixes of a page; 100 unless given. A page may have fewer although more follow.",
       ),
@@ -251,13 +249,7 @@ export const CreateObjectUrlResult = v.strictObject({
 export type CreateObjectUrlResult = v.InferOutput<typeof CreateObjectUrlResult>;
 
 const UploadId = v.pipe(v.string(), v.uuid("must be an uploadId"), v.description("From createUpload."));
-const PartNumber = v.pipe(
-  v.number(),
-  v.safeInteger(),
-  v.minValue(1),
-  v.maxValue(LIMITS.uploadParts),
-  v.description(`The number of a part, 1 to ${LIMITS.uploadParts}.`),
-);
+const PartNumber = v.pipe(upTo(LIMITS.uploadParts), v.description(`The number of a part, 1 to ${LIMITS.uploadParts}.`));
 
 export const CreateUploadParams = v.strictObject({
   key: ObjectKey,

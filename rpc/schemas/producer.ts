@@ -2,6 +2,7 @@ import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
 import { countOf, Epoch, ExpectedEpoch, Sequence, StreamName, Time } from "./names.ts";
+import { upTo } from "./up-to.ts";
 
 /** The name of a producer: 1 to 64 characters, chosen by the producer. */
 export const ProducerId = v.pipe(
@@ -91,15 +92,7 @@ export const ListProducersParams = v.strictObject({
   after: v.optional(
     v.pipe(ProducerId, v.description("Only those whose id comes after this one, in the order of UTF-16.")),
   ),
-  limit: v.optional(
-    v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageProducers),
-      v.description("Most producers of the page; 500 unless given."),
-    ),
-  ),
+  limit: v.optional(v.pipe(upTo(LIMITS.pageProducers), v.description("Most producers of the page; 500 unless given."))),
   epoch: v.optional(ExpectedEpoch),
 });
 export type ListProducersParams = v.InferOutput<typeof ListProducersParams>;

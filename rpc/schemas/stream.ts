@@ -2,16 +2,14 @@ import * as v from "valibot";
 
 import { LIMITS } from "../protocol/limits.ts";
 import { countOf, durationMs, Epoch, Sequence, StreamName, Time } from "./names.ts";
+import { upTo } from "./up-to.ts";
 
 const DAY_MS = 86_400_000;
 
 const MaxAgeMs = durationMs(1, 3650 * DAY_MS, "Messages older than this are dropped.");
 const MaxMessages = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.description("Most messages kept."));
 const MaxBytes = v.pipe(
-  v.number(),
-  v.safeInteger(),
-  v.minValue(1),
-  v.maxValue(LIMITS.streamMaxBytes),
+  upTo(LIMITS.streamMaxBytes),
   v.description("Most bytes of message text kept, sequences and times included. Whole batches are dropped."),
 );
 const Discard = v.pipe(
@@ -70,10 +68,7 @@ export const ListStreamsParams = v.strictObject({
   ),
   limit: v.optional(
     v.pipe(
-      v.number(),
-      v.safeInteger(),
-      v.minValue(1),
-      v.maxValue(LIMITS.pageStreams),
+      upTo(LIMITS.pageStreams),
       v.description("Most streams; 100 unless given. There may be fewer although more follow."),
     ),
     100,
