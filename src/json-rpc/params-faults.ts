@@ -10,6 +10,8 @@ import { nearestName } from "./nearest.ts";
 const MAX_FAULTS = 16;
 /** One more than any list of the contract may have. */
 const MAX_ELEMENTS = LIMITS.maxInFlight + 1;
+/** How deep the lists of the contract lie: the deepest are the lists of each right. */
+const LIST_DEPTH = 3;
 
 /** What is wrong at one place of params. `reason` goes on where the path ends: "must be a string, not 5". */
 export type Fault = {
@@ -39,10 +41,11 @@ type Branch = {
 };
 
 /**
- * What is wrong with params, by the issues that valibot found in them. Unknown fields come first: they say what the caller
- * meant. Where there are alternatives, it is what keeps the params from the one that fits best.
+ * What is wrong with params that do not fit a schema. Unknown fields come first: they say what the caller meant. Where there
+ * are alternatives, it is what keeps the params from the one that fits best.
  */
-export function faultsOf(schema: Schema, issues: readonly Issue[]): Fault[] {
+export function faultsOf(schema: Schema, params: unknown): Fault[] {
+  const issues: readonly Issue[] = safeParse(schema, withShortLists(params)).issues ?? [];
   const unknown = issues.filter(isUnknown);
   const others = issues.filter((issue) => !isUnknown(issue));
   const first = [...unknown, ...others].slice(0, MAX_FAULTS);
@@ -85,8 +88,7 @@ function alternativeFaults(options: readonly Schema[], input: unknown, path: rea
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     return [{ path, kind: "value", reason: noneOf(options.flatMap(wordsOf), input, path) }];
   }
-  const short = withShortLists(input);
-  const branches = objects.map((option) => branchOf(option, short));
+  const branches = objects.map((option) => branchOf(option, input));
   const [best, ...others] = branches.toSorted((a, b) => a.cost - b.cost || b.present - a.present);
   return (best?.faults ?? []).map((fault) => ({
     ...fault,
@@ -95,21 +97,20 @@ function alternativeFaults(options: readonly Schema[], input: unknown, path: rea
   }));
 }
 
-/** A value that is checked again costs no more than one that could be right: what is in its lists beyond that is left out. */
-function withShortLists(input: object): object {
-  if (!Object.values(input).some((value) => Array.isArray(value) && value.length > MAX_ELEMENTS)) {
-    return input;
+/** Params cost no more to explain than ones that could be right: what is in their lists beyond that is left out. */
+function withShortLists(value: unknown, depth = 0): unknown {
+  if (typeof value !== "object" || value === null || depth > LIST_DEPTH) {
+    return value;
   }
-  const fields: [string, unknown][] = Object.entries(input);
-  return Object.fromEntries(fields.map(withShortList));
-}
-
-function withShortList([name, value]: [string, unknown]): [string, unknown] {
-  return [name, Array.isArray(value) ? value.slice(0, MAX_ELEMENTS) : value];
+  if (Array.isArray(value)) {
+    return value.slice(0, MAX_ELEMENTS).map((element) => withShortLists(element, depth + 1));
+  }
+  const fields: [string, unknown][] = Object.entries(value);
+  return Object.fromEntries(fields.map(([name, field]) => [name, withShortLists(field, depth + 1)]));
 }
 
 function branchOf(option: Schema, input: object): Branch {
-  const faults = faultsOf(option, safeParse(option, input).issues ?? []);
+  const faults = faultsOf(option, input);
   return {
     fields: fieldsOf(option),
     faults,

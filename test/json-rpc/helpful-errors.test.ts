@@ -180,6 +180,9 @@ describe("params that do not fit", () => {
     const errors = [
       await client.callError("subscribe", { stream: "s", from: fields, ...fields }),
       await client.callError("ack", { subscription: 1, sequences: elements }),
+      await client.callError("issueToken", {
+        rights: [{ streams: ["s"], actions: ["read", ...elements.map(() => 1)] }],
+      }),
     ];
 
     for (const { code, message, data } of errors) {
