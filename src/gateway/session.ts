@@ -98,10 +98,6 @@ export class Session implements Connection, SessionSocket {
     this.keep(this.#access.nextAt);
   }
 
-  expectLive(): void {
-    this.#access.expectLive();
-  }
-
   authenticate(access: Access): number {
     this.#access.expectSuccessor(access);
     this.access = access;
@@ -364,6 +360,7 @@ export class Session implements Connection, SessionSocket {
     return {
       env: this.#host.env,
       access: this.#access.current,
+      expectLive: () => this.#access.expectLive(),
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,
