@@ -80,7 +80,8 @@ function issuedLimit(
 ): number | undefined {
   const [own, asked] = [caller[name], params[name]];
   if (own !== undefined && asked !== undefined && asked > own) {
-    throw forbidden(`${name} is more than the caller's ${own}`);
+    // Not how many, which is a claim of the caller's token.
+    throw forbidden(`${name} is more than the caller's own`);
   }
   return asked ?? own;
 }

@@ -33,7 +33,8 @@ export class PublishRate {
     this.#state.atMs = nowMs;
     const excess = owed + Math.min(messages, limit) * 1_000 - limit * 1_000;
     if (excess > 0) {
-      const data = { limit, retryAfterMs: Math.ceil(excess / limit) };
+      // Not the limit, which may be a claim of a token.
+      const data = { retryAfterMs: Math.ceil(excess / limit) };
       return new RpcError("RateLimited", "too many messages in a second for these credentials", data);
     }
     this.#state.owed = owed + messages * 1_000;

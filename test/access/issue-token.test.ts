@@ -145,6 +145,13 @@ describe("issueToken", () => {
     expect(await refused(caller, params)).toMatchObject({ code: ErrorCode.Forbidden, data: { method: "issueToken" } });
   });
 
+  it.each(["publishesPerSecond", "socketsPerSubject"] as const)("says nothing of the caller's own %s", async (name) => {
+    const { message, data } = await refused({ ...MAY_ISSUE, [name]: 12_345 }, { rights: [], [name]: 12_346 });
+
+    expect(JSON.stringify([message, data])).toContain(name);
+    expect(JSON.stringify([message, data])).not.toContain("12345");
+  });
+
   it("never outlasts its caller, and passes on its limits and prefix", async () => {
     const expiresAt = Math.floor(Date.now() / 1_000) * 1_000 + 90_000;
     const caller = { ...MAY_ISSUE, prefix: "acme.", expiresAt, publishesPerSecond: 5, socketsPerSubject: 2 };

@@ -69,10 +69,9 @@ describe("publishesPerSecond", () => {
     const later = await publishes(client, limit + 1);
 
     expect(stored(first)).toBe(limit);
-    expect(error).toMatchObject({
-      code: ErrorCode.RateLimited,
-      data: { limit, retryAfterMs: Math.ceil(1_000 / limit) },
-    });
+    expect(error?.code).toBe(ErrorCode.RateLimited);
+    // Without the limit, which is a claim of a token.
+    expect(error?.data).toEqual({ retryAfterMs: Math.ceil(1_000 / limit) });
     expect(stored(early)).toBe(0);
     expect(stored(inTime)).toBe(1);
     expect(stored(later)).toBe(limit);
