@@ -61,7 +61,7 @@ export class Tokens {
     }
     const access = await this.#verify(token, nowMs);
     if (typeof access !== "string") {
-      this.#verified.set(digest, access);
+      this.#verified.set(digest, { access, characters: token.length });
     }
     return access;
   }
