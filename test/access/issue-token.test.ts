@@ -67,6 +67,12 @@ async function byRoot(params: MethodParams<"issueToken">): Promise<string> {
   return (await client.call("issueToken", params)).token;
 }
 
+/** Params of a token of so many rights, each of about 600 characters. */
+function asking(rights: number): CheckedParams<"issueToken"> {
+  const right = { streams: Array.from({ length: 64 }, () => "room.1"), actions: ["read" as const] };
+  return { rights: Array.from({ length: rights }, () => right) };
+}
+
 describe("issueToken", () => {
   it("gives a token that says what was asked", async () => {
     const before = Date.now();
@@ -204,6 +210,14 @@ describe("issueToken", () => {
     log.mockRestore();
     expect(told).toMatch(/-32603|signingKey/);
     expect(told).not.toMatch(/c2VjcmV0|secret-text/);
+  });
+
+  it("refuses rights that make a token longer than is taken, and gives those up to that", async () => {
+    const error = await refused({ rights: "all" }, asking(24));
+    const { token } = await issued({ rights: "all" }, asking(18));
+
+    expect(error).toMatchObject({ code: ErrorCode.InvalidParams, data: { issues: [{ path: "rights" }] } });
+    expect(await accessOf(token)).toMatchObject(asking(18));
   });
 
   it("signs with the first key that can, and for the issuer and audience that are checked", async () => {
