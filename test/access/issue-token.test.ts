@@ -220,6 +220,47 @@ describe("issueToken", () => {
     expect(await accessOf(token)).toMatchObject(asking(18));
   });
 
+  it.each<[what: string, keysOf: (key: object) => object[], kid: string]>([
+    [
+      "may sign and not check",
+      (key) => [
+        { ...key, key_ops: ["sign"], kid: "first" },
+        { ...key, kid: "next" },
+      ],
+      "next",
+    ],
+    ["can not be told from another", (key) => [key, key, { ...key, kid: "next" }], "next"],
+    [
+      "have one name",
+      (key) => [
+        { ...key, kid: "same" },
+        { ...key, kid: "same" },
+        { ...key, kid: "next" },
+      ],
+      "next",
+    ],
+  ])("signs with no keys that %s: the server would not take it", async (_what, keysOf, kid) => {
+    const [key] = (JSON.parse(env.TOKEN_KEYS ?? "") as { keys: [object] }).keys;
+    const settings = { TOKEN_KEYS: JSON.stringify({ keys: keysOf(key) }) };
+
+    const { token } = await issued({ rights: "all" }, { rights: [] }, settings);
+
+    expect(decodeProtectedHeader(token).kid).toBe(kid);
+    expect(await accessOfCredential(token, { ...env, ...settings })).toMatchObject({ rights: [] });
+    const without = { TOKEN_KEYS: JSON.stringify({ keys: keysOf(key).slice(0, -1) }) };
+    expect(await refused({ rights: "all" }, { rights: [] }, without)).toMatchObject({ data: { what: "signingKey" } });
+  });
+
+  it("is taken when its key had no kid, and another is put in front", async () => {
+    const { keys } = JSON.parse(env.TOKEN_KEYS ?? "") as { keys: object[] };
+    const k = btoa("k".repeat(33));
+    const next = JSON.stringify({ keys: [{ kty: "oct", k, kid: "next" }, ...keys] });
+    const { token } = await issued({ rights: "all" }, { rights: READ });
+
+    expect(decodeProtectedHeader(token).kid).toBeUndefined();
+    expect(await accessOfCredential(token, { ...env, TOKEN_KEYS: next })).toMatchObject({ rights: READ });
+  });
+
   it("signs with the first key that can, and for the issuer and audience that are checked", async () => {
     const [key] = (JSON.parse(env.TOKEN_KEYS ?? "") as { keys: object[] }).keys;
     const keys = [
