@@ -188,8 +188,8 @@ export class Session implements Connection, SessionSocket {
     this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
     this.#contexts.delete(context);
-    if (this.#access.rate?.isOverdrawn === true) {
-      // It may outlast a sleep.
+    if (this.#access.rate?.takeCounted() === true) {
+      // A sleep may come before it is paid off.
       this.keep(undefined);
     }
     if (isLate) {

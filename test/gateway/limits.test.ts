@@ -95,6 +95,20 @@ describe("publishesPerSecond", () => {
     await client.call("publish", { stream: "batches", data: 1 });
   });
 
+  it("is the same through evictions, whenever they come", async () => {
+    stopClock();
+    const client = await socketOf(publisher({ publishesPerSecond: 3 }));
+    const gateway = await gatewayOf(client);
+    const answers: Answer[] = [];
+
+    for (let publish = 0; publish < 6; publish += 1) {
+      answers.push(...(await publishes(client, 1)));
+      await evict(gateway);
+    }
+
+    expect(answers.map(({ error }) => error === undefined)).toEqual([true, true, true, false, false, false]);
+  });
+
   it("keeps the order: what is behind a publish that is refused is not stored before it", async () => {
     stopClock();
     const client = await socketOf(publisher({ publishesPerSecond: 10 }));
