@@ -1,6 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { CheckedParams, ListStreamsResult } from "../../rpc/index.ts";
-import { decide } from "../access/decide.ts";
+import { mayList } from "../access/decide.ts";
 import { callersName } from "../access/prefix.ts";
 import { directoryOf } from "../internal/directory-calls.ts";
 import type { ListCall, ListReply } from "../internal/directory-calls.ts";
@@ -22,11 +22,7 @@ export const streamHandlers: Handlers<
     found(await callStream(env, params.stream, "reads", (stub) => stub.listProducers(params))),
 
   listStreams: async (params, { env, access }) =>
-    listStreams(
-      env,
-      params,
-      (stream) => decide(access, "listStreams", { stream: callersName(access.prefix, stream) }) === undefined,
-    ),
+    listStreams(env, params, (stream) => mayList(access, callersName(access.prefix, stream))),
 
   getStreamInfo: async ({ stream }, { env }) => found(await callStream(env, stream, "reads", (stub) => stub.info())),
 
