@@ -31,7 +31,7 @@ function stopClock(): (ms: number) => void {
   return (ms) => void (nowMs += ms);
 }
 
-type Answer = { error?: { code: number; data: { retryAfterMs?: number; limit?: number } } };
+type Answer = { error?: { code: number; data: { retryAfterMs?: number } } };
 
 /** Publishes so many messages in one frame, each by a call of its own, and tells the answers. */
 async function publishes(client: TestClient, count: number, stream = crypto.randomUUID()): Promise<Answer[]> {
@@ -220,4 +220,28 @@ describe("socketsPerSubject", () => {
     expect([await open(named), await open(named)]).toEqual([101, 429]);
     expect([await open(nameless), await open(nameless)]).toEqual([101, 101]);
   });
+});
+
+it("takes one name of two tenants for two subjects", async () => {
+  stopClock();
+  const shards = env.GATEWAY_SHARDS;
+  Reflect.set(env, "GATEWAY_SHARDS", "1");
+  onTestFinished(() => void Reflect.set(env, "GATEWAY_SHARDS", shards));
+  const alice = publisher({ publishesPerSecond: 1, socketsPerSubject: 1 });
+  const tenants = ["acme.", "umbrella."].map((prefix) => ({ ...alice, prefix }));
+  const body = '{"jsonrpc":"2.0","id":1,"method":"publish","params":{"stream":"of-tenants","data":1}}';
+  const publish = async (access: Access): Promise<boolean> => {
+    const headers = { Authorization: `Bearer ${await tokenFor(access)}` };
+    const { error }: Answer = await (await request("/rpc", { method: "POST", body, headers })).json();
+    return error === undefined;
+  };
+
+  const [opened, published]: [number[], boolean[]] = [[], []];
+  for (const access of [...tenants, ...tenants]) {
+    opened.push(await open(access));
+    published.push(await publish(access));
+  }
+
+  expect(opened).toEqual([101, 101, 429, 429]);
+  expect(published).toEqual([true, true, false, false]);
 });

@@ -12,6 +12,7 @@ import { holdObject } from "../harness/hold.ts";
 import { evict, untilListed } from "../harness/objects.ts";
 
 const LOST = "lost by a test";
+const DAY_MS = 86_400_000;
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -167,6 +168,26 @@ describe("a stream that is deleted", () => {
 
     expect(told).toEqual([expect.objectContaining({ epoch, exists: false, deletions: 1 })]);
     expect(await meanwhile).toBeUndefined();
+    expect(await listedEpoch(client, stream)).toBeUndefined();
+  });
+
+  it("is not brought back by what comes a day late, however many were deleted since", async () => {
+    const [client, stream] = [await connect(), "a-day-late"];
+    const told = await listen(stream);
+    await client.call("publish", { stream, data: 1 });
+    await untilListed(stream);
+    const [created] = told;
+    await client.call("deleteStream", { stream });
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + DAY_MS - 60_000);
+    for (const other of ["late-1", "late-2"]) {
+      await client.call("publish", { stream: other, data: 1 });
+      await client.call("deleteStream", { stream: other });
+    }
+    clock.mockRestore();
+
+    await runInDurableObject(directoryOf(env), (directory) => created && directory.tell(created));
+
+    expect(created).toMatchObject({ exists: true });
     expect(await listedEpoch(client, stream)).toBeUndefined();
   });
 
