@@ -1,7 +1,10 @@
+import { RpcError } from "../../rpc/index.ts";
+
 import { ROOT } from "./access.ts";
 import type { Access } from "./access.ts";
 import { credentialOf } from "./credential.ts";
 import type { NoCredential } from "./credential.ts";
+import { takenUntil } from "./tokens/claims.ts";
 import { tokensOf } from "./tokens/configured.ts";
 import type { TokenSettings } from "./tokens/configured.ts";
 import { KeysUnavailableError, MAX_TOKEN_CHARACTERS, TOKEN_FAULTS } from "./tokens/token-fault.ts";
@@ -55,6 +58,17 @@ export async function accessOfCredential(
   return TOKEN_FORM.test(credential)
     ? accessOfToken(credential, digest, tokens)
     : { refused: "credentials", reason: "wrong", message: "the key is not the server's" };
+}
+
+/**
+ * Holds a request to the time of its token: a body may come as slowly as its client likes, and a batch run for minutes.
+ *
+ * @throws Unauthenticated for a caller whose token is taken no more.
+ */
+export function expectLive({ expiresAt }: Access): void {
+  if (expiresAt !== undefined && takenUntil(expiresAt) <= Date.now()) {
+    throw new RpcError("Unauthenticated", TOKEN_FAULTS.expired, { reason: "expired" });
+  }
 }
 
 async function accessOfToken(

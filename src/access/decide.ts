@@ -31,21 +31,28 @@ type Asked = {
  * so it tells nothing of what exists.
  *
  * @param params As its handler gets them, but for the caller's prefix: so nothing else is done than what was decided on.
- * Of a listing `stream` may be one that it found: whether it may be shown.
  * @returns Forbidden, or undefined when the call is allowed.
  */
-export function decide(access: Access, method: MethodName, params: DecidedParams): RpcError | undefined {
-  const { rights } = access;
-  if (rights === "all") {
-    return undefined;
-  }
+export function decide({ rights }: Access, method: MethodName, params: DecidedParams): RpcError | undefined {
+  const asked = askedBy(method, params);
+  return asked === undefined || rights === "all" || areEnough(rights, asked) ? undefined : forbidden(rights, asked);
+}
+
+/** Whether a listing may show its caller a stream that it found: as {@link decide}, without an error for each that it may not. */
+export function mayList({ rights }: Access, stream: string): boolean {
+  const asked = askedBy("listStreams", { stream });
+  return asked === undefined || rights === "all" || areEnough(rights, asked);
+}
+
+/** What a call asks for; undefined when it needs no right. */
+function askedBy(method: MethodName, params: DecidedParams): Asked | undefined {
   const traits: MethodTraits = METHOD_TRAITS[method];
   const need = typeof traits.right === "object" ? traits.right[kindOf(params)] : traits.right;
-  if (need === undefined || traits.on === "subscription") {
-    return undefined;
-  }
-  const asked: Asked = { method, traits, need, params };
-  return rights.some((right) => isOf(right, asked) && isBounded(right, asked)) ? undefined : forbidden(rights, asked);
+  return need === undefined || traits.on === "subscription" ? undefined : { method, traits, need, params };
+}
+
+function areEnough(rights: readonly Right[], asked: Asked): boolean {
+  return rights.some((right) => isOf(right, asked) && isBounded(right, asked));
 }
 
 function kindOf({ consumer }: DecidedParams): "stream" | "consumer" {

@@ -98,10 +98,6 @@ export class Session implements Connection, SessionSocket {
     this.keep(this.#access.nextAt);
   }
 
-  expectLive(): void {
-    this.#access.expectLive();
-  }
-
   authenticate(access: Access): number {
     this.#access.expectSuccessor(access);
     this.access = access;
@@ -192,8 +188,8 @@ export class Session implements Connection, SessionSocket {
     this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
     this.#contexts.delete(context);
-    if (this.#access.rate?.isOverdrawn === true) {
-      // It may outlast a sleep.
+    if (this.#access.rate?.takeCounted() === true) {
+      // A sleep may come before it is paid off.
       this.keep(undefined);
     }
     if (isLate) {
@@ -364,6 +360,7 @@ export class Session implements Connection, SessionSocket {
     return {
       env: this.#host.env,
       access: this.#access.current,
+      expectLive: () => this.#access.expectLive(),
       defaultStream: this.#attachment.defaultStream,
       connection: this,
       publish: this.#host.publish,

@@ -26,7 +26,7 @@ export async function dispatch(method: MethodName, params: unknown, context: Cal
   if (needsSocket === true && context.connection === undefined) {
     throw new RpcError("NeedsSocket", `${method} works on a WebSocket only`);
   }
-  context.connection?.expectLive();
+  context.expectLive();
   const checked: object = paramsOf(method, params, context);
   // Handlers are typed by the schemas in METHODS; the compiler can not relate a method that is known at run time only.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion

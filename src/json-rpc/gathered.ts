@@ -148,7 +148,7 @@ function answerError(call: Call, error: unknown, { defaultStream }: CallContext)
 
 /** Checks the params of a publish that its caller may make. @throws RpcError Unauthenticated, InvalidParams, Forbidden. */
 function checkedPublish(call: Call, context: CallContext): CheckedPublish {
-  context.connection?.expectLive();
+  context.expectLive();
   const method = publishMethod(call.method);
   return method === "publish"
     ? { method, params: paramsOf(method, call.params, context) }

@@ -20,6 +20,8 @@ export type CallContext = {
   readonly env: Env;
   /** Who calls, and what it may do. */
   readonly access: Access;
+  /** @throws Unauthenticated once its token has ended, as it may have while the call was on its way or behind others. */
+  readonly expectLive: () => void;
   /** The stream of `/stream/<name>`. */
   readonly defaultStream: string | undefined;
   /** The caller's socket; undefined for HTTP and the service binding. */
@@ -50,8 +52,6 @@ export type ClientAck = AckCommand extends infer One ? (One extends AckCommand ?
 /** The socket of a caller, with its subscriptions. */
 export type Connection = {
   describe(): NonNullable<ServerInfo["connection"]>;
-  /** @throws Unauthenticated once its token has ended. */
-  expectLive(): void;
   /**
    * Goes on by another token of the same caller: what is called and sent from now on is decided by it, and the
    * subscriptions that it does not allow are over.

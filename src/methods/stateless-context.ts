@@ -1,4 +1,5 @@
 import type { Access } from "../access/access.ts";
+import { expectLive } from "../access/authenticate.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 import { publishRateOf } from "../publishing/publish-rates.ts";
@@ -15,6 +16,7 @@ export function statelessContext(env: Env, access: Access): CallContext {
   return {
     env,
     access,
+    expectLive: () => expectLive(access),
     defaultStream: undefined,
     connection: undefined,
     publish: (stream, group) => publishers.publish(stream, group),

@@ -1,6 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { CheckedParams, ListStreamsResult } from "../../rpc/index.ts";
-import { decide } from "../access/decide.ts";
+import { mayList } from "../access/decide.ts";
 import { callersName } from "../access/prefix.ts";
 import { directoryOf } from "../internal/directory-calls.ts";
 import type { ListCall, ListReply } from "../internal/directory-calls.ts";
@@ -22,11 +22,7 @@ export const streamHandlers: Handlers<
     found(await callStream(env, params.stream, "reads", (stub) => stub.listProducers(params))),
 
   listStreams: async (params, { env, access }) =>
-    listStreams(
-      env,
-      params,
-      (stream) => decide(access, "listStreams", { stream: callersName(access.prefix, stream) }) === undefined,
-    ),
+    listStreams(env, params, (stream) => mayList(access, callersName(access.prefix, stream))),
 
   getStreamInfo: async ({ stream }, { env }) => found(await callStream(env, stream, "reads", (stub) => stub.info())),
 
@@ -39,8 +35,9 @@ export const streamHandlers: Handlers<
 };
 
 /**
- * Looks at rows of the Directory until the page is full, they end, or there were many. A row is also what is left of a
- * deleted stream, for a day.
+ * Looks at rows of the Directory until there is one stream more than the page has, they end, or there were many. A row is
+ * also what is left of a deleted stream, for a day. Whether there is another page is up to what the caller may read: any
+ * stream behind a full one would tell whether there are streams of others.
  *
  * @param mayRead Whether the caller may read a stream of this name.
  * @throws LimitReached when there were many and the caller may read none.
@@ -60,11 +57,11 @@ async function listStreams(
       if (!mayRead(stream)) {
         continue;
       }
-      streams.push({ stream, epoch: page.epochs[index] ?? "", createdAt: page.createdAt[index] ?? 0 });
-      if (streams.length === limit) {
-        const isLast = index === page.names.length - 1 && page.lookedThrough === undefined;
-        return isLast ? { streams } : { streams, after: stream };
+      const last = streams.at(-1);
+      if (last !== undefined && streams.length === limit) {
+        return { streams, after: last.stream };
       }
+      streams.push({ stream, epoch: page.epochs[index] ?? "", createdAt: page.createdAt[index] ?? 0 });
     }
     ({ lookedThrough } = page);
   }

@@ -4,6 +4,7 @@ import type { Access } from "../access/access.ts";
 import { accessOfCredential } from "../access/authenticate.ts";
 import { containsRight } from "../access/contains.ts";
 import { tokensOf } from "../access/tokens/configured.ts";
+import { MAX_TOKEN_CHARACTERS } from "../access/tokens/token-fault.ts";
 
 import type { Handlers } from "./context.ts";
 
@@ -17,6 +18,10 @@ export const tokenHandlers: Handlers<"issueToken" | "authenticate"> = {
     const token = await tokensOf(env)?.sign(issued, nowMs);
     if (token === undefined) {
       throw new RpcError("NotFound", "no key to sign with is configured", { what: "signingKey" });
+    }
+    if (token.length > MAX_TOKEN_CHARACTERS) {
+      const reason = `must be fewer: the token would have more than ${MAX_TOKEN_CHARACTERS} characters`;
+      throw new RpcError("InvalidParams", `rights ${reason}`, { issues: [{ path: "rights", reason }] });
     }
     return { token, expiresAt: issued.expiresAt };
   },
@@ -80,7 +85,8 @@ function issuedLimit(
 ): number | undefined {
   const [own, asked] = [caller[name], params[name]];
   if (own !== undefined && asked !== undefined && asked > own) {
-    throw forbidden(`${name} is more than the caller's ${own}`);
+    // Not how many, which is a claim of the caller's token.
+    throw forbidden(`${name} is more than the caller's own`);
   }
   return asked ?? own;
 }

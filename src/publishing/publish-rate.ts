@@ -10,6 +10,7 @@ export type Owed = { owed: number; atMs: number };
 export class PublishRate {
   readonly #perSecond: number;
   readonly #state: Owed;
+  #isCounted = false;
 
   /** @param state Changed in place: whoever keeps it goes on with it. */
   constructor(perSecond: number, state: Owed) {
@@ -17,9 +18,11 @@ export class PublishRate {
     this.#state = state;
   }
 
-  /** Whether more is owed than one second allows. */
-  get isOverdrawn(): boolean {
-    return this.#state.owed > this.#perSecond * 1_000;
+  /** Whether messages were counted since this was asked last: then the state is to be kept. */
+  takeCounted(): boolean {
+    const isCounted = this.#isCounted;
+    this.#isCounted = false;
+    return isCounted;
   }
 
   /** Counts messages. @returns RateLimited when they are too many now: then they are not counted. */
@@ -33,10 +36,12 @@ export class PublishRate {
     this.#state.atMs = nowMs;
     const excess = owed + Math.min(messages, limit) * 1_000 - limit * 1_000;
     if (excess > 0) {
-      const data = { limit, retryAfterMs: Math.ceil(excess / limit) };
+      // Not the limit, which may be a claim of a token.
+      const data = { retryAfterMs: Math.ceil(excess / limit) };
       return new RpcError("RateLimited", "too many messages in a second for these credentials", data);
     }
     this.#state.owed = owed + messages * 1_000;
+    this.#isCounted = true;
     return undefined;
   }
 }

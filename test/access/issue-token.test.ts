@@ -67,6 +67,12 @@ async function byRoot(params: MethodParams<"issueToken">): Promise<string> {
   return (await client.call("issueToken", params)).token;
 }
 
+/** Params of a token of so many rights, each of about 600 characters. */
+function asking(rights: number): CheckedParams<"issueToken"> {
+  const right = { streams: Array.from({ length: 64 }, () => "room.1"), actions: ["read" as const] };
+  return { rights: Array.from({ length: rights }, () => right) };
+}
+
 describe("issueToken", () => {
   it("gives a token that says what was asked", async () => {
     const before = Date.now();
@@ -145,6 +151,13 @@ describe("issueToken", () => {
     expect(await refused(caller, params)).toMatchObject({ code: ErrorCode.Forbidden, data: { method: "issueToken" } });
   });
 
+  it.each(["publishesPerSecond", "socketsPerSubject"] as const)("says nothing of the caller's own %s", async (name) => {
+    const { message, data } = await refused({ ...MAY_ISSUE, [name]: 12_345 }, { rights: [], [name]: 12_346 });
+
+    expect(JSON.stringify([message, data])).toContain(name);
+    expect(JSON.stringify([message, data])).not.toContain("12345");
+  });
+
   it("never outlasts its caller, and passes on its limits and prefix", async () => {
     const expiresAt = Math.floor(Date.now() / 1_000) * 1_000 + 90_000;
     const caller = { ...MAY_ISSUE, prefix: "acme.", expiresAt, publishesPerSecond: 5, socketsPerSubject: 2 };
@@ -197,6 +210,55 @@ describe("issueToken", () => {
     log.mockRestore();
     expect(told).toMatch(/-32603|signingKey/);
     expect(told).not.toMatch(/c2VjcmV0|secret-text/);
+  });
+
+  it("refuses rights that make a token longer than is taken, and gives those up to that", async () => {
+    const error = await refused({ rights: "all" }, asking(24));
+    const { token } = await issued({ rights: "all" }, asking(18));
+
+    expect(error).toMatchObject({ code: ErrorCode.InvalidParams, data: { issues: [{ path: "rights" }] } });
+    expect(await accessOf(token)).toMatchObject(asking(18));
+  });
+
+  it.each<[what: string, keysOf: (key: object) => object[], kid: string]>([
+    [
+      "may sign and not check",
+      (key) => [
+        { ...key, key_ops: ["sign"], kid: "first" },
+        { ...key, kid: "next" },
+      ],
+      "next",
+    ],
+    ["can not be told from another", (key) => [key, key, { ...key, kid: "next" }], "next"],
+    [
+      "have one name",
+      (key) => [
+        { ...key, kid: "same" },
+        { ...key, kid: "same" },
+        { ...key, kid: "next" },
+      ],
+      "next",
+    ],
+  ])("signs with no keys that %s: the server would not take it", async (_what, keysOf, kid) => {
+    const [key] = (JSON.parse(env.TOKEN_KEYS ?? "") as { keys: [object] }).keys;
+    const settings = { TOKEN_KEYS: JSON.stringify({ keys: keysOf(key) }) };
+
+    const { token } = await issued({ rights: "all" }, { rights: [] }, settings);
+
+    expect(decodeProtectedHeader(token).kid).toBe(kid);
+    expect(await accessOfCredential(token, { ...env, ...settings })).toMatchObject({ rights: [] });
+    const without = { TOKEN_KEYS: JSON.stringify({ keys: keysOf(key).slice(0, -1) }) };
+    expect(await refused({ rights: "all" }, { rights: [] }, without)).toMatchObject({ data: { what: "signingKey" } });
+  });
+
+  it("is taken when its key had no kid, and another is put in front", async () => {
+    const { keys } = JSON.parse(env.TOKEN_KEYS ?? "") as { keys: object[] };
+    const k = btoa("k".repeat(33));
+    const next = JSON.stringify({ keys: [{ kty: "oct", k, kid: "next" }, ...keys] });
+    const { token } = await issued({ rights: "all" }, { rights: READ });
+
+    expect(decodeProtectedHeader(token).kid).toBeUndefined();
+    expect(await accessOfCredential(token, { ...env, TOKEN_KEYS: next })).toMatchObject({ rights: READ });
   });
 
   it("signs with the first key that can, and for the issuer and audience that are checked", async () => {

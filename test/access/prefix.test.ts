@@ -113,6 +113,30 @@ it("lets a binding follow what has its prefix", async () => {
   expect(await subscription.whenClosed()).toEqual({ reason: "unsubscribed" });
 });
 
+function bodyOf(text: string) {
+  return { data: new Blob([text]).stream(), size: text.length };
+}
+
+it("holds a binding to its rights and its prefix where a body is a stream", async () => {
+  const actions = ["objects.read" as const, "objects.write" as const];
+  const streams = binding({ rights: [{ objects: ["mine/"], actions }], prefix: PREFIX });
+  await binding().putObject({ key: "mine/1", data: "another's" });
+  await binding().putObject({ key: `${PREFIX}theirs/1`, data: "beyond" });
+
+  const put = await streams.putObject({ key: "mine/1", ...bodyOf("own") });
+  const got = await streams.getObject({ key: "mine/1", encoding: "stream" });
+  const body = await new Response(got.data).text();
+  const refused = [
+    await failure(streams.putObject({ key: "theirs/1", ...bodyOf("own") })),
+    await failure(streams.getObject({ key: "theirs/1", encoding: "stream" })),
+  ];
+
+  expect([put.key, got.key, body]).toEqual(["mine/1", "mine/1", "own"]);
+  expect(refused).toMatchObject(refused.map(() => ({ code: ErrorCode.Forbidden, data: { key: "theirs/1" } })));
+  const kept = ["mine/1", `${PREFIX}mine/1`, `${PREFIX}theirs/1`].map((key) => binding().getObject({ key }));
+  expect((await Promise.all(kept)).map(({ data }) => data)).toEqual(["another's", "own", "beyond"]);
+});
+
 it.each(WAYS)("says Forbidden by %s, whether or not there is what is named", async (way, open) => {
   const stream = `there-${WAYS.findIndex(([name]) => name === way)}`;
   await binding().putObject({ key: stream, data: "1" });

@@ -1,4 +1,4 @@
-import { runInDurableObject } from "cloudflare:test";
+import { createExecutionContext, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
@@ -7,6 +7,7 @@ import { ROOT } from "../../src/access/access.ts";
 import type { Access } from "../../src/access/access.ts";
 import { ACCESS_HEADER } from "../../src/access/access-header.ts";
 import { openSocket } from "../../src/gateway/open-socket.ts";
+import worker from "../../src/worker.ts";
 import { socketOf } from "../access/ways.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
@@ -104,6 +105,32 @@ describe("the access of a socket", () => {
     const client = await connect("/rpc", { [ACCESS_HEADER]: JSON.stringify({ rights: [] }) });
 
     expect(await client.call("publish", { stream: "header", data: 1 })).toMatchObject({ sequence: 1 });
+  });
+
+  it("is all that the gateway is told: no key and no token goes on to it", async () => {
+    const told: Headers[] = [];
+    const gateway = {
+      fetch: async ({ headers }: Request) => {
+        told.push(headers);
+        return new Response(null, { status: 503 });
+      },
+    };
+    const bindings = { ...env, GATEWAY: { getByName: () => gateway } } as unknown as Env;
+    const secret = btoa(env.API_KEY);
+    const headers = {
+      Upgrade: "websocket",
+      Authorization: `Bearer ${env.API_KEY}`,
+      "Sec-WebSocket-Protocol": `durable-stream.v1, bearer.${secret}`,
+    };
+    const handshake = new Request("http://stream.test/rpc", { headers });
+
+    // The runtime's own requests have properties that one made by hand has not; nothing here reads them.
+    await worker.fetch(handshake as Parameters<typeof worker.fetch>[0], bindings, createExecutionContext());
+
+    const text = JSON.stringify(told.map((each) => [...each]));
+    expect(text).toContain("durable-stream.v1");
+    expect(text).not.toContain(env.API_KEY);
+    expect(text).not.toContain(secret);
   });
 
   it("is not left to a gateway of a version before it", async () => {

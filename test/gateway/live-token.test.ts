@@ -1,6 +1,6 @@
-import { runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { CloseCode, ErrorCode } from "../../rpc/index.ts";
 import type { Right } from "../../rpc/index.ts";
@@ -205,6 +205,24 @@ describe("the end of a token", () => {
     expect(closed).toMatchObject({ code: CloseCode.Unauthenticated });
     expect(Date.now()).toBeGreaterThanOrEqual(access.expiresAt);
     expect(client.of("tokenExpiring")).toEqual([{ expiresAt: access.expiresAt }]);
+  });
+
+  it("is told 60 s before, once it lasts two minutes or longer", async () => {
+    const access = zoe(NONE, 600_000);
+    const client = await socketOf(access);
+    const gateway = await gatewayOf(client);
+    const clock = vi.spyOn(Date, "now");
+    onTestFinished(() => clock.mockRestore());
+    const toldAt = async (nowMs: number) => {
+      clock.mockReturnValue(nowMs);
+      await runDurableObjectAlarm(gateway);
+      // What was sent before its answer has come.
+      await client.call("getServerInfo", {});
+      return client.of("tokenExpiring");
+    };
+
+    expect(await toldAt(access.expiresAt - 60_001)).toEqual([]);
+    expect(await toldAt(access.expiresAt - 60_000)).toEqual([{ expiresAt: access.expiresAt }]);
   });
 
   it("is told for each token, and is that of the last one", async () => {

@@ -20,6 +20,9 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["a socket on /rpc", "/rpc", { headers: WEBSOCKET }],
   ["a socket on /stream", "/stream/a", { headers: WEBSOCKET }],
   ["POST /rpc", "/rpc", { method: "POST", body: CALL }],
+  ["an object", "/r2/a/b", {}],
+  ["a put of an object", "/r2/a/b", { method: "PUT", body: "a" }],
+  ["the listing of objects", "/r2", {}],
   ["a path that does not exist", "/nowhere", {}],
   ["the root", "/", {}],
 ];

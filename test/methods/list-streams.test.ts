@@ -107,6 +107,17 @@ it("shows a binding to some streams those alone", async () => {
   });
 });
 
+it("tells a caller of a page that is just full nothing of the streams behind it that it may not read", async () => {
+  const { client, streams } = await made("behind-a", "behind-a.other", "behind-b", "behind-c.other");
+  const [a, , b] = streams;
+  const caller = binding({ streams: ["behind-a", "behind-b"] });
+
+  expect(await caller.listStreams({ prefix: "behind-a", limit: 1 })).toEqual({ streams: [a] });
+  expect(await caller.listStreams({ prefix: "behind-", limit: 1 })).toEqual({ streams: [a], after: "behind-a" });
+  expect(await caller.listStreams({ prefix: "behind-", limit: 1, after: "behind-a" })).toEqual({ streams: [b] });
+  expect(await client.call("listStreams", { prefix: "behind-a", limit: 1 })).toMatchObject({ after: "behind-a" });
+});
+
 it("tells a caller no name that it may not read, not even where to go on", async () => {
   const { streams } = await made("aaa-mine");
   await runInDurableObject(directoryOf(env), (_directory, { storage }) => {

@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import { directoryOf } from "../../src/internal/directory-calls.ts";
@@ -8,9 +8,11 @@ import type { StreamNews } from "../../src/internal/directory-calls.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { crash, faultDirectory } from "../harness/faults.ts";
+import { holdObject } from "../harness/hold.ts";
 import { evict, untilListed } from "../harness/objects.ts";
 
 const LOST = "lost by a test";
+const DAY_MS = 86_400_000;
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -56,6 +58,22 @@ describe("a stream that is made", () => {
       expect(told).toEqual([{ name: stream, epoch, createdAt, deletions: 0, exists: true }]);
     },
   );
+
+  it("is written to while the Directory answers nothing", async () => {
+    const [client, stream] = [await connect(), "not-waiting"];
+    const release = await holdObject(directoryOf(env));
+    onTestFinished(release);
+
+    const made = await client.call("publish", { stream, data: 1 });
+    const next = await client.call("publishBatch", { stream, messages: [{ data: 2 }, { data: 3 }] });
+    await client.call("subscribe", { stream });
+    await client.untilMessages(3);
+    await release();
+    await untilListed(stream);
+
+    expect([made.sequence, next.firstSequence]).toEqual([1, 2]);
+    expect(await listedEpoch(client, stream)).toBe(made.epoch);
+  });
 
   it("says nothing when it is only looked at", async () => {
     const [client, stream] = [await connect(), "looked-at"];
@@ -150,6 +168,26 @@ describe("a stream that is deleted", () => {
 
     expect(told).toEqual([expect.objectContaining({ epoch, exists: false, deletions: 1 })]);
     expect(await meanwhile).toBeUndefined();
+    expect(await listedEpoch(client, stream)).toBeUndefined();
+  });
+
+  it("is not brought back by what comes a day late, however many were deleted since", async () => {
+    const [client, stream] = [await connect(), "a-day-late"];
+    const told = await listen(stream);
+    await client.call("publish", { stream, data: 1 });
+    await untilListed(stream);
+    const [created] = told;
+    await client.call("deleteStream", { stream });
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + DAY_MS - 60_000);
+    for (const other of ["late-1", "late-2"]) {
+      await client.call("publish", { stream: other, data: 1 });
+      await client.call("deleteStream", { stream: other });
+    }
+    clock.mockRestore();
+
+    await runInDurableObject(directoryOf(env), (directory) => created && directory.tell(created));
+
+    expect(created).toMatchObject({ exists: true });
     expect(await listedEpoch(client, stream)).toBeUndefined();
   });
 

@@ -61,14 +61,15 @@ export class Tokens {
     }
     const access = await this.#verify(token, nowMs);
     if (typeof access !== "string") {
-      this.#verified.set(digest, access);
+      this.#verified.set(digest, { access, characters: token.length });
     }
     return access;
   }
 
-  /** Signs a token for an access; undefined when there is no key to sign with. */
+  /** Signs a token for an access, by the first key that {@link accessOf} takes it by; undefined when there is none. */
   async sign(access: Access, nowMs: number): Promise<string | undefined> {
-    const key = this.#options.keys.find(({ maySign }) => maySign);
+    const { keys } = this.#options;
+    const key = keys.find((each) => each.maySign && fitting(keys, { alg: each.algorithm, kid: each.kid }) === each);
     if (key === undefined) {
       return undefined;
     }
@@ -117,10 +118,18 @@ export class Tokens {
   }
 }
 
-/** The one key that fits; none when several do, as for a token without a `kid`. */
-function fitting(keys: readonly Key[], { alg, kid }: Header): Key | undefined {
-  const fits = keys.filter((key) => key.mayVerify && key.algorithm === alg && (kid === undefined || key.kid === kid));
-  return fits.length === 1 ? fits[0] : undefined;
+/**
+ * The one key that fits; none when several do. A token without a `kid` is of the key that has none, or else of the only one of
+ * its algorithm.
+ */
+function fitting(
+  keys: readonly Key[],
+  { alg, kid }: Pick<Header, "alg"> & { kid?: string | undefined },
+): Key | undefined {
+  const able = keys.filter((key) => key.mayVerify && key.algorithm === alg);
+  const named = able.filter((key) => key.kid === kid);
+  const [fits, ...others] = kid === undefined && named.length === 0 ? able : named;
+  return others.length === 0 ? fits : undefined;
 }
 
 function headerOf(token: string): Header | TokenFault {

@@ -1,6 +1,7 @@
 import { describe, expect, inject } from "vitest";
 
 import { ErrorCode } from "../../../rpc/index.ts";
+import { Client } from "../server/client.ts";
 import { test as base } from "../server/fixtures.ts";
 import { Server } from "../server/server.ts";
 
@@ -109,6 +110,27 @@ test("no longer takes a token that it has taken, when its key is withdrawn", asy
   endpoint.have(jwks(second.publicJwk));
 
   await expect.poll(() => ask(server, token)).toMatchObject(NO_KEY);
+});
+
+test("leaves an open socket to the end of its token when the key is withdrawn, and takes no other token of it", async ({
+  start,
+  endpoint,
+}) => {
+  const server = await start({ TOKEN_KEYS_PAUSE_MS: "0", TOKEN_KEYS_MAX_AGE_MS: "0" });
+  const client = await Client.connect({ url: server.url, apiKey: tokenBy(first) });
+
+  endpoint.have(jwks(second.publicJwk));
+  await expect.poll(() => ask(server, tokenBy(first))).toMatchObject(NO_KEY);
+
+  expect(await client.call("getServerInfo", {})).toMatchObject({ name: "durable-stream" });
+  expect(await client.callError("authenticate", { token: tokenBy(first) })).toMatchObject({
+    code: ErrorCode.Unauthenticated,
+    data: { reason: "key" },
+  });
+  expect(await client.call("authenticate", { token: tokenBy(second) })).toMatchObject({
+    expiresAt: expect.any(Number),
+  });
+  client.terminate();
 });
 
 test.for<[what: string, keys: object[], header: object, taken: boolean]>([

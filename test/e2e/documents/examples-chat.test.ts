@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Page } from "playwright-core";
@@ -56,6 +57,13 @@ const test = base.extend<{
 
 const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
 const isMissing = whyNoBrowser !== undefined;
+
+test("the chat: no file beside it holds a key", async () => {
+  const files = await readdir(join(root, "test/examples"));
+
+  expect(files).toContain("chat.html");
+  expect(files.filter((name) => name.startsWith("."))).toEqual([]);
+});
 
 test.skipIf(isMissing)(
   title("the chat: two pages talk, one reloads and leaves meanwhile, and both have everything once and in order"),
