@@ -24,6 +24,19 @@ const DECIDED: readonly (Allowed & { readonly bySubject: MethodTraits["bySubject
 /** What a right says about the subjects of a method, for people. */
 const BOUND = { published: "each message's subject", followed: "its `filter`", neither: "" } as const;
 
+const [BEGIN, END] = ["<!-- What each right allows, by `npm run reference`. -->", "<!-- The end of the rights. -->"];
+
+/** README.md with what each action of a right allows, in its place. @throws Error when the page has no such place. */
+export function withRights(page: string): string {
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) {
+    throw new Error("README.md has no place for the rights");
+  }
+  const rows = METHOD_RIGHTS.map((action) => [code(action), listOf(action)]);
+  return [`${before}${BEGIN}`, table(["action", "allows"], rows), `${END}${after}`].join("\n\n");
+}
+
 /** The section that says what each action of a right allows. */
 export function rightsSection(): string[] {
   const named = DECIDED.filter(({ needs }) => needs === "itself").map(({ what }) => what);

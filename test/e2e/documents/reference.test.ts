@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -25,17 +25,19 @@ async function reference(...flags: string[]): Promise<number> {
   }
 }
 
-it("has in docs/ what the contract and the docstrings of the client say", async () => {
+it("has in README.md and docs/ what the contract and the docstrings of the client say", async () => {
   expect(await reference("--check")).toBe(0);
 });
 
 it.each([
-  ["reference.md", /^\| `stream` .*\n/m],
-  ["client.md", /^\| `publishTimeoutMs` .*\n/m],
+  ["docs/reference.md", /^\| `stream` .*\n/m],
+  ["docs/client.md", /^\| `publishTimeoutMs` .*\n/m],
+  ["README.md", /^\| `manage` .*\n/m],
 ])("finds that %s is not what it should be, and writes it anew", async (name, row) => {
   const folder = await mkdtemp(join(tmpdir(), "durable-stream-reference-"));
-  for (const page of ["reference.md", "client.md"]) {
-    await copyFile(join(docs, page), join(folder, page));
+  await mkdir(join(folder, "docs"));
+  for (const page of ["docs/reference.md", "docs/client.md", "README.md"]) {
+    await copyFile(join(root, page), join(folder, page));
   }
   const right = await readFile(join(folder, name), "utf8");
   await writeFile(join(folder, name), right.replace(row, ""));
