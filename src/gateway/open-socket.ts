@@ -20,13 +20,18 @@ export async function openSocket(env: Env, { location, access }: Opening, handsh
   headers.set(ACCESS_HEADER, toAccessHeader(access));
   // By fetch, because a WebSocket can not cross an RPC boundary; everything else is a method call.
   const response = await env.GATEWAY.getByName(`${location}-${shard}`).fetch(new Request(handshake.url, { headers }));
+  const { status, webSocket } = response;
   if (!isRoot(access) && response.headers.get(ACCESS_HEADER) === null) {
-    const { webSocket } = response;
     webSocket?.accept();
     if (webSocket !== null) {
       closeQuietly(webSocket, CloseCode.Normal, "");
     }
     throw new RpcError("Unavailable", "the gateway is of an earlier version; nothing was done");
   }
-  return response;
+  if (webSocket === null) {
+    return response;
+  }
+  const shown = new Headers(response.headers);
+  shown.delete(ACCESS_HEADER);
+  return new Response(null, { status, headers: shown, webSocket });
 }

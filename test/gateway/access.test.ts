@@ -1,5 +1,5 @@
 import { createExecutionContext, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 
 import { CloseCode, ErrorCode } from "../../rpc/index.ts";
@@ -13,6 +13,7 @@ import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { evict, gatewayOf, range } from "../harness/objects.ts";
 import { binding } from "../harness/service.ts";
+import { tokenFor } from "../harness/tokens.ts";
 
 const READER: Access = {
   // Beyond ASCII: it crosses in a header.
@@ -131,6 +132,18 @@ describe("the access of a socket", () => {
     expect(text).toContain("durable-stream.v1");
     expect(text).not.toContain(env.API_KEY);
     expect(text).not.toContain(secret);
+  });
+
+  it("is nothing that the answer to a handshake tells", async () => {
+    const token = await tokenFor(READER);
+    const headers = { Upgrade: "websocket", Authorization: `Bearer ${token}` };
+
+    const { status, headers: shown, webSocket } = await exports.default.fetch("http://stream.test/rpc", { headers });
+
+    webSocket?.accept();
+    webSocket?.close();
+    expect(status).toBe(101);
+    expect(shown.has(ACCESS_HEADER)).toBe(false);
   });
 
   it("is not left to a gateway of a version before it", async () => {
