@@ -7,6 +7,8 @@ import type { SocketBuffers } from "./socket-buffers.ts";
 
 /** How fast large answers count as read where the runtime does not tell: 256 KiB a second, whoever reads them. */
 const READ_BYTES_PER_MS = 262;
+/** Unacked text of all subscriptions at which a socket is sent no messages, where only acks tell: two windows full. */
+const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /** Above it no large answer is begun: what is small still fits before the socket is closed. */
@@ -37,7 +39,7 @@ export class Outgoing implements AnswerRoom {
   #answeredAt = 0;
 
   /**
-   * @param unackedBytes What its subscriptions were sent and have not acked.
+   * @param unackedBytes What its subscriptions were sent and have not acked, as often as it was sent.
    * @param buffers What all sockets of its gateway hold.
    */
   constructor(ws: WebSocket, unackedBytes: () => number, buffers: SocketBuffers) {
@@ -70,7 +72,7 @@ export class Outgoing implements AnswerRoom {
   get isPaused(): boolean {
     const isPaused = this.#isTold
       ? this.#ws.bufferedAmount > LIMITS.outgoingPauseBytes
-      : this.#unackedBytes() > LIMITS.outgoingCloseBytes;
+      : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
   }

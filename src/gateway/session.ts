@@ -320,6 +320,7 @@ export class Session implements Connection, SessionSocket {
 
   async ack(params: AckParams, context: CallContext): Promise<void> {
     this.#hasAcked = true;
+    this.#streams.heard();
     const { subscription } = params;
     if ("sequences" in params) {
       return this.applyAck(subscription, { kind: "ack", sequences: params.sequences }, context);

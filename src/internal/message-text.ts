@@ -12,8 +12,8 @@ export const MESSAGE_SEPARATOR = ",\n";
 
 const HEAD = /^\{"sequence":(\d+),"publishedAt":(\d+),(?:"subject":"([^"]*)",)?/;
 
-/** What a body with a subject begins with. */
-const SUBJECT = '"subject":"';
+/** What a body with a subject begins with: a text without it has no message with a subject. */
+export const SUBJECT = '"subject":"';
 
 /** Within so many characters of a message are its sequence and time, and the separator or delivery count before them. */
 const HEAD_CHARACTERS = 128;

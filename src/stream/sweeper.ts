@@ -3,12 +3,10 @@ import { logError } from "../platform/log.ts";
 
 import type { LoadedStream } from "./loaded-stream.ts";
 import type { Transactor } from "./transactor.ts";
+import { pauseBetweenTurns } from "./turns.ts";
 
 /** When the alarm goes on with what an eviction has interrupted, and gives back what a deleted stream has stored. */
 const RESUME_MS = 60_000;
-
-/** Between two turns, so that calls which cross several objects do not meet a turn at each of them. */
-const PAUSE_MS = 2;
 
 /**
  * Deletes what a stream has stored and nobody sees any more, in turns: the rows below its floor, and those of the lives
@@ -77,7 +75,7 @@ export class Sweeper {
         this.#transactor.change(stream.record.name, Date.now(), ({ log }) =>
           log.hasGarbage ? log.sweep() : this.#transactor.deleted.sweep(),
         );
-        await scheduler.wait(PAUSE_MS);
+        await pauseBetweenTurns();
       }
     } catch (error) {
       // The alarm begins again.

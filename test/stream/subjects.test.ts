@@ -147,7 +147,7 @@ it("indexes what it was not awake for when it has become much, and what a consum
   const info = await client.call("createConsumer", { stream, consumer: "c", filter: "common" });
   const pending = await counted(client, stream, "c");
 
-  expect(resumed).toBe(1);
+  expect(resumed).toBe(2);
   expect({ least: info.pending > 0, mark: info.pendingIsEstimate, pending }).toEqual({
     least: true,
     mark: true,

@@ -57,6 +57,8 @@ export class StreamSubscriptions {
   readonly #socket: SessionSocket;
   readonly #followers = new Map<number, SessionFollower>();
   #isKept = true;
+  /** What was sent in rounds that are over, since the client was heard: it may still be unread. */
+  #repeatedBytes = 0;
   #isClosed = false;
 
   constructor(host: StreamSubscriptionsHost, socket: SessionSocket) {
@@ -68,13 +70,18 @@ export class StreamSubscriptions {
     return this.#followers.size;
   }
 
-  /** Text of messages that were sent and are not acked, on all of them. */
+  /** Text of messages that were sent and are not acked, on all of them, and of those that are sent again, once more. */
   get unackedBytes(): number {
-    let bytes = 0;
+    let bytes = this.#repeatedBytes;
     for (const { subscription } of this.#followers.values()) {
       bytes += subscription.unackedBytes;
     }
     return bytes;
+  }
+
+  /** The client has acked something, so it has read what was sent before. */
+  heard(): void {
+    this.#repeatedBytes = 0;
   }
 
   /** The socket is paused no more: serves the subscriptions that are behind. */
@@ -122,10 +129,12 @@ export class StreamSubscriptions {
     const mayRepeat = () => (may ??= this.#socket.mayRepeat());
     for (const follower of this.#followers.values()) {
       const { subscription } = follower;
+      const { unackedBytes } = subscription;
       const overdue = subscription.expire(nowMs, mayRepeat);
       if (overdue === "close") {
         this.close(follower, "ackTimeout");
       } else if (overdue === "goBack") {
+        this.#repeatedBytes += unackedBytes;
         this.#host.store.setRounds(this.#socket.key, subscription.spec.id, subscription.rounds);
         this.#socket.keep(undefined);
         this.#host.feeds.serve(follower);

@@ -2,6 +2,7 @@ import type { Refused } from "../../platform/refused.ts";
 import { requestDeadlineMs } from "../../platform/settings.ts";
 
 import { refuse } from "../refuse.ts";
+import { pauseBetweenTurns } from "../turns.ts";
 
 /**
  * Tries until there is an answer or half the time of a request is up: nothing must be delivered to, or changed for, a caller
@@ -17,7 +18,7 @@ export async function answerInTime<T>(attempt: () => T | Refused | undefined): P
     if (answer !== undefined) {
       return answer;
     }
-    await scheduler.wait(0);
+    await pauseBetweenTurns();
   } while (Date.now() < untilMs);
   return refuse("Unavailable", "the log is still being looked through; try again", {});
 }

@@ -2,8 +2,8 @@ import type { DeadLetterRow } from "../schema.ts";
 
 import type { DeadLetter } from "./cursor/types.ts";
 
-/** Most dead letters that one turn of a call deletes or puts back: some 5 ms of SQLite. */
-const LETTERS_OF_TURN = 2_000;
+/** Most dead letters that one turn of a call deletes or puts back: 1 to 2 ms of SQLite. */
+const LETTERS_OF_TURN = 500;
 
 /** What a turn has changed, and the sequence from which the next one goes on; undefined when there is none. */
 export type LettersTurn = { readonly count: number; readonly next: number | undefined };

@@ -1,3 +1,4 @@
+import type { MessageText } from "../../internal/message-text.ts";
 import type { DeletionWatcher } from "../log/log.ts";
 
 import type { Consumer } from "./consumer.ts";
@@ -5,11 +6,14 @@ import type { LostMessages } from "./cursor/types.ts";
 import type { LogReader } from "./delivery/log-reader.ts";
 import { passEarly } from "./new-messages.ts";
 import type { PendingCounter } from "./pending-counter.ts";
-import { scanThrough, TURN_BYTES } from "./scan.ts";
+import { scanThrough } from "./scan.ts";
 import type { ScanRange, ScanSources } from "./scan.ts";
 
-/** What retention deletes at once is as much, and is counted for each consumer, however many there are. */
-const LEAST_BYTES = 524_288;
+/**
+ * What a trim looks through to count what consumers lose, in the turn of whoever deletes: about 10 ms. What retention
+ * deletes at once is a quarter of it, and is counted for each consumer, however many there are.
+ */
+const TRIM_BYTES = { all: 2_097_152, each: 524_288 };
 
 /** Tells the consumers of a stream what is deleted from its log. */
 export class ConsumerDeletions implements DeletionWatcher {
@@ -26,7 +30,7 @@ export class ConsumerDeletions implements DeletionWatcher {
   /** Counts the new messages that each loses, as far as one turn of all goes, or a little of each. */
   beforeTrim(through: number): void {
     const consumers = this.#consumers.all;
-    const bytes = Math.max(LEAST_BYTES, TURN_BYTES / consumers.length);
+    const bytes = Math.max(TRIM_BYTES.each, TRIM_BYTES.all / consumers.length);
     passEarly(consumers, this.#counter.sources().log);
     for (const consumer of consumers) {
       const sources = this.#counter.sources(bytes);
@@ -35,13 +39,12 @@ export class ConsumerDeletions implements DeletionWatcher {
     }
   }
 
-  beforeDelete(sequences: readonly number[]): void {
+  beforeDelete(messages: readonly MessageText[]): void {
     const { log } = this.#counter.sources();
     const consumers = this.#consumers.all;
     this.#reader.forget();
     this.#counter.forget();
     passEarly(consumers, log);
-    const messages = consumers.length === 0 ? [] : this.#reader.at(sequences).messages;
     for (const consumer of consumers) {
       consumer.lose(messages);
     }

@@ -1,5 +1,6 @@
 import { logError } from "../../platform/log.ts";
 import type { Log } from "../log/log.ts";
+import { pauseBetweenTurns } from "../turns.ts";
 
 import type { Consumer } from "./consumer.ts";
 import { LogReader } from "./delivery/log-reader.ts";
@@ -75,10 +76,9 @@ export class PendingCounter {
 
   async #run(): Promise<void> {
     try {
-      await scheduler.wait(0);
-      while (this.#isCurrent() && !this.#turn(this.#wanted())) {
-        await scheduler.wait(0);
-      }
+      do {
+        await pauseBetweenTurns();
+      } while (this.#isCurrent() && !this.#turn(this.#wanted()));
     } catch (error) {
       // Whoever asks next begins again.
       logError("the messages of a consumer could not be counted", error, { stream: this.#host.stream.name });

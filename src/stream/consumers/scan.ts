@@ -8,11 +8,11 @@ import { joinLost } from "./cursor/lost.ts";
 import type { LostMessages } from "./cursor/types.ts";
 import type { LogReader } from "./delivery/log-reader.ts";
 
-/** What a turn of the stream's thread may read, as bytes of messages: about 10 ms. */
-export const TURN_BYTES = 2_097_152;
+/** What a turn of the stream's thread may read, as bytes of messages: 1 to 2 ms. */
+export const TURN_BYTES = 524_288;
 /** What reading a message costs beside its bytes, and a step by itself. */
 const MESSAGE_COST = 64;
-const STEP_COST = 16_384;
+const STEP_COST = 4_096;
 
 /** How much may still be read before other requests have to have a turn. */
 export class Effort {
@@ -55,8 +55,11 @@ export function scanStep(range: ScanRange, end: number, sources: ScanSources): S
   const through = Math.min(known.through, log.last);
   const isWorth = known.isFinal ? through - from >= LIMITS.pageMessages : log.subjects.isWorthFilling(from, through);
   if (isWorth) {
-    effort.spend(log.subjects.fill(from, through));
-    return { through: from - 1, found: undefined };
+    do {
+      effort.spend(log.subjects.fill(from, through));
+    } while (log.subjects.isFilling && !effort.isSpent);
+    // What was indexed is passed at once.
+    return log.subjects.isFilling ? { through: from - 1, found: undefined } : scanStep(range, end, sources);
   }
   return readStep(range, Math.min(end, through), sources);
 }

@@ -9,6 +9,9 @@ export type BatchHead = Omit<BatchRow, "messages" | "producers">;
 /** What a page is made of. */
 export type BatchText = Omit<BatchRow, "end_bytes" | "producers">;
 
+/** What is left of a row's messages, how many were removed, and how many bytes that frees. */
+type FewerMessages = { readonly text: string; readonly removed: number; readonly freedBytes: number };
+
 const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
 
 /** Every statement on the table `batches`. Each reads or writes as few rows as it returns. */
@@ -109,12 +112,12 @@ export class Batches {
   }
 
   /** Puts fewer messages in a row. */
-  replaceMessages(row: BatchHead, messages: { text: string; count: number; freedBytes: number }): void {
+  replaceMessages(row: BatchHead, { text, removed, freedBytes }: FewerMessages): void {
     this.#sql.exec(
-      "UPDATE batches SET messages = ?, count = ?, hole_bytes = hole_bytes + ? WHERE first_sequence = ?",
-      messages.text,
-      messages.count,
-      messages.freedBytes,
+      "UPDATE batches SET messages = ?, count = count - ?, hole_bytes = hole_bytes + ? WHERE first_sequence = ?",
+      text,
+      removed,
+      freedBytes,
       row.first_sequence,
     );
   }

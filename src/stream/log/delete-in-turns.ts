@@ -1,5 +1,6 @@
 import type { DeleteMessagesResult } from "../../../rpc/index.ts";
 import type { Refused } from "../../platform/refused.ts";
+import { pauseBetweenTurns } from "../turns.ts";
 
 import type { Log } from "./log.ts";
 
@@ -7,6 +8,9 @@ import type { Log } from "./log.ts";
 type What = { readonly through: number } | { readonly sequences: readonly number[] };
 
 type Deleted = { readonly result: DeleteMessagesResult; readonly left: readonly number[] };
+
+/** Between two turns when somebody publishes. */
+const BESIDE_PUBLISHES_MS = 5;
 
 /** Deletes as much as one turn may. Returns how many messages that were, and the sequences that are left to others. */
 export function deletePart(log: Log, what: What): { deleted: number; left: readonly number[] } {
@@ -21,6 +25,7 @@ export async function deleteInTurns(
   turn: (part: What) => Deleted | Refused | undefined,
 ): Promise<DeleteMessagesResult | Refused | undefined> {
   let deleted = 0;
+  let last = Infinity;
   for (let part: What = what; ;) {
     const done = turn(part);
     if (done === undefined || "refused" in done) {
@@ -31,6 +36,9 @@ export async function deleteInTurns(
       return { ...done.result, deleted };
     }
     part = { sequences: done.left };
-    await scheduler.wait(0);
+    // What is written has to be brought to its place at times, by whoever writes next: that should not be most publishes.
+    const hasPublishes = done.result.lastSequence > last;
+    last = done.result.lastSequence;
+    await pauseBetweenTurns(hasPublishes ? BESIDE_PUBLISHES_MS : undefined);
   }
 }

@@ -4,7 +4,7 @@ import type { Batches, BatchHead } from "./batches.ts";
  * What one turn deletes at most; the first row whatever its size. SQLite reads each page of a row that it deletes: half a
  * megabyte takes it about 5 ms.
  */
-const TURN = { rows: 200, bytes: 524_288, holes: 10_000 };
+const TURN = { rows: 200, bytes: 262_144, holes: 2_500 };
 
 /** What is below a log's floor and not deleted yet: rows, the oldest first, and then holes. */
 export class Garbage {

@@ -1,5 +1,5 @@
 import type { MessageRange } from "../../internal/calls.ts";
-import { splitMessages, subjectOf } from "../../internal/message-text.ts";
+import { splitMessages, SUBJECT, subjectOf } from "../../internal/message-text.ts";
 import type { CompiledFilter } from "../../internal/subject.ts";
 import type { SubjectsRow } from "../schema.ts";
 
@@ -8,8 +8,9 @@ import type { SegmentMatch } from "./segment.ts";
 
 /** A segment of fewer rows is not written: it would nearly be one for each. */
 const LEAST_ROWS = 4;
-/** What is read at once to index a stretch that was not. */
-const FILL = { messages: 8_192, bytes: 1_048_576 };
+/** How long a segment is that is made of a stretch that was not indexed, and how much of it is read at once: some 2 ms. */
+const FILL = { messages: 4_096, bytes: 1_048_576 };
+const PART = { messages: 2_048, bytes: 262_144 };
 /** A stretch that is as short is read, which is no more work than to look whether it has to be. */
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
@@ -53,6 +54,8 @@ export class Subjects {
   readonly #sql: SqlStorage;
   readonly #log: IndexedLog;
   #open: SegmentBuilder | undefined;
+  /** What {@link fill} has read of the segment that it makes, and how many bytes that were. */
+  #filling: { readonly segment: SegmentBuilder; bytes: number } | undefined;
   #isResumed = false;
 
   constructor(sql: SqlStorage, log: IndexedLog) {
@@ -96,7 +99,7 @@ export class Subjects {
 
   /** What is known from a sequence on. */
   at(sequence: number, filter: CompiledFilter): Known {
-    const [row] = this.#rows(sequence, sequence, filter);
+    const row = this.#rowAt(sequence, filter);
     if (row !== undefined && row.last_sequence >= sequence) {
       const match = matchOf(row, filter);
       return { isKnown: true, through: row.last_sequence, match, size: row.size };
@@ -110,25 +113,40 @@ export class Subjects {
     return { isKnown: false, through: isFinal ? next - 1 : Infinity, isFinal };
   }
 
-  /** Indexes what is unknown from a sequence through another, as much as a turn may read. @returns What it read. */
+  /**
+   * Goes on indexing what is unknown from a sequence through another, as much as a turn may read. It is known when its
+   * segment is long enough, after some calls.
+   *
+   * @returns What it read, and how many messages it had to look at.
+   */
   fill(from: number, through: number): { bytes: number; messages: number } {
-    const page = this.#log.read(from, Math.min(FILL.messages, through - from + 1), FILL.bytes);
-    const segment = new SegmentBuilder(page.first);
-    const messages = splitMessages(page.text);
-    for (const { sequence, subject, text } of messages) {
-      if (segment.isFull) {
-        break;
-      }
-      if (subject !== undefined) {
-        segment.add(sequence, subject);
-      }
-      segment.end(sequence, text.length);
+    if (this.#filling?.segment.first !== from) {
+      this.#endFilling();
     }
-    if (segment.last >= (messages.at(-1)?.sequence ?? 0)) {
-      segment.end(page.last, 0);
+    this.#filling ??= { segment: new SegmentBuilder(from), bytes: 0 };
+    const { segment } = this.#filling;
+    const page = this.#log.read(segment.last + 1, Math.min(PART.messages, through - segment.last), PART.bytes);
+    const hasSubjects = page.text.includes(SUBJECT);
+    if (hasSubjects) {
+      addPage(segment, page);
+    } else {
+      segment.end(page.last, page.bytes);
     }
-    this.#insert(segment);
-    return { bytes: page.bytes, messages: page.last - page.first + 1 };
+    this.#filling.bytes += page.bytes;
+    if (
+      segment.isFull ||
+      segment.last >= through ||
+      segment.last - segment.first >= FILL.messages - PART.messages ||
+      this.#filling.bytes > FILL.bytes - PART.bytes
+    ) {
+      this.#endFilling();
+    }
+    return { bytes: page.bytes, messages: hasSubjects ? page.last - page.first + 1 : 0 };
+  }
+
+  /** Whether {@link fill} has begun a segment and not ended it. */
+  get isFilling(): boolean {
+    return this.#filling !== undefined;
   }
 
   /** Whether an unknown stretch that goes on to the end of the log is worth a row. */
@@ -156,10 +174,20 @@ export class Subjects {
         .toArray();
       const since = Math.max(newest?.last ?? 0, this.#log.floor) + 1;
       if (since < first && this.isWorthFilling(since, first - 1)) {
-        this.fill(since, first - 1);
+        do {
+          this.fill(since, first - 1);
+        } while (this.isFilling);
       }
     }
     return new SegmentBuilder(first);
+  }
+
+  /** What was read so far is known, also when somebody else goes on elsewhere. */
+  #endFilling(): void {
+    if (this.#filling !== undefined) {
+      this.#insert(this.#filling.segment);
+      this.#filling = undefined;
+    }
   }
 
   #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): number {
@@ -176,6 +204,19 @@ export class Subjects {
     }
     const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
     return open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1);
+  }
+
+  /** The one that holds a sequence, or is the last before it. */
+  #rowAt(sequence: number, { literal }: CompiledFilter): FoundRow | undefined {
+    return this.#sql
+      .exec<FoundRow>(
+        `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
+           CASE WHEN instr(subjects, ?2) > 0 THEN subjects END AS subjects
+         FROM subjects WHERE first_sequence <= ?1 ORDER BY first_sequence DESC LIMIT 1`,
+        sequence,
+        literal,
+      )
+      .toArray()[0];
   }
 
   /** From the one that holds `first`, or is the last before it, to the last that begins at `end` or before. */
@@ -221,6 +262,22 @@ export class Subjects {
       subjects,
     );
   }
+}
+
+/** Adds the messages of a page to a segment, until it is full. */
+function addPage(segment: SegmentBuilder, page: MessageRange): void {
+  const messages = splitMessages(page.text);
+  for (const { sequence, subject, text } of messages) {
+    if (segment.isFull) {
+      return;
+    }
+    if (subject !== undefined) {
+      segment.add(sequence, subject);
+    }
+    segment.end(sequence, text.length);
+  }
+  // The last ones of a page may have been deleted.
+  segment.end(page.last, 0);
 }
 
 function matchOf(row: FoundRow, filter: CompiledFilter): SegmentMatch | undefined {

@@ -18,6 +18,9 @@ import type { HonestReport } from "./honest.ts";
 export type ClientsOptions = { name: string; target: Target; clients: number; isUnread: boolean };
 
 const MIB = 1_048_576;
+/** A server has made what it was asked for when its memory has not grown in so many samples, or after so long. */
+const SETTLED_SAMPLES = 8;
+const MOST_MS = 10_000;
 /** So often V8 collects, and memory is looked at: what nobody holds any more is not to count. */
 const SAMPLE_MS = 100;
 const HONEST_CLIENTS = 4;
@@ -40,7 +43,7 @@ export async function measureGrowth(server: Server, given: BoundsCase, { clients
   await runFor(ms, { name: given.name, target, clients: 1, isUnread: false });
   const held = await HeldMemory.watch(server);
   const beside = await honest(server, async () => {
-    await runFor(ms, { name: given.name, target, clients, isUnread: true });
+    await runWhile(() => held.whenSettled(ms), { name: given.name, target, clients, isUnread: true });
     await held.stop();
   });
   return { grownMiB: Math.round(held.grownMiB), beside };
@@ -69,6 +72,8 @@ class HeldMemory {
   readonly #inspector: Inspector;
   readonly #before: number;
   #most: number;
+  /** Samples since it grew. */
+  #unchanged = 0;
   #isOver = false;
   #watching: Promise<void> | undefined;
 
@@ -92,6 +97,15 @@ class HeldMemory {
     return this.#most - this.#before;
   }
 
+  /** Waits so long, and until it grows no more: a machine that is busy takes longer. */
+  async whenSettled(ms: number): Promise<void> {
+    const startedAt = performance.now();
+    await delay(ms);
+    while (this.#unchanged < SETTLED_SAMPLES && performance.now() - startedAt < ms + MOST_MS) {
+      await delay(SAMPLE_MS);
+    }
+  }
+
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#watching;
@@ -101,18 +115,24 @@ class HeldMemory {
   async #watch(): Promise<void> {
     while (!this.#isOver) {
       await this.#inspector.collectGarbage();
-      this.#most = Math.max(this.#most, residentMiB(this.#server));
+      const mebibytes = residentMiB(this.#server);
+      this.#unchanged = mebibytes > this.#most + 1 ? 0 : this.#unchanged + 1;
+      this.#most = Math.max(this.#most, mebibytes);
       await delay(SAMPLE_MS);
     }
   }
 }
 
 /** Runs a case for a while, in a process of its own. */
-async function runFor(ms: number, options: ClientsOptions): Promise<void> {
+function runFor(ms: number, options: ClientsOptions): Promise<void> {
+  return runWhile(() => delay(ms), options);
+}
+
+async function runWhile(isNotOver: () => Promise<void>, options: ClientsOptions): Promise<void> {
   const clients = fork(join(import.meta.dirname, "clients-process.ts"), [], { execArgv: [] });
   clients.send(options);
   await once(clients, "message");
-  await delay(ms);
+  await isNotOver();
   clients.kill("SIGKILL");
   await once(clients, "exit");
 }
