@@ -1,8 +1,8 @@
 import { LIMITS } from "../../../rpc/index.ts";
 
 import type { PublishIdSegmentsRow, PublishIdsRow } from "../schema.ts";
-import { digestOf, newDigestKey } from "./id-digest.ts";
-import type { DigestKey } from "./id-digest.ts";
+import { digestOf, newDigestKey } from "../id-digest.ts";
+import type { DigestKey } from "../id-digest.ts";
 import { IdSegment } from "./id-segment.ts";
 import type { RowRange } from "./id-segment.ts";
 
