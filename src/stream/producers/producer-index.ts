@@ -1,3 +1,4 @@
+import { LIMITS } from "../../../rpc/index.ts";
 import { digestOf } from "../id-digest.ts";
 import type { DigestKey } from "../id-digest.ts";
 
@@ -10,9 +11,11 @@ export type Place = { readonly part: number | undefined; readonly row: number | 
 /** Numbers kept of a producer: its digest, and one more than its part and its row, 0 for none. */
 const WIDTH = 4;
 const LEAST_SLOTS = 64;
-/** How full the slots may become, and by how much they grow then: so little that few are free. */
+/** How full the slots may become, and by how much they grow then. */
 const FILL = 0.8;
 const GROWTH = 1.3;
+/** As many slots as the most producers need. */
+const FULL_SLOTS = Math.ceil(LIMITS.producers / FILL) + 1;
 
 /**
  * Which producers a stream knows, and where each is told of: a hash table with open addressing over digests, 16 bytes a
@@ -101,7 +104,8 @@ export class ProducerIndex {
     let at = this.#placeOf(digest);
     if (this.#isFree(at)) {
       if (this.#size + 1 > this.#slots * FILL) {
-        this.#rebuild(Math.ceil(this.#slots * GROWTH), () => true);
+        const grown = Math.ceil(this.#slots * GROWTH);
+        this.#rebuild(this.#slots < FULL_SLOTS ? Math.min(grown, FULL_SLOTS) : grown, () => true);
         at = this.#placeOf(digest);
       }
       this.#numbers[at] = digest.low;

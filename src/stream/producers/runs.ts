@@ -6,6 +6,7 @@ export type Run = { first: number; count: number; firstSequence: number; publish
 
 /** Numbers kept of a run. */
 export const RUN_NUMBERS = 3;
+const FEW_RUNS = 8;
 
 /**
  * Where the last messages of a producer are in the stream, oldest first. The sequences of a producer have no gap, so a run
@@ -38,7 +39,10 @@ export class Runs {
     const [lastFirst = 0, lastSequence = 0, lastPublishedAt = 0] = this.#numbers.slice(-RUN_NUMBERS);
     const isTogether =
       this.#numbers.length > 0 && publishedAt === lastPublishedAt && firstSequence - lastSequence === first - lastFirst;
-    if (!isTogether) {
+    if (!isTogether && this.size < FEW_RUNS) {
+      // An array that grows takes room for sixteen numbers more, in each of many producers.
+      this.#numbers = [...this.#numbers, first, firstSequence, publishedAt];
+    } else if (!isTogether) {
       this.#numbers.push(first, firstSequence, publishedAt);
     }
     this.#last = first + count - 1;
