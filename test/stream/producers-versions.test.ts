@@ -87,13 +87,21 @@ it("finds producers that the version before has stored, and makes parts of them"
     await publishOne(stub, stream, 3),
   ];
 
-  const placesOf = ({ ranges = [] }: PublishReply) => ranges.map((one) => one.ranges[0]?.firstSequence);
-  const from = (first: number) => IDS.map((_, index) => first + index);
   expect(placesOf(repeated)).toEqual(from(1));
   expect(next.firstSequences).toEqual(from(3_001));
   expect(again.map(placesOf)).toEqual([from(1), from(1_501), from(3_001)]);
   expect(parts.every(({ producers }) => producers === "[]" || producers.startsWith("[\n"))).toBe(true);
 });
+
+/** Where the message of each producer is that was there already. */
+function placesOf({ ranges = [] }: PublishReply): (number | undefined)[] {
+  return ranges.map((one) => one.ranges[0]?.firstSequence);
+}
+
+/** As many sequences as there are producers. */
+function from(first: number): number[] {
+  return IDS.map((_, index) => first + index);
+}
 
 function byId([a]: readonly unknown[], [b]: readonly unknown[]): number {
   return String(a) < String(b) ? -1 : 1;
