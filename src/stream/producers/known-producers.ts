@@ -4,7 +4,7 @@ import type { KnownProducer } from "./runs.ts";
 export type CachedProducer = KnownProducer & { isWhole: boolean };
 
 /** Bytes of each of the two generations. */
-const GENERATION_BYTES = 65_536;
+const GENERATION_BYTES = 98_304;
 /** Bytes of a producer without runs and the characters of its id, and of a run. */
 const PRODUCER_BYTES = 320;
 const RUN_BYTES = 24;

@@ -36,6 +36,8 @@ type StoredEntry = [string, number, number, number, number, number[], number?];
 /** The row that says nothing but `through`, once there are more parts than one. */
 const HEAD_PART = 0;
 const DIGEST_BYTES = 8;
+/** Text of a part that is kept, at most: versions before wrote a million characters. */
+const MOST_KEPT = 131_072;
 
 /**
  * The table `producers`. Each part has what was new of producers when it was written, in the order of their numbers; an
@@ -46,6 +48,8 @@ const DIGEST_BYTES = 8;
  */
 export class ProducerParts {
   readonly #sql: SqlStorage;
+  /** Producers that publish by turns stand together. */
+  #lastRead: { part: number; text: string } | undefined;
   /** In their order. */
   heads: PartHead[] = [];
 
@@ -115,10 +119,15 @@ export class ProducerParts {
 
   /** The JSON text of a part; empty when there is none. */
   text(part: number): string {
+    if (this.#lastRead?.part === part) {
+      return this.#lastRead.text;
+    }
     const [row] = this.#sql
       .exec<Pick<ProducersRow, "producers">>("SELECT producers FROM producers WHERE part = ?", part)
       .toArray();
-    return row?.producers ?? "";
+    const text = row?.producers ?? "";
+    this.#lastRead = text.length > MOST_KEPT ? undefined : { part, text };
+    return text;
   }
 
   /** Writes a part behind those that there are, or the last one anew. */
@@ -140,6 +149,7 @@ export class ProducerParts {
       head.oldestAt = Math.min(head.oldestAt, lastPublishedAt);
       head.newestAt = Math.max(head.newestAt, lastPublishedAt);
     }
+    this.#lastRead = undefined;
     this.heads = this.heads.filter((one) => one.part !== part);
     if (entries.length > 0) {
       this.heads.push(head);
@@ -163,6 +173,7 @@ export class ProducerParts {
   }
 
   delete(part: number): void {
+    this.#lastRead = undefined;
     this.heads = this.heads.filter((one) => one.part !== part);
     this.#sql.exec("DELETE FROM producers WHERE part = ?", part);
   }
