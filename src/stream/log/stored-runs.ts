@@ -34,9 +34,19 @@ export class StoredRuns {
     return this.#batches.producersAfter(sequence, rows).map(rowOfProducers);
   }
 
-  /** Of the row that begins with a sequence. */
-  at(firstSequence: number): RowOfProducers | undefined {
-    return this.#batches.producersAt(firstSequence).map(rowOfProducers)[0];
+  /** The last run of a producer in the row that begins with a sequence. */
+  lastOf(id: string, firstSequence: number): (StoredRun & { publishedAt: number }) | undefined {
+    const [row] = this.#batches.producersAt(firstSequence);
+    const text = row?.producers ?? "";
+    // Within a string the quote would be escaped: nothing but the beginning of a run reads so.
+    const at = text.lastIndexOf(`[${JSON.stringify(id)},`);
+    if (row === undefined || at === -1) {
+      return undefined;
+    }
+    const idEnd = at + JSON.stringify(id).length + 1;
+    const producers = `[${text.slice(at, text.indexOf("]", idEnd) + 1)}]`;
+    const { publishedAt, runs } = rowOfProducers({ ...row, producers });
+    return runs.map((run) => ({ ...run, publishedAt }))[0];
   }
 
   /** Of the rows after a sequence in which the text of a producer's id is found. */

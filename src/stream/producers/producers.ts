@@ -149,9 +149,8 @@ export class Producers implements DeletionWatcher {
     const place = index.size === 0 ? undefined : index.find(index.digest(id));
     const rowFirst = place?.row === undefined ? undefined : this.#rows.firstSequence(place.row);
     if (rowFirst !== undefined) {
-      const row = this.#log.runs.at(rowFirst);
-      const run = row?.runs.findLast((one) => one.id === id);
-      return row && run && knownBy(run, row.publishedAt, new Runs([], run.first + run.count - 1), false);
+      const run = this.#log.runs.lastOf(id, rowFirst);
+      return run && knownBy(run, run.publishedAt, new Runs([], run.first + run.count - 1), false);
     }
     const entry = place?.part === undefined ? undefined : this.#parts.find(place.part, id);
     if (entry === undefined) {
