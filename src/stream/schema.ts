@@ -59,8 +59,25 @@ export type SubjectsRow = {
   subjects: string;
 };
 
-/** A part of what is known of the stream's producers, up to and with the sequence `through`. */
-export type ProducersRow = { part: number; through: number; producers: string };
+/** A part of what is known of the stream's producers: see `ProducerParts`. Versions before leave what may be null so. */
+export type ProducersRow = {
+  part: number;
+  /** Of the first row: the sequence up to which all parts together tell all. */
+  through: number;
+  /** How many runs the part tells of. */
+  runs: number | null;
+  /** When the first of its producers published last. */
+  oldest_at: number | null;
+  /** When the last of them did. */
+  newest_at: number | null;
+  /** The key of the digests, the same in all rows. */
+  key_low: number | null;
+  key_high: number | null;
+  /** Two words of 32 bits for each producer. */
+  digests: ArrayBuffer | null;
+  /** JSON of entries, each on a line of its own; by versions before all on one. */
+  producers: string;
+};
 
 /** The ids of one commit, until its window has passed; more rows than one when they are many. */
 export type PublishIdsRow = {
@@ -214,5 +231,25 @@ export const MIGRATIONS: readonly Migration[] = [
       blocks TEXT NOT NULL,
       subjects TEXT NOT NULL
     )`);
+  },
+
+  (sql) => {
+    if (!hasColumn(sql, "producers", "digests")) {
+      // Made anew, so that what a stream reads when it wakes stands before the long text.
+      sql.exec(`CREATE TABLE producers_with_digests (
+        part INTEGER PRIMARY KEY,
+        through INTEGER NOT NULL,
+        runs INTEGER,
+        oldest_at INTEGER,
+        newest_at INTEGER,
+        key_low INTEGER,
+        key_high INTEGER,
+        digests BLOB,
+        producers TEXT NOT NULL
+      );
+      INSERT INTO producers_with_digests (part, through, producers) SELECT part, through, producers FROM producers;
+      DROP TABLE producers;
+      ALTER TABLE producers_with_digests RENAME TO producers;`);
+    }
   },
 ];

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 
-import type { Inspector } from "./server/inspector.ts";
 import { test as base } from "./server/fixtures.ts";
+import { heapBytes } from "./server/heap.ts";
 import type { Target } from "./server/client.ts";
 
 /** As many as a stream remembers. */
@@ -10,14 +10,6 @@ const FRAME_IDS = 250;
 const MOST_BYTES = 2_000_000;
 
 const test = base.extend({ options: { vars: { GATEWAY_SHARDS: "1" }, isInspected: true } });
-
-/** Bytes that live objects have, and the buffers they hold. */
-async function heapBytes(inspector: Inspector): Promise<number> {
-  await inspector.collectGarbage();
-  const { usedSize = NaN, backingStorageSize = NaN } =
-    await inspector.call<Record<string, number>>("Runtime.getHeapUsage");
-  return usedSize + backingStorageSize;
-}
 
 type Publish = { stream: string; data: number; id?: string };
 

@@ -226,14 +226,14 @@ function bodiesOf({ id, epoch, sequence }: PublishProducer = NOBODY, count: numb
 }
 
 /** `expect` takes longer than the stream: it is asked only to show what differs. */
-function compare(actual: unknown, expected: unknown, what: string): void {
+export function compare(actual: unknown, expected: unknown, what: string): void {
   if (JSON.stringify(actual) !== JSON.stringify(expected)) {
     expect(actual, `compared: ${what}`).toEqual(expected);
   }
 }
 
 /** What was answered; undefined by a stream that was never used. */
-function accepted<T extends object>(answer: T | Refused | undefined): T | undefined {
+export function accepted<T extends object>(answer: T | Refused | undefined): T | undefined {
   if (answer !== undefined && "refused" in answer) {
     throw new Error(`refused: ${JSON.stringify(answer)}`);
   }
@@ -241,7 +241,7 @@ function accepted<T extends object>(answer: T | Refused | undefined): T | undefi
 }
 
 /** What a reply says of each message of each request. */
-function answersOf(
+export function answersOf(
   { firstSequences, publishedAt, ranges = [], refusals, duplicates }: PublishReply,
   call: PublishCall,
 ): unknown[] {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { LIMITS } from "../../rpc/index.ts";
-import { digestOf } from "../../src/stream/admission/id-digest.ts";
+import { digestOf } from "../../src/stream/id-digest.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
 import { evict } from "../harness/objects.ts";
 

@@ -1,7 +1,6 @@
 import { LIMITS, STREAM_DEFAULTS } from "../../../rpc/index.ts";
-import type { StreamConfig } from "../../../rpc/index.ts";
+import type { ProducerState, StoredRange, StreamConfig } from "../../../rpc/index.ts";
 
-import type { KnownProducer } from "../producers/producers.ts";
 import type { KnownId } from "./publish-ids.ts";
 import type { LoadedStream } from "../loaded-stream.ts";
 import type { StorageGauge } from "./storage-gauge.ts";
@@ -22,7 +21,9 @@ export type StreamState = {
   findId: (id: string) => KnownId | undefined;
   /** Milliseconds until so many more ids can be remembered; 0 for now. */
   waitMsForIds: (more: number) => number;
-  findProducer: (id: string) => KnownProducer | undefined;
+  findProducer: (id: string) => ProducerState | undefined;
+  /** Where messages of a producer that is known are stored. */
+  findPlaces: (id: string, first: number, count: number) => StoredRange[];
   /** How many more producers can be remembered. */
   producerRoom: () => number;
 };
@@ -45,6 +46,7 @@ export function admissionState(loaded: LoadedStream | undefined, gauge: StorageG
     roomBytes: gauge.roomBytes(config, nowMs) + (loaded?.log.garbageBytes ?? 0),
     findId: (id) => loaded?.publishIds.find(id, nowMs - windowMs),
     findProducer: (id) => loaded?.producers.find(id, nowMs),
+    findPlaces: (id, first, count) => loaded?.producers.places(id, first, count) ?? [],
     producerRoom: () => loaded?.producers.room(nowMs) ?? LIMITS.producers,
     waitMsForIds: (more) => loaded?.publishIds.waitMsFor(more, windowMs, nowMs) ?? 0,
   };

@@ -28,14 +28,13 @@ const NONE: readonly RowRange[] = [];
  */
 export class IdSegment {
   readonly #slots: Uint32Array<ArrayBuffer>;
-  readonly #groups: Float64Array<ArrayBuffer>;
+  #groups: Float64Array<ArrayBuffer>;
   readonly #slotBits: number;
   #groupCount: number;
   #count: number;
   #newestAt: number;
   #through: number;
-  /** Whether the table has it; it takes no more ids then. */
-  isStored: boolean;
+  #isStored: boolean;
 
   private constructor(parts: SegmentParts, groupCount: number, isStored: boolean) {
     this.#slots = new Uint32Array(parts.slots);
@@ -45,7 +44,7 @@ export class IdSegment {
     this.#count = parts.count;
     this.#newestAt = parts.newestAt;
     this.#through = parts.through;
-    this.isStored = isStored;
+    this.#isStored = isStored;
   }
 
   /** An empty one, for so many ids at least. */
@@ -69,6 +68,17 @@ export class IdSegment {
     return this.#count;
   }
 
+  /** Whether the table has it; it takes no more ids then. */
+  get isStored(): boolean {
+    return this.#isStored;
+  }
+
+  /** The table has its parts now. Room for more groups is given back: rows of many ids leave most of it. */
+  markStored({ groups }: SegmentParts): void {
+    this.#isStored = true;
+    this.#groups = new Float64Array(groups);
+  }
+
   /** When its last id was published. */
   get newestAt(): number {
     return this.#newestAt;
@@ -87,7 +97,7 @@ export class IdSegment {
   }
 
   hasRoomFor(ids: number): boolean {
-    return !this.isStored && this.#count + ids <= this.#slots.length * FILL;
+    return !this.#isStored && this.#count + ids <= this.#slots.length * FILL;
   }
 
   /** The ids that are added next stand in this row, which is behind those before. */

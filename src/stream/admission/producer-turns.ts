@@ -1,17 +1,17 @@
-import type { StoredRange } from "../../../rpc/index.ts";
+import type { ProducerState, StoredRange } from "../../../rpc/index.ts";
 import type { PublishProducer } from "../../internal/producer-runs.ts";
 import type { Refused } from "../../platform/refused.ts";
 
 import type { StoredRun } from "../log/stored-runs.ts";
-import { rangesOf } from "../producers/producers.ts";
-import type { KnownProducer } from "../producers/producers.ts";
-import { Runs } from "../producers/runs.ts";
+import { rangesOf, Runs } from "../producers/runs.ts";
+import type { KnownProducer } from "../producers/runs.ts";
 import { turnOf } from "../producers/turn.ts";
 
 /** What the turns of producers go by. */
 type ProducerSource = {
   publishedAt: number;
-  findProducer: (id: string) => KnownProducer | undefined;
+  findProducer: (id: string) => ProducerState | undefined;
+  findPlaces: (id: string, first: number, count: number) => StoredRange[];
   producerRoom: () => number;
 };
 
@@ -30,24 +30,23 @@ export class ProducerTurns {
 
   /** Where the first messages of a request are, as far as they are stored already; a refusal when it is not its turn. */
   turn(producer: PublishProducer, count: number): { stored: StoredRange[] } | Refused {
-    const before = this.#source.findProducer(producer.id);
-    const known = this.#stored.get(producer.id) ?? before;
-    const turn = turnOf(producer, known);
+    const { id, sequence: first } = producer;
+    const before = this.#source.findProducer(id);
+    const ofCall = this.#stored.get(id);
+    const turn = turnOf(producer, ofCall ?? before);
     if ("refused" in turn) {
       return turn;
     }
     const stored = Math.min(count, turn.stored);
-    if (stored === 0 || known === undefined) {
+    if (stored === 0) {
       return { stored: [] };
     }
-    const { sequence: first } = producer;
-    const isOlder =
-      known !== before && before !== undefined && before.epoch === known.epoch && before.sequence >= first;
-    const older = isOlder ? Math.min(stored, before.sequence - first + 1) : 0;
+    const isOlder = before !== undefined && (ofCall === undefined || before.epoch === ofCall.epoch);
+    const older = isOlder ? Math.max(0, Math.min(stored, before.sequence - first + 1)) : 0;
     return {
       stored: [
-        ...(isOlder ? rangesOf(before, first, older) : []),
-        ...(older < stored ? rangesOf(known, first + older, stored - older) : []),
+        ...(older > 0 ? this.#source.findPlaces(id, first, older) : []),
+        ...(older < stored && ofCall !== undefined ? rangesOf(ofCall, first + older, stored - older) : []),
       ],
     };
   }

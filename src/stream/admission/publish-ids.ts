@@ -1,8 +1,8 @@
 import { LIMITS } from "../../../rpc/index.ts";
 
 import type { PublishIdSegmentsRow, PublishIdsRow } from "../schema.ts";
-import { digestOf, newDigestKey } from "./id-digest.ts";
-import type { DigestKey } from "./id-digest.ts";
+import { digestOf, newDigestKey } from "../id-digest.ts";
+import type { DigestKey } from "../id-digest.ts";
 import { IdSegment } from "./id-segment.ts";
 import type { RowRange } from "./id-segment.ts";
 
@@ -191,7 +191,8 @@ export class PublishIds {
       if (segment.isStored || segment === segments.at(-1)) {
         continue;
       }
-      const { through, newestAt, count, slots, groups } = segment.parts;
+      const { parts } = segment;
+      const { through, newestAt, count, slots, groups } = parts;
       this.#sql.exec("DELETE FROM publish_id_segments WHERE newest_at < ?", sinceMs);
       this.#sql.exec(
         `INSERT INTO publish_id_segments (through, newest_at, ids, key_low, key_high, slots, row_groups)
@@ -204,7 +205,7 @@ export class PublishIds {
         slots,
         groups,
       );
-      segment.isStored = true;
+      segment.markStored(parts);
     }
   }
 

@@ -15,7 +15,7 @@ export function storeAdmitted(
   nowMs: number,
 ): MessageRange[] {
   const ranges = log.append(bodies, bytes, { publishedAt, rowBytes: rowBytes(record.config), runs });
-  producers.appended(runs, ranges.length, publishedAt);
+  producers.appended(runs, ranges);
   publishIds.add(ids, publishedAt, nowMs - record.config.duplicateWindowMs);
   log.dropThrough(retentionFloor(log, record.config, nowMs));
   return ranges;

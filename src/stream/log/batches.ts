@@ -12,6 +12,9 @@ export type BatchText = Omit<BatchRow, "end_bytes" | "producers">;
 /** What is left of a row's messages, how many were removed, and how many bytes that frees. */
 type FewerMessages = { readonly text: string; readonly removed: number; readonly freedBytes: number };
 
+/** What a row says of producers. */
+type ProducersOfBatch = Pick<BatchRow, "first_sequence" | "published_at" | "producers">;
+
 const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
 
 /** Every statement on the table `batches`. Each reads or writes as few rows as it returns. */
@@ -86,14 +89,19 @@ export class Batches {
       .one().messages;
   }
 
-  /** What the rows after a sequence say of producers, without their messages. */
-  producersAfter(sequence: number): Pick<BatchRow, "first_sequence" | "published_at" | "producers">[] {
-    return this.#sql
-      .exec<Pick<BatchRow, "first_sequence" | "published_at" | "producers">>(
-        "SELECT first_sequence, published_at, producers FROM batches WHERE first_sequence > ? ORDER BY first_sequence",
-        sequence,
-      )
-      .toArray();
+  /** What the first rows after a sequence say of producers, without their messages. */
+  producersAfter(sequence: number, rows: number): ProducersOfBatch[] {
+    return this.#producers("first_sequence > ? ORDER BY first_sequence LIMIT ?", sequence, rows);
+  }
+
+  /** What the row that begins with a sequence says of producers. */
+  producersAt(firstSequence: number): ProducersOfBatch[] {
+    return this.#producers("first_sequence = ?", firstSequence);
+  }
+
+  /** What the rows after a sequence say of producers in which a text is found. */
+  producersWith(text: string, sequence: number): ProducersOfBatch[] {
+    return this.#producers("first_sequence > ? AND INSTR(producers, ?) > 0 ORDER BY first_sequence", sequence, text);
   }
 
   insert(row: BatchRow): void {
@@ -136,6 +144,15 @@ export class Batches {
   /** Deletes the rows that begin at a sequence or before. */
   deleteThrough(firstSequence: number): void {
     this.#sql.exec("DELETE FROM batches WHERE first_sequence <= ?", firstSequence);
+  }
+
+  #producers(condition: string, ...bindings: (number | string)[]): ProducersOfBatch[] {
+    return this.#sql
+      .exec<ProducersOfBatch>(
+        `SELECT first_sequence, published_at, producers FROM batches WHERE ${condition}`,
+        ...bindings,
+      )
+      .toArray();
   }
 
   #head(query: string, ...bindings: number[]): BatchHead | undefined {

@@ -8,7 +8,7 @@ import type { BatchHead } from "./batches.ts";
 import { Garbage } from "./garbage.ts";
 import { Holes } from "./holes.ts";
 import { without } from "./row-text.ts";
-import { runsOf, runsText } from "./stored-runs.ts";
+import { runsText, StoredRuns } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
 import { Subjects } from "./subjects.ts";
 
@@ -45,6 +45,8 @@ export class Log {
   readonly #batches: Batches;
   /** Which subjects are where. */
   readonly subjects: Subjects;
+  /** What is of producers. */
+  readonly runs: StoredRuns;
   #floor: number;
   #last: number;
   #lastPublishedAt: number;
@@ -61,6 +63,7 @@ export class Log {
     this.#sql = sql;
     this.#batches = new Batches(sql);
     this.subjects = new Subjects(sql, this);
+    this.runs = new StoredRuns(this.#batches);
     const stream = sql.exec<FloorRow>("SELECT deleted_through, clock_at, hole_bytes FROM stream").one();
     const [oldest, newest] = [this.#batches.oldest(), this.#batches.newest()];
     this.#last = newest?.last_sequence ?? stream.deleted_through;
@@ -215,13 +218,6 @@ export class Log {
       return emptyRange(first, 0);
     }
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
-  }
-
-  /** The messages of producers after a sequence, in their order, and the number of rows after it. */
-  runsAfter(sequence: number): { rows: number; runs: (StoredRun & { publishedAt: number })[] } {
-    const rows = this.#batches.producersAfter(sequence);
-    const runs = rows.flatMap((row) => runsOf(row).map((run) => ({ ...run, publishedAt: row.published_at })));
-    return { rows: rows.length, runs };
   }
 
   /** Number of messages after a sequence. */

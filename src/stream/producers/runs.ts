@@ -1,11 +1,12 @@
 import { LIMITS } from "../../../rpc/index.ts";
-import type { StoredRange } from "../../../rpc/index.ts";
+import type { ProducerState, StoredRange } from "../../../rpc/index.ts";
 
 /** Messages of a producer that stand together in the stream. */
 export type Run = { first: number; count: number; firstSequence: number; publishedAt: number };
 
 /** Numbers kept of a run. */
-const WIDTH = 3;
+export const RUN_NUMBERS = 3;
+const FEW_RUNS = 8;
 
 /**
  * Where the last messages of a producer are in the stream, oldest first. The sequences of a producer have no gap, so a run
@@ -25,7 +26,7 @@ export class Runs {
 
   /** How many runs are kept. */
   get size(): number {
-    return this.#numbers.length / WIDTH;
+    return this.#numbers.length / RUN_NUMBERS;
   }
 
   /** The numbers as they are stored. */
@@ -35,26 +36,30 @@ export class Runs {
 
   /** Adds what follows the last run; a run that stands together with it becomes part of it. */
   add({ first, count, firstSequence, publishedAt }: Run): void {
-    const [lastFirst = 0, lastSequence = 0, lastPublishedAt = 0] = this.#numbers.slice(-WIDTH);
+    const [lastFirst = 0, lastSequence = 0, lastPublishedAt = 0] = this.#numbers.slice(-RUN_NUMBERS);
     const isTogether =
       this.#numbers.length > 0 && publishedAt === lastPublishedAt && firstSequence - lastSequence === first - lastFirst;
-    if (!isTogether) {
+    if (!isTogether && this.size < FEW_RUNS) {
+      // An array that grows takes room for sixteen numbers more, in each of many producers.
+      this.#numbers = [...this.#numbers, first, firstSequence, publishedAt];
+    } else if (!isTogether) {
       this.#numbers.push(first, firstSequence, publishedAt);
     }
     this.#last = first + count - 1;
     this.#forgetOld();
   }
 
-  /** Forgets the older half. */
-  halve(): void {
-    this.#numbers.splice(0, Math.ceil(this.size / 2) * WIDTH);
+  /** Forgets all but the newest. */
+  keepNewest(runs: number): void {
+    // A copy: the array would keep the room that it had.
+    this.#numbers = this.#numbers.slice(Math.max(0, this.size - runs) * RUN_NUMBERS);
   }
 
   /** Where the messages from `first` on are that are stored; nothing of those older than the oldest run. */
   find(first: number, count: number): StoredRange[] {
     const ranges: StoredRange[] = [];
     const end = Math.min(first + count - 1, this.#last);
-    for (let index = this.#indexOf(first); index < this.#numbers.length; index += WIDTH) {
+    for (let index = this.#indexOf(first); index < this.#numbers.length; index += RUN_NUMBERS) {
       const [runFirst = 0, firstSequence = 0, publishedAt = 0, next = this.#last + 1] = this.#numbers.slice(
         index,
         index + 4,
@@ -79,13 +84,13 @@ export class Runs {
     let [low, high] = [0, this.size - 1];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if ((this.#numbers[middle * WIDTH] ?? 0) <= sequence) {
+      if ((this.#numbers[middle * RUN_NUMBERS] ?? 0) <= sequence) {
         low = middle;
       } else {
         high = middle - 1;
       }
     }
-    return Math.max(0, low) * WIDTH;
+    return Math.max(0, low) * RUN_NUMBERS;
   }
 
   /** Runs that end before the last `producerMessages`, some at a time: a shift of all for each would cost more. */
@@ -95,4 +100,30 @@ export class Runs {
       this.#numbers.splice(0, this.#indexOf(needed));
     }
   }
+}
+
+/** What a stream knows of a producer, and where its last messages are. */
+export type KnownProducer = ProducerState & { lastSequence: number; lastPublishedAt: number; runs: Runs };
+
+/**
+ * Where messages of a producer are that are stored already, in their order.
+ *
+ * @param known What the stream knows of it; its last message stands for those whose place is not known any more.
+ */
+export function rangesOf(known: KnownProducer, first: number, count: number): StoredRange[] {
+  const { runs, lastSequence, lastPublishedAt } = known;
+  const forgotten = Math.min(count, Math.max(0, runs.oldest - first));
+  const about: StoredRange[] =
+    forgotten === 0
+      ? []
+      : [
+          {
+            count: forgotten,
+            firstSequence: lastSequence,
+            publishedAt: lastPublishedAt,
+            duplicate: true,
+            approximate: true,
+          },
+        ];
+  return [...about, ...runs.find(first + forgotten, count - forgotten)];
 }

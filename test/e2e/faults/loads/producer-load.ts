@@ -72,8 +72,12 @@ export class ProducerWriter {
     return this.#whenStored.promise;
   }
 
+  /** Publishes until the load is over; one that is taken over ends, so that its sockets are not the ones disturbed. */
   async run(workers: number): Promise<void> {
     await Promise.all(Array.from({ length: workers }, () => this.#work()));
+    if (this.isTakenOver) {
+      await this.client.close();
+    }
   }
 
   async #work(): Promise<void> {
