@@ -27,8 +27,8 @@ export const PLACES: readonly Place[] = [
   { name: "server", hash: "#/server", ready: (page) => page.getByRole("table", { name: "Limits" }).waitFor() },
 ];
 
-/** Publishes to the stream `orders`, now more and now less, until it is disposed of. */
-export function busy({ url, apiKey }: Target): AsyncDisposable {
+/** Publishes to the stream `orders`, now more and now less, until the function that it returns is called. */
+export function busy({ url, apiKey }: Target): () => Promise<void> {
   const client = new DurableStream({ url, token: apiKey });
   let turn = 0;
   const timer = setInterval(() => {
@@ -40,11 +40,9 @@ export function busy({ url, apiKey }: Target): AsyncDisposable {
     // The pictures do not need every one of them.
     client.publishBatch({ stream: "orders", messages }).catch(() => undefined);
   }, 200);
-  return {
-    [Symbol.asyncDispose]: () => {
-      clearInterval(timer);
-      return client.close();
-    },
+  return () => {
+    clearInterval(timer);
+    return client.close();
   };
 }
 

@@ -24,24 +24,23 @@ await server.start();
 await fill(server);
 await mkdir(folder, { recursive: true });
 const browser = await chromium.launch({ executablePath: executable ?? "", args: ["--headless", "--no-sandbox"] });
-{
-  await using _traffic = busy(server);
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
-  await page.goto(server.url);
-  await signIn(page, server.apiKey);
-  for (const { name, hash, ready, drawnForMs = 0 } of PLACES.filter(
-    (place) => names.length === 0 || names.includes(place.name),
-  )) {
-    await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
-    await ready(page);
-    await delay(drawnForMs);
-    for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme });
-      const path = join(folder, `${name}-${colorScheme}.png`);
-      await page.screenshot({ path, animations: "disabled" });
-    }
+const rest = busy(server);
+const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+await page.goto(server.url);
+await signIn(page, server.apiKey);
+for (const { name, hash, ready, drawnForMs = 0 } of PLACES.filter(
+  (place) => names.length === 0 || names.includes(place.name),
+)) {
+  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+  await ready(page);
+  await delay(drawnForMs);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const path = join(folder, `${name}-${colorScheme}.png`);
+    await page.screenshot({ path, animations: "disabled" });
   }
 }
+await rest();
 await browser.close();
 await server.stop();
 await rm(data, { recursive: true, maxRetries: 3 });
