@@ -24,7 +24,6 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["a put of an object", "/r2/a/b", { method: "PUT", body: "a" }],
   ["the listing of objects", "/r2", {}],
   ["a path that does not exist", "/nowhere", {}],
-  ["the root", "/", {}],
 ];
 
 /** What is refused, and the reason that is told. */

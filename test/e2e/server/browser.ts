@@ -1,5 +1,4 @@
 /** A real browser, where one is installed, and pages for it: the files of this repository, of an origin of their own. */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -8,13 +7,10 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { BrowserContext } from "playwright-core";
 
+import { executable } from "./browser-path.ts";
 import { test as base } from "./fixtures.ts";
 
 const root = join(import.meta.dirname, "../../..");
-
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
-  existsSync(path),
-);
 
 /** Why tests with a browser are not run here; undefined when they are. */
 export const whyNoBrowser = executable === undefined ? "no Chromium is installed here, such as Debian's" : undefined;
@@ -33,12 +29,23 @@ const FLAGS = [
 
 const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript", map: "application/json" };
 
-/** `test` with a browser that was never used, and a server that allows the pages of `files`. */
-export const test = base.extend<{
-  files: string;
-  options: { vars: Record<string, string> };
-  browser: BrowserContext;
-}>({
+/** The title of a test that needs a browser, which says so where there is none. */
+export const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
+
+/** `test` with a browser that was never used. */
+export const withBrowser = base.extend<{ browser: BrowserContext }>({
+  browser: async ({ data }, use) => {
+    const context = await chromium.launchPersistentContext(join(data, "browser"), {
+      executablePath: executable ?? "",
+      args: FLAGS,
+    });
+    await use(context);
+    await context.close();
+  },
+});
+
+/** `test` with a browser, and a server that allows the pages of `files`. */
+export const test = withBrowser.extend<{ files: string; options: { vars: Record<string, string> } }>({
   /** Where a file server of this repository is: an origin. By the name `localhost` it is another one. */
   // oxlint-disable-next-line no-empty-pattern
   files: async ({}, use) => {
@@ -60,14 +67,5 @@ export const test = base.extend<{
 
   options: async ({ files }, use) => {
     await use({ vars: { ALLOWED_ORIGINS: files } });
-  },
-
-  browser: async ({ data }, use) => {
-    const context = await chromium.launchPersistentContext(join(data, "browser"), {
-      executablePath: executable ?? "",
-      args: FLAGS,
-    });
-    await use(context);
-    await context.close();
   },
 });

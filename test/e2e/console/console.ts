@@ -1,0 +1,65 @@
+/** The console in a real browser, against a server of the test's own. */
+import type { Page } from "playwright-core";
+
+import type { Right } from "../../../rpc/index.ts";
+
+import { jwks, newKey, signedBy } from "../access/token-maker.ts";
+import { signIn } from "./sign-in.ts";
+import { title, whyNoBrowser, withBrowser } from "../server/browser.ts";
+
+/** What tokens are signed with. */
+const key = newKey("HS256", "tokens");
+
+/** What a browser writes by itself of a server that is gone. */
+const OF_A_LOST_SERVER = /net::ERR_|WebSocket connection to/;
+
+type Opening = {
+  /** What is given as the key; the server's own unless given. `false`: the page is left at the question. */
+  readonly token?: string | false;
+};
+
+/**
+ * A test with `open`, which opens the console at a place such as `#/streams`, and gives it a key. A test fails when a page of
+ * it has violated its Content-Security-Policy, has written an error, or has thrown one.
+ */
+const test = withBrowser.extend<{
+  options: { vars: Record<string, string> };
+  open: (hash?: string, opening?: Opening) => Promise<Page>;
+}>({
+  options: { vars: { TOKEN_KEYS: jwks(key.jwk) } },
+
+  open: async ({ browser, server }, use) => {
+    const faults: string[] = [];
+    await browser.addInitScript({
+      content: `addEventListener("securitypolicyviolation", (event) =>
+        console.error("violates the policy: " + event.violatedDirective + " " + event.sourceFile))`,
+    });
+    await use(async (hash = "", { token = server.apiKey } = {}) => {
+      const page = await browser.newPage();
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on("console", (message) => {
+        if (message.type() === "error" && !OF_A_LOST_SERVER.test(message.text())) {
+          faults.push(message.text());
+        }
+      });
+      await page.goto(`${server.url}/${hash}`);
+      if (token !== false) {
+        await signIn(page, token);
+        await page.getByRole("navigation", { name: "Sections" }).waitFor();
+      }
+      return page;
+    });
+    if (faults.length > 0) {
+      throw new Error(`the console has faults:\n${faults.join("\n")}`);
+    }
+  },
+});
+
+/** A test that is not run where there is no browser: its {@link title} says so. */
+export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
+export { signIn, title };
+
+/** A token of Ann with these rights. */
+export function tokenOf(rights: readonly Right[], livesMs = 600_000): string {
+  return signedBy(key, { sub: "Ann", exp: (Date.now() + livesMs) / 1_000, rights });
+}
