@@ -50,8 +50,8 @@ export function DeadMessage({ of, sequence, deadLetter, closeHref, onDone }: Dea
       </h3>
       {deadLetter !== undefined && (
         <p>
-          {formatNumber(deadLetter.deliveries)} deliveries; dead since <Time at={deadLetter.deadAt} />, because of “
-          {visible(deadLetter.reason)}”.
+          Delivered {deadLetter.deliveries === 1 ? "once" : `${formatNumber(deadLetter.deliveries)} times`}; dead since{" "}
+          <Time at={deadLetter.deadAt} />, because of “{visible(deadLetter.reason)}”.
         </p>
       )}
       <p class="actions">
@@ -109,11 +109,15 @@ function Message({ stream, epoch, sequence }: { stream: string; epoch: string; s
       {message.headers !== undefined && (
         <>
           <h4>Headers</h4>
-          <Json value={message.headers} />
+          <div class="json">
+            <Json value={message.headers} />
+          </div>
         </>
       )}
       <h4>Data</h4>
-      <Json value={message.data} />
+      <div class="json">
+        <Json value={message.data} />
+      </div>
     </>
   );
 }

@@ -97,7 +97,13 @@ function TextPreview({ info }: { info: ObjectInfo }) {
     return <p class="empty">It is empty.</p>;
   }
   const json = jsonOf(value.data, mediaTypeOf(info));
-  return json === undefined ? <pre class="text">{visible(value.data)}</pre> : <Json value={json.value} />;
+  return json === undefined ? (
+    <pre class="text">{visible(value.data)}</pre>
+  ) : (
+    <div class="json">
+      <Json value={json.value} />
+    </div>
+  );
 }
 
 /** The value of a text that says it is JSON, and is. */
