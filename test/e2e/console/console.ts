@@ -9,6 +9,8 @@ const OF_A_LOST_SERVER = /net::ERR_|WebSocket connection to/;
 type Opening = {
   /** What is given as the key; the server's own unless given. `false`: the page is left at the question. */
   readonly token?: string | false;
+  /** The origin that the page is opened at, as of a proxy; the server's unless given. */
+  readonly at?: string;
 };
 
 /**
@@ -22,7 +24,7 @@ const test = withBrowser.extend<{ open: (hash?: string, opening?: Opening) => Pr
       content: `addEventListener("securitypolicyviolation", (event) =>
         console.error("violates the policy: " + event.violatedDirective + " " + event.sourceFile))`,
     });
-    await use(async (hash = "", { token = server.apiKey } = {}) => {
+    await use(async (hash = "", { token = server.apiKey, at = server.url } = {}) => {
       const page = await browser.newPage();
       page.on("pageerror", (error) => faults.push(String(error)));
       page.on("console", (message) => {
@@ -30,7 +32,7 @@ const test = withBrowser.extend<{ open: (hash?: string, opening?: Opening) => Pr
           faults.push(message.text());
         }
       });
-      await page.goto(`${server.url}/${hash}`);
+      await page.goto(`${at}/${hash}`);
       if (token !== false) {
         await signIn(page, token);
         await page.getByRole("navigation", { name: "Sections" }).waitFor();
