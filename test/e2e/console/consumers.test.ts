@@ -3,8 +3,7 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
 import type { Client } from "../server/client.ts";
-import { inBrowser, title } from "./console.ts";
-import { tokenWith, withTokens } from "./tokens.ts";
+import { inBrowser, title, tokenOf } from "./console.ts";
 
 const stream = "orders";
 
@@ -259,11 +258,11 @@ inBrowser(title("says that a consumer was deleted, or its stream made again, mea
   await expect.poll(() => fact(page, "Lag")).toMatch(/^0\b/);
 });
 
-withTokens(title("says in place what a token may not do, and does the rest"), async ({ open, connect }) => {
+inBrowser(title("says in place what a token may not do, and does the rest"), async ({ open, connect }) => {
   const client = await connect();
   await publish(client, 5);
   await client.call("createConsumer", { stream, consumer: "packers" });
-  const token = tokenWith({ streams: [stream], actions: ["consume"] });
+  const token = tokenOf([{ streams: [stream], actions: ["consume"] }]);
   const page = await open(consumerPage("packers"), { token });
   await expect.poll(() => fact(page, "Lag")).toMatch(/^5\b/);
   expect(await fact(page, "Lag in time")).toMatch(/^–/);

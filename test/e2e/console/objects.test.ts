@@ -5,8 +5,7 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
 import type { Client } from "../server/client.ts";
-import { inBrowser, title } from "./console.ts";
-import { tokenWith, withTokens } from "./tokens.ts";
+import { inBrowser, title, tokenOf } from "./console.ts";
 
 /** 3 × 2 pixels. */
 const GIF = "R0lGODlhAwACAIAAAP8AAAAAACwAAAAAAwACAAACAoRRADs=";
@@ -212,23 +211,20 @@ inBrowser(title("says that an object is gone, at its page and at its download"),
   await page.getByRole("alert").filter({ hasText: "NotFound" }).waitFor();
 });
 
-withTokens(
-  title("says in place what a token may not do with objects, and does the rest"),
-  async ({ open, connect }) => {
-    const client = await connect();
-    await put(client, ["mine/one", "others/two"]);
-    const token = tokenWith({ objects: ["mine/"], actions: ["objects.read"] });
-    const page = await open("#/objects", { token });
-    await page.getByRole("alert").filter({ hasText: "“objects.read”" }).waitFor();
+inBrowser(title("says in place what a token may not do with objects, and does the rest"), async ({ open, connect }) => {
+  const client = await connect();
+  await put(client, ["mine/one", "others/two"]);
+  const token = tokenOf([{ objects: ["mine/"], actions: ["objects.read"] }]);
+  const page = await open("#/objects", { token });
+  await page.getByRole("alert").filter({ hasText: "“objects.read”" }).waitFor();
 
-    await page.getByLabel("Name begins with").fill("mine/");
-    await expect.poll(() => names(page)).toEqual(["mine/one"]);
-    await page.getByRole("link", { name: "mine/one" }).click();
-    await page.getByText("mine/one").last().waitFor();
-    await page.getByRole("button", { name: "Delete…" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-    await page.getByRole("dialog").getByRole("alert").filter({ hasText: "“objects.write” on mine/one" }).waitFor();
+  await page.getByLabel("Name begins with").fill("mine/");
+  await expect.poll(() => names(page)).toEqual(["mine/one"]);
+  await page.getByRole("link", { name: "mine/one" }).click();
+  await page.getByText("mine/one").last().waitFor();
+  await page.getByRole("button", { name: "Delete…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("alert").filter({ hasText: "“objects.write” on mine/one" }).waitFor();
 
-    expect(await keysOf(client)).toEqual(["mine/one", "others/two"]);
-  },
-);
+  expect(await keysOf(client)).toEqual(["mine/one", "others/two"]);
+});
