@@ -67,14 +67,16 @@ export function ConsumerConfigForm({ stream, info, onChanged }: ConfigFormProps)
             </button>
           </Notice>
         )}
-        <OptionFields
-          draft={draft}
-          faults={faults}
-          onInput={(next) => {
-            setDraft(next);
-            setSaved(false);
-          }}
-        />
+        <div class="columns">
+          <OptionFields
+            draft={draft}
+            faults={faults}
+            onInput={(next) => {
+              setDraft(next);
+              setSaved(false);
+            }}
+          />
+        </div>
         <ErrorNotice error={error} />
         <p class="actions">
           <button type="submit" class="main" disabled={!isTouched || isPending}>

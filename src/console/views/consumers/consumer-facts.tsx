@@ -14,7 +14,7 @@ export function ConsumerFacts({ stream, info, lag }: { stream: string; info: Con
   return (
     <Facts
       facts={[
-        { label: "Deliveries", value: info.paused ? "Paused" : "On" },
+        { label: "Deliveries", value: info.paused ? <span class="mark">paused</span> : "on" },
         { label: "Lag", value: countText(lagMessages(info), isEstimate), note: counting ?? "messages not acked" },
         { label: "Lag in time", value: lagTime(lag), note: "age of the first message not acked" },
         { label: "Pending", value: countText(info.pending, isEstimate), note: counting ?? "not in flight" },

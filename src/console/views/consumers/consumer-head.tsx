@@ -13,10 +13,10 @@ type ConsumerHeadProps = {
 
 /** The name of a consumer, with the way back and its two pages. */
 export function ConsumerHead({ stream, consumer, open, deadLetters }: ConsumerHeadProps) {
-  const current = (each: ConsumerHeadProps["open"]) => (each === open ? "page" : undefined);
+  const current = (each: ConsumerHeadProps["open"]) => (each === open ? "true" : undefined);
   const count = deadLetters === undefined || deadLetters === 0 ? "" : ` (${formatNumber(deadLetters)})`;
   return (
-    <header>
+    <header class="consumer-head">
       <p class="crumb">
         <a href={href(consumersOf(stream))}>Consumers</a>
       </p>

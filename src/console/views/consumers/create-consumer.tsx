@@ -47,17 +47,19 @@ export function CreateConsumer({ stream }: { stream: string }) {
   return (
     <>
       <h2>Create a consumer</h2>
-      <form class="wide" onSubmit={(event) => void submit(event)}>
-        <TextField
-          label="Name"
-          value={consumer}
-          onInput={setConsumer}
-          error={faults["consumer"]}
-          hint="1 to 64 of letters, digits, _ and -."
-          hasFocus
-        />
-        <StartFields start={start} fault={faults["from"]} onInput={setStart} />
-        <OptionFields draft={draft} faults={faults} onInput={setDraft} />
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="columns">
+          <TextField
+            label="Name"
+            value={consumer}
+            onInput={setConsumer}
+            error={faults["consumer"]}
+            hint="1 to 64 of letters, digits, _ and -."
+            hasFocus
+          />
+          <StartFields start={start} fault={faults["from"]} onInput={setStart} />
+          <OptionFields draft={draft} faults={faults} onInput={setDraft} />
+        </div>
         <ErrorNotice error={error} />
         <p class="actions">
           <button type="submit" class="main" disabled={isPending}>

@@ -34,7 +34,7 @@ type OptionFieldsProps = { draft: Draft; faults: Faults; onInput: (draft: Draft)
 /** The options of a consumer that may be changed. */
 export function OptionFields({ draft, faults, onInput }: OptionFieldsProps) {
   return (
-    <div class="columns">
+    <>
       {FIELDS.map(({ field, label, hint, isNumber }) => (
         <TextField
           key={field}
@@ -46,6 +46,6 @@ export function OptionFields({ draft, faults, onInput }: OptionFieldsProps) {
           error={faults[field]}
         />
       ))}
-    </div>
+    </>
   );
 }

@@ -46,7 +46,9 @@ export function SeekDialog({ stream, info, onClose, onDone }: SeekDialogProps) {
           message from there on is delivered as if for the first time, also what was acked. Dead letters from there on
           are dropped from their list. Going forward passes over messages for good.
         </p>
-        <StartFields start={start} fault={fault} onInput={setStart} />
+        <div class="columns">
+          <StartFields start={start} fault={fault} onInput={setStart} />
+        </div>
         <ErrorNotice error={error} />
         <p class="actions">
           <button type="submit" class="danger" disabled={isPending}>

@@ -16,7 +16,7 @@ type StartFieldsProps = { start: StartDraft; fault: string | undefined; onInput:
 export function StartFields({ start, fault, onInput }: StartFieldsProps) {
   const chosen = KINDS.find(({ value }) => value === start.kind);
   return (
-    <div class="columns">
+    <>
       <SelectField
         label="Begin with"
         value={start.kind}
@@ -34,6 +34,6 @@ export function StartFields({ start, fault, onInput }: StartFieldsProps) {
           error={fault}
         />
       )}
-    </div>
+    </>
   );
 }

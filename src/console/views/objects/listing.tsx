@@ -63,36 +63,38 @@ export function Listing({ folder, prefix, isFlat, changes }: ListingProps) {
   return (
     <>
       <ErrorNotice error={first.error} />
-      <Table
-        caption="Objects"
-        rows={rows}
-        keyOf={({ key, object }) => `${object === undefined ? "folder" : "object"} ${key}`}
-        empty={prefix === "" ? "There is no object yet." : `No key begins with “${visible(prefix)}”.`}
-        columns={[
-          {
-            label: "Select",
-            cell: ({ key, object }) =>
-              object !== undefined && (
-                <input
-                  type="checkbox"
-                  aria-label={`Select ${visible(nameIn(folder, key))}`}
-                  checked={chosen.has(key)}
-                  onInput={({ currentTarget }) => choose(key, currentTarget.checked)}
-                />
+      <div class="listing">
+        <Table
+          caption="Objects"
+          rows={rows}
+          keyOf={({ key, object }) => `${object === undefined ? "folder" : "object"} ${key}`}
+          empty={prefix === "" ? "There is no object yet." : `No key begins with “${visible(prefix)}”.`}
+          columns={[
+            {
+              label: "Select",
+              cell: ({ key, object }) =>
+                object !== undefined && (
+                  <input
+                    type="checkbox"
+                    aria-label={`Select ${visible(nameIn(folder, key))}`}
+                    checked={chosen.has(key)}
+                    onInput={({ currentTarget }) => choose(key, currentTarget.checked)}
+                  />
+                ),
+            },
+            {
+              label: "Name",
+              isName: true,
+              cell: ({ key, object }) => (
+                <a href={object === undefined ? folderHref(key) : objectHref(key)}>{visible(nameIn(folder, key))}</a>
               ),
-          },
-          {
-            label: "Name",
-            isName: true,
-            cell: ({ key, object }) => (
-              <a href={object === undefined ? folderHref(key) : objectHref(key)}>{visible(nameIn(folder, key))}</a>
-            ),
-          },
-          { label: "Size", isNumber: true, cell: ({ object }) => object && formatBytes(object.size) },
-          { label: "Content type", cell: ({ object }) => (object === undefined ? "folder" : object.contentType) },
-          { label: "Uploaded", cell: ({ object }) => object && <Time at={object.uploadedAt} /> },
-        ]}
-      />
+            },
+            { label: "Size", isNumber: true, cell: ({ object }) => object && formatBytes(object.size) },
+            { label: "Content type", cell: ({ object }) => (object === undefined ? "folder" : object.contentType) },
+            { label: "Uploaded", cell: ({ object }) => object && <Time at={object.uploadedAt} /> },
+          ]}
+        />
+      </div>
       <p class="actions">
         {cursor !== undefined && (
           <button type="button" disabled={more.isPending} onClick={() => void more.run(cursor)}>
