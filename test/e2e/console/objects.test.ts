@@ -80,7 +80,7 @@ inBrowser(title("shows what is known of an object, and its JSON"), async ({ open
 
   await page.getByText('"tea"').waitFor();
   const facts = await page.getByRole("region", { name: "Metadata" }).innerText();
-  for (const text of ["a/b.json", "17 bytes", "application/json", etag, "Assam"]) {
+  for (const text of ["a/b.json", "17 B", "application/json", etag, "Assam"]) {
     expect(facts).toContain(text);
   }
 });

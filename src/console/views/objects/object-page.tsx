@@ -91,7 +91,7 @@ function Metadata({ info }: { info: ObjectInfo }) {
       <Facts
         facts={[
           { label: "Key", value: <span class="mono">{visible(key)}</span> },
-          { label: "Size", value: formatBytes(size), note: `${formatNumber(size)} bytes` },
+          { label: "Size", value: formatBytes(size), ...(size < 1_000 ? {} : { note: `${formatNumber(size)} bytes` }) },
           { label: "Content type", value: contentType },
           { label: "Uploaded", value: <Time at={uploadedAt} /> },
           { label: "Etag", value: <span class="mono">{etag}</span> },
