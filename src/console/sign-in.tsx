@@ -42,7 +42,7 @@ export function SignIn({ refusal, onSession }: SignInProps) {
     <main class="sign-in">
       <h1>Durable Stream</h1>
       <p>
-        The console of <b>{location.host}</b>. It may do what your key may.
+        The console of <b>{location.host}</b>. It can do what your key can.
       </p>
       <form
         onSubmit={(event) => {

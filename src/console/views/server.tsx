@@ -107,15 +107,15 @@ function Limits({ limits }: { limits: ServerInfo["limits"] }) {
           isNumber: true,
           cell: ([name, value]) => <span title={formatNumber(value)}>{limitText(name, value)}</span>,
         },
-        { label: "Bounds", cell: ([name]) => (isLimitName(name) ? LIMIT_MEANINGS[name] : "") },
+        { label: "Bounds", cell: ([name]) => (isLimitName(name) ? LIMIT_MEANINGS[name].replaceAll("`", "") : "") },
       ]}
     />
   );
 }
 
-/** A limit in the unit that its name ends in. */
+/** A limit in the unit that its name tells. */
 function limitText(name: string, value: number): string {
-  if (name.endsWith("Bytes")) {
+  if (name.includes("Bytes")) {
     return formatBytes(value);
   }
   return name.endsWith("Ms") ? formatDuration(value) : formatNumber(value);

@@ -4,6 +4,7 @@ import type { Page } from "playwright-core";
 import type { Right } from "../../../rpc/index.ts";
 
 import { jwks, newKey, signedBy } from "../access/token-maker.ts";
+import { signIn } from "./sign-in.ts";
 import { title, whyNoBrowser, withBrowser } from "../server/browser.ts";
 
 /** What tokens are signed with. */
@@ -58,15 +59,9 @@ const test = withBrowser.extend<{
 
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
-export { title };
+export { signIn, title };
 
 /** A token of Ann with these rights. */
 export function tokenOf(rights: readonly Right[], livesMs = 600_000): string {
   return signedBy(key, { sub: "Ann", exp: (Date.now() + livesMs) / 1_000, rights });
-}
-
-/** Gives the page a key. */
-export async function signIn(page: Page, token: string): Promise<void> {
-  await page.getByLabel("Key or token").fill(token);
-  await page.getByRole("button", { name: "Open", exact: true }).click();
 }
