@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { ObjectInfo } from "../../../../rpc/index.ts";
 import { ConfirmDialog } from "../../parts/dialog.tsx";
@@ -34,11 +34,7 @@ export function ObjectPage({ objectKey: key }: { objectKey: string }) {
     <>
       <FolderHead folder={folder} name={fileNameOf(key)} />
       <ErrorNotice error={error} />
-      {isDeleted && (
-        <Notice kind="good">
-          Deleted. <a href={folderHref(folder)}>Back to the folder</a>
-        </Notice>
-      )}
+      {isDeleted && <Deleted folder={folder} />}
       {!isDeleted && (
         <p class="actions">
           <button type="button" class="main" disabled={downloading.isPending} onClick={() => void downloading.run()}>
@@ -81,6 +77,20 @@ export function ObjectPage({ objectKey: key }: { objectKey: string }) {
         </ConfirmDialog>
       )}
     </>
+  );
+}
+
+function Deleted({ folder }: { folder: string }) {
+  const back = useRef<HTMLAnchorElement>(null);
+  // What had the focus is gone.
+  useEffect(() => back.current?.focus(), []);
+  return (
+    <Notice kind="good">
+      Deleted.{" "}
+      <a ref={back} href={folderHref(folder)}>
+        Back to the folder
+      </a>
+    </Notice>
   );
 }
 

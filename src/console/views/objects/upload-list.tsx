@@ -47,7 +47,7 @@ function UploadRow({ upload, uploads }: { upload: Upload; uploads: Uploads }) {
           {...(sent === undefined ? {} : { value: sent })}
         />
       )}
-      <p class="upload-state" role="status">
+      <p class="upload-state">
         <StateWords upload={upload} />
       </p>
       {state.is === "asking" && <Question existing={state.existing} isAgain={state.isAgain} />}
@@ -77,25 +77,25 @@ const WORDS = {
   checking: "Looking whether there is one of this name…",
   asking: "Waits for your answer.",
   waiting: "Waits for the upload before it.",
+  sending: "Sending.",
   stored: "Stored.",
   cancelled: "Cancelled.",
   failed: "Not stored.",
 } as const;
 
+/** A screen reader is told what becomes of it, and not each step of its progress. */
 function StateWords({ upload: { state, sent, file } }: { upload: Upload }) {
-  const connection = useConnection();
-  if (state.is !== "sending") {
-    return <>{WORDS[state.is]}</>;
-  }
-  if (connection.state !== "open") {
-    return <>The connection is lost; goes on when it is back.</>;
-  }
-  if (sent === undefined) {
-    return <>Sending in one request, which does not tell how far it is.</>;
-  }
+  const { state: connection } = useConnection();
+  const isSending = state.is === "sending";
   return (
     <>
-      {formatBytes(sent)} of {formatBytes(file.size)}
+      <span role="status">
+        {isSending && connection !== "open" ? "The connection is lost; goes on when it is back." : WORDS[state.is]}
+      </span>{" "}
+      {isSending &&
+        (sent === undefined
+          ? "It goes in one request, which does not tell how far it is."
+          : `${formatBytes(sent)} of ${formatBytes(file.size)}`)}
     </>
   );
 }
