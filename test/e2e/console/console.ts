@@ -25,7 +25,7 @@ type Opening = {
  * it has violated its Content-Security-Policy, has written an error, or has thrown one.
  */
 const test = withBrowser.extend<{
-  options: { vars: Record<string, string> };
+  options: { apiKey?: string; vars: Record<string, string> };
   open: (hash?: string, opening?: Opening) => Promise<Page>;
 }>({
   options: { vars: { TOKEN_KEYS: jwks(key.jwk) } },
@@ -59,6 +59,8 @@ const test = withBrowser.extend<{
 
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
+/** The same with a server that has no key of its own, and takes tokens only. */
+export const keyless = inBrowser.extend({ options: { apiKey: "", vars: { TOKEN_KEYS: jwks(key.jwk) } } });
 export { signIn, title };
 
 /** A token of Ann with these rights. */

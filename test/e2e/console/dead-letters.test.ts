@@ -96,6 +96,7 @@ inBrowser(title("retries all and deletes all, when asked"), async ({ open, conne
   await page.getByText("3 retried.").waitFor();
   expect(await deadSequences(client)).toEqual([]);
   await page.getByText("There are no dead letters.").waitFor();
+  expect(await client.call("getConsumer", { stream, consumer })).toMatchObject({ pending: 3 });
 
   await bury(client, [4, 5]);
   await page.getByRole("button", { name: "Delete all…" }).click();
