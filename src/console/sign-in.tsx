@@ -21,7 +21,7 @@ export function SignIn({ refusal, onSession }: SignInProps) {
   const [tried, setTried] = useState<Session | undefined>();
   const taken = useRef<Session>(undefined);
   const { run, isPending, error } = useAction(proven);
-  // One that was tried and not taken has no use.
+  // One that is being tried when this goes has no use.
   useEffect(() => () => void (tried !== taken.current && tried?.end()), [tried]);
 
   const submit = async () => {
@@ -32,10 +32,12 @@ export function SignIn({ refusal, onSession }: SignInProps) {
     }
     const session = new Session(given);
     setTried(session);
-    if ((await run(session)) !== undefined) {
-      taken.current = session;
-      onSession(session);
+    if ((await run(session)) === undefined) {
+      session.end();
+      return;
     }
+    taken.current = session;
+    onSession(session);
   };
 
   return (

@@ -1,3 +1,4 @@
+import { visible } from "./parts/format.ts";
 import type { Session } from "./session/session.ts";
 import { useConnectionOf } from "./session/use-session.ts";
 
@@ -14,8 +15,9 @@ export const WORDS = {
 export function ConnectionStatus({ session }: { session: Session }) {
   const { state, reason } = useConnectionOf(session);
   return (
-    <span class={`connection ${state}`} role="status" title={reason ?? ""}>
+    <span class={`connection ${state}`} role="status">
       {WORDS[state]}
+      {state === "waiting" && reason !== undefined && <small> {visible(reason)}</small>}
     </span>
   );
 }

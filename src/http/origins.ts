@@ -54,6 +54,9 @@ const OBJECT: Sharing = {
 /**
  * The origin of a request, and what it permits (CORS: fetch.spec.whatwg.org, section HTTP-cors-protocol).
  *
+ * The server's own origin is that of the request's URL, which is what the client asked for. So a name that somebody points at
+ * this server makes a page of that name one of its own (DNS rebinding); it has no credential to send, which still protects.
+ *
  * A request without an `Origin` is not a browser's, or is one that no page can read the answer to. The others are answered
  * when their origin is the server's own or is configured. Origins are compared as text, and `null` equals none. Credentials
  * are never allowed in CORS' sense, which is cookies: a page sends `Authorization` itself.

@@ -73,3 +73,25 @@ inBrowser(title("forgets the key when it is told to"), async ({ open }) => {
   await page.reload();
   await page.getByLabel("Key or token").waitFor();
 });
+
+inBrowser(
+  title("shows no error of a call that was made again, and its answer when the server is back"),
+  async ({ open, server, connect }) => {
+    const client = await connect();
+    await client.call("configureStream", { stream: "orders" });
+    const page = await open("#/streams");
+    await page.getByRole("rowheader", { name: "orders" }).waitFor();
+
+    await server.kill9();
+    await page.getByRole("status").getByText("Connecting…").waitFor();
+    await page.getByRole("button", { name: "Reload" }).click();
+    await page.getByRole("button", { name: "Reload" }).click();
+    expect(await page.locator("main").getByRole("alert").filter({ hasText: /./ }).count()).toBe(0);
+    await server.start();
+    await connect().then((again) => again.call("configureStream", { stream: "orders.new" }));
+    await page.getByRole("button", { name: "Reload" }).click();
+    await page.getByRole("rowheader", { name: "orders.new" }).waitFor();
+
+    expect(await page.locator("main").getByRole("alert").filter({ hasText: /./ }).count()).toBe(0);
+  },
+);

@@ -83,3 +83,17 @@ inBrowser(title("say in place what a token may not do, and the rest works"), asy
   await page.getByText("it needs the right “manage” on room.1").waitFor();
   expect(await page.getByLabel("Most messages").inputValue()).toBe("10");
 });
+
+inBrowser(
+  title("are shown as text when somebody links to what is no name, and what is no place is said"),
+  async ({ open }) => {
+    const hostile = "<img src=x onerror=alert(1)>";
+    const page = await open(`#/streams/${encodeURIComponent(hostile)}/overview`);
+
+    await page.getByRole("heading", { name: hostile }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "InvalidParams" }).waitFor();
+    expect(await page.locator("main img").count()).toBe(0);
+    await page.evaluate("location.hash = '#/nowhere/%E0%A4%A'");
+    await page.getByRole("heading", { name: "Not found" }).waitFor();
+  },
+);
