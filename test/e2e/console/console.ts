@@ -60,7 +60,9 @@ const test = withBrowser.extend<{
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
 /** The same with a server that has no key of its own, and takes tokens only. */
-export const keyless = inBrowser.extend({ options: { apiKey: "", vars: { TOKEN_KEYS: jwks(key.jwk) } } });
+export const keyless = test
+  .extend({ options: { apiKey: "", vars: { TOKEN_KEYS: jwks(key.jwk) } } })
+  .skipIf(whyNoBrowser !== undefined);
 export { signIn, title };
 
 /** A token of Ann with these rights. */

@@ -100,7 +100,7 @@ inBrowser(title("shows a small image, and an SVG or a page as text only"), async
   const image = page.getByRole("img", { name: "Preview of dot.gif" });
   await image.waitFor();
   expect(await image.getAttribute("src")).toMatch(/^blob:/);
-  expect(await image.evaluate<number>("document.images[0].naturalWidth")).toBe(3);
+  expect(await page.evaluate<number>("document.images[0].naturalWidth")).toBe(3);
 
   for (const key of ["a.svg", "a.html", "a.json"]) {
     await page.goto(`${page.url().split("#")[0]}${objectPage(key)}`);

@@ -106,5 +106,8 @@ function Asking({ of, asked, sequences, onClose, onDone }: AskingProps) {
 
 /** What was done, and whether some were gone already. */
 export function countWords(count: number, of: number | undefined, done: string): string {
-  return of === undefined || count === of ? `${count} ${done}.` : `${count} of ${of} ${done}: the others were gone.`;
+  if (of === undefined || count === of) {
+    return `${count} ${done}.`;
+  }
+  return count === 0 ? `None ${done}: gone already.` : `${count} of ${of} ${done}: the others were gone.`;
 }
