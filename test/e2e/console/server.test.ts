@@ -60,6 +60,7 @@ inBrowser(
     await page.getByRole("button", { name: "Save" }).click();
 
     await page.getByText("Saved as revision 2.").waitFor();
+    expect(await client.call("getState", { stream: "orders" })).toMatchObject({ state: { n: 2 } });
   },
 );
 
@@ -91,6 +92,30 @@ inBrowser(
     await connect().then((again) => again.call("configureStream", { stream: "orders.new" }));
     await page.getByRole("button", { name: "Reload" }).click();
     await page.getByRole("rowheader", { name: "orders.new" }).waitFor();
+
+    expect(await page.locator("main").getByRole("alert").filter({ hasText: /./ }).count()).toBe(0);
+  },
+);
+
+inBrowser(
+  title("says what was not read while the server was away for long, and reads it when it is back"),
+  async ({ open, server, connect }) => {
+    const client = await connect();
+    await client.call("configureStream", { stream: "orders" });
+    const page = await open("#/streams");
+    await page.getByRole("rowheader", { name: "orders" }).waitFor();
+    await page.clock.install();
+
+    await server.kill9();
+    await page.getByRole("status").getByText("Connecting…").waitFor();
+    await page.getByRole("button", { name: "Reload" }).click();
+    // What a call waits for a connection.
+    await page.clock.fastForward(31_000);
+    await page.getByRole("alert").filter({ hasText: "Unavailable" }).waitFor();
+    expect(await page.getByRole("rowheader", { name: "orders" }).isVisible()).toBe(true);
+    await server.start();
+    await page.clock.fastForward(31_000);
+    await page.getByRole("alert").filter({ hasText: "Unavailable" }).waitFor({ state: "detached" });
 
     expect(await page.locator("main").getByRole("alert").filter({ hasText: /./ }).count()).toBe(0);
   },
