@@ -172,6 +172,8 @@ inBrowser(title("shows large and hostile messages, and reasons, as text"), async
   const text = await beside.innerText();
   expect(text).toContain(String.raw`<script>alert(2)</script>\u202e\u0000`);
   expect(await page.locator("main img, main script").count()).toBe(0);
+  // Nor what turns the direction of the text behind it, in the data, its names, the headers or the reasons.
+  expect(await page.locator("main").innerText()).not.toContain("\u202e");
   expect(await rowsOf(page).nth(1).innerText()).toContain(String.raw`<img src=x onerror=alert(1)>`);
   await link(page, 2).click();
   await beside.getByText("all 250002 characters").waitFor();
