@@ -1,9 +1,8 @@
 import { DurableStreamError } from "../../../../rpc/client.ts";
 import type { DurableStream } from "../../../../rpc/client.ts";
-import { LIMITS, ObjectKey } from "../../../../rpc/index.ts";
+import { LIMITS } from "../../../../rpc/index.ts";
 import type { ObjectInfo } from "../../../../rpc/index.ts";
 import { errorOf } from "../../parts/use-call.ts";
-import { faultOf } from "../../parts/valid.ts";
 
 import { countedStream } from "./counted-stream.ts";
 
@@ -104,11 +103,6 @@ export class Uploads {
     const upload = this.#find(id);
     const signal = this.#cancels.get(id)?.signal;
     if (upload === undefined || signal === undefined) {
-      return;
-    }
-    const fault = faultOf(ObjectKey, upload.key);
-    if (fault !== undefined) {
-      this.#fail(id, new Error(`the key is not possible: ${fault}`));
       return;
     }
     try {
