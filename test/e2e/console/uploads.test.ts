@@ -78,7 +78,7 @@ inBrowser(title("stores chosen files in the folder, with their types"), async ({
   const page = await open("#/objects/folder/a%2F");
 
   await choose(page, [file("one.txt", "tea"), file("two.txt", "milk"), file("empty.txt", "")]);
-  await expect.poll(() => page.getByText("Stored.").count()).toBe(3);
+  await expect.poll(() => page.getByText("Stored.", { exact: true }).count()).toBe(3);
 
   expect(await client.call("headObject", { key: "a/one.txt" })).toMatchObject({ contentType: "text/plain", size: 3 });
   expect(await textOf(client, "a/two.txt")).toBe("milk");
@@ -98,7 +98,7 @@ inBrowser(title("stores dropped files"), async ({ open, connect }) => {
     return given;
   })()`);
   await page.locator(".drop").dispatchEvent("drop", { dataTransfer: dropped });
-  await page.getByText("Stored.").waitFor();
+  await page.getByText("Stored.", { exact: true }).waitFor();
 
   expect(await textOf(client, "dropped.txt")).toBe("tea");
 });
@@ -116,7 +116,7 @@ inBrowser(title("asks before it overwrites, and again when somebody else was fas
   await page.getByText("Somebody has put an object of this name meanwhile.").waitFor();
   expect(await textOf(client, "one.txt")).toBe("theirs");
   await page.getByRole("button", { name: "Overwrite" }).click();
-  await page.getByText("Stored.").waitFor();
+  await page.getByText("Stored.", { exact: true }).waitFor();
 
   expect(await textOf(client, "one.txt")).toBe("new");
 });
@@ -168,7 +168,7 @@ inBrowser(title("shows how far a large upload is, also after another view"), asy
   expect(await progressOf(row)).toBeLessThan(LARGE.length);
   expect(await isThere(client, "large.bin")).toBe(false);
   hold.release();
-  await row.getByText("Stored.").waitFor();
+  await row.getByText("Stored.", { exact: true }).waitFor();
 
   const stored = await fetch(`${server.url}/r2/large.bin`, { headers: { Authorization: `Bearer ${server.apiKey}` } });
   expect(sha256(Buffer.from(await stored.arrayBuffer()))).toBe(sha256(LARGE));
@@ -189,10 +189,10 @@ inBrowser(title("cancels a large upload half-way, and begins it again"), async (
   hold.release();
   expect(await row.getByRole("progressbar").count()).toBe(0);
   await choose(page, file("after.txt", "x"));
-  await upload(page, "after.txt").getByText("Stored.").waitFor();
+  await upload(page, "after.txt").getByText("Stored.", { exact: true }).waitFor();
   expect(await isThere(client, "large.bin")).toBe(false);
   await row.getByRole("button", { name: "Try large.bin again" }).click();
-  await row.getByText("Stored.").waitFor();
+  await row.getByText("Stored.", { exact: true }).waitFor();
 
   expect(await client.call("headObject", { key: "large.bin" })).toMatchObject({ size: LARGE.length });
 });
@@ -211,7 +211,7 @@ inBrowser(title("goes on with an upload when a killed server is back"), async ({
   await row.getByText("The connection is lost; goes on when it is back.").waitFor();
   expect(await progressOf(row)).toBeGreaterThanOrEqual(before);
   await server.start();
-  await row.getByText("Stored.").waitFor();
+  await row.getByText("Stored.", { exact: true }).waitFor();
 
   const client = await connect();
   expect(await client.call("headObject", { key: "large.bin" })).toMatchObject({ size: LARGE.length });
@@ -235,7 +235,7 @@ inBrowser(title("shows hostile names of files as text"), async ({ open, connect 
   const name = "<img src=x onerror=alert(1)>\u202etxt";
 
   await choose(page, file(name, "tea"));
-  await page.getByText("Stored.").waitFor();
+  await page.getByText("Stored.", { exact: true }).waitFor();
 
   expect(await page.getByRole("listitem").innerText()).toContain(String.raw`<img src=x onerror=alert(1)>\u202etxt`);
   expect(await page.locator("main img").count()).toBe(0);
@@ -262,7 +262,7 @@ inBrowser(title("asks before it overwrites also for a token that may not read"),
   expect(await textOf(client, "a/two.txt")).toBe("milk");
   expect(await textOf(client, "a/one.txt")).toBe("old");
   await page.getByRole("button", { name: "Overwrite" }).click();
-  await expect.poll(() => page.getByText("Stored.").count()).toBe(2);
+  await expect.poll(() => page.getByText("Stored.", { exact: true }).count()).toBe(2);
 
   expect(await textOf(client, "a/one.txt")).toBe("tea");
 });
