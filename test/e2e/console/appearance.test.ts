@@ -130,6 +130,7 @@ inBrowser(title("works with the keyboard alone"), async ({ open, server }) => {
   };
 
   // The field has the focus.
+  await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Key or token");
   await keyboard.type(server.apiKey);
   await keyboard.press("Enter");
   await page.getByRole("heading", { name: "Streams" }).waitFor();
