@@ -151,13 +151,13 @@ inBrowser(title("works with the keyboard alone"), async ({ open, server }) => {
   await keyboard.press("Enter");
   await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Type orders to go on");
   await keyboard.press("Escape");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.locator("dialog").waitFor({ state: "detached" });
   await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Delete the stream…");
   await keyboard.press("Enter");
   await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Type orders to go on");
   await tabTo("Cancel");
   await keyboard.press("Enter");
-  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.locator("dialog").waitFor({ state: "detached" });
   await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Delete the stream…");
   await keyboard.press("Enter");
   await keyboard.type("orders");
