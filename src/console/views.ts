@@ -1,4 +1,6 @@
 import type { SectionProps, StreamViewProps, View } from "./view.ts";
+import { Consumers } from "./views/consumers/consumers.tsx";
+import { Objects } from "./views/objects/objects.tsx";
 import { Overview } from "./views/overview/overview.tsx";
 import { Server } from "./views/server.tsx";
 import { State } from "./views/state/state.tsx";
@@ -7,6 +9,7 @@ import { Streams } from "./views/streams.tsx";
 /** The sections, at `#/<path>`, in the order of the navigation; the first is where `#/` leads. */
 export const SECTIONS: readonly View<SectionProps>[] = [
   { path: "streams", label: "Streams", View: Streams },
+  { path: "objects", label: "Objects", View: Objects },
   { path: "server", label: "Server", View: Server },
 ];
 
@@ -14,4 +17,5 @@ export const SECTIONS: readonly View<SectionProps>[] = [
 export const STREAM_VIEWS: readonly View<StreamViewProps>[] = [
   { path: "overview", label: "Overview", View: Overview },
   { path: "state", label: "State", View: State },
+  { path: "consumers", label: "Consumers", View: Consumers },
 ];

@@ -10,18 +10,24 @@ type DialogProps = { readonly title: string; readonly onClose: () => void; reado
 /** A modal dialog, open while it is mounted. Escape closes it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isShown = useRef(false);
   const heading = useId();
   useLayoutEffect(() => {
     const opener = document.activeElement;
-    dialog.current?.showModal();
+    const shown = dialog.current;
+    shown?.showModal();
+    isShown.current = true;
     return () => {
+      // While it is open, nothing behind it can have the focus. That it was closed so is no news.
+      isShown.current = false;
+      shown?.close();
       if (opener instanceof HTMLElement) {
         opener.focus();
       }
     };
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={heading} onClose={onClose}>
+    <dialog ref={dialog} aria-labelledby={heading} onClose={() => isShown.current && onClose()}>
       <h2 id={heading}>{title}</h2>
       {children}
     </dialog>

@@ -11,8 +11,11 @@ type FieldProps = {
 };
 
 type TextFieldProps = FieldProps & {
-  /** `password` is not shown, and offered to no password manager; `json` and `lines` have several lines. */
-  readonly kind?: "text" | "password" | "number" | "search" | "json" | "lines";
+  /**
+   * `password` is not shown, and offered to no password manager; `json` and `lines` have several lines; `time` is a time of
+   * this machine's zone, as `2026-03-01T14:05:09`.
+   */
+  readonly kind?: "text" | "password" | "number" | "search" | "time" | "json" | "lines";
   readonly placeholder?: string;
   readonly rows?: number;
   readonly hasFocus?: boolean;
@@ -41,6 +44,9 @@ export function TextField({ kind = "text", placeholder, rows = 12, hasFocus = fa
         const input = { ...named, ...given };
         if (kind === "password") {
           return <input {...input} type="password" />;
+        }
+        if (kind === "time") {
+          return <input {...input} type="datetime-local" step="1" />;
         }
         if (kind === "search") {
           return <input {...input} type="search" />;
@@ -71,6 +77,22 @@ export function SelectField({ options, ...field }: SelectFieldProps) {
         </select>
       )}
     </Labelled>
+  );
+}
+
+type CheckFieldProps = {
+  readonly label: string;
+  readonly isChecked: boolean;
+  readonly onInput: (isChecked: boolean) => void;
+};
+
+/** Yes or no. */
+export function CheckField({ label, isChecked, onInput }: CheckFieldProps) {
+  return (
+    <label class="check">
+      <input type="checkbox" checked={isChecked} onInput={({ currentTarget }) => onInput(currentTarget.checked)} />
+      {label}
+    </label>
   );
 }
 

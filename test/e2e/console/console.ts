@@ -16,6 +16,8 @@ const OF_A_LOST_SERVER = /net::ERR_|WebSocket connection to/;
 type Opening = {
   /** What is given as the key; the server's own unless given. `false`: the page is left at the question. */
   readonly token?: string | false;
+  /** The origin that the page is opened at, as of a proxy; the server's unless given. */
+  readonly at?: string;
 };
 
 /**
@@ -23,7 +25,7 @@ type Opening = {
  * it has violated its Content-Security-Policy, has written an error, or has thrown one.
  */
 const test = withBrowser.extend<{
-  options: { vars: Record<string, string> };
+  options: { apiKey?: string; vars: Record<string, string> };
   open: (hash?: string, opening?: Opening) => Promise<Page>;
 }>({
   options: { vars: { TOKEN_KEYS: jwks(key.jwk) } },
@@ -34,7 +36,7 @@ const test = withBrowser.extend<{
       content: `addEventListener("securitypolicyviolation", (event) =>
         console.error("violates the policy: " + event.violatedDirective + " " + event.sourceFile))`,
     });
-    await use(async (hash = "", { token = server.apiKey } = {}) => {
+    await use(async (hash = "", { token = server.apiKey, at = server.url } = {}) => {
       const page = await browser.newPage();
       page.on("pageerror", (error) => faults.push(String(error)));
       page.on("console", (message) => {
@@ -42,7 +44,7 @@ const test = withBrowser.extend<{
           faults.push(message.text());
         }
       });
-      await page.goto(`${server.url}/${hash}`);
+      await page.goto(`${at}/${hash}`);
       if (token !== false) {
         await signIn(page, token);
         await page.getByRole("navigation", { name: "Sections" }).waitFor();
@@ -57,6 +59,10 @@ const test = withBrowser.extend<{
 
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
+/** The same with a server that has no key of its own, and takes tokens only. */
+export const keyless = test
+  .extend({ options: { apiKey: "", vars: { TOKEN_KEYS: jwks(key.jwk) } } })
+  .skipIf(whyNoBrowser !== undefined);
 export { signIn, title };
 
 /** A token of Ann with these rights. */

@@ -1,18 +1,9 @@
 /** Every view of the console, for what has to hold in each: how it looks, what a screen reader is told, its screenshot. */
-import type { Page } from "playwright-core";
-
 import { DurableStream } from "../../../rpc/client.ts";
 import type { Target } from "../server/client.ts";
 
-export type Place = {
-  /** The name of its screenshot. */
-  readonly name: string;
-  readonly hash: string;
-  /** Waits for what the view shows when all of it is there. */
-  readonly ready: (page: Page) => Promise<void>;
-  /** How long it draws before its picture is taken. */
-  readonly drawnForMs?: number;
-};
+import { CONSUMER_PLACES, fillConsumers, pack } from "./consumer-places.ts";
+import type { Place } from "./place.ts";
 
 /** What {@link fill} makes. */
 export const PLACES: readonly Place[] = [
@@ -24,12 +15,14 @@ export const PLACES: readonly Place[] = [
     drawnForMs: 60_000,
   },
   { name: "state", hash: "#/streams/orders/state", ready: (page) => page.getByText('"totals": ').waitFor() },
+  ...CONSUMER_PLACES,
   { name: "server", hash: "#/server", ready: (page) => page.getByRole("table", { name: "Limits" }).waitFor() },
 ];
 
 /** Publishes to the stream `orders`, now more and now less, until the function that it returns is called. */
 export function busy({ url, apiKey }: Target): () => Promise<void> {
   const client = new DurableStream({ url, token: apiKey });
+  pack(client);
   let turn = 0;
   const timer = setInterval(() => {
     turn += 1;
@@ -70,6 +63,7 @@ export async function fill({ url, apiKey }: Target): Promise<void> {
     await client.publishBatch({ stream: "orders", messages });
   }
   await client.createConsumer({ stream: "orders", consumer: "packers" });
+  await fillConsumers(client);
   const totals = { eu: { orders: 1_280, revenue: 54_310.5 }, us: { orders: 640, revenue: 27_102 } };
   await client.putState({
     stream: "orders",
