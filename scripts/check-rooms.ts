@@ -5,6 +5,7 @@
  *   whatever way round. What a folder's own files and its subfolders import of each other is not looked at; that no files
  *   have a cycle is held by lint.
  * - SQL stands only in the files that own a table.
+ * - Nothing of `src/` imports the console, and the console nothing of the rest of `src/`.
  */
 import { glob, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
@@ -22,7 +23,7 @@ const faults: string[] = [];
 /** Of each folder those beside it that it imports from, each with a place that does. */
 const imports = new Map<string, Map<string, string>>();
 
-for await (const file of glob("{src,rpc}/**/*.ts", { cwd: root })) {
+for await (const file of glob("{src,rpc}/**/*.{ts,tsx}", { cwd: root })) {
   const text = await readFile(join(root, file), "utf8");
   for (const match of text.matchAll(IMPORT)) {
     const target = normalize(join(dirname(file), match[1] ?? ""));
@@ -30,6 +31,13 @@ for await (const file of glob("{src,rpc}/**/*.ts", { cwd: root })) {
     if (from !== undefined && to !== undefined) {
       const ofFolder = imports.get(from) ?? new Map<string, string>();
       imports.set(from, ofFolder.set(to, `${file}:${lineOf(text, match.index)}`));
+    }
+  }
+  for (const match of text.matchAll(IMPORT)) {
+    const target = normalize(join(dirname(file), match[1] ?? ""));
+    const [isConsole, isOfConsole] = [file, target].map((path) => path.startsWith("src/console/"));
+    if (isConsole ? !isOfConsole && !/^rpc\/(client|index)\.ts$/.test(target) : isOfConsole) {
+      faults.push(`${file}:${lineOf(text, match.index)} imports ${target}: the console stands alone`);
     }
   }
   for (const { index } of text.matchAll(/\bsql\s*\.exec\b|\bSqlStorage\b/g)) {

@@ -5,6 +5,7 @@ import { authenticate } from "./access/authenticate.ts";
 import type { Refusal } from "./access/authenticate.ts";
 import { offeredProtocols } from "./access/credential.ts";
 import { openSocket } from "./gateway/open-socket.ts";
+import { answerAsset, answerRoot } from "./http/console.ts";
 import { RequestOrigin } from "./http/origins.ts";
 import { answerHttp } from "./http/rpc.ts";
 import { objectTarget, streamOfPath } from "./internal/routes.ts";
@@ -39,7 +40,10 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-/** Routes a request. Credentials, or the signature of a URL, are checked before anything else is called. */
+/**
+ * Routes a request. Credentials, or the signature of a URL, are checked before anything else is called; the console and
+ * `/health` are for anybody.
+ */
 async function route(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (pathname === "/health") {
@@ -48,6 +52,10 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   const target = objectTarget(request.url);
   if (target !== undefined && target.path !== "" && isSigned(target.query)) {
     return answerSigned(request, env, target);
+  }
+  // Not by the path alone: that of `/r2/..` is `/` too.
+  if (target === undefined && (pathname === "/" || pathname.startsWith("/assets/"))) {
+    return isRead(request) ? await answerConsole(request, env, pathname) : notAllowed("GET, HEAD");
   }
   const access = await authenticate(request, env);
   if ("refused" in access) {
@@ -70,6 +78,10 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   }
   const error = new RpcError("InvalidRequest", "expected a WebSocket handshake or POST /rpc");
   return errorResponse(426, error, { Upgrade: "websocket" });
+}
+
+function answerConsole(request: Request, env: Env, pathname: string): Promise<Response> {
+  return pathname === "/" ? answerRoot(request, env) : answerAsset(request, env);
 }
 
 function notAllowed(allow: string): Response {

@@ -6,30 +6,35 @@ import { glob, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { promisify } from "node:util";
 
+import { buildConsole } from "../build-console.ts";
+
 const root = join(import.meta.dirname, "../..");
 const builds = join(root, "dist/server");
 const run = promisify(execFile);
 
 /** All that a build is made of. */
 const SOURCES = [
-  "{src,rpc}/**/*.ts",
+  "{src,rpc}/**/*.{ts,tsx,css,html}",
   "tsconfig*.json",
   "wrangler.toml",
   "package-lock.json",
-  "scripts/server/build.ts",
+  "scripts/{server/build,build-console}.ts",
 ];
 
 if (import.meta.main) {
   await buildWorker(process.argv[2] ?? "");
 }
 
-/** Writes into a folder `worker.js`, and `options.json`: what wrangler.toml says of it, as options of Miniflare. */
+/**
+ * Writes into a folder `worker.js`, `console/`, and `options.json`: what wrangler.toml says of the Worker, as options of
+ * Miniflare.
+ */
 async function buildWorker(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
   const flags = [`--env-file=${join(root, "scripts/wrangler.env")}`, wrangler];
   const bundled = run(process.execPath, [...flags, "deploy", "--dry-run", "--outdir", folder], { cwd: root });
-  await Promise.all([bundled, writeOptions(join(folder, "options.json"))]);
+  await Promise.all([bundled, writeOptions(join(folder, "options.json")), buildConsole(join(folder, "console"))]);
 }
 
 /** Read here and not by each server: loading wrangler takes longer than a server takes to start. */
@@ -37,8 +42,8 @@ async function writeOptions(file: string): Promise<void> {
   const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
   const config = join(root, "wrangler.toml");
   const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
-  // The built Worker is one module, so there are no rules for others.
-  const { modulesRules: _rules, ...options } = workerOptions;
+  // The built Worker is one module, so there are no rules for others. The console has a worker of its own: serve.ts.
+  const { modulesRules: _rules, assets: _assets, ...options } = workerOptions;
   // Those of wrangler.toml alone: `options` has what is in .env besides, and a key does not belong in a build.
   const { vars } = unstable_readConfig({ config });
   await writeFile(file, JSON.stringify({ ...options, bindings: vars }));

@@ -1,7 +1,7 @@
 /** The built Worker in workerd, under Miniflare, with SQLite and R2 on disk. Sockets go to workerd, nothing between. */
 import { ChildProcess } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -11,6 +11,8 @@ import type { V4WorkerOptions } from "miniflare";
 import { LOCATION, OFFLINE, SCRIPT } from "./options.ts";
 import type { ServeOptions } from "./options.ts";
 
+/** The name of the worker that has the files of the console. */
+const CONSOLE = "durable-stream-console";
 /** How long a stop waits for what is under way. */
 const STOP_MS = 5_000;
 
@@ -24,21 +26,28 @@ export async function serve({ worker, data, host, port, vars, inspectorPort }: S
   const text = readFileSync(join(worker, "options.json"), "utf8");
   const options: Omit<V4WorkerOptions, "scriptPath"> & { bindings: Record<string, string> } = JSON.parse(text);
   const bindings = { ...options.bindings, ...vars };
+  const console = consoleWorker(join(worker, "console"));
   const workerd = latestChild();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      ...options,
-      name: SCRIPT,
-      modules: true,
-      rootPath: worker,
-      scriptPath: "worker.js",
-      // In memory, so that workerd can be started again after the file is gone.
-      script: readFileSync(join(worker, "worker.js"), "utf8"),
-      bindings,
+      workers: [
+        {
+          ...options,
+          name: SCRIPT,
+          modules: true,
+          rootPath: worker,
+          scriptPath: "worker.js",
+          // In memory, so that workerd can be started again after the file is gone.
+          script: readFileSync(join(worker, "worker.js"), "utf8"),
+          bindings,
+          ...(console.length === 0 ? {} : { serviceBindings: { ASSETS: CONSOLE } }),
+          unsafeDirectSockets: [{ host, port }],
+        },
+        ...console,
+      ],
       // What Miniflare's own calls come by; clients come by the direct socket.
       host: "127.0.0.1",
       port: 0,
-      unsafeDirectSockets: [{ host, port }],
       resourcePersistencePath: data,
       log: new Log(LogLevel.WARN),
       ...(inspectorPort === undefined ? {} : { inspectorPort }),
@@ -50,6 +59,19 @@ export async function serve({ worker, data, host, port, vars, inspectorPort }: S
   const url = await miniflare.unsafeGetDirectURL();
   const stop = () => stopServing(miniflare, workerd(), Number(bindings["GATEWAY_SHARDS"]));
   return { miniflare, port: Number(url.port), stop };
+}
+
+/**
+ * The files of the console, as a worker of their own. As the assets of the Worker itself they would be behind a router that
+ * every call and every socket went through. None of a build without a console, such as the benchmark's.
+ */
+function consoleWorker(directory: string): (V4WorkerOptions & { name: string })[] {
+  if (!existsSync(directory)) {
+    return [];
+  }
+  const script = "export default { fetch: (request, env) => env.FILES.fetch(request) };";
+  const assets = { directory, binding: "FILES", assetConfig: { html_handling: "none" } };
+  return [{ name: CONSOLE, modules: true, script, compatibilityDate: "2026-10-23", assets }];
 }
 
 /** Holds the data of this process, until it ends: two runtimes on one SQLite file may corrupt it. */

@@ -21,7 +21,6 @@ const ENDPOINTS: [what: string, path: string, init: RequestInit][] = [
   ["a socket on /stream", "/stream/a", { headers: WEBSOCKET }],
   ["POST /rpc", "/rpc", { method: "POST", body: CALL }],
   ["a path that does not exist", "/nowhere", {}],
-  ["the root", "/", {}],
 ];
 
 /** What is refused, and the reason that is told. */

@@ -61,9 +61,21 @@ describe("paths", () => {
   });
 
   it.each([
+    ["nothing", undefined],
+    ["anything", "*/*"],
+    ["JSON", "application/json, text/htmlx"],
+  ])("tells anybody at / that asks for %s what it is", async (_, accept) => {
+    const response = await request("/", { headers: accept === undefined ? {} : { Accept: accept } });
+
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Vary")).toBe("Accept");
+    expect(await response.json()).toMatchObject({ name: "durable-stream", version: packageJson.version, rpc: "/rpc" });
+  });
+
+  it.each([
     ["GET", "/rpc", 426],
     ["GET", "/stream/orders", 426],
-    ["GET", "/", 404],
+    ["GET", "/index.html", 404],
     ["GET", "/stream/", 404],
     ["GET", "/stream/.hidden", 404],
     ["GET", "/stream/a/b", 404],
@@ -87,6 +99,7 @@ describe("paths", () => {
     ["PUT", "/stream/orders", "GET"],
     ["POST", "/stream/orders", "GET"],
     ["DELETE", "/health", "GET, HEAD"],
+    ["POST", "/", "GET, HEAD"],
   ])("answers %s %s with 405 and what it allows", async (method, path, allow) => {
     const headers = { Authorization: `Bearer ${env.API_KEY}` };
 

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 
 import type { DurableStream } from "../../../rpc/client.ts";
 
-import { test as base, whyNoBrowser } from "../server/browser.ts";
+import { test as base, title, whyNoBrowser } from "../server/browser.ts";
 import type { Target } from "../server/client.ts";
 
 /** 3 × 2 pixels. */
@@ -26,7 +26,6 @@ async function opened(page: Page, origin: string): Promise<Page> {
   return page;
 }
 
-const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
 const isMissing = whyNoBrowser !== undefined;
 
 /** What is global in the pages. */

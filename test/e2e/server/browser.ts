@@ -33,12 +33,23 @@ const FLAGS = [
 
 const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript", map: "application/json" };
 
-/** `test` with a browser that was never used, and a server that allows the pages of `files`. */
-export const test = base.extend<{
-  files: string;
-  options: { vars: Record<string, string> };
-  browser: BrowserContext;
-}>({
+/** The title of a test that needs a browser, which says so where there is none. */
+export const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
+
+/** `test` with a browser that was never used. */
+export const withBrowser = base.extend<{ browser: BrowserContext }>({
+  browser: async ({ data }, use) => {
+    const context = await chromium.launchPersistentContext(join(data, "browser"), {
+      executablePath: executable ?? "",
+      args: FLAGS,
+    });
+    await use(context);
+    await context.close();
+  },
+});
+
+/** `test` with a browser, and a server that allows the pages of `files`. */
+export const test = withBrowser.extend<{ files: string; options: { vars: Record<string, string> } }>({
   /** Where a file server of this repository is: an origin. By the name `localhost` it is another one. */
   // oxlint-disable-next-line no-empty-pattern
   files: async ({}, use) => {
@@ -60,14 +71,5 @@ export const test = base.extend<{
 
   options: async ({ files }, use) => {
     await use({ vars: { ALLOWED_ORIGINS: files } });
-  },
-
-  browser: async ({ data }, use) => {
-    const context = await chromium.launchPersistentContext(join(data, "browser"), {
-      executablePath: executable ?? "",
-      args: FLAGS,
-    });
-    await use(context);
-    await context.close();
   },
 });

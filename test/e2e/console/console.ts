@@ -1,0 +1,54 @@
+/** The console in a real browser, against a server of the test's own. */
+import type { Page } from "playwright-core";
+
+import { title, whyNoBrowser, withBrowser } from "../server/browser.ts";
+
+/** What a browser writes by itself of a server that is gone. */
+const OF_A_LOST_SERVER = /net::ERR_|WebSocket connection to/;
+
+type Opening = {
+  /** What is given as the key; the server's own unless given. `false`: the page is left at the question. */
+  readonly token?: string | false;
+};
+
+/**
+ * A test with `open`, which opens the console at a place such as `#/streams`, and gives it a key. A test fails when a page of
+ * it has violated its Content-Security-Policy, has written an error, or has thrown one.
+ */
+const test = withBrowser.extend<{ open: (hash?: string, opening?: Opening) => Promise<Page> }>({
+  open: async ({ browser, server }, use) => {
+    const faults: string[] = [];
+    await browser.addInitScript({
+      content: `addEventListener("securitypolicyviolation", (event) =>
+        console.error("violates the policy: " + event.violatedDirective + " " + event.sourceFile))`,
+    });
+    await use(async (hash = "", { token = server.apiKey } = {}) => {
+      const page = await browser.newPage();
+      page.on("pageerror", (error) => faults.push(String(error)));
+      page.on("console", (message) => {
+        if (message.type() === "error" && !OF_A_LOST_SERVER.test(message.text())) {
+          faults.push(message.text());
+        }
+      });
+      await page.goto(`${server.url}/${hash}`);
+      if (token !== false) {
+        await signIn(page, token);
+        await page.getByRole("navigation", { name: "Sections" }).waitFor();
+      }
+      return page;
+    });
+    if (faults.length > 0) {
+      throw new Error(`the console has faults:\n${faults.join("\n")}`);
+    }
+  },
+});
+
+/** A test that is not run where there is no browser: its {@link title} says so. */
+export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
+export { title };
+
+/** Gives the page a key. */
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel("Key or token").fill(token);
+  await page.getByRole("button", { name: "Open", exact: true }).click();
+}
