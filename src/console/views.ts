@@ -1,4 +1,5 @@
 import type { SectionProps, StreamViewProps, View } from "./view.ts";
+import { Messages } from "./views/messages/messages.tsx";
 import { Overview } from "./views/overview/overview.tsx";
 import { Server } from "./views/server.tsx";
 import { State } from "./views/state/state.tsx";
@@ -13,5 +14,6 @@ export const SECTIONS: readonly View<SectionProps>[] = [
 /** The views of a stream, at `#/streams/<name>/<path>`, in the order of its tabs; the first is where a stream opens. */
 export const STREAM_VIEWS: readonly View<StreamViewProps>[] = [
   { path: "overview", label: "Overview", View: Overview },
+  { path: "messages", label: "Messages", View: Messages },
   { path: "state", label: "State", View: State },
 ];

@@ -14,6 +14,7 @@ export class Layout {
   /** Of rows whose height is not the usual one. */
   readonly #heights = new Map<string, number>();
   #usual: number;
+  #isMeasured = false;
   #rows: readonly Row[] = [];
   /** Of each row, and of the end. */
   #tops: Float64Array = new Float64Array(1);
@@ -48,19 +49,22 @@ export class Layout {
     if (Math.abs(before - height) < 0.5) {
       return false;
     }
-    if (isUsual) {
+    if (isUsual && !this.#isMeasured) {
       this.#usual = height;
       this.#heights.delete(key);
     } else {
       this.#heights.set(key, height);
     }
+    this.#isMeasured ||= isUsual;
     this.#isStale = true;
     return true;
   }
 
-  /** A row has its usual height again. */
-  forget(key: string): void {
-    this.#isStale = this.#heights.delete(key) || this.#isStale;
+  /** The view has another width: every row may have another height. */
+  reset(): void {
+    this.#heights.clear();
+    this.#isMeasured = false;
+    this.#isStale = true;
   }
 
   topOf(index: number): number {

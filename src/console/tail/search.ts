@@ -1,26 +1,6 @@
+import { findIn } from "../parts/find.ts";
+
 import type { MessageRow, Row } from "./rows.ts";
-
-/** Where a query is in a text: runs of it, of which every second one is found; the first is not, and may be empty. */
-export function partsOf(text: string, query: string): readonly string[] {
-  if (query === "") {
-    return [text];
-  }
-  const lower = foldedCase(text);
-  const wanted = foldedCase(query);
-  const parts: string[] = [];
-  let from = 0;
-  for (let at = lower.indexOf(wanted); at !== -1; at = lower.indexOf(wanted, from)) {
-    parts.push(text.slice(from, at), text.slice(at, at + wanted.length));
-    from = at + wanted.length;
-  }
-  parts.push(text.slice(from));
-  return parts;
-}
-
-/** Where a query first is in a text; -1 when it is not. */
-export function findIn(text: string, query: string): number {
-  return foldedCase(text).indexOf(foldedCase(query));
-}
 
 /** Whether a row has a text in its data, subject, headers or id. */
 export function hasText(row: Row, query: string): row is MessageRow {
@@ -63,10 +43,4 @@ export class Search {
     }
     return this.#found;
   }
-}
-
-/** Lower case of the same length, so that places in it are places in the text. */
-function foldedCase(text: string): string {
-  const lower = text.toLowerCase();
-  return lower.length === text.length ? lower : text;
 }

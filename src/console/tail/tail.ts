@@ -31,6 +31,8 @@ export type TailState = {
   readonly isPaused: boolean;
   /** Whether the next message that the stream gets stands behind the last row. */
   readonly isAtEnd: boolean;
+  /** Whether all that came is held. */
+  readonly isJoined: boolean;
   readonly isLoading: boolean;
   readonly hasPrevious: boolean;
   /** Where the search for what a filter lets pass has stopped: the first sequence that was looked at. */
@@ -104,6 +106,7 @@ export class Tail {
       isFollowing: this.#isFollowing,
       isPaused: this.#isPaused,
       isAtEnd: this.#feed.isOpen && !this.#isBehind && this.#held.length === 0,
+      isJoined: this.#feed.isOpen && !this.#isBehind,
       isLoading: this.#reader.isBusy,
       hasPrevious: !this.#isFirst,
       lookedBackTo: this.#emptyReads >= MOST_EMPTY_READS ? this.#start : undefined,
