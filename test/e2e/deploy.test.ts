@@ -79,6 +79,13 @@ describe("npm run deploy", () => {
     expect(upgraded?.bindings).toContainEqual({ type: "inherit", name: "API_KEY" });
     const deferred = { mode: "deferred", max_delay: 300 };
     expect([created?.code_update_strategy, ...api.strategies]).toEqual([deferred, deferred]);
+    const page = [...api.assets.values()].map((text) => Buffer.from(text, "base64").toString());
+    expect(page).toContainEqual(expect.stringMatching(/^<!doctype html>/));
+    expect(created?.assets).toMatchObject({
+      jwt: expect.any(String),
+      config: { html_handling: "none", run_worker_first: ["/*", "!/assets/*"] },
+    });
+    expect(created?.bindings).toContainEqual({ type: "assets", name: "ASSETS" });
     expect(created?.observability).toEqual({ enabled: true, logs: { invocation_logs: false } });
   });
 

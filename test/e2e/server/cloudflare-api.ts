@@ -8,6 +8,8 @@ export type Metadata = {
   readonly bindings: readonly { readonly type: string; readonly name: string; readonly [field: string]: unknown }[];
   readonly code_update_strategy?: unknown;
   readonly migrations?: { readonly new_tag: string };
+  /** The token that the end of an upload of assets gave. */
+  readonly assets?: { readonly jwt: string; readonly config?: unknown };
   readonly observability?: unknown;
 };
 
@@ -19,6 +21,9 @@ const NO_WORKER: Failure = { status: 404, code: 10_090, message: "This service d
 const NO_SCRIPT: Failure = { status: 404, code: 10_007, message: "This Worker does not exist" };
 const NO_BUCKET: Failure = { status: 404, code: 10_006, message: "The specified bucket does not exist" };
 
+/** The token of an upload of assets that has all of them. */
+const ASSETS_DONE = "token-of-all-assets";
+
 export class CloudflareApi {
   readonly #server: Server;
   /** The names of secrets, by Worker. */
@@ -26,9 +31,13 @@ export class CloudflareApi {
   readonly buckets = new Set<string>();
   /** What was uploaded, by Worker. */
   readonly uploads: { readonly worker: string; readonly metadata: Metadata }[] = [];
+  /** The assets of every Worker, by their hash, as they were uploaded. */
+  readonly assets = new Map<string, string>();
   /** How running objects take the code of a version that is put in the place of another. */
   readonly strategies: unknown[] = [];
   #migrationTag: string | undefined;
+  /** Hashes of assets that were said to be missing, and have not come. */
+  #awaited = new Set<string>();
   readonly #settings = new Map<string, Metadata["bindings"]>();
   /** Every request, as `GET /accounts/…`. */
   readonly requests: string[] = [];
@@ -77,6 +86,9 @@ export class CloudflareApi {
   }
 
   async #run(ask: string, body: Buffer, type: string): Promise<Outcome> {
+    if (ask === "POST /workers/assets/upload") {
+      return this.#uploadAssets(await new Response(body, { headers: { "Content-Type": type } }).formData());
+    }
     const [, verb = "", kind = "", name = "", rest = ""] =
       /^(\S+) \/(workers\/services|workers\/scripts|r2\/buckets)\/?([^/]*)(.*)$/.exec(ask) ?? [];
     if (kind === "r2/buckets") {
@@ -88,6 +100,9 @@ export class CloudflareApi {
     }
     if (`${verb} ${rest}` === "PUT " || `${verb} ${rest}` === "POST /versions") {
       return this.#upload(name, await new Response(body, { headers: { "Content-Type": type } }).formData());
+    }
+    if (`${verb} ${rest}` === "POST /assets-upload-session") {
+      return this.#beginAssets(JSON.parse(body.toString()));
     }
     if (`${verb} ${rest}` === "POST /deployments") {
       this.strategies.push(JSON.parse(body.toString()).code_update_strategy);
@@ -122,6 +137,24 @@ export class CloudflareApi {
       return { result: { buckets: [...this.buckets].map((each) => ({ name: each })) } };
     }
     return this.buckets.has(name) ? { result: { name } } : { failure: NO_BUCKET };
+  }
+
+  /**
+   * Begins an upload of assets: says which are not there yet, in buckets, and gives a token for them; with none missing it is
+   * the token of the end. developers.cloudflare.com/workers/static-assets/direct-upload/
+   */
+  #beginAssets({ manifest }: { manifest: Record<string, { hash: string }> }): Outcome {
+    const missing = Object.values(manifest).flatMap(({ hash }) => (this.assets.has(hash) ? [] : [hash]));
+    this.#awaited = new Set(missing);
+    return { result: { jwt: missing.length === 0 ? ASSETS_DONE : "token-of-an-upload", buckets: [missing] } };
+  }
+
+  async #uploadAssets(form: FormData): Promise<Outcome> {
+    for (const [hash, content] of form) {
+      this.assets.set(hash, typeof content === "string" ? content : await content.text());
+      this.#awaited.delete(hash);
+    }
+    return { result: this.#awaited.size === 0 ? { jwt: ASSETS_DONE } : {} };
   }
 
   /** Stores a Worker. A secret that it is to keep has to be there, as `bindings_inherit=strict` asks. */
