@@ -1,18 +1,28 @@
 import type { ComponentChildren } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { formatBytes, formatNumber, formatTime } from "../../parts/format.ts";
 import { Json, LongText } from "../../parts/json.tsx";
 import { Marked } from "../../parts/marked.tsx";
 import type { MessageRow } from "../../tail/rows.ts";
 
+type DetailProps = { readonly row: MessageRow; readonly query: string; readonly onResize: () => void };
+
 /** All that a message holds: its data as a tree or as it is stored, its headers, and what it is known by. */
-export function MessageDetail({ row, query }: { row: MessageRow; query: string }) {
+export function MessageDetail({ row, query, onResize }: DetailProps) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const observer = new ResizeObserver(onResize);
+    if (box.current !== null) {
+      observer.observe(box.current);
+    }
+    return () => observer.disconnect();
+  }, [onResize]);
   const [isTree, setTree] = useState(true);
   const value = useMemo<unknown>(() => JSON.parse(row.text), [row]);
   const headers = Object.entries(row.headers ?? {});
   return (
-    <div class="message-detail">
+    <div ref={box} class="message-detail">
       <div class="actions">
         <button type="button" aria-pressed={isTree} onClick={() => setTree(true)}>
           Tree

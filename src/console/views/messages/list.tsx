@@ -1,5 +1,5 @@
 import type { ComponentChildren, RefObject } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Layout } from "../../tail/layout.ts";
 import type { Row } from "../../tail/rows.ts";
@@ -37,7 +37,7 @@ type ListProps = {
   readonly onToggle: (row: Row) => void;
   /** The reader has scrolled, or what is held has changed. */
   readonly onMoved: (position: Position, byReader: boolean) => void;
-  readonly control: RefObject<ListControl>;
+  readonly control: RefObject<ListControl | null>;
   readonly above: ComponentChildren;
   readonly below: ComponentChildren;
 };
@@ -61,6 +61,8 @@ export function MessageList(props: ListProps) {
   const anchor = useRef<Anchor>(undefined);
   const latest = useRef(props);
   latest.current = props;
+
+  const resized = useCallback(() => redraw({}), []);
 
   layout.setRows(rows);
   const box = viewport.current;
@@ -132,7 +134,6 @@ export function MessageList(props: ListProps) {
 
   useEffect(() => tell(false), [rows, isFollowing, props.isBusy]);
 
-  // Rows that are folded and unfolded within, and a window of another size.
   useEffect(() => {
     let width: number | undefined;
     const observer = new ResizeObserver(([entry]) => {
@@ -189,7 +190,7 @@ export function MessageList(props: ListProps) {
       }}
     >
       {props.above}
-      <div ref={drawn} class="messages-drawn" role="presentation" onToggleCapture={() => redraw({})}>
+      <div ref={drawn} class="messages-drawn" role="presentation">
         <div role="presentation" style={{ height: `${slice.above}px` }} />
         {rows.slice(slice.from, slice.to).map((row) => (
           <RowView
@@ -199,6 +200,7 @@ export function MessageList(props: ListProps) {
             isActive={row.key === activeKey}
             query={props.queryOf(row)}
             onToggle={props.onToggle}
+            onResize={resized}
           />
         ))}
         <div role="presentation" style={{ height: `${slice.below}px` }} />
@@ -214,7 +216,7 @@ function belowOf({ scrollHeight, scrollTop, clientHeight }: Element): number {
 }
 
 /** Gives the focus to the row that the keys have gone to, and keeps it in the list when its row leaves the page. */
-function useFocusKept(viewport: RefObject<HTMLDivElement>, activeKey: string | undefined): void {
+function useFocusKept(viewport: RefObject<HTMLDivElement | null>, activeKey: string | undefined): void {
   const hasFocus = useRef(false);
   useEffect(() => {
     const element = viewport.current;

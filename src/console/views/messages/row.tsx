@@ -19,6 +19,8 @@ export type RowProps = {
   /** What is looked for, in rows that have it. */
   readonly query: string;
   readonly onToggle: (row: Row) => void;
+  /** It has another height, by what was folded in it. */
+  readonly onResize: () => void;
 };
 
 /** A row of the list. It is drawn again only when it has changed: most frames change none that was there. */
@@ -59,7 +61,7 @@ export class RowView extends Component<RowProps> {
   }
 }
 
-function Message({ row, isOpen, isActive, query, onToggle }: Omit<RowProps, "row"> & { row: MessageRow }) {
+function Message({ row, isOpen, isActive, query, onToggle, onResize }: Omit<RowProps, "row"> & { row: MessageRow }) {
   const { sequence, publishedAt, subject, bytes } = row;
   return (
     <article
@@ -86,7 +88,7 @@ function Message({ row, isOpen, isActive, query, onToggle }: Omit<RowProps, "row
           <Marked text={lineOf(row.text, query)} query={query} />
         </span>
       </button>
-      {isOpen && <MessageDetail row={row} query={query} />}
+      {isOpen && <MessageDetail row={row} query={query} onResize={onResize} />}
     </article>
   );
 }

@@ -2,7 +2,7 @@ import type { RefObject } from "preact";
 import { useId } from "preact/hooks";
 
 type SearchBarProps = {
-  readonly input: RefObject<HTMLInputElement>;
+  readonly input: RefObject<HTMLInputElement | null>;
   readonly text: string;
   /** Which of those that were found is the one that was gone to, from 1 on; 0 for none. */
   readonly at: number;
