@@ -1,6 +1,7 @@
 import type { SectionProps, StreamViewProps, View } from "./view.ts";
 import { Messages } from "./views/messages/messages.tsx";
 import { Overview } from "./views/overview/overview.tsx";
+import { Publish } from "./views/publish/publish.tsx";
 import { Server } from "./views/server.tsx";
 import { State } from "./views/state/state.tsx";
 import { Streams } from "./views/streams.tsx";
@@ -15,5 +16,6 @@ export const SECTIONS: readonly View<SectionProps>[] = [
 export const STREAM_VIEWS: readonly View<StreamViewProps>[] = [
   { path: "overview", label: "Overview", View: Overview },
   { path: "messages", label: "Messages", View: Messages },
+  { path: "publish", label: "Publish", View: Publish },
   { path: "state", label: "State", View: State },
 ];

@@ -53,7 +53,8 @@ export function MessageDetail({ row, query, onResize }: DetailProps) {
           </Fact>
         )}
         <Fact name="Data">
-          {formatBytes(row.bytes)} ({formatNumber(row.bytes)} bytes)
+          {row.bytes < 1_000 ? "" : `${formatBytes(row.bytes)}, `}
+          {formatNumber(row.bytes)} bytes
         </Fact>
         {row.id !== undefined && (
           <Fact name="Id">
