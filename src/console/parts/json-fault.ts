@@ -3,8 +3,10 @@ export type JsonFault = { readonly expected: string; readonly line: number; read
 
 const SPACE = /[ \t\n\r]*/y;
 const WORD = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
+// oxlint-disable-next-line no-control-regex -- a string has none
 const STRING = /"(?:[^"\\\u0000-\u001f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 /** The part of a string that is well. */
+// oxlint-disable-next-line no-control-regex -- a string has none
 const STRING_SO_FAR = /"(?:[^"\\\u0000-\u001f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
 
 type Expected = "value" | "value or ]" | "name" | "name or }" | ":" | ", or end";

@@ -10,8 +10,9 @@ import type { StreamViewProps } from "../../view.ts";
 
 import { ListEnd, ListStart, MissingStream, OpenFault } from "./edges.tsx";
 import { MessageList } from "./list.tsx";
-import type { ListControl, Position } from "./list.tsx";
 import { placeOf } from "./place.ts";
+import { Scroller } from "./scroller.ts";
+import type { Position } from "./scroller.ts";
 import { SearchBar } from "./search-bar.tsx";
 import { StatusBar } from "./status-bar.tsx";
 import { FilterForm, PlaceForm } from "./toolbar.tsx";
@@ -26,7 +27,8 @@ export function Messages({ stream, query }: StreamViewProps) {
   const filter = given === "" || fault !== undefined ? undefined : given;
   const tail = useTail(stream, filter);
   const { rows, state } = tail;
-  const control = useRef<ListControl>(null);
+  const [, redraw] = useState({});
+  const [scroller] = useState(() => new Scroller());
   const [activeKey, setActive] = useState<string | undefined>();
   const [openKeys, setOpenKeys] = useState<ReadonlySet<string>>(new Set());
   const { asked, goTo } = usePlace(stream, given, at);
@@ -38,7 +40,7 @@ export function Messages({ stream, query }: StreamViewProps) {
     if (row !== undefined) {
       setActive(row.key);
       setOpenKeys(landed?.isLink === true && row.kind === "message" ? new Set([row.key]) : new Set());
-      control.current?.show(row.key, "middle");
+      scroller.show(row.key, "middle");
     }
   }, [landed]);
 
@@ -46,7 +48,9 @@ export function Messages({ stream, query }: StreamViewProps) {
     if (row !== undefined) {
       tail.follow(false);
       setActive(row.key);
-      control.current?.show(row.key, where);
+      scroller.show(row.key, where);
+      // The row may be the active one already.
+      redraw({});
     }
   };
   const toggle = useCallback(
@@ -81,14 +85,14 @@ export function Messages({ stream, query }: StreamViewProps) {
   };
   useKeys({
     move: (by) => {
-      const seen = control.current?.seen();
+      const { seen } = scroller;
       const active = rows.findIndex(({ key }) => key === activeKey);
-      const isSeen = seen !== undefined && active >= seen.first - 1 && active <= seen.last + 1;
-      const next = isSeen ? active + by : by === 1 ? seen?.first : seen?.last;
+      const isSeen = active >= seen.first - 1 && active <= seen.last + 1;
+      const next = isSeen ? active + by : by === 1 ? seen.first : seen.last;
       if (next === rows.length && state.isAtEnd) {
         tail.follow(true);
       } else {
-        visit(rows[next ?? 0], "nearest");
+        visit(rows[next], "nearest");
       }
     },
     toFirst: () => goTo("first"),
@@ -120,7 +124,7 @@ export function Messages({ stream, query }: StreamViewProps) {
     <>
       <h2 class="unseen">Messages</h2>
       <div class="bar">
-        <FilterForm filter={given} onFilter={(next) => go(["streams", stream, "messages"], queryOf(next, null))} />
+        <FilterForm filter={given} onFilter={(next) => go(["streams", stream, "messages"], addressOf(next, null))} />
         <PlaceForm onPlace={goTo} />
         <SearchBar
           input={search.input}
@@ -153,6 +157,7 @@ export function Messages({ stream, query }: StreamViewProps) {
           <MessageList
             label={`Messages of ${stream}`}
             rows={rows}
+            scroller={scroller}
             isFollowing={state.isFollowing}
             isBusy={state.isLoading}
             openKeys={openKeys}
@@ -160,7 +165,6 @@ export function Messages({ stream, query }: StreamViewProps) {
             queryOf={search.queryOf}
             onToggle={toggle}
             onMoved={moved}
-            control={control}
             above={<ListStart state={state} onMore={() => tail.loadPrevious(true)} />}
             below={<ListEnd state={state} isEmpty={rows.length === 0} onGoOn={() => void tail.goOn()} />}
           />
@@ -177,7 +181,7 @@ function usePlace(stream: string, filter: string, at: string | null) {
     if ((next ?? null) === at) {
       setAsked((before) => before + 1);
     } else {
-      go(["streams", stream, "messages"], queryOf(filter, next ?? null));
+      go(["streams", stream, "messages"], addressOf(filter, next ?? null));
     }
   };
   return { asked, goTo };
@@ -189,13 +193,15 @@ function useLanding(tail: ReturnType<typeof useTail>, at: string | null, asked: 
   useEffect(() => {
     let isOver = false;
     const place = placeOf(at);
-    void tail.open(place).then(() => {
+    const land = async () => {
+      await tail.open(place);
       const first = tail.rows.find(({ kind }) => kind !== "epoch");
       if (!isOver && place !== "last" && first !== undefined && tail.state.error === undefined) {
-        const sequence = typeof place === "object" && "sequence" in place ? place.sequence : sequenceOf(first);
-        setLanded({ sequence, isLink: typeof place === "object" && "sequence" in place });
+        const isLink = typeof place === "object" && "sequence" in place;
+        setLanded({ sequence: isLink ? place.sequence : sequenceOf(first), isLink });
       }
-    });
+    };
+    void land();
     return () => {
       isOver = true;
     };
@@ -229,6 +235,6 @@ function sequenceOf(row: Row): number {
   return row.kind === "message" ? row.sequence : row.kind === "gap" ? row.from : 1;
 }
 
-function queryOf(filter: string, at: string | null): Record<string, string> {
+function addressOf(filter: string, at: string | null): Record<string, string> {
   return { ...(filter === "" ? {} : { filter }), ...(at === null ? {} : { at }) };
 }

@@ -3,7 +3,7 @@ import { Component } from "preact";
 import { cut, findIn } from "../../parts/find.ts";
 import { formatBytes, formatNumber, formatTime } from "../../parts/format.ts";
 import { Marked } from "../../parts/marked.tsx";
-import type { MessageRow, Row } from "../../tail/rows.ts";
+import type { EpochRow, GapRow, MessageRow, Row } from "../../tail/rows.ts";
 
 import { MessageDetail } from "./detail.tsx";
 
@@ -38,27 +38,29 @@ export class RowView extends Component<RowProps> {
 
   override render() {
     const { row } = this.props;
-    switch (row.kind) {
-      case "message":
-        return <Message {...this.props} row={row} />;
-      case "gap":
-        return (
-          <p class="message-note" role="note">
-            {row.from === row.to
-              ? `Message ${row.from} is no longer in the stream.`
-              : `Messages ${row.from} to ${row.to} are no longer in the stream (${formatNumber(row.to - row.from + 1)}).`}
-          </p>
-        );
-      case "epoch":
-        return (
-          <p class="message-note" role="note">
-            {row.reason === "deleted"
-              ? "The stream was deleted and made again. From here on it is another one, and its sequences begin anew."
-              : "The stream was put back to an earlier state. From here on it is read anew, from its first message."}
-          </p>
-        );
-    }
+    return row.kind === "message" ? <Message {...this.props} row={row} /> : <Note words={wordsOf(row)} />;
   }
+}
+
+/** What has become of messages. */
+function Note({ words }: { words: string }) {
+  return (
+    <p class="message-note" role="note">
+      {words}
+    </p>
+  );
+}
+
+function wordsOf(row: GapRow | EpochRow): string {
+  if (row.kind === "gap") {
+    const { from, to } = row;
+    return from === to
+      ? `Message ${from} is no longer in the stream.`
+      : `Messages ${from} to ${to} are no longer in the stream (${formatNumber(to - from + 1)}).`;
+  }
+  return row.reason === "deleted"
+    ? "The stream was deleted and made again. From here on it is another one, and its sequences begin anew."
+    : "The stream was put back to an earlier state. From here on it is read anew, from its first message.";
 }
 
 function Message({ row, isOpen, isActive, query, onToggle, onResize }: Omit<RowProps, "row"> & { row: MessageRow }) {

@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { formatDecimal, formatNumber } from "../../parts/format.ts";
 import { useInterval } from "../../parts/use-interval.ts";
@@ -29,16 +29,18 @@ export function StatusBar({ state, onNew }: { state: TailState; onNew: () => voi
   );
 }
 
+type Counted = { readonly rate: number; readonly before?: { readonly received: number; readonly at: number } };
+
 function Rate({ received }: { received: number }) {
-  const [rate, setRate] = useState(0);
-  const before = useRef({ received, at: performance.now() });
+  const [counted, setCounted] = useState<Counted>({ rate: 0 });
   useInterval(() => {
     const at = performance.now();
-    const came = received - before.current.received;
-    setRate((1_000 * came) / Math.max(1, at - before.current.at));
-    before.current = { received, at };
+    setCounted(({ before }) => {
+      const rate = before === undefined ? 0 : (1_000 * (received - before.received)) / Math.max(1, at - before.at);
+      return { rate, before: { received, at } };
+    });
   }, 1_000);
-  return <span class="count">{formatDecimal(rate)} per second</span>;
+  return <span class="count">{formatDecimal(counted.rate)} per second</span>;
 }
 
 /** Says how many came, every few seconds: not each of them. */

@@ -1,4 +1,5 @@
-import { LIMITS, PublishBatchParams, PublishParams } from "../../../../rpc/index.ts";
+import { LIMITS, PublishParams } from "../../../../rpc/index.ts";
+import type { PublishBatchParams } from "../../../../rpc/index.ts";
 import { formatBytes, formatNumber } from "../../parts/format.ts";
 import { parseJson } from "../../parts/json-text.ts";
 import { parseCount } from "../../parts/quantities.ts";

@@ -1,4 +1,4 @@
-import { useId, useRef, useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 
 import { DurableStreamError } from "../../../../rpc/client.ts";
 import { LIMITS } from "../../../../rpc/index.ts";
@@ -35,18 +35,17 @@ export function Publish({ stream }: StreamViewProps) {
   const heading = useId();
   const [draft, setDraft] = useState(EMPTY_DRAFT);
   const [sent, setSent] = useState<Sent | undefined>();
-  const isTouched = useRef(false);
+  const [isTouched, setTouched] = useState(false);
   const { run, isPending, error } = useAction((publishing: Publishing) => publish(client, publishing));
   const { publishing, faults, bytes, messages } = readDraft(stream, draft);
   const set = (field: keyof Draft) => (value: string) => {
-    isTouched.current = true;
+    setTouched(true);
     setDraft((before) => ({ ...before, [field]: value }));
   };
 
   const send = async (what: Publishing | undefined) => {
-    isTouched.current = true;
+    setTouched(true);
     if (what === undefined) {
-      setDraft((before) => ({ ...before }));
       return;
     }
     setSent(undefined);
@@ -79,7 +78,7 @@ export function Publish({ stream }: StreamViewProps) {
             rows={14}
             value={draft.text}
             onInput={set("text")}
-            error={isTouched.current ? faults.text : undefined}
+            error={isTouched ? faults.text : undefined}
             hint={HINTS[draft.form]}
             hasFocus
           />
