@@ -120,7 +120,10 @@ export class Tail {
   open(place: Place): Promise<void> {
     this.#reader.stop();
     return this.#reader.run(async (read) => {
-      const page = await read({ from: place === "last" ? { last: PAGE_MESSAGES } : place, limit: PAGE_MESSAGES });
+      // A page that has room for more than the last ones goes up to the end, whatever was deleted among them.
+      const page = await (place === "last"
+        ? read({ from: { last: PAGE_MESSAGES }, limit: 2 * PAGE_MESSAGES })
+        : read({ from: place, limit: PAGE_MESSAGES }));
       this.#leave();
       this.#ending = undefined;
       this.#window.clear();

@@ -69,8 +69,11 @@ export function MessageList(props: ListProps) {
       tabIndex={0}
       onScroll={() => {
         if (scroller.scrolled()) {
-          redraw({});
           onMoved(scroller.position, true);
+          // Drawn as one that follows, it would go back to the end.
+          if (!isFollowing) {
+            redraw({});
+          }
         }
       }}
     >

@@ -124,7 +124,7 @@ export function Publish({ stream }: StreamViewProps) {
           <button type="submit" class="main" disabled={isPending} title="Ctrl+Enter">
             {draft.form === "lines" && messages > 1 ? `Publish ${messages} messages` : "Publish"}
           </button>
-          {isPending && <span class="count">Waiting for the server…</span>}
+          {isPending ? <span class="count">Waiting for the server…</span> : <small>Ctrl+Enter</small>}
         </p>
       </form>
       <ErrorNotice error={error} />
