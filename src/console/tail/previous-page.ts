@@ -39,10 +39,11 @@ export async function readPrevious(
       page.nextSequence > page.lastSequence
     ) {
       const { epoch: of, skipped } = page;
-      const rows = rowsOfPage({ epoch: of, messages, skipped }, { from, end: before, isFiltered });
+      // What was skipped is below the first message: nothing is before it.
+      const start = skipped === undefined ? from : 1;
+      const rows = rowsOfPage({ epoch: of, messages, skipped }, { from: start, end: before, isFiltered });
       const isSparse = !isCut && messages.length < PAGE_MESSAGES / 2;
-      const isFirst = from === 1 || skipped !== undefined;
-      return { rows, from, isFirst, step: isSparse ? Math.min(step * 4, MOST_SEQUENCES) : step };
+      return { rows, from: start, isFirst: start === 1, step: isSparse ? Math.min(step * 4, MOST_SEQUENCES) : step };
     }
     step = Math.max(1, Math.min(page.nextSequence - from, Math.floor(step / 2)));
   }

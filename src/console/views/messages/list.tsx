@@ -63,6 +63,7 @@ export function MessageList(props: ListProps) {
         scroller.view = element;
       }}
       class="messages"
+      data-held={rows.length}
       role="feed"
       aria-label={props.label}
       aria-busy={props.isBusy}
