@@ -39,10 +39,10 @@ export function SignIn({ refusal, onSession }: SignInProps) {
   };
 
   return (
-    <main class="sign-in" id="main">
+    <main class="sign-in">
       <h1>Durable Stream</h1>
       <p>
-        The console of <b>{location.host}</b>. It may do what your key may.
+        The console of <b>{location.host}</b>. It can do what your key can.
       </p>
       <form
         onSubmit={(event) => {
@@ -52,7 +52,7 @@ export function SignIn({ refusal, onSession }: SignInProps) {
       >
         {refusal !== undefined && error === undefined && (
           <Notice kind="bad">
-            <strong>Ask again</strong> {refusal}.
+            <strong>Disconnected</strong> {refusal}. Give a key or token to go on.
           </Notice>
         )}
         <ErrorNotice error={error} />

@@ -1,7 +1,8 @@
 import type { Session } from "./session/session.ts";
 import { useConnectionOf } from "./session/use-session.ts";
 
-const WORDS = {
+/** The states of a connection in words. */
+export const WORDS = {
   idle: "Not connected",
   connecting: "Connecting…",
   open: "Connected",

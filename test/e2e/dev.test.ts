@@ -40,7 +40,9 @@ describe("npm run dev", () => {
     await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
-  test("answers 503 to everything but /health without a key, and ends with npm", async ({ data: checkout }) => {
+  test("answers 503 to all but /health and the console without a key, and ends with npm", async ({
+    data: checkout,
+  }) => {
     await makeCheckout(checkout);
     const [url, port] = await address();
     await using dev = new NpmScript(checkout, "dev", ["--port", port, "--var", "API_KEY:", "--var", "TOKEN_KEYS:"]);
@@ -51,11 +53,17 @@ describe("npm run dev", () => {
       post(url, ""),
       post(url, "x"),
       post(url, await keyIn(checkout)),
-      ...["/", "/rpc", "/stream/orders", "/r2", "/r2/some/key"].map((path) => get(`${url}${path}`)),
+      ...["/rpc", "/stream/orders", "/r2", "/r2/some/key"].map((path) => get(`${url}${path}`)),
     ]);
     expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 503));
     await expect(Client.connect({ url, apiKey: "x" })).rejects.toThrow("503");
     expect((await fetch(`${url}/health`)).status).toBe(200);
+    expect(await (await fetch(url)).json()).toMatchObject({ name: "durable-stream", rpc: "/rpc" });
+    const page = await (await fetch(url, { headers: { Accept: "text/html" } })).text();
+    const [, script = ""] = /"(\/assets\/main-\w+\.js)"/.exec(page) ?? [];
+    const asset = await fetch(url + script);
+    expect(asset.status).toBe(200);
+    expect(asset.headers.get("Cache-Control")).toContain("immutable");
 
     dev.terminate();
     await dev.untilExited();

@@ -104,7 +104,7 @@ function optionsOf(figure: HTMLElement, { width, height, count, format }: Sizes)
     padding: [8, 8, 0, 0],
     scales: { y: { range: (_, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [
-      { ...axis, size: 30, space: 90, values: (_, splits) => splits.map((s) => formatClock(s * 1_000)) },
+      { ...axis, size: 26, space: 90, values: (_, splits) => splits.map(clockOf) },
       { ...axis, size: 56, space: 30, values: (_, splits) => splits.map(format) },
     ],
     series: [
@@ -116,6 +116,11 @@ function optionsOf(figure: HTMLElement, { width, height, count, format }: Sizes)
       })),
     ],
   };
+}
+
+/** A tick of the axis of time; nothing without data, when it is of 1970. */
+function clockOf(seconds: number): string {
+  return seconds < 86_400 ? "" : formatClock(seconds * 1_000);
 }
 
 /** Changes when the colour scheme does: a canvas keeps the colours that it was drawn with. */

@@ -45,8 +45,13 @@ export function useCall<T>(
     );
   }, [client]);
 
+  const shownDeps = useRef(deps);
   useEffect(() => {
-    setShown({ isPending: true });
+    // With another client, after another key was given, it is still the answer to the same question.
+    if (deps.some((each, index) => !Object.is(each, shownDeps.current[index]))) {
+      setShown({ isPending: true });
+    }
+    shownDeps.current = deps;
     reload();
     return () => pending.current?.abort();
   }, [reload, ...deps]);

@@ -1,7 +1,14 @@
 /** The console in a real browser, against a server of the test's own. */
 import type { Page } from "playwright-core";
 
+import type { Right } from "../../../rpc/index.ts";
+
+import { jwks, newKey, signedBy } from "../access/token-maker.ts";
+import { signIn } from "./sign-in.ts";
 import { title, whyNoBrowser, withBrowser } from "../server/browser.ts";
+
+/** What tokens are signed with. */
+const key = newKey("HS256", "tokens");
 
 /** What a browser writes by itself of a server that is gone. */
 const OF_A_LOST_SERVER = /net::ERR_|WebSocket connection to/;
@@ -15,7 +22,12 @@ type Opening = {
  * A test with `open`, which opens the console at a place such as `#/streams`, and gives it a key. A test fails when a page of
  * it has violated its Content-Security-Policy, has written an error, or has thrown one.
  */
-const test = withBrowser.extend<{ open: (hash?: string, opening?: Opening) => Promise<Page> }>({
+const test = withBrowser.extend<{
+  options: { vars: Record<string, string> };
+  open: (hash?: string, opening?: Opening) => Promise<Page>;
+}>({
+  options: { vars: { TOKEN_KEYS: jwks(key.jwk) } },
+
   open: async ({ browser, server }, use) => {
     const faults: string[] = [];
     await browser.addInitScript({
@@ -45,10 +57,9 @@ const test = withBrowser.extend<{ open: (hash?: string, opening?: Opening) => Pr
 
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
-export { title };
+export { signIn, title };
 
-/** Gives the page a key. */
-export async function signIn(page: Page, token: string): Promise<void> {
-  await page.getByLabel("Key or token").fill(token);
-  await page.getByRole("button", { name: "Open", exact: true }).click();
+/** A token of Ann with these rights. */
+export function tokenOf(rights: readonly Right[], livesMs = 600_000): string {
+  return signedBy(key, { sub: "Ann", exp: (Date.now() + livesMs) / 1_000, rights });
 }

@@ -1,5 +1,4 @@
 /** A real browser, where one is installed, and pages for it: the files of this repository, of an origin of their own. */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -8,13 +7,10 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { BrowserContext } from "playwright-core";
 
+import { executable } from "./browser-path.ts";
 import { test as base } from "./fixtures.ts";
 
 const root = join(import.meta.dirname, "../../..");
-
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
-  existsSync(path),
-);
 
 /** Why tests with a browser are not run here; undefined when they are. */
 export const whyNoBrowser = executable === undefined ? "no Chromium is installed here, such as Debian's" : undefined;

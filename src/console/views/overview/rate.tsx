@@ -21,7 +21,7 @@ export function Rate({ info, at: answeredAt }: { info: StreamInfo; at: number })
       title="Publish rate"
       unit="messages/s"
       times={samples.map(({ at }) => at)}
-      series={[{ label: "", values: rates }]}
+      series={[{ label: "now", values: rates }]}
     />
   );
 }

@@ -15,9 +15,10 @@ type RemovalProps = { readonly info: StreamInfo; readonly onChanged: () => void 
 /** Deletes messages up to one, or the stream. Both ask for its name, and mean the epoch that is shown. */
 export function Removal({ info, onChanged }: RemovalProps) {
   const client = useClient();
-  const { stream, epoch, firstSequence, lastSequence, messages } = info;
+  const { stream, firstSequence, lastSequence, messages } = info;
   const [through, setThrough] = useState("");
-  const [asked, setAsked] = useState<"trim" | "delete" | undefined>();
+  /** What a dialog asks, of the stream as it was then: meanwhile another may have taken its name. */
+  const [asked, setAsked] = useState<{ what: "trim" | "delete"; of: StreamInfo } | undefined>();
   const [done, setDone] = useState<string | undefined>();
   const sequence = parseCount(through);
   const fault = through === "" ? undefined : faultOfSequence(sequence, lastSequence);
@@ -37,7 +38,7 @@ export function Removal({ info, onChanged }: RemovalProps) {
         onSubmit={(event) => {
           event.preventDefault();
           setDone(undefined);
-          setAsked("trim");
+          setAsked({ what: "trim", of: info });
         }}
       >
         <TextField
@@ -57,34 +58,34 @@ export function Removal({ info, onChanged }: RemovalProps) {
         </button>
       </form>
       <p class="actions">
-        <button type="button" class="danger" onClick={() => setAsked("delete")}>
+        <button type="button" class="danger" onClick={() => setAsked({ what: "delete", of: info })}>
           Delete the stream…
         </button>
       </p>
-      {asked === "trim" && sequence !== undefined && (
+      {asked?.what === "trim" && sequence !== undefined && (
         <ConfirmDialog
           title="Trim the stream"
           verb="Trim"
           name={stream}
-          action={() => client.deleteMessages({ stream, through: sequence, epoch })}
+          action={() => client.deleteMessages({ stream, through: sequence, epoch: asked.of.epoch })}
           onDone={() => finish(`Everything up to ${formatNumber(sequence)} is deleted.`)}
           onClose={close}
         >
           <p>Messages up to and with {formatNumber(sequence)} are deleted for good.</p>
         </ConfirmDialog>
       )}
-      {asked === "delete" && (
+      {asked?.what === "delete" && (
         <ConfirmDialog
           title="Delete the stream"
           verb="Delete"
           name={stream}
-          action={() => client.deleteStream({ stream, epoch })}
+          action={() => client.deleteStream({ stream, epoch: asked.of.epoch })}
           onDone={() => finish("The stream is deleted.")}
           onClose={close}
         >
           <p>
-            {formatNumber(messages)} messages, the state and {formatNumber(info.consumers)} consumers are deleted for
-            good.
+            {formatNumber(asked.of.messages)} messages, the state and {formatNumber(asked.of.consumers)} consumers are
+            deleted for good.
           </p>
         </ConfirmDialog>
       )}

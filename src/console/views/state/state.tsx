@@ -39,9 +39,12 @@ export function State({ stream }: StreamViewProps) {
       {saved !== undefined && <Notice kind="good">{saved}</Notice>}
       <Facts
         facts={[
-          { label: "Revision", value: formatNumber(read.revision) },
+          {
+            label: "Revision",
+            value: formatNumber(read.revision),
+            note: read.epoch === undefined ? undefined : `Epoch ${read.epoch}`,
+          },
           { label: "Size", value: formatBytes(sizeOf(read)) },
-          { label: "Epoch", value: read.epoch ?? "–" },
         ]}
       />
       {base === undefined ? (
