@@ -17,7 +17,7 @@ export function StatusBar({ state, onNew }: { state: TailState; onNew: () => voi
       <span class={`message-mode ${mode}`}>{words[mode]}</span>
       {isFollowing && <Rate received={received} />}
       <span class="count" data-received={received}>
-        {formatNumber(received)} came
+        {isJoined || received > 0 ? `${formatNumber(received)} came` : ""}
       </span>
       {waiting > 0 && (
         <button type="button" class="quiet" data-waiting={waiting} onClick={onNew}>
