@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 
 import { build } from "esbuild";
 
-import { ASSET_HEADERS, PAGE_HEADERS } from "../src/http/console-headers.ts";
+import { ASSET_HEADERS } from "../src/http/console-headers.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = join(root, "src/console");
@@ -72,15 +72,14 @@ function withHashedNames(page: string, assets: ReadonlyMap<string, Asset>): stri
 }
 
 /**
- * The headers of what is served without the Worker: what has a hashed name, and the page by its own name, at which nothing
- * links. At `/` the Worker serves the page. Each file is named: a rule for the folder would also hold for a file that another
- * version has, and have a browser keep its 404. developers.cloudflare.com/workers/static-assets/headers/
+ * The headers of what is served without the Worker: the files with hashed names; the Worker serves the page. Each file is
+ * named: a rule for the folder would also hold for a file that another version has, and have a browser keep its 404.
+ * developers.cloudflare.com/workers/static-assets/headers/
  */
 function headersFile(assets: readonly string[]): string {
-  const rules = [["/index.html", PAGE_HEADERS] as const, ...assets.map((path) => [path, ASSET_HEADERS] as const)];
-  const lines = rules.flatMap(([path, headers]) => [
+  const lines = assets.flatMap((path) => [
     path,
-    ...Object.entries(headers).map(([name, value]) => `  ${name}: ${value}`),
+    ...Object.entries(ASSET_HEADERS).map(([name, value]) => `  ${name}: ${value}`),
   ]);
   return `${lines.join("\n")}\n`;
 }

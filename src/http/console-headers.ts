@@ -1,4 +1,4 @@
-/** The headers of the console's files. scripts/build-console.ts writes them into `_headers` for what the Worker does not serve. */
+/** The headers of the console: of its page, which the Worker serves, and of its files, into `_headers` by scripts/build-console.ts. */
 
 /**
  * What the page may load, run and speak to: this server and nothing else, no inline script or style, and no markup made of
