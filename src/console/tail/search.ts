@@ -3,7 +3,7 @@ import { findIn } from "../parts/find.ts";
 import type { MessageRow, Row } from "./rows.ts";
 
 /** Whether a row has a text in its data, subject, headers or id. */
-export function hasText(row: Row, query: string): row is MessageRow {
+function hasText(row: Row, query: string): row is MessageRow {
   if (row.kind !== "message") {
     return false;
   }
