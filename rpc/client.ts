@@ -206,7 +206,7 @@ export class DurableStream<Streams extends object = AnyStreams> {
    * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
    * @param handler Called with one event at a time.
-   * @param options `ack`, `schema`, `onError`, `signal` and `timeoutMs`.
+   * @param options `ack`, `endsWithEpoch`, `schema`, `onError`, `signal` and `timeoutMs`.
    * @returns The subscription; its `ended` rejects with what ends it.
    * @example
    * ```ts
@@ -259,7 +259,7 @@ export class DurableStream<Streams extends object = AnyStreams> {
    *   again, 1 to 100; 5 unless given.
    * - `epoch`: the epoch of the stream that `from` belongs to; any unless given.
    *
-   * @param options `ack`, `schema`, `signal` and `timeoutMs`.
+   * @param options `ack`, `endsWithEpoch`, `schema`, `signal` and `timeoutMs`.
    * @example
    * ```ts
    * for await (const event of client.subscribe({ stream: "orders", from: { last: 10 } })) {
@@ -281,13 +281,14 @@ export class DurableStream<Streams extends object = AnyStreams> {
     const options = typeof reading === "function" ? rest : reading;
     const host = this.#followerHost();
     const isManual = options.ack === "manual";
+    const { endsWithEpoch = false } = options;
     if ("consumer" in params) {
       const follow = (sink: SubscriptionSink<ConsumerDelivery>) =>
         this.#follow(new ConsumerFollower(host, params, { isManual, sink }), options.signal);
       return new Subscription(follow, readingOf<ConsumerDelivery>(reading, rest), options);
     }
     const follow = (sink: SubscriptionSink<StreamEvent>) =>
-      this.#follow(new StreamFollower(host, params, { isManual, sink }), options.signal);
+      this.#follow(new StreamFollower(host, params, { isManual, endsWithEpoch, sink }), options.signal);
     return new Subscription(follow, readingOf<StreamEvent>(reading, rest), options);
   }
 

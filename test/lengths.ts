@@ -18,6 +18,10 @@ export type Lengths = {
   consumerCrashes: number;
   /** Streams that are created, deleted and made again while the list of them is kept. */
   listedStreams: number;
+  /** Messages of the stream that the console shows. */
+  consoleMessages: number;
+  /** Seconds for which the console is sent 500 messages a second. */
+  consoleSeconds: number;
   /** Parts of the largest object that is moved, 768 kB each. */
   objectParts: number;
 };
@@ -33,6 +37,8 @@ export const SHORT: Lengths = {
   consumerMessages: 3_000,
   consumerCrashes: 2,
   listedStreams: 100,
+  consoleMessages: 20_000,
+  consoleSeconds: 6,
   objectParts: 14,
 };
 
@@ -47,6 +53,8 @@ export const LONG: Lengths = {
   consumerMessages: 20_000,
   consumerCrashes: 5,
   listedStreams: 10_000,
+  consoleMessages: 1_000_000,
+  consoleSeconds: 60,
   objectParts: 261,
 };
 
@@ -58,6 +66,7 @@ export const LONG_RUNS = [
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
   "test/e2e/bounds/long-streams.test.ts",
+  "test/e2e/console/messages-load.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/faults/directory.test.ts",

@@ -98,6 +98,25 @@ it("comes to the last of many epochs, and to every message of it", async () => {
   await Promise.all([admin.close(), client.close()]);
 });
 
+it("ends with its epoch when it is told to, and makes no stream", async () => {
+  const stream = "epochs-ending";
+  const follower = connect();
+  const { client: admin } = connect();
+  const { epoch } = await admin.publish({ stream, data: "old" });
+  const follow = () => follower.client.subscribe({ stream, epoch }, { endsWithEpoch: true });
+  const live = follow();
+  expect(await take(live, 1)).toEqual(["old"]);
+
+  await admin.deleteStream({ stream });
+  await expect(live.next()).rejects.toMatchObject({ name: "NotFound", data: { what: "stream" } });
+  await expect(follow().next()).rejects.toMatchObject({ name: "NotFound" });
+  await expect(admin.getStreamInfo({ stream })).rejects.toMatchObject({ name: "NotFound" });
+  await admin.publish({ stream, data: "new" });
+
+  await expect(follow().next()).rejects.toMatchObject({ name: "EpochChanged" });
+  await Promise.all([admin.close(), follower.client.close()]);
+});
+
 it("ends a consumer's subscription with its stream, connected or not", async () => {
   const follower = connect();
   const { client: admin } = connect();

@@ -20,6 +20,7 @@ import type { SubscriptionSink } from "./subscription.ts";
 export class StreamFollower extends Follower {
   readonly #params: SubscribeStreamParams;
   readonly #isManual: boolean;
+  readonly #endsWithEpoch: boolean;
   readonly #sink: SubscriptionSink<StreamEvent>;
   #position: StreamPosition | undefined;
   #acks: CumulativeAcks | undefined;
@@ -29,11 +30,12 @@ export class StreamFollower extends Follower {
   constructor(
     host: FollowerHost,
     params: SubscribeStreamParams,
-    reading: { isManual: boolean; sink: SubscriptionSink<StreamEvent> },
+    reading: { isManual: boolean; endsWithEpoch: boolean; sink: SubscriptionSink<StreamEvent> },
   ) {
     super(host, reading.sink);
     this.#params = params;
     this.#isManual = reading.isManual;
+    this.#endsWithEpoch = reading.endsWithEpoch;
     this.#sink = reading.sink;
   }
 
@@ -100,7 +102,7 @@ export class StreamFollower extends Follower {
 
   protected override refused(error: DurableStreamError): void {
     const change = this.#changeOf(error);
-    if (change === undefined) {
+    if (change === undefined || this.#endsWithEpoch) {
       this.end(error);
     } else {
       // Queued messages of the old epoch are still delivered, then the change, then the new epoch.

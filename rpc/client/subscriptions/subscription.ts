@@ -44,6 +44,14 @@ export type SubscriptionOptions<Data = unknown> = {
    * @defaultValue `"auto"`
    */
   ack?: "auto" | "manual";
+  /**
+   * Of a stream: ends the subscription with the epoch that it follows, by NotFound when the stream was deleted, EpochChanged
+   * when it was made again, and Conflict or EpochChanged when it was restored to an earlier state. Given `epoch` as well, it
+   * never makes a stream. Unless set it goes on with the event `epochChanged`, and makes a stream that was deleted.
+   *
+   * @defaultValue `false`
+   */
+  endsWithEpoch?: boolean;
 };
 
 /** How a subscription is read by a handler. */

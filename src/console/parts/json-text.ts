@@ -1,9 +1,16 @@
+import { jsonFaultOf } from "./json-fault.ts";
+
 /** What a text of JSON says, or where it is none. */
 export function parseJson(text: string): { readonly value: unknown } | { readonly fault: string } {
   try {
     const value: unknown = JSON.parse(text);
     return { value };
   } catch (error) {
-    return { fault: error instanceof Error ? `This is no JSON: ${error.message}` : "This is no JSON." };
+    const fault = jsonFaultOf(text);
+    if (fault === undefined) {
+      return { fault: `This can not be read as JSON: ${error instanceof Error ? error.message : String(error)}.` };
+    }
+    const { line, column, expected } = fault;
+    return { fault: `This is no JSON: ${expected} was expected at line ${line}, column ${column}.` };
   }
 }

@@ -159,7 +159,10 @@ inBrowser(title("works with the keyboard alone"), async ({ open, server }) => {
   await keyboard.press("Enter");
   await page.locator("dialog").waitFor({ state: "detached" });
   await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Delete the stream…");
+  // The browser gives the focus back before it says that the dialog was closed.
+  await page.locator("dialog").waitFor({ state: "detached" });
   await keyboard.press("Enter");
+  await expect.poll(() => page.evaluate<string>(FOCUSED)).toBe("Type orders to go on");
   await keyboard.type("orders");
   await keyboard.press("Enter");
 

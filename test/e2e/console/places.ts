@@ -14,6 +14,30 @@ export const PLACES: readonly Place[] = [
     ready: (page) => page.getByText(/now [\d.,]+ messages\/s/).waitFor(),
     drawnForMs: 60_000,
   },
+  {
+    name: "messages",
+    hash: "#/streams/orders/messages",
+    ready: (page) => page.locator(".message").nth(9).waitFor(),
+    drawnForMs: 3_000,
+  },
+  {
+    name: "message",
+    hash: "#/streams/orders/messages?at=1500&filter=orders.eu.*",
+    ready: async (page) => {
+      await page.locator(".message-detail").waitFor();
+      await page.getByLabel("Find").fill("kettle");
+      await page.getByText(/of \d+ found/).waitFor();
+    },
+    drawnForMs: 500,
+  },
+  {
+    name: "publish",
+    hash: "#/streams/orders/publish",
+    ready: async (page) => {
+      await page.getByLabel("Data").fill('{\n  "order": 10480,\n  "item": "tea",\n  "quantity": 2\n  "total": 14.7\n}');
+      await page.getByText("was expected at line 5").waitFor();
+    },
+  },
   { name: "state", hash: "#/streams/orders/state", ready: (page) => page.getByText('"totals": ').waitFor() },
   ...CONSUMER_PLACES,
   { name: "server", hash: "#/server", ready: (page) => page.getByRole("table", { name: "Limits" }).waitFor() },
@@ -29,6 +53,7 @@ export function busy({ url, apiKey }: Target): () => Promise<void> {
     const count = Math.round(30 + 20 * Math.sin(turn / 25) + 12 * Math.random());
     const messages = Array.from({ length: count }, (_, index) => ({
       data: { order: turn * 100 + index, item: "tea" },
+      subject: `orders.${index % 3 === 0 ? "us" : "eu"}.created`,
     }));
     // The pictures do not need every one of them.
     client.publishBatch({ stream: "orders", messages }).catch(() => undefined);
