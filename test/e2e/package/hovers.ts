@@ -107,6 +107,7 @@ export const FIELD_QUESTIONS: readonly Question[] = [
   ...fields<CallOptions>("all.call", { signal: true, timeoutMs: true }),
   ...fields<HandlerOptions<Delivery>>("all.handler", {
     ack: true,
+    endsWithEpoch: true,
     onError: true,
     schema: true,
     signal: true,
