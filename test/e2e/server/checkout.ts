@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { buildConsole } from "../../../scripts/build-console.ts";
+
 const root = join(import.meta.dirname, "../../..");
 
 /** What `npm run dev` and `npm run demo` need of this repository. */
@@ -27,6 +29,7 @@ const PATIENCE_MS = 40_000;
 export async function makeCheckout(folder: string): Promise<void> {
   await Promise.all(NEEDED.map((path) => cp(join(root, path), join(folder, path), { recursive: true })));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  await buildConsole(join(folder, "dist/console"));
 }
 
 const KEEPER = join(import.meta.dirname, "group-keeper.ts");
