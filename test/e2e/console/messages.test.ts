@@ -60,6 +60,24 @@ inBrowser(title("keeps the place of who has scrolled away, and counts what comes
   await untilShown(page, 3_500);
 });
 
+inBrowser(title("keeps the place while older messages are put above what is seen"), async ({ open, connect }) => {
+  const client = await connect();
+  await fill(client, "orders", 3_000);
+  const page = await open("#/streams/orders/messages?at=1500");
+  await untilShown(page, 1_500);
+
+  const seen = [(await firstSeen(page)).sequence];
+  while ((seen.at(-1) ?? 0) > 700) {
+    await wheel(page, -500);
+    await expect.poll(async () => (await firstSeen(page)).sequence).not.toBe(seen.at(-1));
+    seen.push((await firstSeen(page)).sequence);
+  }
+
+  // A turn of the wheel is some 20 rows; a page that is put above is hundreds.
+  const steps = seen.slice(1).map((sequence, index) => (seen[index] ?? 0) - sequence);
+  expect(steps.filter((step) => step < 0 || step > 60)).toEqual([]);
+});
+
 inBrowser(title("pauses: what comes is counted, and comes when it is resumed"), async ({ open, connect }) => {
   const client = await connect();
   await fill(client, "orders", 100);
