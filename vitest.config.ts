@@ -1,5 +1,6 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import type { TestProjectConfiguration } from "vitest/config";
 
 import { completeRun } from "./test/e2e/suite/complete-run.ts";
 import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
@@ -25,8 +26,36 @@ function filesOf(mode: string, include: string[], ofProject: (file: string) => b
   };
 }
 
+/** They measure the memory of a server, which a machine that is busy with other tests makes more of. */
+const MEASURED = ["test/e2e/bounds/bounds.test.ts"];
+
 const isEndToEnd = (file: string) => file.startsWith("test/e2e/");
 const isClient = (file: string) => file.startsWith("test/client/");
+
+type EndToEnd = { name: string; isMeasured: boolean; maxWorkers: number; groupOrder: number };
+
+/** Tests that run a whole server beside themselves: they go after the others are done. */
+function endToEnd(mode: string, { name, isMeasured, maxWorkers, groupOrder }: EndToEnd): TestProjectConfiguration {
+  const isOne = (file: string) => isEndToEnd(file) && MEASURED.includes(file) === isMeasured;
+  const { include, exclude, provide } = filesOf(mode, isMeasured ? MEASURED : ["test/e2e/**/*.test.ts"], isOne);
+  return {
+    plugins: [completeRun()],
+    test: {
+      name,
+      include,
+      exclude: isMeasured ? exclude : [...exclude, ...MEASURED],
+      provide,
+      globalSetup: "test/e2e/server/global-setup.ts",
+      isolate: true,
+      maxWorkers,
+      testTimeout: 60_000,
+      expect: { poll: { timeout: PATIENCE_MS } },
+      hookTimeout: 60_000,
+      sequence: { groupOrder },
+      env: { CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "true" },
+    },
+  };
+}
 
 export default defineConfig(({ mode }) => ({
   test: {
@@ -81,22 +110,8 @@ export default defineConfig(({ mode }) => ({
           sequence: { groupOrder: 0 },
         },
       },
-      {
-        plugins: [completeRun()],
-        test: {
-          name: "node",
-          ...filesOf(mode, ["test/e2e/**/*.test.ts"], isEndToEnd),
-          globalSetup: "test/e2e/server/global-setup.ts",
-          isolate: true,
-          // A test here runs a whole server beside itself: they go after the others are done.
-          maxWorkers: 3,
-          testTimeout: 60_000,
-          expect: { poll: { timeout: PATIENCE_MS } },
-          hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
-          env: { CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "true" },
-        },
-      },
+      endToEnd(mode, { name: "node", isMeasured: false, maxWorkers: 3, groupOrder: 1 }),
+      endToEnd(mode, { name: "measured", isMeasured: true, maxWorkers: 1, groupOrder: 2 }),
     ],
   },
 }));
