@@ -1,7 +1,7 @@
 /**
  * Prints TOKEN_KEYS with a new key: a secret.
  *
- * `node scripts/token-key.ts [--alg HS256|ES256|EdDSA] [--before FILE]`
+ * `npx node scripts/token-key.ts [--alg HS256|ES256|EdDSA] [--before FILE]`
  *
  * - `--alg`: HS256 unless given, a secret that whoever signs tokens has to share. Of the others only the private key signs.
  * - `--before`: a file with the keys of now (`-` for stdin), which the new one is put in front of: from then on it signs, and

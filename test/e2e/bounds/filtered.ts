@@ -1,6 +1,6 @@
 /**
  * Prints how long each call with a rare filter takes on a long stream, and how long it holds the stream's thread, as another
- * caller sees it: `node test/e2e/bounds/filtered.ts [--messages 1000000] [--mib 0] [--worker folder]`.
+ * caller sees it: `npx node test/e2e/bounds/filtered.ts [--messages 1000000] [--mib 0] [--worker folder]`.
  *
  * `--mib` makes the messages so large that the stream holds as much; `--worker` takes another build than this one.
  */

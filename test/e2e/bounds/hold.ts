@@ -1,6 +1,6 @@
 /**
  * Prints how long a publisher waits beside each call on a long stream that could be long:
- * `node test/e2e/bounds/hold.ts [MiB, or million] [folder of another built Worker]`; 1,024 MiB unless given.
+ * `npx node test/e2e/bounds/hold.ts [MiB, or million] [folder of another built Worker]`; 1,024 MiB unless given.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
 /**
- * Prints what each case of {@link CASES} does to a server: `node test/e2e/bounds/print.ts [milliseconds] [cases, as in
+ * Prints what each case of {@link CASES} does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
  * 0,3] [told|untold]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
