@@ -60,7 +60,7 @@ export async function fillConsumers(client: DurableStream): Promise<void> {
       break;
     }
   }
-  const note = { order: 10_431, boxes: 2, signedBy: "A. Shevchenko", items: [{ item: "tea", quantity: 3 }] };
+  const note = { order: 10_431, boxes: 2, signedBy: "dock 3", items: [{ item: "tea", quantity: 3 }] };
   await client.objects.put(KEY, JSON.stringify(note), {
     contentType: "application/json",
     metadata: { scanner: "dock-3", batch: "17" },
