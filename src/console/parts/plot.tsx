@@ -102,7 +102,11 @@ function optionsOf(figure: HTMLElement, { width, height, count, format }: Sizes)
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { y: { range: (_, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
+    scales: {
+      // Of a single point uPlot makes a day, each label of which is midnight.
+      x: { range: ({ data }, least, most) => (data[0].length === 1 ? [least - 60, least] : [least, most]) },
+      y: { range: (_, _least, most) => [0, most > 0 ? most * 1.1 : 1] },
+    },
     axes: [
       { ...axis, size: 26, space: 90, values: (_, splits) => splits.map(clockOf) },
       { ...axis, size: 56, space: 30, values: (_, splits) => splits.map(format) },

@@ -43,6 +43,7 @@ inBrowser(title("says that a stream was deleted, makes none, and goes on with th
 
   await client.call("deleteStream", { stream });
   await page.getByText("There is no stream of this name any more").waitFor();
+  await page.getByText("Ended", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Look for it again" }).click();
   await page.getByText("There is no stream of this name any more").waitFor();
   await expect(client.call("getStreamInfo", { stream })).rejects.toMatchObject({ code: ErrorCode.NotFound });

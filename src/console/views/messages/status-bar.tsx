@@ -9,9 +9,15 @@ const SUMMARY_MS = 5_000;
 
 /** What the list does, what came, and what is not in it. */
 export function StatusBar({ state, onNew }: { state: TailState; onNew: () => void }) {
-  const { isPaused, isFollowing, isJoined, waiting, received } = state;
-  const mode = isPaused ? "paused" : isFollowing ? "live" : "reading";
-  const words = { paused: "Paused", live: "Live", reading: isJoined ? "Reading, and counting what comes" : "Reading" };
+  const { ending, isPaused, isJoined, waiting, received } = state;
+  const isFollowing = state.isFollowing && ending === undefined;
+  const mode = ending !== undefined ? "ended" : isPaused ? "paused" : isFollowing ? "live" : "reading";
+  const words = {
+    ended: "Ended",
+    paused: "Paused",
+    live: "Live",
+    reading: isJoined ? "Reading, and counting what comes" : "Reading",
+  };
   return (
     <p class="message-status">
       <span class={`message-mode ${mode}`}>{words[mode]}</span>
