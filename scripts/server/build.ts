@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { glob, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { glob, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -11,6 +11,7 @@ import { buildConsole } from "../build-console.ts";
 const root = join(import.meta.dirname, "../..");
 const builds = join(root, "dist/server");
 const run = promisify(execFile);
+const KEPT_MS = 86_400_000;
 
 /** All that a build is made of. */
 const SOURCES = [
@@ -53,25 +54,47 @@ async function writeOptions(file: string): Promise<void> {
 export async function builtWorker(): Promise<string> {
   const name = await hashOfSources();
   const folder = join(builds, name);
-  if (existsSync(folder)) {
+  // A server whose build was removed under it writes its compile cache there at its end: a folder alone is no build.
+  const isBuilt = () => existsSync(join(folder, "options.json"));
+  if (isBuilt()) {
+    await used(folder);
     return folder;
   }
   const unfinished = `${folder}.${process.pid}`;
   try {
     // In a process of its own: wrangler's memory is not a server's to keep.
     await run(process.execPath, [import.meta.filename, unfinished], { cwd: root });
+    if (!isBuilt()) {
+      await rm(folder, { recursive: true, force: true });
+    }
     await rename(unfinished, folder);
   } catch (error) {
     // Another process may have been first.
-    if (!existsSync(folder)) {
+    if (!isBuilt()) {
       throw error;
     }
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-  const others = (await readdir(builds)).filter((each) => each !== name && !each.includes("."));
-  await Promise.all(others.map((each) => rm(join(builds, each), { recursive: true, force: true })));
+  await used(folder);
+  await removeUnused();
   return folder;
+}
+
+/** Notes that a server is started from a build. */
+async function used(folder: string): Promise<void> {
+  const now = new Date();
+  await utimes(join(folder, "options.json"), now, now);
+}
+
+/** Removes the builds that no server was started from for a day: one that runs serves the console from its own. */
+async function removeUnused(): Promise<void> {
+  for (const name of await readdir(builds)) {
+    const { mtimeMs } = await stat(join(builds, name, "options.json")).catch(() => ({ mtimeMs: 0 }));
+    if (!name.includes(".") && Date.now() - mtimeMs > KEPT_MS) {
+      await rm(join(builds, name), { recursive: true, force: true });
+    }
+  }
 }
 
 async function hashOfSources(): Promise<string> {
