@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
+import { FormActions } from "./form-actions.tsx";
 import { ErrorNotice } from "./notice.tsx";
 import { TextField } from "./field.tsx";
 import { useAction } from "./use-action.ts";
@@ -68,14 +69,7 @@ export function ConfirmDialog({ title, verb, name, action, onDone, onClose, chil
         {children}
         {name !== undefined && <TextField label={`Type ${name} to go on`} value={typed} onInput={setTyped} hasFocus />}
         <ErrorNotice error={error} />
-        <p class="actions">
-          <button type="submit" class="danger" disabled={!isNamed || isPending}>
-            {verb}
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
+        <FormActions verb={verb} kind="danger" isDisabled={!isNamed || isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

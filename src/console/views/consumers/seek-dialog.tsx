@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { ConsumerInfo, From } from "../../../../rpc/index.ts";
 import { Dialog } from "../../parts/dialog.tsx";
 import { formatNumber } from "../../parts/format.ts";
+import { FormActions } from "../../parts/form-actions.tsx";
 import { ErrorNotice } from "../../parts/notice.tsx";
 import { useAction } from "../../parts/use-action.ts";
 import { useClient } from "../../session/use-session.ts";
@@ -50,14 +51,7 @@ export function SeekDialog({ stream, info, onClose, onDone }: SeekDialogProps) {
           <StartFields start={start} fault={fault} onInput={setStart} />
         </div>
         <ErrorNotice error={error} />
-        <p class="actions">
-          <button type="submit" class="danger" disabled={isPending}>
-            Seek
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
+        <FormActions verb="Seek" kind="danger" isDisabled={isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

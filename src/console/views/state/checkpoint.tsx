@@ -5,11 +5,14 @@ import { Dialog } from "../../parts/dialog.tsx";
 import { TextField } from "../../parts/field.tsx";
 import { formatNumber } from "../../parts/format.ts";
 import { parseJson } from "../../parts/json-text.ts";
+import { FormActions } from "../../parts/form-actions.tsx";
 import { ErrorNotice } from "../../parts/notice.tsx";
 import { parseCount } from "../../parts/quantities.ts";
 import { useAction } from "../../parts/use-action.ts";
 import { useCall } from "../../parts/use-call.ts";
 import { useClient } from "../../session/use-session.ts";
+
+import { replacing } from "./replacing.ts";
 
 type CheckpointProps = {
   readonly stream: string;
@@ -26,8 +29,7 @@ export function Checkpoint({ stream, read, onDone, onClose }: CheckpointProps) {
   const [text, setText] = useState(() => JSON.stringify(read.state, undefined, 2));
   const [through, setThrough] = useState("");
   const { run, isPending, error } = useAction(async (state: unknown, covered: number) => {
-    const epoch = read.epoch === undefined ? {} : { epoch: read.epoch };
-    return client.checkpoint({ stream, state, through: covered, expectedRevision: read.revision, ...epoch });
+    return client.checkpoint({ stream, state, through: covered, ...replacing(read) });
   });
   const parsed = parseJson(text);
   const covered = parseCount(through);
@@ -73,14 +75,12 @@ export function Checkpoint({ stream, read, onDone, onClose }: CheckpointProps) {
           hasFocus
         />
         <ErrorNotice error={error} />
-        <p class="actions">
-          <button type="submit" class="danger" disabled={"fault" in parsed || covered === undefined || isPending}>
-            Save and trim
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </p>
+        <FormActions
+          verb="Save and trim"
+          kind="danger"
+          isDisabled={"fault" in parsed || covered === undefined || isPending}
+          onCancel={onClose}
+        />
       </form>
     </Dialog>
   );

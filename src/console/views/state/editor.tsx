@@ -5,9 +5,12 @@ import type { GetStateResult, PutStateParams } from "../../../../rpc/index.ts";
 import { TextField } from "../../parts/field.tsx";
 import { Json } from "../../parts/json.tsx";
 import { parseJson } from "../../parts/json-text.ts";
+import { FormActions } from "../../parts/form-actions.tsx";
 import { ErrorNotice, Notice } from "../../parts/notice.tsx";
 import { useAction } from "../../parts/use-action.ts";
 import { useClient } from "../../session/use-session.ts";
+
+import { replacing } from "./replacing.ts";
 
 type EditorProps = {
   readonly stream: string;
@@ -34,8 +37,7 @@ export function Editor({ stream, base, onSaved, onClose }: EditorProps) {
     if (!("value" in parsed)) {
       return;
     }
-    const epoch = replaced.epoch === undefined ? {} : { epoch: replaced.epoch };
-    const done = await run({ stream, state: parsed.value, expectedRevision: replaced.revision, ...epoch });
+    const done = await run({ stream, state: parsed.value, ...replacing(replaced) });
     if (done !== undefined) {
       onSaved(`Saved as revision ${done[0].revision}.`);
     }
@@ -110,14 +112,12 @@ export function Editor({ stream, base, onSaved, onClose }: EditorProps) {
           </p>
         </Notice>
       )}
-      <p class="actions">
-        <button type="submit" class="main" disabled={"fault" in parsed || isPending || other !== undefined}>
-          Save
-        </button>
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
-      </p>
+      <FormActions
+        verb="Save"
+        kind="main"
+        isDisabled={"fault" in parsed || isPending || other !== undefined}
+        onCancel={onClose}
+      />
     </form>
   );
 }
