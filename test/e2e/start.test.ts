@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdir, writeFile } from "node:fs/promises";
+import { appendFile, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,7 +10,7 @@ import { describe, expect } from "vitest";
 import { WebSocket } from "ws";
 
 import { DurableStream } from "../../rpc/client.ts";
-import { NpmScript } from "./server/checkout.ts";
+import { makeCheckout, NpmScript } from "./server/checkout.ts";
 import { Client } from "./server/client.ts";
 import { test } from "./server/fixtures.ts";
 
@@ -18,6 +18,34 @@ const root = join(import.meta.dirname, "../..");
 
 const LISTENS =
   /^Durable Stream listens on (http:\S+:\d+), data in (.*), [\d.]+ s\. To empty it: stop, and delete that folder\.$/m;
+
+describe("the build of npm start", () => {
+  test("is kept while a server may run on it, and a folder that holds none is none", async ({ data }) => {
+    const checkout = join(data, "checkout");
+    const flags = ["--port", "0", "--data", join(data, "kept")];
+    await makeCheckout(checkout);
+    {
+      await using npm = new NpmScript(checkout, "start", flags, { API_KEY: "k" });
+      const [, url = ""] = await npm.untilOutput(LISTENS);
+      const before = await consoleOf(url);
+      await appendFile(join(checkout, "src/worker.ts"), "\n// Another build.\n");
+      const other = ["--port", "0", "--data", join(data, "other")];
+      await using beside = new NpmScript(checkout, "start", other, { API_KEY: "k" });
+      await beside.untilOutput(LISTENS);
+
+      expect(before).toContain("<title>");
+      expect(await consoleOf(url)).toBe(before);
+      expect(await readdir(join(checkout, "dist/server"))).toHaveLength(2);
+    }
+    for (const build of await readdir(join(checkout, "dist/server"))) {
+      await rm(join(checkout, "dist/server", build, "options.json"));
+    }
+    await using npm = new NpmScript(checkout, "start", flags, { API_KEY: "k" });
+    const [, url = ""] = await npm.untilOutput(LISTENS);
+
+    expect(await consoleOf(url)).toContain("<title>");
+  });
+});
 
 describe("npm start", () => {
   test("keeps what it has acknowledged, through a stop, a kill and another start", async ({ data }) => {
@@ -209,4 +237,10 @@ async function untilClosed(url: string): Promise<void> {
     }
     await delay(20);
   }
+}
+
+/** What a browser is shown at the server's address. */
+async function consoleOf(url: string): Promise<string> {
+  const page = await fetch(url, { headers: { Accept: "text/html" } });
+  return page.text();
 }
