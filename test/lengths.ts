@@ -61,12 +61,12 @@ export const LONG: Lengths = {
 /** The tests that have a length: what `npm run test:long` runs. */
 export const LONG_RUNS = [
   "test/consumers/cursor/model.test.ts",
-  "test/stream/producers-model.test.ts",
+  "test/stream/producers/model.test.ts",
   "test/client/calls/producers.test.ts",
   "test/gateway/races.test.ts",
   "test/runtime/idle.test.ts",
   "test/e2e/bounds/long-streams.test.ts",
-  "test/e2e/console/messages-load.test.ts",
+  "test/e2e/console/messages/load.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
   "test/e2e/faults/consumers.test.ts",
   "test/e2e/faults/directory.test.ts",

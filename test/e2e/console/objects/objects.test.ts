@@ -4,9 +4,9 @@ import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
-import { DurableStream } from "../../../rpc/client.ts";
-import type { Client } from "../server/client.ts";
-import { inBrowser, keyless, title, tokenOf } from "./console.ts";
+import { DurableStream } from "../../../../rpc/client.ts";
+import type { Client } from "../../server/client.ts";
+import { inBrowser, keyless, title, tokenOf } from "../console.ts";
 
 /** 3 × 2 pixels. */
 const GIF = "R0lGODlhAwACAIAAAP8AAAAAACwAAAAAAwACAAACAoRRADs=";

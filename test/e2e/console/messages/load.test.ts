@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { CDPSession, Page } from "playwright-core";
 import { expect, inject } from "vitest";
 
-import { inBrowser, title } from "./console.ts";
+import { inBrowser, title } from "../console.ts";
 import { counted, drawn, fill, firstSeen, MOST_DRAWN, untilShown, wheel } from "./tail-page.ts";
 
 /** The most rows that the view holds. */

@@ -1,5 +1,5 @@
-import type { ProducerInfo, ProducerState } from "../../rpc/index.ts";
-import type { PublishProducer } from "../../src/internal/producer-runs.ts";
+import type { ProducerInfo, ProducerState } from "../../../rpc/index.ts";
+import type { PublishProducer } from "../../../src/internal/producer-runs.ts";
 
 /** A message that was stored once, whether or not it is deleted since. */
 type Stored = { producer: string | undefined; epoch: number; sequence: number; publishedAt: number };

@@ -5,9 +5,9 @@ import type { Socket } from "node:net";
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 
-import type { Client } from "../server/client.ts";
-import { Proxy } from "../server/proxy.ts";
-import { inBrowser, title, tokenOf } from "./console.ts";
+import type { Client } from "../../server/client.ts";
+import { Proxy } from "../../server/proxy.ts";
+import { inBrowser, title, tokenOf } from "../console.ts";
 
 /** Seven parts, the last one short. */
 const LARGE = randomBytes(5_000_000);

@@ -2,8 +2,8 @@
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
-import type { Client } from "../server/client.ts";
-import { inBrowser, title, tokenOf } from "./console.ts";
+import type { Client } from "../../server/client.ts";
+import { inBrowser, title, tokenOf } from "../console.ts";
 
 const stream = "orders";
 

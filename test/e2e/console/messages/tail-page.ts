@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
-import type { Client } from "../server/client.ts";
+import type { Client } from "../../server/client.ts";
 
 /** The most that the page may have of rows, whatever the stream has. */
 export const MOST_DRAWN = 100;

@@ -2,15 +2,15 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { afterEach, inject, it, vi } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
-import type { ProducerInfo } from "../../rpc/index.ts";
-import type { PublishCall } from "../../src/internal/calls.ts";
-import { addProducer, noProducers } from "../../src/internal/producer-runs.ts";
-import { evict } from "../harness/objects.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import type { ProducerInfo } from "../../../rpc/index.ts";
+import type { PublishCall } from "../../../src/internal/calls.ts";
+import { addProducer, noProducers } from "../../../src/internal/producer-runs.ts";
+import { evict } from "../../harness/objects.ts";
 
-import type { Place } from "./producers-model.ts";
-import { accepted, answersOf, compare } from "./producers-world.ts";
-import type { StreamCalls } from "./producers-world.ts";
+import type { Place } from "./model.ts";
+import { accepted, answersOf, compare } from "./world.ts";
+import type { StreamCalls } from "./world.ts";
 
 const { modelRuns: MODEL_RUNS } = inject("lengths");
 const RUNS = Math.ceil(MODEL_RUNS / 200);

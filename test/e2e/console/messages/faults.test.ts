@@ -1,9 +1,9 @@
 /** The messages view when the stream or the server goes, and when a message holds what a page must not run or break on. */
 import { expect } from "vitest";
 
-import { ErrorCode } from "../../../rpc/index.ts";
+import { ErrorCode } from "../../../../rpc/index.ts";
 
-import { inBrowser, title } from "./console.ts";
+import { inBrowser, title } from "../console.ts";
 import { counted, drawn, fill, untilShown } from "./tail-page.ts";
 
 inBrowser(title("goes on without a gap or a repeat after the server was killed"), async ({ open, server, connect }) => {

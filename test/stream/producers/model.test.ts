@@ -3,14 +3,14 @@ import { runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, inject, it, vi } from "vitest";
 
-import { hasSchema, migrate } from "../../src/platform/schema.ts";
-import { StreamRecord } from "../../src/stream/record.ts";
-import { MIGRATIONS } from "../../src/stream/schema.ts";
-import { Stream } from "../../src/stream/stream.ts";
-import { evict } from "../harness/objects.ts";
+import { hasSchema, migrate } from "../../../src/platform/schema.ts";
+import { StreamRecord } from "../../../src/stream/record.ts";
+import { MIGRATIONS } from "../../../src/stream/schema.ts";
+import { Stream } from "../../../src/stream/stream.ts";
+import { evict } from "../../harness/objects.ts";
 
-import { KINDS, PRODUCERS, ProducersWorld } from "./producers-world.ts";
-import type { Home, RequestPlan } from "./producers-world.ts";
+import { KINDS, PRODUCERS, ProducersWorld } from "./world.ts";
+import type { Home, RequestPlan } from "./world.ts";
 
 const { modelRuns: MODEL_RUNS } = inject("lengths");
 /** Sequences in which the object itself is put to sleep, which takes longer. */

@@ -1,16 +1,16 @@
 import { expect } from "vitest";
 
-import { ErrorCode, STREAM_DEFAULTS } from "../../rpc/index.ts";
-import type { ProducerInfo, StoredRange } from "../../rpc/index.ts";
-import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
-import { addProducer, noProducers } from "../../src/internal/producer-runs.ts";
-import type { PublishProducer } from "../../src/internal/producer-runs.ts";
-import type { Refused } from "../../src/platform/refused.ts";
-import { splitMessages } from "../../src/internal/message-text.ts";
-import type { Stream } from "../../src/stream/stream.ts";
+import { ErrorCode, STREAM_DEFAULTS } from "../../../rpc/index.ts";
+import type { ProducerInfo, StoredRange } from "../../../rpc/index.ts";
+import type { PublishCall, PublishReply } from "../../../src/internal/calls.ts";
+import { addProducer, noProducers } from "../../../src/internal/producer-runs.ts";
+import type { PublishProducer } from "../../../src/internal/producer-runs.ts";
+import type { Refused } from "../../../src/platform/refused.ts";
+import { splitMessages } from "../../../src/internal/message-text.ts";
+import type { Stream } from "../../../src/stream/stream.ts";
 
-import { ProducersModel } from "./producers-model.ts";
-import type { Answer, ModelConfig, ModelRequest, Place } from "./producers-model.ts";
+import { ProducersModel } from "./model.ts";
+import type { Answer, ModelConfig, ModelRequest, Place } from "./model.ts";
 
 export const PRODUCERS = ["a", "b", "c"] as const;
 

@@ -1,7 +1,7 @@
 /** The messages of a stream: any part of it, what comes at its end, and what is found in it. */
 import { expect } from "vitest";
 
-import { inBrowser, title } from "./console.ts";
+import { inBrowser, title } from "../console.ts";
 import { counted, drawn, fill, firstSeen, untilShown, wheel } from "./tail-page.ts";
 
 inBrowser(title("shows the last messages, and adds what comes at the end"), async ({ open, connect }) => {

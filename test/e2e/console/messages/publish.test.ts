@@ -1,7 +1,7 @@
 /** Publishing from the console. */
 import { expect } from "vitest";
 
-import { inBrowser, title } from "./console.ts";
+import { inBrowser, title } from "../console.ts";
 
 inBrowser(title("publishes what is typed, and says where it was stored"), async ({ open, connect }) => {
   const client = await connect();

@@ -2,10 +2,10 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
-import { addProducer, noProducers } from "../../src/internal/producer-runs.ts";
-import type { Stream } from "../../src/stream/stream.ts";
-import { evict } from "../harness/objects.ts";
+import type { PublishCall, PublishReply } from "../../../src/internal/calls.ts";
+import { addProducer, noProducers } from "../../../src/internal/producer-runs.ts";
+import type { Stream } from "../../../src/stream/stream.ts";
+import { evict } from "../../harness/objects.ts";
 
 /** More than stand in one part. */
 const IDS = Array.from({ length: 1_500 }, (_, index) => `till-${index}-`.padEnd(60, "x"));
