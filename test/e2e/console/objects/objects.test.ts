@@ -45,6 +45,7 @@ inBrowser(title("lists folders and objects, and goes into folders and back"), as
   await page.getByLabel("Without folders").check();
   await expect.poll(() => names(page)).toEqual(["b/one", "b/two", "three"]);
   await page.getByLabel("Folders above").getByRole("link", { name: "Objects" }).click();
+  await expect.poll(() => names(page)).toEqual(["a/", "über/", "four"]);
   await page.getByLabel("Name begins with").fill("üb");
 
   await expect.poll(() => names(page)).toEqual(["über/"]);
