@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { expect } from "vitest";
 
 import { PROGRAM, Running } from "../cli/command-line.ts";
+import type { Client } from "../server/client.ts";
 import { test } from "../server/fixtures.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -43,6 +44,7 @@ function normalised(lines: readonly string[]): string[] {
 
 test("README.md's recording of the command line shows what a terminal shows, step by step", async ({
   server,
+  connect,
   data,
   skip,
 }) => {
@@ -62,6 +64,7 @@ test("README.md's recording of the command line shows what a terminal shows, ste
     XDG_CONFIG_HOME: join(home, ".config"),
   };
   const steps = await recording();
+  const client = await connect();
 
   const replayed: Step[] = [];
   for (const { command, shown } of steps) {
@@ -73,6 +76,8 @@ test("README.md's recording of the command line shows what a terminal shows, ste
         ({ stdout }) => stdout.split("\n").length > interruption,
         `the lines before ^C of ${command}`,
       );
+      // What a command has written is seen before it has ended, and what it did is acked then.
+      await expect.poll(() => unacked(client)).toBe(0);
       running.write("\u0003");
     }
     const { stdout } = await running.untilEnded();
@@ -85,3 +90,9 @@ test("README.md's recording of the command line shows what a terminal shows, ste
     steps.map(({ command, shown }) => [`$ ${command}`, ...normalised(shown)]),
   );
 });
+
+/** Messages of the recording's stream that its consumers have still to ack. */
+async function unacked(client: Client): Promise<number> {
+  const { consumers } = await client.call("listConsumers", { stream: "orders" });
+  return consumers.reduce((sum, { pending, inFlight }) => sum + pending + inFlight, 0);
+}
