@@ -40,6 +40,12 @@ function rewrittenIn(turns: readonly Statement[][]): number[] {
   return turns.map((turn) => turn.reduce((sum, one) => sum + bytesOf(one), 0)).filter((bytes) => bytes > 0);
 }
 
+/** How many pages of the log each turn has read, of those that have. */
+function pagesIn(turns: readonly Statement[][]): number[] {
+  const isPage = ({ query }: Statement) => query.includes("messages FROM start, batches");
+  return turns.map((turn) => turn.filter(isPage).length).filter((pages) => pages > 0);
+}
+
 async function sequencesOf(client: TestClient, stream: string): Promise<number[]> {
   const sequences: number[] = [];
   let [sequence, last] = [1, 1];
@@ -49,6 +55,15 @@ async function sequencesOf(client: TestClient, stream: string): Promise<number[]
     [sequence, last] = [page.nextSequence, page.lastSequence];
   }
   return sequences;
+}
+
+async function counted(client: TestClient, stream: string, consumer: string): Promise<number> {
+  for (;;) {
+    const { pending, pendingIsEstimate } = await client.call("getConsumer", { stream, consumer });
+    if (pendingIsEstimate !== true) {
+      return pending;
+    }
+  }
 }
 
 /** Adds a row of 500 messages with 2,000 characters each, as an earlier version wrote them; it ends with sequence 501. */
@@ -103,4 +118,41 @@ it("reads and deletes from a row of a megabyte, which an earlier version wrote, 
   expect(await sequencesOf(client, stream)).toEqual(
     range(1, 510).filter((one) => ![1, 3, 300, 501, 505].includes(one)),
   );
+});
+
+it("knows at once that nothing matches a filter where messages have no subject", async () => {
+  const client = await connect();
+  const stream = "turns-bare";
+  const messages = range(1, 500).map((data) => ({ data }));
+  for (let batch = 0; batch < 80; batch += 1) {
+    await client.call("publishBatch", { stream, messages });
+  }
+  const turns = await noteTurns(stream);
+
+  const { pending, pendingIsEstimate } = await client.call("createConsumer", { stream, consumer: "c", filter: "a" });
+
+  expect({ pending, pendingIsEstimate }).toEqual({ pending: 0, pendingIsEstimate: undefined });
+  expect(pagesIn(turns)).toEqual([]);
+});
+
+it.each([
+  ["with a subject", { subject: "common" }, 20_000],
+  ["without a subject", {}, 0],
+] as const)("reads little in a turn to count messages %s that are not indexed", async (name, part, pending) => {
+  const client = await connect();
+  const stream = `turns-${name.replaceAll(" ", "-")}`;
+  const messages = range(1, 500).map((data) => ({ data, ...part }));
+  for (let batch = 0; batch < 40; batch += 1) {
+    await client.call("publishBatch", { stream, messages });
+  }
+  await runInDurableObject(stub(stream), (_instance, { storage }) => void storage.sql.exec("DELETE FROM subjects"));
+  await evict(stub(stream));
+  const turns = await noteTurns(stream);
+
+  await client.call("createConsumer", { stream, consumer: "c", filter: "common" });
+
+  expect(await counted(client, stream, "c")).toBe(pending);
+  // A page of 128 KiB, and another one where the first is found to have more subjects than a turn should look at.
+  expect(Math.max(...pagesIn(turns))).toBeLessThanOrEqual(2);
+  expect(pagesIn(turns).length).toBeGreaterThan(4);
 });
