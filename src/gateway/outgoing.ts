@@ -17,6 +17,12 @@ const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
 const ROOM_WAIT_MS = 2_000;
 const LOOK_MS = 25;
 
+const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
+  what: "outgoingCloseBytes",
+  limit: LIMITS.outgoingCloseBytes,
+  retryAfterMs: ROOM_WAIT_MS,
+});
+
 /**
  * What one socket was sent and its client has not read, over all its subscriptions and answers: at most
  * `LIMITS.outgoingCloseBytes`, and messages wait from `LIMITS.outgoingPauseBytes` on.
@@ -110,11 +116,9 @@ export class Outgoing implements AnswerRoom {
   }
 
   async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
-    const limit = LIMITS.outgoingCloseBytes;
     while (this.#unread() + this.#reservedBytes + bytes > ANSWERS_BYTES || !this.#buffers.take(bytes * COPIES)) {
       if (monotonicMs() >= dueAt) {
-        const data = { what: "outgoingCloseBytes", limit, retryAfterMs: ROOM_WAIT_MS };
-        return new RpcError("Busy", "the socket has too much that is not read", data);
+        return UNREAD;
       }
       await Promise.race([this.#released.promise, scheduler.wait(LOOK_MS)]);
     }

@@ -1,3 +1,5 @@
+import { pauseBetweenTurns } from "../platform/pace.ts";
+
 /** A stream that takes longer for a round is asked the next one meanwhile. */
 const SLOW_MS = 1_000;
 
@@ -48,8 +50,7 @@ export class Rounds<Result extends object> {
       const round = queue.waiting.splice(0, this.#size);
       const calls = Map.groupBy(round, (asked) => asked.key ?? asked);
       await untilSlow(Array.from(calls.values(), callFor));
-      // Resumes when every readable socket was read.
-      await scheduler.wait(0);
+      await pauseBetweenTurns();
     }
     this.#queues.delete(stream);
   }

@@ -85,8 +85,26 @@ export function joinMessages(messages: readonly MessageText[]): string {
   return messages.map((message) => message.text).join(MESSAGE_SEPARATOR);
 }
 
+/** Shorter texts are counted sooner than encoded (measured on workerd 1.20261117: longer ones take a tenth to a hundredth). */
+const ENCODED_CHARACTERS = 100;
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(65_536);
+
 /** Bytes of a well-formed text in UTF-8. JSON.stringify writes no lone surrogate, so its output is well-formed. */
 export function utf8Bytes(text: string): number {
+  if (text.length < ENCODED_CHARACTERS) {
+    return countedBytes(text);
+  }
+  let bytes = 0;
+  for (let at = 0; at < text.length;) {
+    const { read, written } = encoder.encodeInto(at === 0 ? text : text.slice(at), scratch);
+    at += read;
+    bytes += written;
+  }
+  return bytes;
+}
+
+function countedBytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);

@@ -48,14 +48,14 @@ export class CallFlow {
    */
   enter(size: CallSize, text: string): RpcError | undefined {
     if (this.#frameBytes > Math.max(LIMITS.requestBytesInFlight, text.length)) {
-      return tooMuch("requestBytesInFlight", "too much text of requests in flight");
+      return TOO_MUCH_TEXT;
     }
     if (this.#inFlight >= LIMITS.requestsInFlight) {
-      return tooMuch("requestsInFlight", "too many requests in flight");
+      return TOO_MANY;
     }
     if (size === "large") {
       if (this.#largeInFlight >= LIMITS.largeAnswersInFlight) {
-        return tooMuch("largeAnswersInFlight", "too many requests with large answers in flight");
+        return TOO_MANY_LARGE;
       }
       this.#largeInFlight += 1;
     }
@@ -111,6 +111,11 @@ export class CallFlow {
     return { before, begun };
   }
 }
+
+// Made once: an error notes where it was made, which takes longer than to refuse a call, and many may be refused at once.
+const TOO_MUCH_TEXT = tooMuch("requestBytesInFlight", "too much text of requests in flight");
+const TOO_MANY = tooMuch("requestsInFlight", "too many requests in flight");
+const TOO_MANY_LARGE = tooMuch("largeAnswersInFlight", "too many requests with large answers in flight");
 
 function tooMuch(
   what: "requestBytesInFlight" | "requestsInFlight" | "largeAnswersInFlight",

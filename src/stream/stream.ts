@@ -45,11 +45,14 @@ import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
 import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
+import { PacedCalls } from "./turns.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
+/** What a subscription that joins takes, as text that is read: each may be delivered to, and every consumer is looked at. */
+const JOIN_BYTES = 32_768;
 
 /**
  * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be
@@ -68,6 +71,7 @@ export class Stream extends DurableObject<Env> {
   readonly #listing = new Listing({ ctx: this.ctx, env: this.env, alarm: this.#alarm, transactor: this.#transactor });
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
+  readonly #paced = new PacedCalls();
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -103,11 +107,19 @@ export class Stream extends DurableObject<Env> {
    * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
    */
-  readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Page | Refused | undefined {
-    return this.#ifUsed(epoch, (loaded) => {
-      expectStart(loaded, epoch, from);
-      return readFrom(loaded, from, { messages, bytes, filter });
-    });
+  async readPage(
+    from: From,
+    messages: number,
+    bytes: number,
+    epoch?: string,
+    filter?: string,
+  ): Promise<Page | Refused | undefined> {
+    const read = () =>
+      this.#ifUsed(epoch, (loaded) => {
+        expectStart(loaded, epoch, from);
+        return readFrom(loaded, from, { messages, bytes, filter });
+      });
+    return this.#paced.run(read, (page) => (page === undefined || "refused" in page ? 0 : page.bytes));
   }
 
   /**
@@ -296,11 +308,13 @@ export class Stream extends DurableObject<Env> {
    *
    * @returns Conflict when the log does not have what the client says that it has seen.
    */
-  joinConsumer({ seen, ...call }: JoinCall): JoinReply | Refused {
-    return this.#atConsumers((consumers, loaded) => {
-      expectSeen(loaded, seen);
-      return { epoch: loaded.record.epoch, ...consumers.join(call) };
-    });
+  async joinConsumer({ seen, ...call }: JoinCall): Promise<JoinReply | Refused> {
+    const join = () =>
+      this.#atConsumers((consumers, loaded) => {
+        expectSeen(loaded, seen);
+        return { epoch: loaded.record.epoch, ...consumers.join(call) };
+      });
+    return this.#paced.run(join, () => JOIN_BYTES);
   }
 
   /**

@@ -3,7 +3,7 @@ import { logError } from "../platform/log.ts";
 
 import type { LoadedStream } from "./loaded-stream.ts";
 import type { Transactor } from "./transactor.ts";
-import { pauseBetweenTurns } from "./turns.ts";
+import { TurnLoop } from "./turns.ts";
 
 /** When the alarm goes on with what an eviction has interrupted, and gives back what a deleted stream has stored. */
 const RESUME_MS = 60_000;
@@ -17,12 +17,18 @@ export class Sweeper {
   readonly #ctx: DurableObjectState;
   readonly #alarm: AlarmClock;
   readonly #transactor: Transactor<LoadedStream>;
-  #isSweeping = false;
+  readonly #turns: TurnLoop;
 
   constructor(ctx: DurableObjectState, alarm: AlarmClock, transactor: Transactor<LoadedStream>) {
     this.#ctx = ctx;
     this.#alarm = alarm;
     this.#transactor = transactor;
+    this.#turns = new TurnLoop(
+      ctx,
+      () => this.#sweep(),
+      // The alarm begins again.
+      (error) => logError("rows that nobody sees any more could not be deleted", error),
+    );
   }
 
   /** Begins, if there is something to delete. When there is no stream, that is left to {@link resume}. */
@@ -32,9 +38,8 @@ export class Sweeper {
     }
     // Even when it is under way: an alarm that has just fired is set no more.
     this.#alarm.ensureBy(Date.now() + RESUME_MS, Date.now());
-    if (!this.#isSweeping && this.#transactor.loaded !== undefined) {
-      this.#isSweeping = true;
-      this.#ctx.waitUntil(this.#run());
+    if (this.#transactor.loaded !== undefined) {
+      this.#turns.start();
     }
   }
 
@@ -64,24 +69,15 @@ export class Sweeper {
     return this.#transactor.deleted.isLeft || this.#transactor.loaded?.log.hasGarbage === true;
   }
 
-  async #run(): Promise<void> {
-    try {
-      await scheduler.wait(0);
-      for (
-        let stream = this.#transactor.loaded;
-        stream !== undefined && this.#isLeft;
-        stream = this.#transactor.loaded
-      ) {
-        this.#transactor.change(stream.record.name, Date.now(), ({ log }) =>
-          log.hasGarbage ? log.sweep() : this.#transactor.deleted.sweep(),
-        );
-        await pauseBetweenTurns();
-      }
-    } catch (error) {
-      // The alarm begins again.
-      logError("rows that nobody sees any more could not be deleted", error);
-    } finally {
-      this.#isSweeping = false;
+  /** One turn. @returns Whether another one is to come: when there is no stream, what is left is for {@link resume}. */
+  #sweep(): boolean {
+    const { loaded, deleted } = this.#transactor;
+    if (loaded === undefined || !this.#isLeft) {
+      return false;
     }
+    this.#transactor.change(loaded.record.name, Date.now(), ({ log }) =>
+      log.hasGarbage ? log.sweep() : deleted.sweep(),
+    );
+    return this.#isLeft;
   }
 }

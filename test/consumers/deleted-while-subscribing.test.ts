@@ -17,7 +17,7 @@ it("tells of a consumer that was deleted before its subscribe was answered, and 
   const client = await connect();
   await streamWithConsumer(client, stream, 0);
   await faultStream("joinConsumer", async (join, call) => {
-    const joined = join(call);
+    const joined = await join(call);
     await env.GATEWAY.getByName(call.gateway).consumerDeleted([call.holder]);
     return joined;
   });

@@ -43,7 +43,7 @@ it("sends nothing before the answer that tells the subscription's number", async
   const before = client.frames.length;
   // The push is there long before the answer.
   await faultStream("joinConsumer", async (original, call) => {
-    const joined = original(call);
+    const joined = await original(call);
     await scheduler.wait(50);
     return joined;
   });

@@ -93,7 +93,7 @@ it("does not take a page for the next one when sending went back while it was re
   });
   let slowReads = 0;
   await faultStream("readPage", async (readPage, from, ...limits) => {
-    const page = readPage(from, ...limits);
+    const page = await readPage(from, ...limits);
     if (typeof from === "object" && "sequence" in from && from.sequence === 5 && slowReads === 0) {
       slowReads += 1;
       await scheduler.wait(2_500);

@@ -64,6 +64,13 @@ describe("utf8Bytes", () => {
   ])("counts at the borders: %j is %i", (string, bytes) => {
     expect(utf8Bytes(string)).toBe(bytes);
   });
+
+  it.each(["x", "\u00e9", "\u20ac", "\u{1f600}"])("counts a long text of %j from any place on", (character) => {
+    const long = character.repeat(100_000);
+    for (const start of ["", "x", "xx", "xxx"]) {
+      expect(utf8Bytes(start + long)).toBe(start.length + 100_000 * utf8Bytes(character));
+    }
+  });
 });
 
 describe("messageText", () => {

@@ -119,7 +119,7 @@ it("tells a subscription of a consumer that its stream is over, when that came b
   const client = await connect();
   await streamWithConsumer(client, stream, 0);
   await faultStream("joinConsumer", async (join, call) => {
-    const joined = join(call);
+    const joined = await join(call);
     if ("epoch" in joined) {
       await env.GATEWAY.getByName(call.gateway).streamEnded(stream, joined.epoch, "streamDeleted");
     }

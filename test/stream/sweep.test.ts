@@ -57,9 +57,10 @@ function deleteAndLook(stream: string, through: number) {
   return runInDurableObject(stub(stream), async (object, { storage }) => {
     const deleted = await object.deleteMessages({ stream, through });
     const info = object.info();
-    const page = object.readPage("first", 1, 1);
+    const left = rowsThrough(storage.sql, through);
+    const page = await object.readPage("first", 1, 1);
     const first = page !== undefined && "text" in page ? splitMessages(page.text)[0]?.sequence : undefined;
-    return { deleted, info, first, left: rowsThrough(storage.sql, through) };
+    return { deleted, info, first, left };
   });
 }
 

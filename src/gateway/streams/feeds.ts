@@ -15,8 +15,8 @@ export const CHECK_MS = 4_000;
 /** Milliseconds between renewals of leases. A stream extends a lease in its second half only, so two of these are less than one. */
 export const RENEW_MS = 1_500_000;
 
-/** Followers of a stream that begin together: each takes its gateway about 50 µs. */
-const ROUND_FOLLOWERS = 64;
+/** Followers of a stream that begin together: each takes its gateway about 50 µs, and other gateways have theirs. */
+const ROUND_FOLLOWERS = 16;
 
 /** What the feeds need of their gateway. */
 export type FeedsHost = {

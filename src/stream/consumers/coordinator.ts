@@ -6,6 +6,7 @@ import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
 import type { Log } from "../log/log.ts";
 import type { Transactor } from "../transactor.ts";
+import { TurnLoop } from "../turns.ts";
 
 import { applyAck } from "./apply-ack.ts";
 import type { ChangeLetters } from "./change-dead-letters.ts";
@@ -31,6 +32,8 @@ import { Consumers } from "./table.ts";
 /** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
+/** When the alarm goes on with deliveries that an eviction has interrupted. */
+const RESUME_MS = 1_000;
 
 /** What a coordinator uses of its stream. */
 type CoordinatorHost = {
@@ -60,8 +63,9 @@ export class ConsumerCoordinator {
   readonly #pusher: DeliveryPusher;
   /** Made by the transaction under way, to be pushed after it. */
   #batches: AddressedBatch[] = [];
-  /** Whether the last delivery stopped at its bounds, with messages left to deliver. */
+  /** Whether the last delivery stopped at its bounds, with messages left to deliver: the next turn does. */
   #isBehind = false;
+  readonly #turns: TurnLoop;
 
   constructor(host: CoordinatorHost) {
     const { sql } = host.ctx.storage;
@@ -77,6 +81,11 @@ export class ConsumerCoordinator {
     // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
+    this.#turns = new TurnLoop(
+      host.ctx,
+      () => host.transactor.loaded?.consumers === this && this.#deliverTurn(),
+      (error) => this.#deferred(error),
+    );
     this.#pusher.check(this.#consumers.all);
   }
 
@@ -284,7 +293,9 @@ export class ConsumerCoordinator {
   /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
     const deadlines = this.#consumers.all.map(({ cursor }) => cursor.nextDeadline(nowMs) ?? Infinity);
-    const atMs = this.#isBehind ? nowMs : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
+    const atMs = this.#isBehind
+      ? nowMs + RESUME_MS
+      : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
     if (atMs < Infinity) {
       this.#alarm.ensureBy(atMs, nowMs);
     }
@@ -320,6 +331,9 @@ export class ConsumerCoordinator {
     });
     this.#pusher.send(this.#batches.splice(0));
     this.arm(nowMs);
+    if (this.#isBehind) {
+      this.#turns.start();
+    }
     return result;
   }
 
@@ -331,16 +345,36 @@ export class ConsumerCoordinator {
     try {
       act();
     } catch (error) {
-      logError("the consumers of a stream could not be served", error, { stream: this.#stream.name });
-      this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
+      this.#deferred(error);
     }
   }
 
+  #deferred(error: unknown): void {
+    logError("the consumers of a stream could not be served", error, { stream: this.#stream.name });
+    this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
+  }
+
+  /** Delivers as much as one turn may, after others. @returns Whether more is left. */
+  #deliverTurn(): boolean {
+    this.#commit((nowMs) => {
+      this.#expireAll(nowMs);
+      this.#dispatch(nowMs);
+    });
+    return this.#isBehind;
+  }
+
+  /** Delivers what is due by now, unless a turn is to come that does: so much at once would hold up the stream. */
   #deliver(nowMs: number): void {
+    this.#expireAll(nowMs);
+    if (!this.#turns.isRunning) {
+      this.#dispatch(nowMs);
+    }
+  }
+
+  #dispatch(nowMs: number): void {
     const dispatcher = new Dispatcher(this.#reader, nowMs);
     this.#isBehind = false;
     for (const consumer of this.#consumers.all) {
-      this.#expire(consumer, nowMs);
       const isServed = dispatcher.dispatch(consumer);
       if (!this.#isBehind) {
         // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
@@ -349,6 +383,10 @@ export class ConsumerCoordinator {
       this.#isBehind ||= !isServed;
     }
     this.#batches.push(...dispatcher.batches);
+  }
+
+  #expireAll(nowMs: number): void {
+    this.#consumers.all.forEach((consumer) => this.#expire(consumer, nowMs));
   }
 
   /** Takes back what passed its ack deadline; a lease with nothing left in flight is released. */

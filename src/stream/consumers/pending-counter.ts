@@ -1,6 +1,6 @@
 import { logError } from "../../platform/log.ts";
 import type { Log } from "../log/log.ts";
-import { pauseBetweenTurns } from "../turns.ts";
+import { TurnLoop } from "../turns.ts";
 
 import type { Consumer } from "./consumer.ts";
 import { LogReader } from "./delivery/log-reader.ts";
@@ -30,7 +30,7 @@ export class PendingCounter {
   readonly #reader: LogReader;
   /** The consumers to be counted, and when each was asked for last. */
   readonly #asked = new Map<Consumer, number>();
-  #isCounting = false;
+  readonly #turns: TurnLoop;
 
   /**
    * @param consumers Those of the stream now.
@@ -41,6 +41,12 @@ export class PendingCounter {
     this.#consumers = consumers;
     this.#isCurrent = isCurrent;
     this.#reader = new LogReader(host.log);
+    this.#turns = new TurnLoop(
+      host.ctx,
+      () => this.#isCurrent() && this.#isLeft(),
+      // Whoever asks next begins again.
+      (error) => logError("the messages of a consumer could not be counted", error, { stream: host.stream.name }),
+    );
   }
 
   /** What one turn of a scan reads. @param bytes How much at most. */
@@ -58,10 +64,7 @@ export class PendingCounter {
     }
     const nowMs = Date.now();
     consumers.forEach((consumer) => this.#asked.set(consumer, nowMs));
-    if (!this.#isCounting) {
-      this.#isCounting = true;
-      this.#host.ctx.waitUntil(this.#run());
-    }
+    this.#turns.start();
   }
 
   /** To be called before single messages are deleted. */
@@ -74,18 +77,13 @@ export class PendingCounter {
     return transactor.change(stream.name, Date.now(), () => countNewMessages(consumers, this.sources()));
   }
 
-  async #run(): Promise<void> {
-    try {
-      do {
-        await pauseBetweenTurns();
-      } while (this.#isCurrent() && !this.#turn(this.#wanted()));
-    } catch (error) {
-      // Whoever asks next begins again.
-      logError("the messages of a consumer could not be counted", error, { stream: this.#host.stream.name });
-    } finally {
-      this.#isCounting = false;
+  /** Counts for those that somebody still asks for. */
+  #isLeft(): boolean {
+    const isLeft = !this.#turn(this.#wanted());
+    if (!isLeft) {
       this.#asked.clear();
     }
+    return isLeft;
   }
 
   /** The consumers that somebody still asks for. */

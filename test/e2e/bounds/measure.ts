@@ -59,6 +59,26 @@ export async function measureDelays(server: Server, given: BoundsCase, { clients
   return { alone, beside };
 }
 
+/** What V8 sampled: its functions, and which of them ran when (chromedevtools.github.io/devtools-protocol, Profiler). */
+export type Profile = {
+  readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly functionName: string } }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+};
+
+/** Runs a case beside honest clients on an inspected server, and tells what its isolate did meanwhile. */
+export async function profileOf(server: Server, given: BoundsCase, { clients, ms }: Load): Promise<Profile> {
+  const target = await prepared(server);
+  await runFor(ms, { name: given.name, target, clients: 1, isUnread: false });
+  const inspector = await server.inspector();
+  await inspector.call("Profiler.enable");
+  await inspector.call("Profiler.start");
+  await honest(server, () => runFor(ms, { name: given.name, target, clients, isUnread: true }));
+  const { profile } = await inspector.call<{ profile: Profile }>("Profiler.stop");
+  inspector.close();
+  return profile;
+}
+
 async function prepared(server: Server): Promise<Target> {
   const client = await Client.connect(server);
   await fill(client);

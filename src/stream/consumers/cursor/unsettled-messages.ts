@@ -72,10 +72,8 @@ export class UnsettledMessages {
 
   /** The next waiting messages, due or not: the next suspect and the next of the others. */
   get nextWaiting(): Unsettled[] {
-    const next = this.#isStrict
-      ? [this.lowest]
-      : [this.#byRedelivery, this.#suspects].map(({ first }) => this.#at(first));
-    return next.flatMap((message) => (message?.state === "waiting" ? message : []));
+    const next = this.#isStrict ? [this.lowest] : [this.#at(this.#byRedelivery.first), this.#at(this.#suspects.first)];
+    return next.filter((message): message is Unsettled => message?.state === "waiting");
   }
 
   get(sequence: number): Unsettled | undefined {

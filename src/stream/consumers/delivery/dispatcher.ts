@@ -12,12 +12,13 @@ import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**
- * Bounds of one dispatcher: offers that it reads from the log, their text, and text that it delivers, before other requests
- * may run.
+ * Bounds of one dispatcher: text that it reads from the log, text and messages that it delivers, before other requests may
+ * run. Half a megabyte takes some 2 ms.
  */
-const MAX_OFFERS = 64;
-const MAX_READ_BYTES = 4_194_304;
-const MAX_BYTES = 4_194_304;
+const TURN = { readBytes: 524_288, bytes: 524_288, messages: 2_000 };
+
+/** What looking for messages costs beside what is read, as text. */
+const LOOK_BYTES = 8_192;
 
 /** A fetch with this much text reads no further page: one more may add as much again. */
 const FETCH_BYTES = LIMITS.pageBytes / 2;
@@ -37,8 +38,9 @@ export class Dispatcher {
   readonly #reader: LogReader;
   readonly #nowMs: number;
   readonly #bytesReadBefore: number;
-  #offers = 0;
+  #looks = 0;
   #bytes = 0;
+  #messages = 0;
 
   constructor(reader: LogReader, nowMs: number) {
     this.#reader = reader;
@@ -145,11 +147,11 @@ export class Dispatcher {
   }
 
   #next(read: () => Offer | undefined): Offer | "later" | undefined {
-    const bytesRead = this.#reader.bytesRead - this.#bytesReadBefore;
-    if (this.#offers >= MAX_OFFERS || bytesRead >= MAX_READ_BYTES || this.#bytes >= MAX_BYTES) {
+    const readBytes = this.#reader.bytesRead - this.#bytesReadBefore + this.#looks * LOOK_BYTES;
+    if (readBytes >= TURN.readBytes || this.#bytes >= TURN.bytes || this.#messages >= TURN.messages) {
       return "later";
     }
-    this.#offers += 1;
+    this.#looks += 1;
     return read();
   }
 
@@ -190,6 +192,7 @@ export class Dispatcher {
       }
       const { text, bytes } = offered;
       this.#bytes += bytes;
+      this.#messages += 1;
       subscriber?.delivered(sequence, bytes);
       // The text is a JSON object: the count becomes its first field.
       return `{"deliveryCount":${deliveryCount},${text.slice(1)}`;

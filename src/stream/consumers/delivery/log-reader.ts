@@ -120,7 +120,8 @@ export class LogReader {
   #readNear(sequence: number, wanted: ReadonlySet<number>): Page {
     let end = sequence;
     wanted.forEach((one) => (end = one < sequence + LIMITS.pageMessages ? Math.max(end, one) : end));
-    const { first, last, text } = this.#log.read(sequence, end - sequence + 1, NEAR_BYTES);
+    const { first, last, bytes, text } = this.#log.read(sequence, end - sequence + 1, NEAR_BYTES);
+    this.#bytesRead += bytes;
     return { first, last, messages: splitMessages(text) };
   }
 

@@ -9,6 +9,7 @@ export class Subscriber {
   readonly holder: string;
   readonly gateway: string;
   readonly maxInFlight: number;
+  readonly #socket: string;
   readonly #fullSockets: ReadonlySet<string>;
   /** Size of each message delivered to it since the stream was loaded, by sequence. Acked ones are removed later. */
   readonly #sizes = new Map<number, number>();
@@ -22,12 +23,13 @@ export class Subscriber {
     this.holder = holder;
     this.gateway = gateway;
     this.maxInFlight = maxInFlight;
+    this.#socket = socketOf(holder);
     this.#fullSockets = fullSockets;
   }
 
   /** Whether its socket has so much unread that it gets no messages. */
   get isFull(): boolean {
-    return this.#fullSockets.size > 0 && this.#fullSockets.has(socketOf(this.holder));
+    return this.#fullSockets.has(this.#socket);
   }
 
   /**

@@ -1,0 +1,66 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, it, vi } from "vitest";
+
+import type { Stream } from "../../src/stream/stream.ts";
+import { connect } from "../harness/client.ts";
+import type { TestClient } from "../harness/client.ts";
+import { crash } from "../harness/faults.ts";
+import { range, untilListed } from "../harness/objects.ts";
+
+const CONSUMERS = range(1, 8).map((number) => `c${number}`);
+/** Less for a consumer than one subscription may be sent, more for all than a turn delivers. */
+const MESSAGES = 8;
+const LARGE = "x".repeat(100_000);
+/** A turn ends with the message that reaches half a megabyte, or with the page of a quarter that was read for it. */
+const MOST_OF_TURN = 8;
+
+const stub = (stream: string) => env.STREAM.getByName(stream);
+
+/** A client that shares each consumer of a stream of large messages; all are paused. */
+async function subscribed(stream: string): Promise<TestClient> {
+  const client = await connect();
+  await client.call("publishBatch", { stream, messages: range(1, MESSAGES).map(() => ({ data: LARGE })) });
+  for (const consumer of CONSUMERS) {
+    await client.call("createConsumer", { stream, consumer });
+    await client.call("pauseConsumer", { stream, consumer, paused: true });
+    await client.call("subscribe", { stream, consumer });
+  }
+  return client;
+}
+
+/** Resumes all consumers, each by a call of its own, and tells how many messages have been delivered then. */
+function resumeAll(object: Stream): number {
+  CONSUMERS.forEach((consumer) => object.pauseConsumer(consumer, false));
+  const infos = object.listConsumers();
+  return "refused" in infos ? 0 : infos.reduce((sum, { inFlight }) => sum + inFlight, 0);
+}
+
+it("delivers what many calls make room for in turns, not at each of them", async () => {
+  const stream = "delivery-turns";
+  const client = await subscribed(stream);
+
+  const delivered = await runInDurableObject(stub(stream), resumeAll);
+
+  expect(delivered).toBeGreaterThan(0);
+  expect(delivered).toBeLessThanOrEqual(MOST_OF_TURN);
+  expect(await client.untilMessages(CONSUMERS.length * MESSAGES)).toHaveLength(CONSUMERS.length * MESSAGES);
+});
+
+it("goes on by the alarm with deliveries that a crash has interrupted", async () => {
+  const stream = "delivery-turns-crash";
+  const client = await subscribed(stream);
+  await untilListed(stream);
+  // No second turn comes.
+  const wait = vi.spyOn(scheduler, "wait").mockReturnValue(new Promise(() => {}));
+  await runInDurableObject(stub(stream), async (object, { storage }) => {
+    resumeAll(object);
+    await storage.sync();
+    crash(object);
+  }).catch(() => undefined);
+  wait.mockRestore();
+
+  const sequences = await client.untilMessages(CONSUMERS.length * MESSAGES);
+
+  expect(new Set(sequences)).toEqual(new Set(range(1, MESSAGES)));
+});
