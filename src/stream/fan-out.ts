@@ -80,10 +80,18 @@ export class FanOut {
    */
   push(ranges: readonly MessageRange[], at: { nowMs: number; previousPublishedAt: number }): void {
     const identity = { stream: this.#stream, epoch: this.#epoch };
-    const pushes = ranges.map((range, index): Push => {
-      const previousPublishedAt = ranges[index - 1]?.publishedAt ?? at.previousPublishedAt;
-      return { ...range, ...identity, previous: range.first - 1, previousPublishedAt };
-    });
+    const pushes: Push[] = [];
+    for (const range of ranges) {
+      const before = pushes.at(-1);
+      const previousPublishedAt = before?.publishedAt ?? at.previousPublishedAt;
+      const push: Push = { ...range, ...identity, previous: range.first - 1, previousPublishedAt };
+      // What was committed at once is pushed at once: a call for each row would be paid for as well.
+      if (before !== undefined && isMergeable(before, push)) {
+        pushes.splice(-1, 1, merge(before, push));
+      } else {
+        pushes.push(push);
+      }
+    }
     for (const lease of this.#leases.values()) {
       if (lease.expiresAt <= at.nowMs) {
         this.#end(lease);
@@ -177,10 +185,14 @@ function announcement({ stream, epoch, last, publishedAt }: Push): Push {
   return { stream, epoch, ...at, count: 0, bytes: 0, text: "" };
 }
 
+function isMergeable(earlier: Push, later: Push): boolean {
+  const joins = earlier.count > 0 && later.count > 0 && earlier.last === later.previous;
+  return joins && earlier.bytes + later.bytes <= MAX_WAITING_BYTES;
+}
+
 /** Two pushes as one; only the announcement of the later if there is a gap between them, or too much text. */
 function merge(earlier: Push, later: Push): Push {
-  const joins = earlier.count > 0 && later.count > 0 && earlier.last === later.previous;
-  if (!joins || earlier.bytes + later.bytes > MAX_WAITING_BYTES) {
+  if (!isMergeable(earlier, later)) {
     return announcement(later);
   }
   return {

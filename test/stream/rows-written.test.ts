@@ -93,16 +93,16 @@ it("writes few rows for 100 publishes that two sockets send at once", async () =
   expect(rowsWritten()).toBeLessThanOrEqual(8);
 });
 
-it("writes as many rows as a commit's size needs, each of 1 MiB at most", async () => {
+it("writes as many rows as a commit's size needs, each of 128 KiB at most", async () => {
   const { client, rowsWritten } = await newStream("large");
-  const data = "x".repeat(250_000);
+  const data = "x".repeat(31_250);
 
   await Promise.all(Array.from({ length: 12 }, () => client.call("publish", { stream: "large", data })));
 
   const sizes = await runInDurableObject(env.STREAM.getByName("large"), (_instance, { storage }) =>
     storage.sql.exec<{ size: number }>("SELECT LENGTH(CAST(messages AS BLOB)) AS size FROM batches").toArray(),
   );
-  expect(Math.max(...sizes.map(({ size }) => size))).toBeLessThanOrEqual(1_048_576);
+  expect(Math.max(...sizes.map(({ size }) => size))).toBeLessThanOrEqual(131_072);
   expect(rowsWritten()).toBe(sizes.length - 1);
   expect(sizes.length).toBeLessThanOrEqual(6);
 });

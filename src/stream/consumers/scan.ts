@@ -8,10 +8,10 @@ import { joinLost } from "./cursor/lost.ts";
 import type { LostMessages } from "./cursor/types.ts";
 import type { LogReader } from "./delivery/log-reader.ts";
 
-/** What a turn of the stream's thread may read, as bytes of messages: 1 to 2 ms. */
-export const TURN_BYTES = 524_288;
+/** What a turn of the stream's thread may read, as bytes of messages: about 1 ms. */
+export const TURN_BYTES = 131_072;
 /** What reading a message costs beside its bytes, and a step by itself. */
-const MESSAGE_COST = 64;
+const MESSAGE_COST = 128;
 const STEP_COST = 4_096;
 
 /** How much may still be read before other requests have to have a turn. */

@@ -54,6 +54,11 @@ export class SegmentBuilder {
     return this.#ends.length === MOST_BLOCKS || this.#subjectsText >= MOST_SUBJECTS_TEXT;
   }
 
+  /** Whether any of its messages has one. */
+  get hasSubjects(): boolean {
+    return this.#places.size > 0;
+  }
+
   /** How many times {@link end} was called. */
   get rows(): number {
     return this.#rows;

@@ -8,9 +8,9 @@ import type { SegmentMatch } from "./segment.ts";
 
 /** A segment of fewer rows is not written: it would nearly be one for each. */
 const LEAST_ROWS = 4;
-/** How long a segment is that is made of a stretch that was not indexed, and how much of it is read at once: some 2 ms. */
+/** How long a segment is that is made of a stretch that was not indexed, and how much of it is read at once: some 1 ms. */
 const FILL = { messages: 4_096, bytes: 1_048_576 };
-const PART = { messages: 2_048, bytes: 262_144 };
+const PART = { messages: 1_024, bytes: 131_072 };
 /** A stretch that is as short is read, which is no more work than to look whether it has to be. */
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
@@ -47,8 +47,9 @@ type IndexedLog = {
  * Which subjects are where in the log: the table `subjects`, by which one with a filter passes over what does not match.
  *
  * A segment is many rows of the log, so that the index costs few rows written, and tells subjects by the block, which is
- * what has to be read. It is gathered in memory as rows are appended. What an eviction has lost, and what code without
- * this index wrote, is unknown until {@link fill} reads it again; nobody passes over what is unknown.
+ * what has to be read. It is gathered in memory as rows are appended, also of messages without a subject: that there is
+ * none is known too. What an eviction has lost, and what code without this index wrote, is unknown until {@link fill}
+ * reads it again; nobody passes over what is unknown.
  */
 export class Subjects {
   readonly #sql: SqlStorage;
@@ -56,6 +57,8 @@ export class Subjects {
   #open: SegmentBuilder | undefined;
   /** What {@link fill} has read of the segment that it makes, and how many bytes that were. */
   #filling: { readonly segment: SegmentBuilder; bytes: number } | undefined;
+  /** Whether the part that {@link fill} read last has messages with a subject: then so may the next one. */
+  #expectsSubjects = true;
   #isResumed = false;
 
   constructor(sql: SqlStorage, log: IndexedLog) {
@@ -67,17 +70,17 @@ export class Subjects {
   appended(rows: readonly MessageRange[], bodies: readonly string[]): void {
     let index = 0;
     for (const { first, last, bytes } of rows) {
+      const open = (this.#open ??= this.#begin(first));
       for (let sequence = first; sequence <= last; sequence += 1, index += 1) {
         const subject = subjectOf(bodies[index] ?? "");
         if (subject !== undefined) {
-          this.#open ??= this.#begin(first);
-          this.#open.add(sequence, subject);
+          open.add(sequence, subject);
         }
       }
-      this.#open?.end(last, bytes);
-      if (this.#open?.isFull === true) {
-        if (this.#open.rows >= LEAST_ROWS) {
-          this.#insert(this.#open);
+      open.end(last, bytes);
+      if (open.isFull) {
+        if (open.rows >= LEAST_ROWS) {
+          this.#insert(open);
         }
         this.#open = undefined;
       }
@@ -125,8 +128,8 @@ export class Subjects {
     }
     this.#filling ??= { segment: new SegmentBuilder(from), bytes: 0 };
     const { segment } = this.#filling;
-    const page = this.#log.read(segment.last + 1, Math.min(PART.messages, through - segment.last), PART.bytes);
-    const hasSubjects = page.text.includes(SUBJECT);
+    const page = this.#partAfter(segment, through);
+    const hasSubjects = this.#expectsSubjects;
     if (hasSubjects) {
       addPage(segment, page);
     } else {
@@ -136,7 +139,7 @@ export class Subjects {
     if (
       segment.isFull ||
       segment.last >= through ||
-      segment.last - segment.first >= FILL.messages - PART.messages ||
+      (segment.hasSubjects && segment.last - segment.first >= FILL.messages - PART.messages) ||
       this.#filling.bytes > FILL.bytes - PART.bytes
     ) {
       this.#endFilling();
@@ -180,6 +183,16 @@ export class Subjects {
       }
     }
     return new SegmentBuilder(first);
+  }
+
+  /** What is read next of a segment: to split messages takes long, so there are few, but all of a text without subjects. */
+  #partAfter(segment: SegmentBuilder, through: number): MessageRange {
+    const [from, wanted] = [segment.last + 1, through - segment.last];
+    const few = Math.min(wanted, PART.messages);
+    const page = this.#log.read(from, this.#expectsSubjects ? few : wanted, PART.bytes);
+    this.#expectsSubjects = page.text.includes(SUBJECT);
+    const isTooMuch = this.#expectsSubjects && page.last - page.first >= few;
+    return isTooMuch ? this.#log.read(from, few, PART.bytes) : page;
   }
 
   /** What was read so far is known, also when somebody else goes on elsewhere. */
