@@ -116,7 +116,7 @@ export class Outgoing implements AnswerRoom {
   }
 
   async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
-    while (this.#unread() + this.#reservedBytes + bytes > ANSWERS_BYTES || !this.#buffers.take(bytes * COPIES)) {
+    while (!this.#hasRoom(bytes)) {
       if (monotonicMs() >= dueAt) {
         return UNREAD;
       }
@@ -124,6 +124,11 @@ export class Outgoing implements AnswerRoom {
     }
     this.#reservedBytes += bytes;
     return undefined;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const held = this.#unread() + this.#reservedBytes;
+    return held + bytes <= ANSWERS_BYTES && this.#buffers.take(bytes * COPIES, held > 0);
   }
 
   #unread(): number {
