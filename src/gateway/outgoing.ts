@@ -11,8 +11,10 @@ const READ_BYTES_PER_MS = 262;
 const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
-/** Above it no large answer is begun: what is small still fits before the socket is closed. */
-const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
+/** Above it no large answer is begun, whatever messages wait: both still fit before the socket is closed. */
+const ANSWERS_BYTES = LIMITS.outgoingCloseBytes / 2;
+/** What is made at once of them for one socket; one alone may be larger. */
+const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it, and how often that is looked at. */
 const ROOM_WAIT_MS = 2_000;
 const LOOK_MS = 25;
@@ -116,7 +118,7 @@ export class Outgoing implements AnswerRoom {
   }
 
   async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
-    while (this.#unread() + this.#reservedBytes + bytes > ANSWERS_BYTES || !this.#buffers.take(bytes * COPIES)) {
+    while (!this.#hasRoom(bytes)) {
       if (monotonicMs() >= dueAt) {
         return UNREAD;
       }
@@ -124,6 +126,12 @@ export class Outgoing implements AnswerRoom {
     }
     this.#reservedBytes += bytes;
     return undefined;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const held = this.#unread() + this.#reservedBytes;
+    const isAlone = this.#reservedBytes === 0 || this.#reservedBytes + bytes <= MADE_BYTES;
+    return isAlone && held + bytes <= ANSWERS_BYTES && this.#buffers.take(bytes * COPIES, held > 0);
   }
 
   #unread(): number {

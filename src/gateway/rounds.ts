@@ -1,7 +1,9 @@
-import { pauseBetweenTurns } from "../platform/pace.ts";
+import { turnFor } from "../platform/pace.ts";
 
 /** A stream that takes longer for a round is asked the next one meanwhile. */
 const SLOW_MS = 1_000;
+/** Twice as long as it takes to begin a subscription, with its call and its answer. */
+const SUBSCRIPTION_MS = 0.3;
 
 type Asked<Result> = {
   /** Those with the same key in one round are one call; one without is a call of its own. */
@@ -47,10 +49,10 @@ export class Rounds<Result extends object> {
 
   async #run(stream: string, queue: Queue<Result>): Promise<void> {
     while (queue.waiting.length > 0) {
+      await turnFor(Math.min(queue.waiting.length, this.#size) * SUBSCRIPTION_MS);
       const round = queue.waiting.splice(0, this.#size);
       const calls = Map.groupBy(round, (asked) => asked.key ?? asked);
       await untilSlow(Array.from(calls.values(), callFor));
-      await pauseBetweenTurns();
     }
     this.#queues.delete(stream);
   }

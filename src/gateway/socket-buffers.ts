@@ -9,6 +9,8 @@ type Holder = { readonly outgoing: { readonly heldBytes: number } };
 
 /** The sockets are asked once in so long: there may be thousands. */
 const COUNT_MS = 20;
+/** Held in all, above which a socket with something unread gets no further large answer: those that read still do. */
+const UNREAD_BYTES = LIMITS.isolateBytes / 2;
 
 /**
  * What the sockets of one gateway hold of the memory of their isolate: what they were sent and have not read, and the
@@ -27,10 +29,14 @@ export class SocketBuffers {
     this.#wakeBy = wakeBy;
   }
 
-  /** Whether the isolate has room for a large answer; counts it as taken. */
-  take(bytes: number): boolean {
+  /**
+   * Whether the isolate has room for a large answer; counts it as taken.
+   *
+   * @param isUnread Whether the socket has something that is not read: then half of the isolate is for others.
+   */
+  take(bytes: number, isUnread: boolean): boolean {
     this.#count(COUNT_MS);
-    return this.#share.take(bytes);
+    return this.#share.take(bytes, isUnread ? UNREAD_BYTES : LIMITS.isolateBytes);
   }
 
   /** Counts what is held now, and again in a while if it is much. */

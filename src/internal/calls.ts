@@ -124,6 +124,9 @@ export type Page = MessageRange &
     passed?: { from: number; to: number };
   };
 
+/** What a read returns; undefined when the stream was never used. */
+export type PageReply = Page | Refused | undefined;
+
 /** A committed batch for a gateway. `previous` is the sequence before its first: by it a lost push is found. */
 export type Push = MessageRange & { stream: string; epoch: string; previous: number; previousPublishedAt: number };
 

@@ -46,9 +46,9 @@ export class Share {
     return this.#bytes;
   }
 
-  /** Takes bytes; false when there is no room for them. */
-  take(bytes: number): boolean {
-    if (heldBytes + bytes > this.#most && !hasRoomAfterSweep(bytes, this.#most)) {
+  /** Takes bytes; false when there is no room for them. @param most As of the share, or less. */
+  take(bytes: number, most = this.#most): boolean {
+    if (heldBytes + bytes > most && !hasRoomAfterSweep(bytes, most)) {
       return false;
     }
     this.set(this.#bytes + bytes);

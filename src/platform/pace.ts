@@ -19,17 +19,24 @@ const CHARACTERS_PER_MS = 65_536;
 let freeAtMs = 0;
 
 /**
- * Waits for the turn of a large answer to be sent, over all sockets of an isolate: while some are sent to those that asked
- * for many, whatever else has come runs. By the clock, because a promise of one object is not to be awaited in another.
+ * Waits for the turn of work that clients may have an isolate do much of at once, over all its objects: for twice as long as
+ * it takes no other has one, so that whatever else has come runs. By the clock, because a promise of one object is not to
+ * be awaited in another.
+ *
+ * @param ms Twice as long as the work takes.
  */
-export async function turnToSend(answer: string): Promise<void> {
-  if (answer.length < LARGE_CHARACTERS) {
-    return;
-  }
+export async function turnFor(ms: number): Promise<void> {
   const nowMs = monotonicMs();
   const waitMs = Math.max(0, freeAtMs - nowMs);
-  freeAtMs = nowMs + waitMs + answer.length / CHARACTERS_PER_MS;
+  freeAtMs = nowMs + waitMs + ms;
   if (waitMs > 0) {
     await scheduler.wait(waitMs);
+  }
+}
+
+/** Waits for the turn of an answer to be sent, if it is large. */
+export async function turnToSend(answer: string): Promise<void> {
+  if (answer.length >= LARGE_CHARACTERS) {
+    await turnFor(answer.length / CHARACTERS_PER_MS);
   }
 }

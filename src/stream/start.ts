@@ -87,12 +87,12 @@ export function followFrom(place: Place, from: From): Start {
   return previousPublishedAt === 0 ? start : { ...start, previousPublishedAt };
 }
 
-/** A page of the log from where a reader starts, after {@link expectStart}. */
-export function readFrom(
-  place: Place,
-  from: From,
-  { messages, bytes, filter }: { messages: number; bytes: number; filter: string | undefined },
-): Page {
+/** What is wanted of a read, beside where it starts. */
+type Wanted = { messages: number; bytes: number; epoch: string | undefined; filter: string | undefined };
+
+/** A page of the log from where a reader starts. @throws As {@link expectStart}. */
+export function readFrom(place: Place, from: From, { messages, bytes, epoch, filter }: Wanted): Page {
+  expectStart(place, epoch, from);
   const { nextSequence, notBefore: _notBefore, ...start } = startOf(place, from);
   const passed = filter === undefined ? undefined : passedFrom(place.log, nextSequence, filter);
   const first = passed === undefined ? nextSequence : passed.to + 1;

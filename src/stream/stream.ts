@@ -22,7 +22,7 @@ import type {
   StreamInfo,
 } from "../../rpc/index.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
-import type { CheckpointCall, Page, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
+import type { CheckpointCall, PageReply, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
@@ -45,14 +45,12 @@ import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
 import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
-import { PacedCalls } from "./turns.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
+import { PacedCalls } from "./paced-calls.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 
 const ALARM_RETRY_MS = 30_000;
-/** What a subscription that joins takes, as text that is read: each may be delivered to, and every consumer is looked at. */
-const JOIN_BYTES = 32_768;
 
 /**
  * The authority for one stream: sequences, log, dedup, state, retention, consumers. It does only what must be
@@ -107,19 +105,9 @@ export class Stream extends DurableObject<Env> {
    * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
    */
-  async readPage(
-    from: From,
-    messages: number,
-    bytes: number,
-    epoch?: string,
-    filter?: string,
-  ): Promise<Page | Refused | undefined> {
-    const read = () =>
-      this.#ifUsed(epoch, (loaded) => {
-        expectStart(loaded, epoch, from);
-        return readFrom(loaded, from, { messages, bytes, filter });
-      });
-    return this.#paced.run(read, (page) => (page === undefined || "refused" in page ? 0 : page.bytes));
+  async readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Promise<PageReply> {
+    const read = (loaded: LoadedStream) => readFrom(loaded, from, { messages, bytes, epoch, filter });
+    return this.#paced.read(() => this.#ifUsed(epoch, read));
   }
 
   /**
@@ -308,13 +296,12 @@ export class Stream extends DurableObject<Env> {
    *
    * @returns Conflict when the log does not have what the client says that it has seen.
    */
-  async joinConsumer({ seen, ...call }: JoinCall): Promise<JoinReply | Refused> {
-    const join = () =>
-      this.#atConsumers((consumers, loaded) => {
-        expectSeen(loaded, seen);
-        return { epoch: loaded.record.epoch, ...consumers.join(call) };
-      });
-    return this.#paced.run(join, () => JOIN_BYTES);
+  async joinConsumer(call: JoinCall): Promise<JoinReply | Refused> {
+    const join = (consumers: ConsumerCoordinator, loaded: LoadedStream) => {
+      expectSeen(loaded, call.seen);
+      return consumers.join(call);
+    };
+    return this.#paced.join(() => this.#atConsumers(join));
   }
 
   /**
@@ -417,8 +404,7 @@ export class Stream extends DurableObject<Env> {
     const decisions = calls.map((call) => admit(call, admitted));
     if (admitted.bodies.length > 0) {
       const previousPublishedAt = loaded?.log.lastPublishedAt ?? 0;
-      const store = (stream: LoadedStream) => storeAdmitted(stream, admitted, nowMs);
-      const written = this.#changeLog(calls[0]?.stream ?? "", nowMs, store);
+      const written = this.#changeLog(calls[0]?.stream ?? "", nowMs, (one) => storeAdmitted(one, admitted, nowMs));
       this.#loaded?.fanOut.push(written, { nowMs, previousPublishedAt });
       this.#setAlarm(nowMs, admitted.newIds.size > 0);
     }

@@ -6,6 +6,7 @@ export class TurnLoop {
   readonly #turn: () => boolean;
   readonly #failed: (error: unknown) => void;
   #isRunning = false;
+  #isPending = false;
 
   /**
    * @param turn Does some of the work; returns whether any is left.
@@ -17,9 +18,9 @@ export class TurnLoop {
     this.#failed = failed;
   }
 
-  /** Whether a turn is to come. */
-  get isRunning(): boolean {
-    return this.#isRunning;
+  /** Whether a turn is to come; while one runs it is not known yet. */
+  get isPending(): boolean {
+    return this.#isPending;
   }
 
   /** Begins after a pause, unless it is under way. */
@@ -33,43 +34,14 @@ export class TurnLoop {
   async #run(): Promise<void> {
     try {
       do {
+        this.#isPending = true;
         await pauseBetweenTurns();
+        this.#isPending = false;
       } while (this.#turn());
     } catch (error) {
       this.#failed(error);
     } finally {
       this.#isRunning = false;
     }
-  }
-}
-
-/** What is done of {@link PacedCalls} before there is a pause: text that is read, or what takes as long. */
-const PACED_BYTES = 65_536;
-
-/**
- * Calls that clients may make many of at once and that take long, in their order: after some of them whatever else has come
- * runs before the next.
- */
-export class PacedCalls {
-  #last: Promise<unknown> = Promise.resolve();
-  #bytes = 0;
-
-  /** Runs a call in its turn. @param bytesOf What it took, as text that is read. */
-  run<Result>(call: () => Result, bytesOf: (result: Result) => number): Promise<Result> {
-    const turn = this.#last.then(call);
-    this.#last = turn.then(
-      (result) => this.#pauseAfter(bytesOf(result)),
-      () => undefined,
-    );
-    return turn;
-  }
-
-  #pauseAfter(bytes: number): Promise<void> | undefined {
-    this.#bytes += bytes;
-    if (this.#bytes < PACED_BYTES) {
-      return undefined;
-    }
-    this.#bytes = 0;
-    return pauseBetweenTurns();
   }
 }

@@ -6,7 +6,6 @@ import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
 import type { Log } from "../log/log.ts";
 import type { Transactor } from "../transactor.ts";
-import { TurnLoop } from "../turns.ts";
 
 import { applyAck } from "./apply-ack.ts";
 import type { ChangeLetters } from "./change-dead-letters.ts";
@@ -16,7 +15,8 @@ import { Consumer } from "./consumer.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { LettersTurn } from "./dead-letters.ts";
 import { Dispatcher } from "./delivery/dispatcher.ts";
-import type { AddressedBatch } from "./delivery/dispatcher.ts";
+import { DeliveryTurns } from "./delivery/delivery-turns.ts";
+import { expire } from "./expire.ts";
 import { leaseHolder, leasesOf, newLease } from "./lease.ts";
 import { LogReader } from "./delivery/log-reader.ts";
 import { DeliveryPusher } from "./delivery/pusher.ts";
@@ -61,11 +61,7 @@ export class ConsumerCoordinator {
   readonly #reader: LogReader;
   readonly #counter: PendingCounter;
   readonly #pusher: DeliveryPusher;
-  /** Made by the transaction under way, to be pushed after it. */
-  #batches: AddressedBatch[] = [];
-  /** Whether the last delivery stopped at its bounds, with messages left to deliver: the next turn does. */
-  #isBehind = false;
-  readonly #turns: TurnLoop;
+  readonly #deliveries: DeliveryTurns;
 
   constructor(host: CoordinatorHost) {
     const { sql } = host.ctx.storage;
@@ -81,9 +77,15 @@ export class ConsumerCoordinator {
     // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
-    this.#turns = new TurnLoop(
-      host.ctx,
-      () => host.transactor.loaded?.consumers === this && this.#deliverTurn(),
+    this.#deliveries = new DeliveryTurns(
+      { ctx: host.ctx, consumers: this.#consumers, reader: this.#reader },
+      () => {
+        const isCurrent = host.transactor.loaded?.consumers === this;
+        if (isCurrent) {
+          this.#deliverDue();
+        }
+        return isCurrent;
+      },
       (error) => this.#deferred(error),
     );
     this.#pusher.check(this.#consumers.all);
@@ -179,7 +181,7 @@ export class ConsumerCoordinator {
   }
 
   /** Adds a subscription to a consumer. Idempotent. */
-  join({ consumer: name, gateway, holder, maxInFlight }: JoinCall): Omit<JoinReply, "epoch"> {
+  join({ consumer: name, gateway, holder, maxInFlight }: JoinCall): JoinReply {
     const consumer = this.#consumers.find(name);
     expectRoom("consumerSubscriptions", consumer.subscribers.size);
     return this.#change(() => {
@@ -188,7 +190,7 @@ export class ConsumerCoordinator {
         const subscriber = new Subscriber({ holder, gateway, maxInFlight }, this.#consumers.fullSockets);
         this.#consumers.addSubscription(consumer, subscriber);
       }
-      return { nextSequence, lastSequence: this.#log.last };
+      return { epoch: this.#stream.epoch, nextSequence, lastSequence: this.#log.last };
     });
   }
 
@@ -228,7 +230,7 @@ export class ConsumerCoordinator {
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const { lease, holder } = newLease(consumer.id);
     return this.#change((nowMs) => {
-      this.#expire(consumer, nowMs);
+      expire(consumer, this.#deadLetters, nowMs);
       const text = new Dispatcher(this.#reader, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#stream.epoch, lease, text };
     });
@@ -293,7 +295,7 @@ export class ConsumerCoordinator {
   /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
     const deadlines = this.#consumers.all.map(({ cursor }) => cursor.nextDeadline(nowMs) ?? Infinity);
-    const atMs = this.#isBehind
+    const atMs = this.#deliveries.isBehind
       ? nowMs + RESUME_MS
       : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
     if (atMs < Infinity) {
@@ -329,11 +331,8 @@ export class ConsumerCoordinator {
       passEarly(this.#consumers.all, this.#log);
       return act(nowMs);
     });
-    this.#pusher.send(this.#batches.splice(0));
+    this.#pusher.send(this.#deliveries.take());
     this.arm(nowMs);
-    if (this.#isBehind) {
-      this.#turns.start();
-    }
     return result;
   }
 
@@ -354,51 +353,9 @@ export class ConsumerCoordinator {
     this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
   }
 
-  /** Delivers as much as one turn may, after others. @returns Whether more is left. */
-  #deliverTurn(): boolean {
-    this.#commit((nowMs) => {
-      this.#expireAll(nowMs);
-      this.#dispatch(nowMs);
-    });
-    return this.#isBehind;
-  }
-
-  /** Delivers what is due by now, unless a turn is to come that does: so much at once would hold up the stream. */
   #deliver(nowMs: number): void {
-    this.#expireAll(nowMs);
-    if (!this.#turns.isRunning) {
-      this.#dispatch(nowMs);
-    }
-  }
-
-  #dispatch(nowMs: number): void {
-    const dispatcher = new Dispatcher(this.#reader, nowMs);
-    this.#isBehind = false;
-    for (const consumer of this.#consumers.all) {
-      const isServed = dispatcher.dispatch(consumer);
-      if (!this.#isBehind) {
-        // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
-        this.#consumers.moveToBack(consumer);
-      }
-      this.#isBehind ||= !isServed;
-    }
-    this.#batches.push(...dispatcher.batches);
-  }
-
-  #expireAll(nowMs: number): void {
-    this.#consumers.all.forEach((consumer) => this.#expire(consumer, nowMs));
-  }
-
-  /** Takes back what passed its ack deadline; a lease with nothing left in flight is released. */
-  #expire(consumer: Consumer, nowMs: number): void {
-    const { cursor } = consumer;
-    const { version } = cursor;
-    this.#deadLetters.add(consumer.id, cursor.expire(nowMs));
-    if (cursor.version !== version) {
-      leasesOf(consumer)
-        .filter((holder) => cursor.inFlightOf(holder) === 0)
-        .forEach((holder) => cursor.release({ holder, isLost: false, nowMs }));
-    }
+    this.#consumers.all.forEach((consumer) => expire(consumer, this.#deadLetters, nowMs));
+    this.#deliveries.deliver(nowMs);
   }
 
   #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {

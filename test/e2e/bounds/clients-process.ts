@@ -2,6 +2,7 @@
 import { CASES } from "./cases.ts";
 import type { ClientsOptions } from "./measure.ts";
 
+process.send?.("ready");
 process.on("message", ({ name, target, clients, isUnread }: ClientsOptions) => {
   // It ends with the process, which the measurement kills.
   const way = { signal: new AbortController().signal, isUnread };

@@ -7,14 +7,23 @@ import type { Target } from "../server/client.ts";
 const STREAM = "honest";
 /** Few enough messages that the server is mostly idle: it is not the honest ones that hold each other up. */
 const PAUSE_MS = 50;
+const FIRST_MS = 1_000;
 
 /** What became of an honest client's messages. */
-export type HonestReport = { readonly acked: number; readonly missing: number; readonly p99Ms: number };
+export type HonestReport = {
+  readonly acked: number;
+  readonly missing: number;
+  /** How long messages took that were published in the first second, in which the others begin. */
+  readonly firstP99Ms: number;
+  /** How long those took that were published after it. */
+  readonly p99Ms: number;
+};
 
 /** A client that publishes, follows, reads and acks, beside those that do not: how long each message takes it. */
 export class HonestClient {
   readonly #client: Client;
-  readonly #delays: number[] = [];
+  /** When each message was published, and how long it took. */
+  readonly #delays: { readonly publishedAt: number; readonly delayMs: number }[] = [];
   readonly #acked = new Set<number>();
   readonly #followed = new Set<number>();
   #isOver = false;
@@ -37,8 +46,12 @@ export class HonestClient {
     return honest;
   }
 
-  /** Stops publishing, and tells what was acknowledged and is not in the stream, or was not followed. */
-  async stop(): Promise<HonestReport> {
+  /**
+   * Stops publishing, and tells what was acknowledged and is not in the stream, or was not followed.
+   *
+   * @param beganAt When the others began, by `performance.now()`.
+   */
+  async stop(beganAt: number): Promise<HonestReport> {
     this.#isOver = true;
     await this.#running;
     const last = Math.max(...this.#acked);
@@ -48,9 +61,19 @@ export class HonestClient {
       (sequence) => !stored.has(sequence) || !this.#followed.has(sequence),
     ).length;
     this.#client.terminate();
-    const sorted = this.#delays.toSorted((a, b) => a - b);
-    const p99Ms = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
-    return { acked: this.#acked.size, missing, p99Ms };
+    const firstUntil = beganAt + FIRST_MS;
+    return {
+      acked: this.#acked.size,
+      missing,
+      firstP99Ms: this.#p99Ms(beganAt, firstUntil),
+      p99Ms: this.#p99Ms(firstUntil, Infinity),
+    };
+  }
+
+  #p99Ms(from: number, end: number): number {
+    const within = this.#delays.filter(({ publishedAt }) => publishedAt >= from && publishedAt < end);
+    const sorted = within.map(({ delayMs }) => delayMs).toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
   }
 
   async #publish(): Promise<void> {
@@ -74,7 +97,8 @@ export class HonestClient {
   }) {
     for (const { sequence, data } of messages) {
       this.#followed.add(sequence);
-      this.#delays.push(performance.now() - Number(data));
+      const publishedAt = Number(data);
+      this.#delays.push({ publishedAt, delayMs: performance.now() - publishedAt });
     }
     this.#client.notify("ack", { subscription, through: messages.at(-1)?.sequence ?? 0 });
   }

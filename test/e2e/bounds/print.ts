@@ -20,8 +20,10 @@ for (const given of cases) {
     const load = { clients, ms: Number(ms) };
     const { grownMiB } = await on((server) => measureGrowth(server, given, load));
     const { alone, beside } = await on((server) => measureDelays(server, given, load));
-    const p99 = `p99 ${alone.p99Ms} -> ${beside.p99Ms} ms, ${beside.acked} acked, ${beside.missing} missing`;
-    process.stdout.write(`${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}\n`);
+    const p99 = `p99 ${alone.p99Ms} -> ${beside.p99Ms} ms, ${beside.firstP99Ms} in the first second`;
+    process.stdout.write(
+      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}; ${beside.missing} missing\n`,
+    );
   }
 }
 
