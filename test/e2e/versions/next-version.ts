@@ -48,7 +48,11 @@ const CHANGES: readonly Change[] = [
     "{ stream, bodies: [], bytes: [], counts: [], later: { note: 1 } }",
   ],
   ["src/stream/admission/admission.ts", "{ epoch, publishedAt: now, firstSequences,", "$& later: { note: 1 },"],
-  ["src/stream/fan-out.ts", "return { ...range, ...identity,", "$& later: { note: 1 },"],
+  [
+    "src/stream/fan-out.ts",
+    "{ ...range, ...identity, previous: range.first - 1, previousPublishedAt }",
+    "{ ...range, ...identity, previous: range.first - 1, previousPublishedAt, ...{ later: { note: 1 } } }",
+  ],
   [
     "src/stream/consumers/delivery/pusher.ts",
     "deliverConsumer({ stream, epoch, batches, takesFull: true })",
