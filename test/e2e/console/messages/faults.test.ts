@@ -1,4 +1,5 @@
 /** The messages view when the stream or the server goes, and when a message holds what a page must not run or break on. */
+import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
 import { ErrorCode } from "../../../../rpc/index.ts";
@@ -39,12 +40,13 @@ inBrowser(title("says that a stream was deleted, makes none, and goes on with th
   const client = await connect();
   await fill(client, stream, 3);
   const page = await open("#/streams/orders/messages");
+  const notFound = await countNotFound(page);
   await untilShown(page, 3);
 
   await client.call("deleteStream", { stream });
   await page.getByText("There is no stream of this name any more").waitFor();
   await page.getByText("Ended", { exact: true }).waitFor();
-  await page.getByRole("button", { name: "Look for it again" }).click();
+  await lookAgain(page, notFound);
   await page.getByText("There is no stream of this name any more").waitFor();
   await expect(client.call("getStreamInfo", { stream })).rejects.toMatchObject({ code: ErrorCode.NotFound });
   await client.call("publish", { stream, data: "of the next life" });
@@ -75,9 +77,10 @@ inBrowser(title("goes on with a stream that was made again at once"), async ({ o
 inBrowser(title("does not make a stream that there is not"), async ({ open, connect }) => {
   const client = await connect();
   const page = await open("#/streams/nowhere/messages");
+  const notFound = await countNotFound(page);
 
   await page.getByText("There is no stream of this name.").waitFor();
-  await page.getByRole("button", { name: "Look again" }).click();
+  await lookAgain(page, notFound);
   await page.getByText("There is no stream of this name.").waitFor();
   const made = client.call("getStreamInfo", { stream: "nowhere" });
   await expect(made).rejects.toMatchObject({ code: ErrorCode.NotFound });
@@ -157,3 +160,22 @@ inBrowser(title("shows whatever a message holds as text"), async ({ open, connec
   expect(await page.evaluate("document.querySelector('main').querySelectorAll('img, script').length")).toBe(0);
   expect(await page.evaluate("({}).polluted")).toBeUndefined();
 });
+
+/** Counts how often the page has been answered that something is not there; loads it anew for that. */
+async function countNotFound(page: Page): Promise<() => number> {
+  let answers = 0;
+  page.on("websocket", (socket) =>
+    socket.on("framereceived", ({ payload }) => {
+      answers += String(payload).includes(`"code":${ErrorCode.NotFound}`) ? 1 : 0;
+    }),
+  );
+  await page.reload();
+  return () => answers;
+}
+
+/** Has the page look for its stream, and waits until it is answered that there is none: what it shows is the same before. */
+async function lookAgain(page: Page, notFound: () => number): Promise<void> {
+  const before = notFound();
+  await page.getByRole("button", { name: /^Look (for it )?again$/ }).click();
+  await expect.poll(notFound).toBeGreaterThan(before);
+}
