@@ -11,8 +11,8 @@ const READ_BYTES_PER_MS = 262;
 const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
-/** Above it no large answer is begun, whatever messages wait: both still fit before the socket is closed. */
-const ANSWERS_BYTES = LIMITS.outgoingCloseBytes / 2;
+/** Above it no large answer is begun: what is small still fits before the socket is closed. */
+const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it, and how often that is looked at. */

@@ -16,6 +16,9 @@ const LARGE_CHARACTERS = 65_536;
 /** To send so much takes a third of a millisecond to half of one. */
 const CHARACTERS_PER_MS = 65_536;
 
+/** Nobody waits longer, however many came at once. */
+const MOST_WAIT_MS = 1_000;
+
 let freeAtMs = 0;
 
 /**
@@ -27,7 +30,7 @@ let freeAtMs = 0;
  */
 export async function turnFor(ms: number): Promise<void> {
   const nowMs = monotonicMs();
-  const waitMs = Math.max(0, freeAtMs - nowMs);
+  const waitMs = Math.min(Math.max(0, freeAtMs - nowMs), MOST_WAIT_MS);
   freeAtMs = nowMs + waitMs + ms;
   if (waitMs > 0) {
     await scheduler.wait(waitMs);

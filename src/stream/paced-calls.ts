@@ -1,5 +1,10 @@
 import type { PageReply } from "../internal/calls.ts";
+import { monotonicMs } from "../platform/clock.ts";
 import { pauseBetweenTurns } from "../platform/pace.ts";
+import type { Refused } from "../platform/refused.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
+
+import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;
@@ -20,21 +25,29 @@ export class PacedCalls {
   }
 
   /** Has a subscription join a consumer in its turn. */
-  join<Reply>(call: () => Reply): Promise<Reply> {
+  join<Reply>(call: () => Reply): Promise<Reply | Refused> {
     return this.#run(call, () => JOIN_BYTES);
   }
 
-  #run<Reply>(call: () => Reply, bytesOf: (reply: Reply) => number): Promise<Reply> {
-    const turn = this.#last.then(call);
+  /** Not for a caller that has waited for half the time of a request: it may wait no longer, and would not learn of it. */
+  #run<Reply>(call: () => Reply, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
+    const untilMs = monotonicMs() + requestDeadlineMs() / 2;
+    const turn = this.#last.then(() => {
+      if (monotonicMs() > untilMs) {
+        return refuse("Unavailable", "the stream has too much to do; try again", {});
+      }
+      const reply = call();
+      this.#bytes += bytesOf(reply);
+      return reply;
+    });
     this.#last = turn.then(
-      (reply) => this.#pauseAfter(bytesOf(reply)),
+      () => this.#pauseIfDue(),
       () => undefined,
     );
     return turn;
   }
 
-  #pauseAfter(bytes: number): Promise<void> | undefined {
-    this.#bytes += bytes;
+  #pauseIfDue(): Promise<void> | undefined {
     if (this.#bytes < PACED_BYTES) {
       return undefined;
     }

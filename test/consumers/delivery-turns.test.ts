@@ -64,3 +64,18 @@ it("goes on by the alarm with deliveries that a crash has interrupted", async ()
 
   expect(new Set(sequences)).toEqual(new Set(range(1, MESSAGES)));
 });
+
+it("is done when every one of many consumers is at the end of the log", async () => {
+  const stream = "delivery-turns-idle";
+  const client = await connect();
+  await client.call("publish", { stream, data: 1 });
+  for (const consumer of range(1, 100).map(String)) {
+    await client.call("createConsumer", { stream, consumer, from: "new" });
+    await client.call("subscribe", { stream, consumer });
+  }
+  await untilListed(stream);
+
+  // While more is left to deliver there would be an alarm, in case that the next turn does not come.
+  const alarm = await runInDurableObject(stub(stream), (_object, { storage }) => storage.getAlarm());
+  expect(alarm).toBeNull();
+});

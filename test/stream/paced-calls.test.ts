@@ -2,9 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
+import { ErrorCode } from "../../rpc/index.ts";
 import type { Stream } from "../../src/stream/stream.ts";
 import { connect } from "../harness/client.ts";
 import { range } from "../harness/objects.ts";
+import { overrideWait } from "../harness/waits.ts";
 
 const LARGE = "x".repeat(200_000);
 const CALLS = 12;
@@ -66,4 +68,18 @@ it("answers calls also after one that failed", async () => {
 
   expect(failed).toMatchObject({ status: "rejected" });
   expect(read).toMatchObject({ status: "fulfilled", value: { first: 1, count: 1 } });
+});
+
+it("does not read for a caller that has waited for half the time of a request", async () => {
+  const client = await connect();
+  const stream = "paced-late";
+  await client.call("publish", { stream, data: LARGE });
+  // Half of it is shorter than the pause after the first.
+  overrideWait("REQUEST_DEADLINE_MS", 2);
+  const reading = env.STREAM.getByName(stream);
+
+  const [first, second] = await Promise.all([reading.readPage("first", 1, 1), reading.readPage("first", 1, 1)]);
+
+  expect(first).toMatchObject({ first: 1, count: 1 });
+  expect(second).toMatchObject({ refused: { code: ErrorCode.Unavailable } });
 });

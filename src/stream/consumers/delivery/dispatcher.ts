@@ -151,8 +151,10 @@ export class Dispatcher {
     if (readBytes >= TURN.readBytes || this.#bytes >= TURN.bytes || this.#messages >= TURN.messages) {
       return "later";
     }
-    this.#looks += 1;
-    return read();
+    const offer = read();
+    // Where nothing is left there is nothing to go on with: a hundred consumers at the end of the log are looked at each time.
+    this.#looks += offer === undefined ? 0 : 1;
+    return offer;
   }
 
   #share(consumer: Consumer, offer: Offer, eligible: readonly Subscriber[]): void {
