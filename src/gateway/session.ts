@@ -188,7 +188,7 @@ export class Session implements Connection, SessionSocket {
     const context = this.#context();
     this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
-    await turnToSend(response ?? "");
+    await turnToSend(response);
     this.#contexts.delete(context);
     if (this.#access.rate?.takeCounted() === true) {
       // A sleep may come before it is paid off.

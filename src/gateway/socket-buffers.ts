@@ -32,7 +32,7 @@ export class SocketBuffers {
   /**
    * Whether the isolate has room for a large answer; counts it as taken.
    *
-   * @param isUnread Whether the socket has something that is not read: then half of the isolate is for others.
+   * @param isUnread Whether the socket has something that is not read, or is being made: then half of the isolate is for others.
    */
   take(bytes: number, isUnread: boolean): boolean {
     this.#count(COUNT_MS);

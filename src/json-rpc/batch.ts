@@ -4,7 +4,7 @@ import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
 import type { ErrorObject } from "../platform/error-response.ts";
-import { queueFullError } from "../publishing/publish-budget.ts";
+import { QUEUE_FULL } from "../publishing/publish-budget.ts";
 
 import { FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
@@ -104,7 +104,7 @@ function refusePublish(entry: Entry, flow: CallFlow | undefined): Entry {
     return entry;
   }
   flow?.leave("small");
-  return refused(entry.call, entry, queueFullError());
+  return refused(entry.call, entry, QUEUE_FULL);
 }
 
 /** How many publishes there are, and whether one of them is behind a call that has to be answered first. */

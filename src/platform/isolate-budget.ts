@@ -60,7 +60,7 @@ export class Share {
     const dueAt = monotonicMs() + WAIT_MS;
     while (!this.take(bytes)) {
       if (monotonicMs() >= dueAt || areManyWaiting()) {
-        return isolateFullError();
+        return ISOLATE_FULL;
       }
       waitedUntil.push(monotonicMs() + LOOK_MS);
       await scheduler.wait(LOOK_MS);
@@ -98,11 +98,12 @@ export class Share {
   }
 }
 
-/** What is said when the isolate holds too much already. */
-export function isolateFullError(): RpcError {
-  const data = { what: "isolateBytes", limit: LIMITS.isolateBytes, retryAfterMs: WAIT_MS };
-  return new RpcError("Busy", "the server holds too much for its clients; nothing was done", data);
-}
+/** What is said when the isolate holds too much already. Made once, as many may be refused at once. */
+export const ISOLATE_FULL = new RpcError("Busy", "the server holds too much for its clients; nothing was done", {
+  what: "isolateBytes",
+  limit: LIMITS.isolateBytes,
+  retryAfterMs: WAIT_MS,
+});
 
 function areManyWaiting(): boolean {
   const nowMs = monotonicMs();

@@ -37,9 +37,7 @@ export async function turnFor(ms: number): Promise<void> {
   }
 }
 
-/** Waits for the turn of an answer to be sent, if it is large. */
-export async function turnToSend(answer: string): Promise<void> {
-  if (answer.length >= LARGE_CHARACTERS) {
-    await turnFor(answer.length / CHARACTERS_PER_MS);
-  }
+/** The turn of an answer to be sent; undefined for one that is small, which waits for none. */
+export function turnToSend(answer = ""): Promise<void> | undefined {
+  return answer.length < LARGE_CHARACTERS ? undefined : turnFor(answer.length / CHARACTERS_PER_MS);
 }

@@ -30,10 +30,8 @@ export class PublishBudget {
   }
 }
 
-/** What is said of a publish for which the budget has no room. */
-export function queueFullError(): RpcError {
-  return new RpcError("Busy", "this gateway has too much to publish", {
-    what: "publishQueueBytes",
-    limit: LIMITS.publishQueueBytes,
-  });
-}
+/** What is said of a publish for which the budget has no room. Made once, as many may be refused at once. */
+export const QUEUE_FULL = new RpcError("Busy", "this gateway has too much to publish", {
+  what: "publishQueueBytes",
+  limit: LIMITS.publishQueueBytes,
+});

@@ -4,7 +4,7 @@ import { Deadlines } from "../platform/deadlines.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
-import { queueFullError } from "./publish-budget.ts";
+import { QUEUE_FULL } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
 import { publisherOf } from "./publisher.ts";
@@ -37,7 +37,7 @@ export class Publishers {
     if (!this.#budget.take(size)) {
       // Before anything is awaited: the next ones may come in the same frame.
       lane?.hold(orders[0] ?? 0);
-      return requests.map(queueFullError);
+      return requests.map(() => QUEUE_FULL);
     }
     try {
       const outcomes = await this.#of(stream).add(group, size, requests.length);

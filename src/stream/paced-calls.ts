@@ -13,7 +13,8 @@ const JOIN_BYTES = 32_768;
 
 /**
  * Calls that clients may make many of at once and that take long, in their order: after some of them whatever else has come
- * runs before the next.
+ * runs before the next. One whose caller has waited for half the time of a request is refused (Unavailable): that may wait no
+ * longer, and would not learn what was done.
  */
 export class PacedCalls {
   #last: Promise<unknown> = Promise.resolve();
@@ -29,7 +30,6 @@ export class PacedCalls {
     return this.#run(call, () => JOIN_BYTES);
   }
 
-  /** Not for a caller that has waited for half the time of a request: it may wait no longer, and would not learn of it. */
   #run<Reply>(call: () => Reply, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
     const untilMs = monotonicMs() + requestDeadlineMs() / 2;
     const turn = this.#last.then(() => {

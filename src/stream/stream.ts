@@ -103,7 +103,7 @@ export class Stream extends DurableObject<Env> {
    * @param bytes The page takes no further row that would exceed this much text.
    * @param epoch The epoch of `from`, as in {@link follow}.
    * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
-   * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}.
+   * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}, or of {@link PacedCalls}.
    */
   async readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Promise<PageReply> {
     const read = (loaded: LoadedStream) => readFrom(loaded, from, { messages, bytes, epoch, filter });
@@ -294,7 +294,7 @@ export class Stream extends DurableObject<Env> {
   /**
    * Adds a subscription of a gateway to a consumer, until its `release`. Idempotent.
    *
-   * @returns Conflict when the log does not have what the client says that it has seen.
+   * @returns Conflict when the log does not have what the client says that it has seen, or a refusal of {@link PacedCalls}.
    */
   async joinConsumer(call: JoinCall): Promise<JoinReply | Refused> {
     const join = (consumers: ConsumerCoordinator, loaded: LoadedStream) => {

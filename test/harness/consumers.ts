@@ -46,6 +46,22 @@ export async function untilDelivery(client: TestClient, sequence: number, delive
   );
 }
 
+/** Waits until a consumer's messages are counted. @param estimates Is given what is told until then. */
+export async function counted(
+  client: TestClient,
+  stream: string,
+  consumer: string,
+  estimates: number[] = [],
+): Promise<number> {
+  for (;;) {
+    const { pending, pendingIsEstimate } = await client.call("getConsumer", { stream, consumer });
+    if (pendingIsEstimate !== true) {
+      return pending;
+    }
+    estimates.push(pending);
+  }
+}
+
 /** Makes a stream one that was written by a version without an index of subjects. */
 export function forgetSubjects({ sql }: DurableObjectStorage): void {
   sql.exec("DELETE FROM subjects");

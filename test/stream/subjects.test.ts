@@ -5,7 +5,7 @@ import { expect, inject, it } from "vitest";
 import { subjectMatcher } from "../../src/internal/subject.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
-import { forgetSubjects } from "../harness/consumers.ts";
+import { counted, forgetSubjects } from "../harness/consumers.ts";
 import { faultStream } from "../harness/faults.ts";
 import { evict, range } from "../harness/objects.ts";
 
@@ -48,22 +48,6 @@ async function readAll(client: TestClient, stream: string, filter: string) {
     [from, last, pages] = [page.nextSequence, page.lastSequence, pages + 1];
   }
   return { sequences, pages };
-}
-
-/** Waits until a consumer's messages are counted. @param estimates Is given what is told until then. */
-async function counted(
-  client: TestClient,
-  stream: string,
-  consumer: string,
-  estimates: number[] = [],
-): Promise<number> {
-  for (;;) {
-    const { pending, pendingIsEstimate } = await client.call("getConsumer", { stream, consumer });
-    if (pendingIsEstimate !== true) {
-      return pending;
-    }
-    estimates.push(pending);
-  }
 }
 
 /** Follows a filter through the log; the messages, and the sequences that were told to be gone. */

@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { messageText, utf8Bytes } from "../../src/internal/message-text.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
+import { counted } from "../harness/consumers.ts";
 import { evict, range } from "../harness/objects.ts";
 
 /** What is rewritten, or read, in a turn at most. */
@@ -55,15 +56,6 @@ async function sequencesOf(client: TestClient, stream: string): Promise<number[]
     [sequence, last] = [page.nextSequence, page.lastSequence];
   }
   return sequences;
-}
-
-async function counted(client: TestClient, stream: string, consumer: string): Promise<number> {
-  for (;;) {
-    const { pending, pendingIsEstimate } = await client.call("getConsumer", { stream, consumer });
-    if (pendingIsEstimate !== true) {
-      return pending;
-    }
-  }
 }
 
 /** Adds a row of 500 messages with 2,000 characters each, as an earlier version wrote them; it ends with sequence 501. */
