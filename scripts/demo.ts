@@ -24,5 +24,5 @@ try {
   console.error(paint("red", `\n✗ ${String(error)}`));
   process.exitCode = 1;
 }
-// Sockets that a failure left open would keep the process.
-process.exit();
+// Sockets that a failure left open would keep the process. What a pipe has not taken yet would be lost with it.
+process.stdout.write("", () => process.exit());

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { once } from "node:events";
 import process from "node:process";
 
 import { CommanderError } from "commander";
@@ -56,11 +55,12 @@ function watchSignals(cli: Cli): void {
   }
 }
 
-/** Waits until what was written has left this process; an output that is gone is not waited for. */
+/**
+ * Waits until what was written has left this process, which its end does not do for a pipe: however little it is, it stays
+ * here while the reader is slow. An output that is gone is not waited for.
+ */
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.writable && stream.writableNeedDrain) {
-    await Promise.race([once(stream, "drain"), once(stream, "close")]).catch(() => {
-      // Safe: nobody reads it.
-    });
-  }
+  await new Promise<void>((resolve) => {
+    stream.write("", () => resolve());
+  });
 }

@@ -23,7 +23,9 @@ export async function serveParent(): Promise<Serving> {
     flushCompileCache();
     return serving;
   } catch (error) {
-    tell({ error: reasonOf(error, options) });
+    await new Promise((told) =>
+      process.send?.({ error: reasonOf(error, options) } satisfies ServerProcessMessage, told),
+    );
     return process.exit(1);
   }
 }

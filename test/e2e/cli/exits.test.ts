@@ -5,7 +5,7 @@ import { Cli } from "../../../rpc/cli/cli.ts";
 import { programOf } from "../../../rpc/cli/program.ts";
 
 import { test } from "../server/fixtures.ts";
-import { run, Running } from "./command-line.ts";
+import { PROGRAM, run, Running } from "./command-line.ts";
 
 test("says by its exit code and one line on stderr what failed", async ({ server }) => {
   const nowhere = { url: "http://127.0.0.1:1", apiKey: "k" };
@@ -42,6 +42,31 @@ test("ends at once when it is interrupted while it waits for nothing of its own"
   const { code } = await running.untilEnded();
 
   expect([143, null]).toContain(code);
+});
+
+test("ends only when the reader of its output has all of it", async ({ server }) => {
+  const input = Array.from({ length: 1_000 }, (_, index) => `${JSON.stringify(`${index}`.padEnd(60))}\n`).join("");
+  await run(server, ["pub", "slow"], { input });
+  const expected = (await run(server, ["export", "slow"])).stdout;
+  // More than a pipe takes, by less than what Node.js says of that it should be waited for.
+  expect(expected.length).toBeGreaterThan(65_536);
+  expect(expected.length).toBeLessThan(2 * 65_536);
+  const reader: typeof PROGRAM = [
+    "/bin/sh",
+    "-c",
+    'exec 3<&0; "$@" </dev/null | { read -r _ <&3; cat; }',
+    "sh",
+    ...PROGRAM,
+  ];
+  await using running = new Running(server, ["export", "slow"], {}, reader);
+
+  await running.until(({ stderr }) => stderr.includes("exported 1,000 messages"), "its end");
+  // By then it would have ended, if it did not wait.
+  await run(server, ["info", "slow"]);
+  running.write("\n");
+  const { stdout } = await running.untilEnded();
+
+  expect(stdout).toBe(expected);
 });
 
 test("has a help with examples for every command, and tells exit codes and where the key comes from", async () => {
