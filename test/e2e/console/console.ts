@@ -1,4 +1,6 @@
 /** The console in a real browser, against a server of the test's own. */
+import { setTimeout as delay } from "node:timers/promises";
+
 import type { Page } from "playwright-core";
 
 import type { Right } from "../../../rpc/index.ts";
@@ -30,7 +32,7 @@ const test = withBrowser.extend<{
 }>({
   options: { vars: { TOKEN_KEYS: jwks(key.jwk) } },
 
-  open: async ({ browser, server }, use) => {
+  open: async ({ browser, server, task }, use) => {
     const faults: string[] = [];
     await browser.addInitScript({
       content: `addEventListener("securitypolicyviolation", (event) =>
@@ -51,11 +53,24 @@ const test = withBrowser.extend<{
       }
       return page;
     });
+    if (task.result?.state === "fail") {
+      console.error((await Promise.all(browser.pages().map(said))).join("\n\n"));
+    }
     if (faults.length > 0) {
       throw new Error(`the console has faults:\n${faults.join("\n")}`);
     }
   },
 });
+
+/** What a page says, and whether it is drawn at all: for somebody who asks why a test has failed. */
+async function said(page: Page): Promise<string> {
+  const draws = page.evaluate("new Promise((resolve) => requestAnimationFrame(() => resolve('draws')))");
+  const [isDrawn, text] = await Promise.all([
+    Promise.race([draws, delay(2_000, "DOES NOT DRAW")]),
+    page.evaluate("document.body.innerText"),
+  ]);
+  return `${page.url()} ${String(isDrawn)}:\n${String(text).slice(0, 2_000)}`;
+}
 
 /** A test that is not run where there is no browser: its {@link title} says so. */
 export const inBrowser = test.skipIf(whyNoBrowser !== undefined);
