@@ -14,7 +14,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const said = name.toLowerCase();
   let [nearest, least]: [string | undefined, number] = [undefined, Math.max(1, Math.floor(name.length / 4)) + 1];
   for (const one of known) {
-    const edits = editsBetween(said, one.toLowerCase());
+    const edits = editsBetween(said, one.toLowerCase(), least);
     if (edits < least) {
       [nearest, least] = [one, edits];
     }
@@ -22,28 +22,40 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearest ?? known.find((one) => one.startsWith(name) || name.startsWith(one));
 }
 
-/** How many characters have to be put in, left out, replaced or swapped with their neighbour (optimal string alignment). */
-function editsBetween(from: string, to: string): number {
+/**
+ * How many characters have to be put in, left out, replaced or swapped with their neighbour (optimal string alignment), or
+ * `most` if those are as many. Most names are far from each other, which their lengths or their first characters say: a
+ * name that nobody knows would take longer than the call that it stands for.
+ */
+function editsBetween(from: string, to: string, most: number): number {
+  if (Math.abs(from.length - to.length) >= most) {
+    return most;
+  }
   let before: number[] = [];
   let above = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row += 1) {
     const current = [row];
+    let fewest = row;
     for (let column = 1; column <= to.length; column += 1) {
       const isSame = from[row - 1] === to[column - 1];
       const isSwapped = row > 1 && from[row - 2] === to[column - 1] && from[row - 1] === to[column - 2];
-      current.push(
-        Math.min(
-          at(current, column - 1) + 1,
-          at(above, column) + 1,
-          at(above, column - 1) + (isSame ? 0 : 1),
-          isSwapped ? at(before, column - 2) + 1 : Number.POSITIVE_INFINITY,
-        ),
+      const edits = Math.min(
+        at(current, column - 1) + 1,
+        at(above, column) + 1,
+        at(above, column - 1) + (isSame ? 0 : 1),
+        isSwapped ? at(before, column - 2) + 1 : Number.POSITIVE_INFINITY,
       );
+      current.push(edits);
+      fewest = Math.min(fewest, edits);
+    }
+    // What is behind is as far: also a swap, which goes back two rows, of which the one before last is one less at best.
+    if (fewest >= most) {
+      return most;
     }
     before = above;
     above = current;
   }
-  return at(above, to.length);
+  return Math.min(most, at(above, to.length));
 }
 
 function at(row: readonly number[], column: number): number {
