@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ErrorCode, ALTERNATIVES } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import { evict } from "../harness/objects.ts";
-import { post, request } from "../harness/http.ts";
+import { post } from "../harness/http.ts";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -40,22 +40,6 @@ describe("a frame", () => {
       expect(body).toEqual(answer);
     },
   );
-
-  it("of unknown length is read no further over HTTP", async () => {
-    let sent = 0;
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        sent += 1;
-        controller.enqueue(new TextEncoder().encode(" ".repeat(65_536)));
-      },
-    });
-
-    const response = await request("/rpc", { method: "POST", body: endless });
-
-    expect(response.status).toBe(413);
-    expect(sent).toBeLessThan(200);
-    await response.body?.cancel();
-  });
 
   it("that is binary closes the socket with 1003", async () => {
     const client = await connect();
