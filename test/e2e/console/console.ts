@@ -54,7 +54,7 @@ const test = withBrowser.extend<{
       return page;
     });
     if (task.result?.state === "fail") {
-      console.error((await Promise.all(browser.pages().map(said))).join("\n\n"));
+      process.stderr.write(`${(await Promise.all(browser.pages().map(said))).join("\n\n")}\n`);
     }
     if (faults.length > 0) {
       throw new Error(`the console has faults:\n${faults.join("\n")}`);
