@@ -15,9 +15,11 @@ const COPIES = 6;
 const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
-/** How long a large answer waits for the client to read what was sent before it, and how often that is looked at. */
+/** How long a large answer waits for the client to read what was sent before it. */
 const ROOM_WAIT_MS = 2_000;
-const LOOK_MS = 25;
+/** How often that is looked at: ever more rarely, for a client that has not read for long may not read at all. */
+const FIRST_LOOK_MS = 25;
+const MOST_LOOK_MS = 400;
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
@@ -118,11 +120,11 @@ export class Outgoing implements AnswerRoom {
   }
 
   async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
-    while (!this.#hasRoom(bytes)) {
+    for (let lookMs = FIRST_LOOK_MS; !this.#hasRoom(bytes); lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
       if (monotonicMs() >= dueAt) {
         return UNREAD;
       }
-      await Promise.race([this.#released.promise, scheduler.wait(LOOK_MS)]);
+      await Promise.race([this.#released.promise, scheduler.wait(lookMs)]);
     }
     this.#reservedBytes += bytes;
     return undefined;

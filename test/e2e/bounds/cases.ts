@@ -89,7 +89,10 @@ async function subscribe(target: Target, way: Way, options: (index: number) => o
   await whenAborted(way.signal);
 }
 
-/** Asks again and again, without reading an answer. A socket that was closed for it is opened anew. */
+/**
+ * Asks again and again, without reading an answer. A socket that was closed for it is opened anew. Clients begin together, and
+ * go on each by a clock of its own, as those of different machines do.
+ */
 async function repeat(target: Target, way: Way, call: object): Promise<void> {
   let client = await open(target, way);
   while (!way.signal.aborted) {
@@ -97,7 +100,7 @@ async function repeat(target: Target, way: Way, call: object): Promise<void> {
       client = await open(target, way);
     }
     sendEach(client, 60, () => call);
-    await delay(ROUND_MS, undefined, { signal: way.signal }).catch(() => undefined);
+    await delay(ROUND_MS * (0.5 + Math.random()), undefined, { signal: way.signal }).catch(() => undefined);
   }
 }
 
