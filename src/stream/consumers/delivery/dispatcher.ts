@@ -58,6 +58,9 @@ export class Dispatcher {
    * @returns False when the bounds are reached and there may be more to deliver.
    */
   dispatch(consumer: Consumer): boolean {
+    if (consumer.cursor.room === 0 || isNobodyReady(consumer)) {
+      return true;
+    }
     const { size } = consumer.subscribers;
     return (
       this.#dispatchSuspects(consumer, Math.max(1, size - 1)) &&
@@ -202,6 +205,16 @@ export class Dispatcher {
   }
 }
 
+/** Whether the sockets of all its subscriptions are full, or it has none: seen at once, for every change looks at every consumer. */
+function isNobodyReady({ subscribers }: Consumer): boolean {
+  for (const { isFull } of subscribers.values()) {
+    if (!isFull) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /** The subscriptions with room, in the order of their turns. */
 function eligibleSubscribers({ subscribers, cursor }: Consumer): Subscriber[] {
   return [...subscribers.values()].filter((subscriber) => subscriber.room(cursor) > 0);
@@ -212,12 +225,12 @@ function eligibleSubscribers({ subscribers, cursor }: Consumer): Subscriber[] {
  * flight. Undefined when no suspect is due, or when this is the only subscription left for the other messages.
  */
 function emptiedFor({ subscribers, cursor }: Consumer, nowMs: number): Subscriber | undefined {
-  const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));
-  const isKept = others.length === 1 && subscribers.size > 1;
-  if (isKept || cursor.dueSuspect(nowMs) === undefined) {
+  if (cursor.dueSuspect(nowMs) === undefined) {
     return undefined;
   }
-  return others.toSorted((a, b) => cursor.inFlightOf(a.holder) - cursor.inFlightOf(b.holder))[0];
+  const others = [...subscribers.values()].filter(({ holder }) => !cursor.hasSuspect(holder));
+  const isKept = others.length === 1 && subscribers.size > 1;
+  return isKept ? undefined : others.toSorted((a, b) => cursor.inFlightOf(a.holder) - cursor.inFlightOf(b.holder))[0];
 }
 
 /**
