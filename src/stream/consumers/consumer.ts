@@ -32,6 +32,8 @@ export class Consumer {
   #savedNext: number;
   /** How many new messages match the filter, counted through a sequence. */
   #counted: { through: number; count: number } | undefined;
+  /** What {@link nextDeadline} found last, of which version of the cursor. */
+  #deadline = { version: -1, at: 0 };
 
   private constructor({ id, name, config }: ConsumerIdentity, cursor: ConsumerCursor) {
     this.id = id;
@@ -74,6 +76,18 @@ export class Consumer {
   saved(): void {
     this.#savedVersion = this.cursor.version;
     this.#savedNext = this.cursor.nextSequence;
+  }
+
+  /**
+   * The next time at which its cursor has to be looked at, as the cursor says; Infinity for none. Kept while the cursor is
+   * unchanged: every change of a stream, and every call, asks all its consumers.
+   */
+  nextDeadline(nowMs: number): number {
+    const { version } = this.cursor;
+    if (this.#deadline.version !== version || this.#deadline.at <= nowMs) {
+      this.#deadline = { version, at: this.cursor.nextDeadline(nowMs) ?? Infinity };
+    }
+    return this.#deadline.at;
   }
 
   /** Its filter, if it has one; then more of the log is read than there is room for, because not all of it matches. */

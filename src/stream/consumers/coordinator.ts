@@ -294,7 +294,7 @@ export class ConsumerCoordinator {
 
   /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
-    const deadlines = this.#consumers.all.map(({ cursor }) => cursor.nextDeadline(nowMs) ?? Infinity);
+    const deadlines = this.#consumers.all.map((consumer) => consumer.nextDeadline(nowMs));
     const atMs = this.#deliveries.isBehind
       ? nowMs + RESUME_MS
       : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;

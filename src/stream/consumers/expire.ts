@@ -4,6 +4,9 @@ import { leasesOf } from "./lease.ts";
 
 /** Takes back what passed its ack deadline; a lease with nothing left in flight is released. */
 export function expire(consumer: Consumer, deadLetters: DeadLetters, nowMs: number): void {
+  if (consumer.nextDeadline(nowMs) > nowMs) {
+    return;
+  }
   const { cursor } = consumer;
   const { version } = cursor;
   deadLetters.add(consumer.id, cursor.expire(nowMs));

@@ -79,8 +79,6 @@ export class ConsumerCursor {
   #paused = false;
   #lost: LostMessages | undefined;
   #version = 0;
-  /** What {@link nextDeadline} found last: every call to a stream asks all its consumers. */
-  #deadline = { version: -1, at: 0 };
 
   /** A cursor that has delivered nothing. It starts at `nextSequence`, but not before the time `notBefore`. */
   constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
@@ -262,9 +260,6 @@ export class ConsumerCursor {
    * call. To be called when `nextDeadline` is reached, and before `deliver`. Returns the dead letters.
    */
   expire(nowMs: number): DeadLetter[] {
-    if ((this.#unsettled.nextInFlight?.dueAt ?? Infinity) > nowMs) {
-      return [];
-    }
     const overdue = this.#unsettled.overdue(nowMs);
     const guilty = new Set(overdue.filter((message) => this.#isAlone(message) || this.#isPassedOver(message)));
     return overdue.flatMap((message) => {
@@ -400,13 +395,10 @@ export class ConsumerCursor {
    * and `deliverSuspect`.
    */
   nextDeadline(nowMs: number): number | undefined {
-    const { version } = this;
-    if (this.#deadline.version !== version || this.#deadline.at <= nowMs) {
-      const deadline = this.#unsettled.nextInFlight?.dueAt ?? Infinity;
-      const redeliveries = this.#paused ? [] : this.#unsettled.nextWaiting.map(({ dueAt }) => dueAt);
-      this.#deadline = { version, at: Math.min(deadline, ...redeliveries.filter((dueAt) => dueAt > nowMs)) };
-    }
-    return this.#deadline.at === Infinity ? undefined : this.#deadline.at;
+    const deadline = this.#unsettled.nextInFlight?.dueAt ?? Infinity;
+    const redeliveries = this.#paused ? [] : this.#unsettled.nextWaiting.map(({ dueAt }) => dueAt);
+    const earliest = Math.min(deadline, ...redeliveries.filter((dueAt) => dueAt > nowMs));
+    return earliest === Infinity ? undefined : earliest;
   }
 
   #inFlightAt(holder: string, sequences: readonly number[]): Unsettled[] {
