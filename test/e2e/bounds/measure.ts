@@ -25,6 +25,7 @@ const MOST_MS = 10_000;
 /** So often V8 collects, and memory is looked at: what nobody holds any more is not to count. */
 const SAMPLE_MS = 100;
 const HONEST_CLIENTS = 4;
+const WARM_MS = 3_000;
 
 /** Who does what a case does, and for how long. */
 type Load = { readonly clients: number; readonly ms: number };
@@ -32,8 +33,11 @@ type Load = { readonly clients: number; readonly ms: number };
 /** How far a server's memory grew, in MiB, and what became of the messages of honest clients beside it. */
 export type Growth = { readonly grownMiB: number; readonly beside: HonestReport };
 
-/** How long the messages of honest clients take, alone on a server and beside a case. */
-export type Delays = { readonly alone: HonestReport; readonly beside: HonestReport };
+/**
+ * How long the messages of honest clients take: alone, while a case is run on another server of this machine, which takes
+ * its share of the cores and disks from them, and beside the case on their own.
+ */
+export type Delays = { readonly alone: HonestReport; readonly elsewhere: HonestReport; readonly beside: HonestReport };
 
 /**
  * Runs a case by so many clients that do not read, on an inspected server that is used for nothing else. Its memory is compared
@@ -53,17 +57,28 @@ export async function measureGrowth(server: Server, given: BoundsCase, { clients
 }
 
 /** Runs a case in the same way beside honest clients. Nothing is collected by force meanwhile, which would hold them up. */
-export async function measureDelays(server: Server, given: BoundsCase, { clients, ms }: Load): Promise<Delays> {
-  const target = await prepared(server);
+export async function measureDelays(
+  { server, other }: { server: Server; other: Server },
+  given: BoundsCase,
+  { clients, ms }: Load,
+): Promise<Delays> {
+  const targets = { server: await prepared(server), other: await prepared(other) };
   // What has run already is compiled.
-  await runFor(ms, { name: given.name, target, clients: 1, isUnread: false });
-  const alone = await honest(server, () => delay(ms));
-  await using process = await ClientsProcess.start();
-  const beside = await honest(server, async () => {
-    await process.begin({ name: given.name, target, clients, isUnread: true });
-    await delay(ms);
-  });
-  return { alone, beside };
+  for (const target of Object.values(targets)) {
+    await runFor(WARM_MS, { name: given.name, target, clients: 1, isUnread: false });
+  }
+  const besides = async (target: Target) => {
+    await using process = await ClientsProcess.start();
+    return honest(server, async () => {
+      await process.begin({ name: given.name, target, clients, isUnread: true });
+      await delay(ms);
+    });
+  };
+  return {
+    alone: await honest(server, () => delay(ms)),
+    elsewhere: await besides(targets.other),
+    beside: await besides(targets.server),
+  };
 }
 
 /** What V8 sampled: its functions, and which of them ran when (chromedevtools.github.io/devtools-protocol, Profiler). */

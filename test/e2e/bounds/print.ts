@@ -12,17 +12,20 @@ import { Server } from "../server/server.ts";
 import { CASES } from "./cases.ts";
 import { measureDelays, measureGrowth } from "./measure.ts";
 
-const [ms = "10000", chosen, bound = "told"] = process.argv.slice(2);
+const [ms = "20000", chosen, bound = "told"] = process.argv.slice(2);
 const worker = await builtWorker();
 const cases = CASES.filter((_case, index) => chosen === undefined || chosen.split(",").includes(String(index)));
 for (const given of cases) {
   for (const clients of [1, 20]) {
     const load = { clients, ms: Number(ms) };
     const { grownMiB } = await on((server) => measureGrowth(server, given, load));
-    const { alone, beside } = await on((server) => measureDelays(server, given, load));
-    const p99 = `p99 ${alone.p99Ms} -> ${beside.p99Ms} ms, ${beside.firstP99Ms} in the first second`;
+    const { alone, elsewhere, beside } = await on((server) =>
+      on((other) => measureDelays({ server, other }, given, load)),
+    );
+    const p99 = `p99 ${alone.p99Ms} alone, ${elsewhere.p99Ms} elsewhere, ${beside.p99Ms} beside`;
+    const first = `in the first second ${elsewhere.firstP99Ms} and ${beside.firstP99Ms}`;
     process.stdout.write(
-      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}; ${beside.missing} missing\n`,
+      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}, ${first}; ${beside.missing} missing\n`,
     );
   }
 }
