@@ -25,4 +25,4 @@ try {
   process.exitCode = 1;
 }
 // Sockets that a failure left open would keep the process. What a pipe has not taken yet would be lost with it.
-process.stdout.write("", () => process.exit());
+process.stderr.write("", () => process.stdout.write("", () => process.exit()));

@@ -55,6 +55,9 @@ export class Cli {
       // Safe: who runs the command races it with this.
     });
     surroundings.stdout.on("error", (error) => this.#end(outputFailed(error)));
+    surroundings.stderr.on("error", () => {
+      // Safe: what is said there is said to nobody, and changes nothing.
+    });
   }
 
   get output(): Output {

@@ -15,8 +15,10 @@ void main();
 /** Runs the command line of this process, and ends it with the code that says what became of it. */
 async function main(): Promise<void> {
   const cli = new Cli(process);
-  watchSignals(cli);
+  const ending = new AbortController();
+  watchSignals(cli, ending.signal);
   const code = await run(cli);
+  ending.abort();
   await Promise.all([process.stdout, process.stderr].map(flushed));
   process.exit(code);
 }
@@ -41,12 +43,16 @@ async function run(cli: Cli): Promise<number> {
   }
 }
 
-/** The first signal ends the command in order, if it has an order to end in; the second one at once. */
-function watchSignals(cli: Cli): void {
+/**
+ * The first signal ends the command in order, if it has an order to end in; the second one at once.
+ *
+ * @param ending When only its output has to be read yet: then the first one does too.
+ */
+function watchSignals(cli: Cli, ending: AbortSignal): void {
   let isStopping = false;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
-      if (isStopping) {
+      if (isStopping || ending.aborted) {
         process.exit(EXIT_CODES.interrupted[0]);
       }
       isStopping = true;
@@ -60,6 +66,9 @@ function watchSignals(cli: Cli): void {
  * here while the reader is slow. An output that is gone is not waited for.
  */
 async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) {
+    return;
+  }
   await new Promise<void>((resolve) => {
     stream.write("", () => resolve());
   });
