@@ -17,9 +17,8 @@ const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
 const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it. */
 const ROOM_WAIT_MS = 2_000;
-/** How often that is looked at: ever more rarely, for a client that has not read for long may not read at all. */
-const FIRST_LOOK_MS = 25;
-const MOST_LOOK_MS = 400;
+/** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
+const LOOK_MS = { first: 25, later: 100 };
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
@@ -103,8 +102,8 @@ export class Outgoing implements AnswerRoom {
 
   /** Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. */
   reserve(bytes: number): Promise<RpcError | undefined> {
-    const dueAt = monotonicMs() + ROOM_WAIT_MS;
-    const admitted = this.#last.then(() => this.#admit(bytes, dueAt));
+    const askedAt = monotonicMs();
+    const admitted = this.#last.then(() => this.#admit(bytes, askedAt));
     this.#last = admitted;
     return admitted;
   }
@@ -119,12 +118,14 @@ export class Outgoing implements AnswerRoom {
     this.#released = Promise.withResolvers();
   }
 
-  async #admit(bytes: number, dueAt: number): Promise<RpcError | undefined> {
-    for (let lookMs = FIRST_LOOK_MS; !this.#hasRoom(bytes); lookMs = Math.min(2 * lookMs, MOST_LOOK_MS)) {
-      if (monotonicMs() >= dueAt) {
+  async #admit(bytes: number, askedAt: number): Promise<RpcError | undefined> {
+    while (!this.#hasRoom(bytes)) {
+      const waitedMs = monotonicMs() - askedAt;
+      if (waitedMs >= ROOM_WAIT_MS) {
         return UNREAD;
       }
-      await Promise.race([this.#released.promise, scheduler.wait(lookMs)]);
+      const lookMs = waitedMs < 4 * LOOK_MS.later ? LOOK_MS.first : LOOK_MS.later;
+      await Promise.race([this.#released.promise, scheduler.wait(Math.min(lookMs, ROOM_WAIT_MS - waitedMs))]);
     }
     this.#reservedBytes += bytes;
     return undefined;
