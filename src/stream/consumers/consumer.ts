@@ -33,7 +33,7 @@ export class Consumer {
   /** How many new messages match the filter, counted through a sequence. */
   #counted: { through: number; count: number } | undefined;
   /** What {@link nextDeadline} found last, of which version of the cursor. */
-  #deadline = { version: -1, at: 0 };
+  #deadline = { version: -1, nowMs: 0, at: 0 };
 
   private constructor({ id, name, config }: ConsumerIdentity, cursor: ConsumerCursor) {
     this.id = id;
@@ -84,8 +84,10 @@ export class Consumer {
    */
   nextDeadline(nowMs: number): number {
     const { version } = this.cursor;
-    if (this.#deadline.version !== version || this.#deadline.at <= nowMs) {
-      this.#deadline = { version, at: this.cursor.nextDeadline(nowMs) ?? Infinity };
+    const kept = this.#deadline;
+    // The cursor leaves out what is due already. A clock that goes back makes it a deadline again.
+    if (kept.version !== version || nowMs < kept.nowMs || nowMs >= kept.at) {
+      this.#deadline = { version, nowMs, at: this.cursor.nextDeadline(nowMs) ?? Infinity };
     }
     return this.#deadline.at;
   }
