@@ -47,7 +47,7 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
   return new Response(text.length > SMALL_CHARACTERS ? answerStream(text, share) : text, { headers: JSON_HEADERS });
 }
 
-/** How much is read of a body at most. A caller by a service binding may say what it likes of its length, or nothing. */
+/** How long a body is said to be, or may be. A caller by a service binding may say what it likes of its length, or nothing. */
 function mostBytesOf({ headers }: Request): number {
   const length = headers.get("Content-Length") ?? "";
   return /^\d+$/.test(length) ? Math.min(Number(length), LIMITS.frameBytes) : LIMITS.frameBytes;
