@@ -64,12 +64,13 @@ const test = withBrowser.extend<{
 
 /** What a page says, and whether it is drawn at all: for somebody who asks why a test has failed. */
 async function said(page: Page): Promise<string> {
-  const draws = page.evaluate("new Promise((resolve) => requestAnimationFrame(() => resolve('draws')))");
+  const asked = (expression: string) =>
+    Promise.race([page.evaluate<string>(expression).catch(String), delay(2_000, "NO ANSWER")]);
   const [isDrawn, text] = await Promise.all([
-    Promise.race([draws, delay(2_000, "DOES NOT DRAW")]),
-    page.evaluate("document.body.innerText"),
+    asked("new Promise((resolve) => requestAnimationFrame(() => resolve('is drawn')))"),
+    asked("document.body.innerText"),
   ]);
-  return `${page.url()} ${String(isDrawn)}:\n${String(text).slice(0, 2_000)}`;
+  return `${page.url()}: ${isDrawn}\n${text.slice(0, 2_000)}`;
 }
 
 /** A test that is not run where there is no browser: its {@link title} says so. */

@@ -41,6 +41,16 @@ export function firstSeen(page: Page): Promise<{ sequence: number; offset: numbe
   })()`);
 }
 
+/** The sequence of the first row that is seen when that is another one; the same when a second of drawing has not moved it. */
+export async function movedFrom(page: Page, sequence: number | undefined): Promise<number> {
+  let now = (await firstSeen(page)).sequence;
+  for (let frame = 0; frame < 60 && now === sequence; frame += 1) {
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => resolve()))");
+    now = (await firstSeen(page)).sequence;
+  }
+  return now;
+}
+
 /** Waits until a message is in the page, and expects rows without a hole around it. */
 export async function untilShown(page: Page, sequence: number): Promise<void> {
   await page.locator(`.message[data-sequence="${sequence}"]`).waitFor();
