@@ -69,16 +69,16 @@ export async function measureDelays(
   }
   const besides = async (target: Target) => {
     await using process = await ClientsProcess.start();
-    return honest(server, async () => {
+    return await honest(server, async () => {
       await process.begin({ name: given.name, target, clients, isUnread: true });
       await delay(ms);
     });
   };
-  return {
-    alone: await honest(server, () => delay(ms)),
-    elsewhere: await besides(targets.other),
-    beside: await besides(targets.server),
-  };
+  const alone = await honest(server, () => delay(ms));
+  const elsewhere = await besides(targets.other);
+  // What it still has to do would fall into what is measured next.
+  await other.kill9();
+  return { alone, elsewhere, beside: await besides(targets.server) };
 }
 
 /** What V8 sampled: its functions, and which of them ran when (chromedevtools.github.io/devtools-protocol, Profiler). */
