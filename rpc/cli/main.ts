@@ -4,7 +4,7 @@ import process from "node:process";
 import { CommanderError } from "commander";
 
 import { Cli } from "./cli.ts";
-import { EXIT_CODES, failureOf } from "./failure.ts";
+import { EXIT_CODES, failureOf, interrupted } from "./failure.ts";
 import { programOf } from "./program.ts";
 
 /** How long the connection may take to close after a failure, when nothing is left to wait for. */
@@ -53,7 +53,7 @@ function watchSignals(cli: Cli, ending: AbortSignal): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
       if (isStopping || ending.aborted) {
-        process.exit(EXIT_CODES.interrupted[0]);
+        process.exit(interrupted(signal).exitCode);
       }
       isStopping = true;
       cli.interrupt(signal);

@@ -1,11 +1,17 @@
+import { join } from "node:path";
+
 import type { Command } from "commander";
 import { expect } from "vitest";
 
 import { Cli } from "../../../rpc/cli/cli.ts";
 import { programOf } from "../../../rpc/cli/program.ts";
 
-import { test } from "../server/fixtures.ts";
+import type { Target } from "../server/client.ts";
+import { test as base } from "../server/fixtures.ts";
 import { PROGRAM, run, Running } from "./command-line.ts";
+import { folderOf } from "./folder.ts";
+
+const test = base.extend<{ folder: string }>({ folder: folderOf });
 
 test("says by its exit code and one line on stderr what failed", async ({ server }) => {
   const nowhere = { url: "http://127.0.0.1:1", apiKey: "k" };
@@ -45,28 +51,28 @@ test("ends at once when it is interrupted while it waits for nothing of its own"
 });
 
 test("ends only when the reader of its output has all of it", async ({ server }) => {
-  const input = Array.from({ length: 1_000 }, (_, index) => `${JSON.stringify(`${index}`.padEnd(60))}\n`).join("");
-  await run(server, ["pub", "slow"], { input });
-  const expected = (await run(server, ["export", "slow"])).stdout;
-  // More than a pipe takes, by less than what Node.js says of that it should be waited for.
-  expect(expected.length).toBeGreaterThan(65_536);
-  expect(expected.length).toBeLessThan(2 * 65_536);
-  const reader: typeof PROGRAM = [
-    "/bin/sh",
-    "-c",
-    'exec 3<&0; "$@" </dev/null | { read -r _ <&3; cat; }',
-    "sh",
-    ...PROGRAM,
-  ];
-  await using running = new Running(server, ["export", "slow"], {}, reader);
+  const expected = await filled(server);
+  const late = 'exec 3<&0; "$@" </dev/null | { read -r _ <&3; cat; }';
+  await using running = new Running(server, ["export", "slow"], {}, ["/bin/sh", "-c", late, "sh", ...PROGRAM]);
 
-  await running.until(({ stderr }) => stderr.includes("exported 1,000 messages"), "its end");
-  // By then it would have ended, if it did not wait.
-  await run(server, ["info", "slow"]);
+  await untilWritten(server, running);
   running.write("\n");
   const { stdout } = await running.untilEnded();
 
   expect(stdout).toBe(expected);
+});
+
+test("ends by a signal when it only waits for the reader of its output", async ({ server, folder }) => {
+  await filled(server);
+  const fifo = join(folder, "unread");
+  // Open for both ends, so that it is neither waited for nor read.
+  const unread = 'mkfifo "$0" && exec "$@" 1<>"$0"';
+  await using running = new Running(server, ["export", "slow"], {}, ["/bin/sh", "-c", unread, fifo, ...PROGRAM]);
+
+  await untilWritten(server, running);
+  running.signal("SIGTERM");
+
+  expect((await running.untilEnded()).code).toBe(143);
 });
 
 test("has a help with examples for every command, and tells exit codes and where the key comes from", async () => {
@@ -93,4 +99,23 @@ function* helpsOf(command: Command, outer = ""): Generator<[name: string, help: 
     command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
     yield [name, help];
   }
+}
+
+/**
+ * Fills the stream `slow`, and returns what `export` writes of it: more than a pipe takes, by less than what Node.js says of
+ * that it should be waited for (64 KiB each).
+ */
+async function filled(server: Target): Promise<string> {
+  const input = Array.from({ length: 1_000 }, (_, index) => `${JSON.stringify(`${index}`.padEnd(60))}\n`).join("");
+  await run(server, ["pub", "slow"], { input });
+  const { stdout } = await run(server, ["export", "slow"]);
+  expect(stdout.length).toBeGreaterThan(65_536);
+  expect(stdout.length).toBeLessThan(2 * 65_536);
+  return stdout;
+}
+
+/** Waits until an export of `slow` has nothing left to do but to be read; by then it would have ended, if it did not wait. */
+async function untilWritten(server: Target, running: Running): Promise<void> {
+  await running.until(({ stderr }) => stderr.includes("exported 1,000 messages"), "its end");
+  await run(server, ["info", "slow"]);
 }
