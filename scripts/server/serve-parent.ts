@@ -18,14 +18,12 @@ export async function serveParent(): Promise<Serving> {
     process.once("SIGTERM", () => void serving.stop());
     // Who ends a whole service sends it to every process, and the parent sends it too.
     process.on("SIGTERM", () => undefined);
-    tell({ port: serving.port });
+    await tell({ port: serving.port });
     // Now, for many a server does not live to its own end.
     flushCompileCache();
     return serving;
   } catch (error) {
-    await new Promise((told) =>
-      process.send?.({ error: reasonOf(error, options) } satisfies ServerProcessMessage, told),
-    );
+    await tell({ error: reasonOf(error, options) });
     return process.exit(1);
   }
 }
@@ -36,8 +34,9 @@ function whenAsked(): Promise<ServeOptions> {
   });
 }
 
-function tell(message: ServerProcessMessage): void {
-  process.send?.(message);
+/** Resolves when it has left this process, whose end would lose it. */
+function tell(message: ServerProcessMessage): Promise<unknown> {
+  return new Promise((told) => process.send?.(message, told));
 }
 
 function reasonOf(error: unknown, { host, port }: ServeOptions): string {
