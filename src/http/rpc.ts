@@ -31,7 +31,7 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
   const share = new Share(HTTP_BYTES);
-  const busy = await share.whenTaken(mostBytesOf(request) * BODY_COPIES);
+  const busy = await share.whenTaken(expectedBytesOf(request) * BODY_COPIES);
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });
   }
@@ -48,7 +48,7 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
 }
 
 /** How long a body is said to be, or may be. A caller by a service binding may say what it likes of its length, or nothing. */
-function mostBytesOf({ headers }: Request): number {
+function expectedBytesOf({ headers }: Request): number {
   const length = headers.get("Content-Length") ?? "";
   return /^\d+$/.test(length) ? Math.min(Number(length), LIMITS.frameBytes) : LIMITS.frameBytes;
 }
@@ -87,7 +87,7 @@ async function readBody(request: Request): Promise<Uint8Array | undefined> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   // One more byte than there may be: less shows that the body has ended.
-  for (let room = mostBytesOf(request) + 1; room > 0; room = LIMITS.frameBytes + 1 - size) {
+  for (let room = expectedBytesOf(request) + 1; room > 0; room = LIMITS.frameBytes + 1 - size) {
     const { value = new Uint8Array() } = await reader.readAtLeast(room, new Uint8Array(room));
     pieces.push(value);
     size += value.length;

@@ -48,7 +48,7 @@ function editsBetween(from: string, to: string, most: number): number {
       current.push(edits);
       fewest = Math.min(fewest, edits);
     }
-    // What is behind is as far: also a swap, which goes back two rows, of which the one before last is one less at best.
+    // So are all rows behind it: a swap adds one to the row above this one, which is less by one at most.
     if (fewest >= most) {
       return most;
     }

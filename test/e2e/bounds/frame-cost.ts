@@ -16,7 +16,7 @@ import { fill } from "./cases.ts";
 
 /** A server is idle when it has used less than this for so long. */
 const IDLE = { ms: 20, forMs: 400 };
-/** As many large answers as one socket may have open, and more than it is given without reading. */
+/** More large answers than a socket is given that does not read, and more than it may have open: from then on all are refused. */
 const FIRST = 200;
 
 const [method = "getMessages", params = '{"stream":"bounds"}', frames = "20000"] = process.argv.slice(2);
@@ -61,8 +61,11 @@ function sendTimes(socket: Client, frame: string, times: number): void {
 /** The processor time of the server so far, once it does nothing. */
 async function whenIdle(): Promise<number> {
   for (let last = Number.NEGATIVE_INFINITY; ;) {
-    const now = cpuMsOf(server.processGroup) ?? Number.NaN;
-    if (!(now - last >= IDLE.ms)) {
+    const now = cpuMsOf(server.processGroup);
+    if (now === undefined) {
+      throw new Error("the processor time of a process is known on Linux only");
+    }
+    if (now - last < IDLE.ms) {
       return now;
     }
     last = now;
