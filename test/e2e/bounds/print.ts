@@ -1,6 +1,6 @@
 /**
  * Prints what each case of {@link CASES} does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
- * 0,3] [told|untold]`.
+ * 0,3] [told|untold] [clients, as in 1,20]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,11 +12,11 @@ import { Server } from "../server/server.ts";
 import { CASES } from "./cases.ts";
 import { measureDelays, measureGrowth } from "./measure.ts";
 
-const [ms = "20000", chosen, bound = "told"] = process.argv.slice(2);
+const [ms = "20000", chosen, bound = "told", numbers = "1,20"] = process.argv.slice(2);
 const worker = await builtWorker();
 const cases = CASES.filter((_case, index) => chosen === undefined || chosen.split(",").includes(String(index)));
 for (const given of cases) {
-  for (const clients of [1, 20]) {
+  for (const clients of numbers.split(",").map(Number)) {
     const load = { clients, ms: Number(ms) };
     const { grownMiB } = await on((server) => measureGrowth(server, given, load));
     const { alone, elsewhere, beside } = await on((server) =>
