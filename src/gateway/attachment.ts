@@ -43,7 +43,9 @@ export type SessionSocket = {
   mayRepeat(): boolean;
   /** Writes every subscription's position to the attachment. @param deadlineAt When to look for an overdue ack, if ever. */
   keep(deadlineAt: number | undefined): void;
-  /** A consumer's messages were sent: notes when, and writes the attachment. */
+  /** As {@link keep}, in a moment: for what changes often. */
+  keepSoon(): void;
+  /** A consumer's messages were sent: notes when, and has the attachment written. */
   pushed(): void;
   /** A number for a new subscription, never given on this socket before. */
   nextSubscription(): number;

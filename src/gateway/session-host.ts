@@ -1,6 +1,7 @@
 import type { PublishMessages } from "../methods/context.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
+import type { Keeper } from "./streams/keeper.ts";
 import type { SocketAccessStore } from "./access-store.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
@@ -9,6 +10,8 @@ import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 /** What a session needs of its gateway. */
 export type SessionHost = StreamSubscriptionsHost &
   ConsumerSubscriptionsHost & {
+    readonly env: Env;
+    readonly keeper: Keeper;
     readonly startedAt: number;
     readonly accessStore: SocketAccessStore;
     /** Called when the server has sent its Close. */

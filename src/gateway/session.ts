@@ -245,9 +245,13 @@ export class Session implements Connection, SessionSocket {
     }
   }
 
+  keepSoon(): void {
+    this.#host.keeper.soon(this, () => this.keep(this.#streams.deadlineAt));
+  }
+
   pushed(): void {
     this.#attachment.pushedAt = Date.now();
-    this.keep(undefined);
+    this.keepSoon();
   }
 
   nextSubscription(): number {
@@ -289,11 +293,8 @@ export class Session implements Connection, SessionSocket {
   }
 
   describe(): NonNullable<ServerInfo["connection"]> {
-    return {
-      gateway: this.#host.gateway,
-      gatewayStartedAt: this.#host.startedAt,
-      connectedAt: this.#attachment.connectedAt,
-    };
+    const { gateway, startedAt: gatewayStartedAt } = this.#host;
+    return { gateway, gatewayStartedAt, connectedAt: this.#attachment.connectedAt };
   }
 
   async subscribe(params: SubscribeParams, context: CallContext): Promise<SubscribeResult> {

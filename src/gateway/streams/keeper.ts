@@ -7,13 +7,20 @@ export const KEEP_MS = 50;
  * it takes its sockets down too.
  */
 export class Keeper {
-  #due: (() => void)[] = [];
+  /** What is to be written, by whose it is. */
+  #due = new Map<object, () => void>();
 
-  /** Calls `keep` in a moment. */
-  soon(keep: () => void): void {
-    this.#due.push(keep);
-    if (this.#due.length === 1) {
-      setTimeout(() => this.#due.splice(0).forEach((write) => write()), KEEP_MS);
+  /** Calls `keep` in a moment, once however often it was asked for. @param of Whose it is. */
+  soon(of: object, keep: () => void): void {
+    if (this.#due.size === 0) {
+      setTimeout(() => this.#write(), KEEP_MS);
     }
+    this.#due.set(of, keep);
+  }
+
+  #write(): void {
+    const due = this.#due;
+    this.#due = new Map();
+    due.forEach((keep) => keep());
   }
 }

@@ -5,7 +5,6 @@ import type { CallContext } from "../../methods/context.ts";
 
 import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
-import type { Keeper } from "./keeper.ts";
 import { notification } from "../notification.ts";
 import type { StreamSubscriptionRow } from "../schema.ts";
 import type { SessionSocket } from "../attachment.ts";
@@ -17,7 +16,6 @@ import type { StoredStreamSubscription } from "./subscription.ts";
 export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
   readonly store: StreamSubscriptionStore;
-  readonly keeper: Keeper;
   /** Wakes the gateway at a time, to check its sessions' ack deadlines. */
   readonly wakeBy: (atMs: number) => void;
 };
@@ -43,7 +41,7 @@ class SessionFollower implements Follower {
   }
 
   moved(): void {
-    this.#owner.keepSoon();
+    this.#socket.keepSoon();
   }
 
   close(reason: SubscriptionClosedNotification["reason"]): void {
@@ -56,7 +54,6 @@ export class StreamSubscriptions {
   readonly #host: StreamSubscriptionsHost;
   readonly #socket: SessionSocket;
   readonly #followers = new Map<number, SessionFollower>();
-  #isKept = true;
   /** What was sent in rounds that are over, since the client was heard: it may still be unread. */
   #repeatedBytes = 0;
   #isClosed = false;
@@ -108,18 +105,11 @@ export class StreamSubscriptions {
     }
   }
 
-  /** Has the positions written, and the ack deadlines watched, in a moment. */
-  keepSoon(): void {
-    if (!this.#isKept) {
-      return;
-    }
-    this.#isKept = false;
-    this.#host.keeper.soon(() => {
-      this.#isKept = true;
-      const deadlines = Array.from(this.#followers.values(), ({ subscription }) => subscription.deadlineAt ?? Infinity);
-      const nextAt = Math.min(...deadlines);
-      this.#socket.keep(nextAt === Infinity ? undefined : nextAt);
-    });
+  /** When the next ack is overdue; undefined while nothing is in flight. */
+  get deadlineAt(): number | undefined {
+    const deadlines = Array.from(this.#followers.values(), ({ subscription }) => subscription.deadlineAt ?? Infinity);
+    const nextAt = Math.min(...deadlines);
+    return nextAt === Infinity ? undefined : nextAt;
   }
 
   /** Looks for overdue acks: sends again from the ack floor, or ends the subscription. */
@@ -168,7 +158,7 @@ export class StreamSubscriptions {
       const highest = subscription.highest;
       throw new RpcError("Conflict", "that message was never sent on this subscription", { lastSequence: highest });
     }
-    this.keepSoon();
+    this.#socket.keepSoon();
     this.#host.feeds.serve(follower);
   }
 
@@ -247,7 +237,7 @@ export class StreamSubscriptions {
     if (!this.#isClosed) {
       this.#followers.set(spec.id, follower);
       this.#host.store.add(this.#socket.key, spec);
-      this.keepSoon();
+      this.#socket.keepSoon();
       context.afterAnswer.push(() => {
         follower.isAnswered = true;
         if (follower.closedBy === undefined) {
