@@ -8,8 +8,8 @@ import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;
-/** What a subscription that joins takes: it may be delivered to, and every consumer is looked at. */
-const JOIN_BYTES = 32_768;
+/** What subscriptions that join together take: they may be delivered to, and every consumer is looked at; and each of them. */
+const JOIN_BYTES = { all: 32_768, each: 2_048 };
 
 /**
  * Calls that clients may make many of at once and that take long, in their order: after some of them whatever else has come
@@ -25,9 +25,10 @@ export class PacedCalls {
     return this.#run(call, (page) => (page === undefined || "refused" in page ? 0 : page.bytes));
   }
 
-  /** Has a subscription join a consumer in its turn. */
-  join<Reply>(call: () => Reply): Promise<Reply | Refused> {
-    return this.#run(call, () => JOIN_BYTES);
+  /** Has so many subscriptions join consumers in their turn. @returns What became of each. */
+  async join<Reply>(count: number, call: () => Reply[] | Refused): Promise<(Reply | Refused)[]> {
+    const joined = await this.#run(call, () => JOIN_BYTES.all + count * JOIN_BYTES.each);
+    return Array.isArray(joined) ? joined : Array.from({ length: count }, () => joined);
   }
 
   #run<Reply>(call: () => Reply, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {

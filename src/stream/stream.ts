@@ -294,14 +294,16 @@ export class Stream extends DurableObject<Env> {
   /**
    * Adds a subscription of a gateway to a consumer, until its `release`. Idempotent.
    *
-   * @returns Conflict when the log does not have what the client says that it has seen, or a refusal of {@link PacedCalls}.
+   * @param others More of them, which join in the same transaction. A gateway of the version before has none.
+   * @returns Conflict when the log does not have what the client says that it has seen, or a refusal of {@link PacedCalls};
+   *   where there are others, what became of each.
    */
-  async joinConsumer(call: JoinCall): Promise<JoinReply | Refused> {
-    const join = (consumers: ConsumerCoordinator, loaded: LoadedStream) => {
-      expectSeen(loaded, call.seen);
-      return consumers.join(call);
-    };
-    return this.#paced.join(() => this.#atConsumers(join));
+  async joinConsumer(call: JoinCall, others?: JoinCall[]): Promise<JoinReply | Refused | (JoinReply | Refused)[]> {
+    const calls = [call, ...(others ?? [])];
+    const replies = await this.#paced.join(calls.length, () =>
+      this.#atConsumers((consumers, loaded) => consumers.join(calls, ({ seen }) => expectSeen(loaded, seen))),
+    );
+    return others === undefined ? (replies[0] ?? []) : replies;
   }
 
   /**

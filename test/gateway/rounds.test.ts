@@ -1,6 +1,8 @@
 import { afterEach, expect, it, vi } from "vitest";
 
+import { ErrorCode } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
+import { streamWithConsumer } from "../harness/consumers.ts";
 import { faultStream } from "../harness/faults.ts";
 
 const SUBSCRIPTIONS = 100;
@@ -54,6 +56,50 @@ it("asks on while a call takes long", async () => {
   follows.isReleased = true;
 
   expect(second.subscription).not.toBe((await first).subscription);
+});
+
+it("has 16 subscriptions join their consumers by one call, and refuses one of them alone", async () => {
+  const stream = "joined-together";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1);
+  const calls: number[] = [];
+  const hold = { isReleased: false };
+  await faultStream("joinConsumer", async (join, first, others = []) => {
+    calls.push(1 + others.length);
+    if (calls.length === 1) {
+      await vi.waitUntil(() => hold.isReleased, { interval: 2, timeout: 10_000 });
+    }
+    return join(first, others);
+  });
+
+  const subscribing = Array.from({ length: 35 }, (_, index) =>
+    client.request("subscribe", { stream, consumer: index === 20 ? "missing" : "c" }),
+  );
+  await vi.waitUntil(() => calls.length === 1);
+  // Its answer comes behind the frames before it.
+  await client.call("getServerInfo", {});
+  hold.isReleased = true;
+  const subscribed = await Promise.all(subscribing);
+
+  expect(calls).toEqual([1, 16, 16, 2]);
+  expect(subscribed.flatMap(({ error }, index) => (error === undefined ? [] : [[index, error.code]]))).toEqual([
+    [20, ErrorCode.NotFound],
+  ]);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ subscriptions: 34 });
+});
+
+it("has subscriptions join one after the other at a stream of the version before", async () => {
+  const stream = "joined-alone";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1);
+  // It does not know that there are others.
+  await faultStream("joinConsumer", (join, first) => join(first));
+
+  const subscribing = ["c", "c", "missing", "c"].map((consumer) => client.request("subscribe", { stream, consumer }));
+  const codes = (await Promise.all(subscribing)).map(({ error }) => error?.code);
+
+  expect(codes).toEqual([undefined, undefined, ErrorCode.NotFound, undefined]);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ subscriptions: 3 });
 });
 
 /** Has the first answer of `follow` wait until it is released; counts the calls. */

@@ -1,15 +1,22 @@
 import type { SubscriptionClosedNotification } from "../../../rpc/index.ts";
-import type { ConsumerPush, ConsumerPushReply, AckCommand, JoinReply } from "../../internal/consumer-calls.ts";
+import type {
+  AckCommand,
+  ConsumerPush,
+  ConsumerPushReply,
+  JoinCall,
+  JoinReply,
+} from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
 import type { Deadlines } from "../../platform/deadlines.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
 import type { StreamEpoch } from "./ack-batcher.ts";
+import { joinConsumers } from "./join.ts";
 import { Rounds } from "../rounds.ts";
 
-/** Subscriptions that join consumers of a stream together: each may be sent a megabyte at once. */
-const ROUND_JOINS = 4;
+/** Subscriptions that join consumers of a stream by one call, and twice as long as each takes. */
+const ROUND = { size: 16, eachMs: 0.6 };
 
 /** A subscription as the router sees it. */
 export type Route = {
@@ -30,10 +37,11 @@ export class ConsumerRouter {
   readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
   readonly #routes = new Map<string, Route>();
   readonly #batchers = new Map<string, AckBatcher>();
-  readonly #joins = new Rounds<JoinReply>(ROUND_JOINS);
+  readonly #joins: Rounds<JoinCall, JoinReply>;
 
   constructor(env: Env, deadlines: Deadlines) {
     this.#host = { env, deadlines };
+    this.#joins = new Rounds({ ...ROUND, ask: (stream, calls) => joinConsumers(env, stream, calls) });
   }
 
   /** Whether any consumer is shared here. */
@@ -46,8 +54,8 @@ export class ConsumerRouter {
   }
 
   /** Has a subscription join its consumer when it has its turn. */
-  join(stream: string, call: () => Promise<JoinReply>): Promise<JoinReply> {
-    return this.#joins.add(stream, undefined, call);
+  join(stream: string, call: JoinCall): Promise<JoinReply> {
+    return this.#joins.add(stream, call);
   }
 
   /**

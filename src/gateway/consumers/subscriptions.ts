@@ -8,7 +8,6 @@ import type {
 import { newHolder } from "../../internal/consumer-calls.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ClientAck } from "../../methods/context.ts";
-import { callStream } from "../../platform/call-object.ts";
 
 import type { ConsumerRouter } from "./router.ts";
 import { ConsumerSubscription } from "./subscription.ts";
@@ -20,7 +19,6 @@ import type { SendFrame } from "../streams/subscription.ts";
 
 /** The gateway as the consumer subscriptions of its sockets see it. */
 export type ConsumerSubscriptionsHost = {
-  readonly env: Env;
   readonly gateway: string;
   readonly consumerRouter: ConsumerRouter;
   readonly consumerStore: ConsumerSubscriptionStore;
@@ -103,7 +101,7 @@ export class ConsumerSubscriptions {
   /** Shares a consumer; messages flow once the answer is sent. */
   async subscribe(params: SubscribeConsumerParams, context: CallContext): Promise<SubscribeResult> {
     const { stream, consumer, maxInFlight = SUBSCRIPTION_DEFAULTS.maxInFlight, seen } = params;
-    const { env, gateway } = this.#host;
+    const { gateway } = this.#host;
     const holder = newHolder(this.#socket.key);
     const [id, name] = [this.#socket.nextSubscription(), this.#socket.callersName(stream)];
     const subscription = new ConsumerSubscription({ id, stream, name, holder }, this.#send);
@@ -111,9 +109,7 @@ export class ConsumerSubscriptions {
     let joined: JoinReply;
     try {
       const call = { consumer, gateway, holder, maxInFlight, ...(seen === undefined ? {} : { seen }) };
-      joined = await this.#host.consumerRouter.join(stream, () =>
-        callStream(env, stream, "reads", (stub) => stub.joinConsumer(call)),
-      );
+      joined = await this.#host.consumerRouter.join(stream, call);
     } catch (error) {
       // If the stream has added it after all, its first push is answered that nobody is here.
       this.#host.consumerRouter.remove(subscription, { isLost: false });
@@ -198,7 +194,7 @@ export class ConsumerSubscriptions {
     if (!subscription.isOver) {
       this.#subscriptions.set(spec.id, subscription);
       this.#host.consumerStore.add(this.#socket.key, { ...spec, epoch: epoch ?? "" });
-      this.#socket.keep(undefined);
+      this.#socket.keepSoon();
       this.#host.wakeBy(Date.now() + RENEW_MS);
     }
     context.afterAnswer.push(() => (this.#heldBytes -= subscription.answered()));

@@ -15,8 +15,8 @@ export const CHECK_MS = 4_000;
 /** Milliseconds between renewals of leases. A stream extends a lease in its second half only, so two of these are less than one. */
 export const RENEW_MS = 1_500_000;
 
-/** Followers of a stream that begin together: each takes its gateway about 50 µs, and other gateways have theirs. */
-const ROUND_FOLLOWERS = 16;
+/** Followers of a stream that begin together, and twice as long as each takes. */
+const ROUND = { size: 16, eachMs: 0.3 };
 
 /** What the feeds need of their gateway. */
 export type FeedsHost = {
@@ -25,6 +25,9 @@ export type FeedsHost = {
   /** Wakes the gateway at a time, to call {@link Feeds.checkActive}. */
   readonly wakeBy: (atMs: number) => void;
 };
+
+/** Where a subscription is to start, and in which epoch. */
+type StartingPoint = { readonly from: From; readonly epoch: string | undefined };
 
 /**
  * A stream that is being subscribed to, and what it has sent meanwhile: that may overtake its answers to the
@@ -49,7 +52,7 @@ export class Feeds {
   /** By stream and epoch. */
   readonly #feeds = new Map<string, Map<string, Feed>>();
   readonly #openings = new Map<string, Opening>();
-  readonly #starts = new Rounds<Start>(ROUND_FOLLOWERS);
+  readonly #starts = new Rounds<StartingPoint, Start>({ ...ROUND, ask: (stream, points) => this.#ask(stream, points) });
 
   constructor(host: FeedsHost) {
     this.#host = host;
@@ -60,20 +63,12 @@ export class Feeds {
    *
    * @param follow Makes the follower from where it starts; it runs before anything else can reach this gateway.
    */
-  async open(
-    stream: string,
-    at: { from: From; epoch: string | undefined },
-    follow: (start: Start) => Follower,
-  ): Promise<Start> {
+  async open(stream: string, at: StartingPoint, follow: (start: Start) => Follower): Promise<Start> {
     const opening = this.#openings.get(stream) ?? { subscriptions: 0, pushed: new Map(), over: new Map() };
     this.#openings.set(stream, opening);
     opening.subscriptions += 1;
     try {
-      // A stream of a known epoch is there: only without one it may be made.
-      const kind = at.epoch === undefined ? "repeats" : "reads";
-      const start = await this.#starts.add(stream, JSON.stringify(at), () =>
-        callStream(this.#host.env, stream, kind, (stub) => stub.follow(stream, this.#host.gateway, at.from, at.epoch)),
-      );
+      const start = await this.#starts.add(stream, at);
       const feed = this.add(follow(start));
       feed.advance(Math.max(start.lastSequence, opening.pushed.get(start.epoch) ?? 0));
       this.#host.wakeBy(Date.now() + RENEW_MS);
@@ -189,6 +184,21 @@ export class Feeds {
       this.#host.wakeBy(Date.now() + checkMs());
     }
     await Promise.all(due.map((feed) => this.#check(feed)));
+  }
+
+  /** Asks a stream to begin to push, once for all that start at the same point. */
+  #ask(stream: string, points: readonly StartingPoint[]): Promise<Start>[] {
+    const { env, gateway } = this.#host;
+    const starts = new Map<string, Promise<Start>>();
+    return points.map((at) => {
+      const key = JSON.stringify(at);
+      // A stream of a known epoch is there: only without one it may be made.
+      const kind = at.epoch === undefined ? "repeats" : "reads";
+      const start =
+        starts.get(key) ?? callStream(env, stream, kind, (stub) => stub.follow(stream, gateway, at.from, at.epoch));
+      starts.set(key, start);
+      return start;
+    });
   }
 
   #feedOf({ subscription: { spec } }: Follower): Feed | undefined {

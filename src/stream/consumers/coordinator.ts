@@ -4,7 +4,9 @@ import { socketOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand, DeadLetterPage, FetchReply, JoinCall, JoinReply } from "../../internal/consumer-calls.ts";
 import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
+import type { Refused } from "../../platform/refused.ts";
 import type { Log } from "../log/log.ts";
+import { orRefused } from "../refuse.ts";
 import type { Transactor } from "../transactor.ts";
 
 import { applyAck } from "./apply-ack.ts";
@@ -25,7 +27,6 @@ import { reconfigure } from "./reconfigure.ts";
 import { ConsumerDeletions } from "./deletions.ts";
 import { passEarly } from "./new-messages.ts";
 import { PendingCounter } from "./pending-counter.ts";
-import { Subscriber } from "./delivery/subscriber.ts";
 import { takeBack } from "./delivery/take-back.ts";
 import { Consumers } from "./table.ts";
 
@@ -180,18 +181,9 @@ export class ConsumerCoordinator {
     return withSkipped(info, start.skipped);
   }
 
-  /** Adds a subscription to a consumer. Idempotent. */
-  join({ consumer: name, gateway, holder, maxInFlight }: JoinCall): JoinReply {
-    const consumer = this.#consumers.find(name);
-    expectRoom("consumerSubscriptions", consumer.subscribers.size);
-    return this.#change(() => {
-      const { nextSequence } = consumer.cursor;
-      if (!consumer.subscribers.has(holder)) {
-        const subscriber = new Subscriber({ holder, gateway, maxInFlight }, this.#consumers.fullSockets);
-        this.#consumers.addSubscription(consumer, subscriber);
-      }
-      return { epoch: this.#stream.epoch, nextSequence, lastSequence: this.#log.last };
-    });
+  /** Adds subscriptions to consumers. Idempotent. @param check Throws a RefusedError for a call that is not to be done. */
+  join(calls: readonly JoinCall[], check: (call: JoinCall) => void): (JoinReply | Refused)[] {
+    return this.#change(() => calls.map((call) => orRefused(() => this.#join(call, check))));
   }
 
   /**
@@ -301,6 +293,17 @@ export class ConsumerCoordinator {
     if (atMs < Infinity) {
       this.#alarm.ensureBy(atMs, nowMs);
     }
+  }
+
+  #join(call: JoinCall, check: (call: JoinCall) => void): JoinReply {
+    check(call);
+    const consumer = this.#consumers.find(call.consumer);
+    expectRoom("consumerSubscriptions", consumer.subscribers.size);
+    const { nextSequence } = consumer.cursor;
+    if (!consumer.subscribers.has(call.holder)) {
+      this.#consumers.addSubscription(consumer, call);
+    }
+    return { epoch: this.#stream.epoch, nextSequence, lastSequence: this.#log.last };
   }
 
   /** Changes one consumer, and returns its info after that. */

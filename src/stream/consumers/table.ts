@@ -5,6 +5,7 @@ import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 import { Consumer } from "./consumer.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import { Subscriber } from "./delivery/subscriber.ts";
+import type { SubscriberSpec } from "./delivery/subscriber.ts";
 
 /**
  * The consumers of a stream and their subscriptions: the tables `consumers` and `consumer_subscriptions`, and what they
@@ -116,8 +117,7 @@ export class Consumers {
     }
   }
 
-  addSubscription(consumer: Consumer, subscriber: Subscriber): void {
-    const { holder, gateway, maxInFlight } = subscriber;
+  addSubscription(consumer: Consumer, { holder, gateway, maxInFlight }: SubscriberSpec): void {
     this.#sql.exec(
       "INSERT INTO consumer_subscriptions (holder, consumer, gateway, max_in_flight) VALUES (?, ?, ?, ?)",
       holder,
@@ -125,7 +125,7 @@ export class Consumers {
       gateway,
       maxInFlight,
     );
-    this.#keep(consumer, subscriber);
+    this.#keep(consumer, new Subscriber({ holder, gateway, maxInFlight }, this.fullSockets));
   }
 
   deleteSubscription(holder: string): void {

@@ -60,7 +60,11 @@ const CHANGES: readonly Change[] = [
   ],
   ["src/stream/listing.ts", "deletions, exists }", "deletions, exists, ...{ later: 1 } }"],
   ["src/gateway/streams/feeds.ts", "at.from, at.epoch)", "at.from, at.epoch, 'later')"],
-  ["src/gateway/consumers/subscriptions.ts", "stub.joinConsumer(call)", "stub.joinConsumer({ later: 1, ...call })"],
+  [
+    "src/gateway/consumers/subscriptions.ts",
+    "{ consumer, gateway, holder, maxInFlight, ...",
+    "{ consumer, gateway, holder, maxInFlight, ...{ later: 1 }, ...",
+  ],
   [
     "src/gateway/consumers/ack-batcher.ts",
     "applyAcks(epoch, commands, seen)",

@@ -3,6 +3,9 @@ import { socketOf } from "../../../internal/consumer-calls.ts";
 
 import type { ConsumerCursor } from "../cursor/cursor.ts";
 
+/** A subscription as it joined. */
+export type SubscriberSpec = { readonly holder: string; readonly gateway: string; readonly maxInFlight: number };
+
 /** One of the subscriptions that share a consumer. */
 export class Subscriber {
   /** Its name in the consumer's cursor. */
@@ -14,12 +17,11 @@ export class Subscriber {
   /** Size of each message delivered to it since the stream was loaded, by sequence. Acked ones are removed later. */
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
+  /** Of the cursor when acked messages were last looked for: every change of the stream asks for the room of all. */
+  #lookedAt = -1;
 
   /** @param fullSockets Those that were sent nothing of the last push, until they are heard. */
-  constructor(
-    { holder, gateway, maxInFlight }: { holder: string; gateway: string; maxInFlight: number },
-    fullSockets: ReadonlySet<string>,
-  ) {
+  constructor({ holder, gateway, maxInFlight }: SubscriberSpec, fullSockets: ReadonlySet<string>) {
     this.holder = holder;
     this.gateway = gateway;
     this.maxInFlight = maxInFlight;
@@ -53,6 +55,10 @@ export class Subscriber {
   }
 
   #forgetAcked(cursor: ConsumerCursor): void {
+    if (cursor.version === this.#lookedAt) {
+      return;
+    }
+    this.#lookedAt = cursor.version;
     for (const [sequence, size] of this.#sizes) {
       if (!cursor.isInFlightAt(this.holder, sequence)) {
         this.#sizes.delete(sequence);
