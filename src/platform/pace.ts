@@ -22,15 +22,16 @@ const MOST_WAIT_MS = 1_000;
 let freeAtMs = 0;
 
 /**
- * Waits for the turn of work that clients may have an isolate do much of at once, over all its objects: for twice as long as
- * it takes no other has one, so that whatever else has come runs. By the clock, because a promise of one object is not to
- * be awaited in another.
+ * Waits for the turn of work that clients may have an isolate do much of at once, over all its objects: for so long no other
+ * has one, so that whatever else has come runs. By the clock, because a promise of one object is not to be awaited in
+ * another.
  *
  * @param ms Twice as long as the work takes.
+ * @param leastWaitMs Of work that goes on in turns: it waits for so long though no other has one.
  */
-export async function turnFor(ms: number): Promise<void> {
+export async function turnFor(ms: number, leastWaitMs = 0): Promise<void> {
   const nowMs = monotonicMs();
-  const waitMs = Math.min(Math.max(0, freeAtMs - nowMs), MOST_WAIT_MS);
+  const waitMs = Math.min(Math.max(leastWaitMs, freeAtMs - nowMs), MOST_WAIT_MS);
   freeAtMs = nowMs + waitMs + ms;
   if (waitMs > 0) {
     await scheduler.wait(waitMs);

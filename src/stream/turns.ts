@@ -5,17 +5,25 @@ export class TurnLoop {
   readonly #ctx: DurableObjectState;
   readonly #turn: () => boolean;
   readonly #failed: (error: unknown) => void;
+  readonly #pause: () => Promise<void>;
   #isRunning = false;
   #isPending = false;
 
   /**
    * @param turn Does some of the work; returns whether any is left.
    * @param failed Is told why a turn has thrown.
+   * @param pause What is waited for before each turn.
    */
-  constructor(ctx: DurableObjectState, turn: () => boolean, failed: (error: unknown) => void) {
+  constructor(
+    ctx: DurableObjectState,
+    turn: () => boolean,
+    failed: (error: unknown) => void,
+    pause: () => Promise<void> = pauseBetweenTurns,
+  ) {
     this.#ctx = ctx;
     this.#turn = turn;
     this.#failed = failed;
+    this.#pause = pause;
   }
 
   /** Whether a turn is to come; while one runs it is not known yet. */
@@ -35,7 +43,7 @@ export class TurnLoop {
     try {
       do {
         this.#isPending = true;
-        await pauseBetweenTurns();
+        await this.#pause();
         this.#isPending = false;
       } while (this.#turn());
     } catch (error) {

@@ -1,9 +1,13 @@
+import { turnFor } from "../../../platform/pace.ts";
 import { TurnLoop } from "../../turns.ts";
 import type { Consumer } from "../consumer.ts";
 
 import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
 import type { LogReader } from "./log-reader.ts";
+
+/** Twice as long as a turn takes, with what its gateways do to send what it delivers; and what it waits at least. */
+const TURN_MS = { takes: 4, pause: 2 };
 
 /** The consumers of a stream, in the order of their turns. */
 type Consumers = { readonly all: readonly Consumer[]; moveToBack(consumer: Consumer): void };
@@ -26,7 +30,12 @@ export class DeliveryTurns {
   constructor({ ctx, consumers, reader }: DeliveryHost, turn: () => boolean, failed: (error: unknown) => void) {
     this.#consumers = consumers;
     this.#reader = reader;
-    this.#loop = new TurnLoop(ctx, () => turn() && this.#isBehind, failed);
+    this.#loop = new TurnLoop(
+      ctx,
+      () => turn() && this.#isBehind,
+      failed,
+      () => turnFor(TURN_MS.takes, TURN_MS.pause),
+    );
   }
 
   /** Whether the last delivery stopped at its bounds, with messages left to deliver. */
@@ -42,12 +51,12 @@ export class DeliveryTurns {
     const dispatcher = new Dispatcher(this.#reader, nowMs);
     this.#isBehind = false;
     for (const consumer of this.#consumers.all) {
-      const isServed = dispatcher.dispatch(consumer);
-      if (!this.#isBehind) {
-        // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
-        this.#consumers.moveToBack(consumer);
+      this.#isBehind = !dispatcher.dispatch(consumer);
+      // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
+      this.#consumers.moveToBack(consumer);
+      if (this.#isBehind) {
+        break;
       }
-      this.#isBehind ||= !isServed;
     }
     this.#batches.push(...dispatcher.batches);
   }

@@ -11,7 +11,7 @@ import type { LogReader } from "./log-reader.ts";
 /**
  * Most text of one offer, unless a single message is larger: fits a frame, and large messages do not delay the others.
  */
-const OFFER_BYTES = 262_144;
+const OFFER_BYTES = 131_072;
 
 /** A message to deliver, and its UTF-8 bytes. */
 type OfferedText = { readonly text: string; readonly bytes: number };
