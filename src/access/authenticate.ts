@@ -97,9 +97,22 @@ async function isRootKey(digest: ArrayBuffer, { API_KEY, API_KEY_PREVIOUS }: Cre
   if (!API_KEY) {
     return false;
   }
-  const [now, previous] = await Promise.all([digestOf(API_KEY), digestOf(API_KEY_PREVIOUS || API_KEY)]);
+  const [now, previous] = await Promise.all([rootDigest(API_KEY), rootDigest(API_KEY_PREVIOUS || API_KEY)]);
   const [isNow, isPrevious] = [now, previous].map((root) => crypto.subtle.timingSafeEqual(digest, root));
   return isNow === true || isPrevious === true;
+}
+
+/** The digests of the keys of this isolate, which has those of one deployment: each request is compared with them. */
+const rootDigests = new Map<string, ArrayBuffer>();
+
+async function rootDigest(key: string): Promise<ArrayBuffer> {
+  const known = rootDigests.get(key);
+  if (known !== undefined) {
+    return known;
+  }
+  const digest = await digestOf(key);
+  rootDigests.set(key, digest);
+  return digest;
 }
 
 function digestOf(text: string): Promise<ArrayBuffer> {
