@@ -14,6 +14,7 @@ import { answerSigned } from "./objects/http/signed-object.ts";
 import { isSigned } from "./objects/object-url.ts";
 import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
+import { turnFor } from "./platform/pace.ts";
 import { closeMs } from "./platform/settings.ts";
 
 export { Directory } from "./directory/directory.ts";
@@ -25,11 +26,15 @@ export { Stream } from "./stream/stream.ts";
 /** WWW-Authenticate (RFC 6750 section 3). */
 const CHALLENGE = 'Bearer realm="durable-stream"';
 
+/** A request takes about as long. Of thousands that come at once few have begun at a time, and others come between them. */
+const REQUEST_MS = 0.5;
+
 /** How long a client may wait before it tries again what may succeed later, in seconds. */
 const RETRY_AFTER_S = "5";
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
+    await turnFor(REQUEST_MS);
     const origin = new RequestOrigin(request, env.ALLOWED_ORIGINS);
     const answer = async () => origin.preflight() ?? (await route(request, env, ctx));
     try {

@@ -221,11 +221,15 @@ function isErrorName(name: string): name is ErrorName {
   return Object.hasOwn(ErrorCode, name);
 }
 
+const NAMES = new Map<number, ErrorName>(
+  Object.keys(ErrorCode)
+    .filter(isErrorName)
+    .map((name) => [ErrorCode[name], name]),
+);
+
 /** The name of an error code; undefined for a code that is not in {@link ErrorCode}. */
 export function errorNameOf(code: number): ErrorName | undefined {
-  return Object.keys(ErrorCode)
-    .filter(isErrorName)
-    .find((name) => ErrorCode[name] === code);
+  return NAMES.get(code);
 }
 
 /**

@@ -11,7 +11,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ClientAck } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
-import { turnToSend } from "../platform/pace.ts";
+import { turnForText } from "../platform/pace.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { HEARD_GRAIN_MS, isBound } from "./attachment.ts";
@@ -188,7 +188,7 @@ export class Session implements Connection, SessionSocket {
     const context = this.#context();
     this.#contexts.add(context);
     const response = await answer(frame, context, this.#bounds);
-    await turnToSend(response);
+    await turnForText(response?.length);
     this.#contexts.delete(context);
     if (this.#access.rate?.takeCounted() === true) {
       // A sleep may come before it is paid off.

@@ -7,6 +7,7 @@ import type { CallContext } from "../methods/context.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 import { Share } from "../platform/isolate-budget.ts";
+import { turnForText } from "../platform/pace.ts";
 
 import { answerStream } from "./answer-stream.ts";
 
@@ -31,16 +32,19 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
   const share = new Share(HTTP_BYTES);
-  const busy = await share.whenTaken(expectedBytesOf(request) * BODY_COPIES);
+  const expectedBytes = expectedBytesOf(request);
+  const busy = await share.whenTaken(expectedBytes * BODY_COPIES);
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });
   }
+  await turnForText(expectedBytes);
   let text: string | Response | undefined;
   try {
     text = await answerBody(request, statelessContext(env, access), share);
   } finally {
     share.set(typeof text === "string" && text.length > SMALL_CHARACTERS ? text.length * ANSWER_COPIES : 0);
   }
+  await turnForText(typeof text === "string" ? text.length : 0);
   if (typeof text !== "string") {
     return text ?? new Response(null, { status: 204 });
   }

@@ -11,9 +11,9 @@ export async function pauseBetweenTurns(ms = PAUSE_MS): Promise<void> {
   await scheduler.wait(ms);
 }
 
-/** Answers as large are paced. */
+/** Text as large is paced. */
 const LARGE_CHARACTERS = 65_536;
-/** To send so much takes a third of a millisecond to half of one. */
+/** To read or send so much takes a third of a millisecond to half of one. */
 const CHARACTERS_PER_MS = 65_536;
 
 /** Nobody waits longer, however many came at once. */
@@ -38,7 +38,7 @@ export async function turnFor(ms: number, leastWaitMs = 0): Promise<void> {
   }
 }
 
-/** The turn of an answer to be sent; undefined for one that is small, which waits for none. */
-export function turnToSend(answer = ""): Promise<void> | undefined {
-  return answer.length < LARGE_CHARACTERS ? undefined : turnFor(answer.length / CHARACTERS_PER_MS);
+/** The turn of text to be read or sent; undefined for one that is small, which waits for none. */
+export function turnForText(characters = 0): Promise<void> | undefined {
+  return characters < LARGE_CHARACTERS ? undefined : turnFor(characters / CHARACTERS_PER_MS);
 }
