@@ -9,6 +9,7 @@ import type { Published, Push } from "../internal/calls.ts";
 import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls.ts";
 import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
+import { FairTurns } from "../platform/fair-turns.ts";
 import { Share } from "../platform/isolate-budget.ts";
 import { logError } from "../platform/log.ts";
 import { migrate } from "../platform/schema.ts";
@@ -35,6 +36,9 @@ import { StreamSubscriptionStore } from "./streams/store.ts";
 const RENEW_AT = "renewAt";
 
 const ALARM_RETRY_MS = 30_000;
+
+/** What a read takes of the thread, or a subscription until its stream is asked. */
+const READ_MS = 0.06;
 
 /**
  * Holds client sockets, answers their requests and fans messages out to them. It hibernates between events: what a
@@ -70,6 +74,7 @@ export class Gateway extends DurableObject<Env> {
       feeds,
       store: new StreamSubscriptionStore(ctx.storage.sql),
       keeper: new Keeper(),
+      reads: new FairTurns(READ_MS),
       consumerRouter: new ConsumerRouter(env, deadlines),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,

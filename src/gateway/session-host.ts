@@ -1,4 +1,6 @@
+import type { CallFlow } from "../json-rpc/call-flow.ts";
 import type { PublishMessages } from "../methods/context.ts";
+import type { FairTurns } from "../platform/fair-turns.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 import type { Keeper } from "./streams/keeper.ts";
@@ -12,6 +14,8 @@ export type SessionHost = StreamSubscriptionsHost &
   ConsumerSubscriptionsHost & {
     readonly env: Env;
     readonly keeper: Keeper;
+    /** The turns of what its sockets read. */
+    readonly reads: FairTurns<CallFlow>;
     readonly startedAt: number;
     readonly accessStore: SocketAccessStore;
     /** Called when the server has sent its Close. */

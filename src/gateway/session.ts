@@ -60,7 +60,7 @@ export class Session implements Connection, SessionSocket {
     this.#access = new SocketAccess(host, attachment, access);
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
-    this.#bounds = { flow: new CallFlow(host.publishBudget), answers: this.#outgoing };
+    this.#bounds = { flow: new CallFlow(host.publishBudget, host.reads), answers: this.#outgoing };
     this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
     // Read first: restoring one subscription may already write the attachment anew.
@@ -200,9 +200,7 @@ export class Session implements Connection, SessionSocket {
     } else if (response !== undefined) {
       this.send(response);
     }
-    for (const next of context.afterAnswer) {
-      next();
-    }
+    context.afterAnswer.forEach((next) => next());
     this.#resume();
   }
 
@@ -288,6 +286,7 @@ export class Session implements Connection, SessionSocket {
     }
     this.#isClosed = true;
     this.#access.forget();
+    this.#bounds.flow?.closed();
     this.#streams.closed();
     this.#consumers.closed(isLost);
   }

@@ -11,13 +11,19 @@ import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
 import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
-import type { Call, Malformed } from "./frame.ts";
+import type { Call, Frame, Malformed } from "./frame.ts";
 import { runGathered } from "./gathered.ts";
 import type { Ack, LanePlace, Publish } from "./gathered.ts";
 import { run } from "./server.ts";
 
 /** A call that is run alone; `size` is what it counts as in flight. */
-type Single = { readonly kind: "single"; readonly call: Call; readonly size: CallSize };
+type Single = {
+  readonly kind: "single";
+  readonly call: Call;
+  readonly size: CallSize;
+  /** It changes nothing that others see, so it may wait while what has come behind it does not. */
+  readonly mayWait: boolean;
+};
 
 /** An element that is answered with an error; without an id it is not answered. It may have been a publish. */
 type Refused = { readonly kind: "refused"; readonly id: Call["id"]; readonly error: ErrorObject } & LanePlace;
@@ -57,7 +63,9 @@ export async function answer(
   const admitted = frame.elements.map((element) => admit(element, text, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
   const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-  const answers = await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+  const waiting = turnToRead(frame, entries, flow);
+  const isDropped = waiting !== undefined && !(await waiting);
+  const answers = isDropped ? [] : await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
   await leaveLanes(entries);
   flow?.releaseFrame(text);
   if (!frame.isBatch) {
@@ -65,6 +73,15 @@ export async function answer(
   }
   const texts = answers.filter((response) => response !== undefined);
   return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+}
+
+/**
+ * The turn of a read that is a frame of its own, while there are many; those of a batch come one after the other anyway.
+ *
+ * @returns Undefined when it may begin. False when its socket was closed meanwhile: it is not run.
+ */
+function turnToRead({ isBatch }: Frame, [entry]: readonly Entry[], flow?: CallFlow): Promise<boolean> | undefined {
+  return !isBatch && entry?.kind === "single" && entry.mayWait ? flow?.turnToRead() : undefined;
 }
 
 /** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */
@@ -89,7 +106,10 @@ function admit(element: Call | Malformed, text: string, { context, flow }: Calle
   if (busy !== undefined) {
     return refused(element, place, busy);
   }
-  return isPublish ? { kind: "publish", call: element, ...place } : { kind: "single", call: element, size };
+  if (isPublish) {
+    return { kind: "publish", call: element, ...place };
+  }
+  return { kind: "single", call: element, size, mayWait: spec?.reads === true || method === "subscribe" };
 }
 
 /** A call that is answered with an error instead of being run; the publishes behind it are held. */

@@ -1,5 +1,6 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
+import type { FairTurns } from "../platform/fair-turns.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 /** A frame's turn among the frames of its socket that publish. */
@@ -20,14 +21,29 @@ export type CallSize = "small" | "large";
  */
 export class CallFlow {
   readonly #budget: PublishBudget;
+  readonly #reads: FairTurns<CallFlow>;
   #frameBytes = 0;
   #inFlight = 0;
   #largeInFlight = 0;
   #last: Promise<void> | undefined;
 
-  /** @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway. */
-  constructor(budget: PublishBudget) {
+  /**
+   * @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway.
+   * @param reads The turns of the reads of all these sockets.
+   */
+  constructor(budget: PublishBudget, reads: FairTurns<CallFlow>) {
     this.#budget = budget;
+    this.#reads = reads;
+  }
+
+  /** The turn of a read among those of all sockets; as {@link FairTurns.take}. */
+  turnToRead(): Promise<boolean> | undefined {
+    return this.#reads.take(this);
+  }
+
+  /** The socket is closed: what was to be read is not wanted any more. */
+  closed(): void {
+    this.#reads.forget(this);
   }
 
   /** Holds the text of a frame until it is answered. Whatever its size, a frame may be the only one. */

@@ -3,9 +3,14 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../rpc/index.ts";
 import { CallFlow } from "../../src/json-rpc/call-flow.ts";
 import type { Turn } from "../../src/json-rpc/call-flow.ts";
+import { FairTurns } from "../../src/platform/fair-turns.ts";
 import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 
 const FRAME = "x".repeat(1_000_000);
+
+function newFlow(budget = new PublishBudget()): CallFlow {
+  return new CallFlow(budget, new FairTurns(1));
+}
 
 /** The turn of a frame for which there is room; its publishes are behind another call. */
 function turnFor(flow: CallFlow, publishes: number): Turn {
@@ -18,7 +23,7 @@ function turnFor(flow: CallFlow, publishes: number): Turn {
 
 describe("CallFlow", () => {
   it("counts calls up to the limit, and makes room by each that is answered", () => {
-    const flow = new CallFlow(new PublishBudget());
+    const flow = newFlow();
 
     const entered = Array.from({ length: LIMITS.requestsInFlight }, () => flow.enter("small", "frame"));
     const refused = flow.enter("small", "frame");
@@ -30,7 +35,7 @@ describe("CallFlow", () => {
   });
 
   it("counts calls with large answers apart", () => {
-    const flow = new CallFlow(new PublishBudget());
+    const flow = newFlow();
 
     const entered = Array.from({ length: LIMITS.largeAnswersInFlight }, () => flow.enter("large", "frame"));
     const refused = flow.enter("large", "frame");
@@ -47,7 +52,7 @@ describe("CallFlow", () => {
   });
 
   it("bounds the text of unanswered frames, but takes one of any size", () => {
-    const flow = new CallFlow(new PublishBudget());
+    const flow = newFlow();
     const [frame, most] = ["x".repeat(LIMITS.requestBytesInFlight + 1), "x".repeat(LIMITS.requestBytesInFlight - 1)];
     const enter = (text: string) => {
       flow.holdFrame(text);
@@ -65,7 +70,7 @@ describe("CallFlow", () => {
   });
 
   it("needs no turn for a frame that publishes at once, or nothing", () => {
-    const flow = new CallFlow(new PublishBudget());
+    const flow = newFlow();
 
     const atOnce = flow.turnFor({ publishes: 2, isLate: false, text: FRAME });
     const nothing = flow.turnFor({ publishes: 0, isLate: false, text: FRAME });
@@ -77,7 +82,7 @@ describe("CallFlow", () => {
   });
 
   it("has later frames wait until every publish of the one before has begun", async () => {
-    const flow = new CallFlow(new PublishBudget());
+    const flow = newFlow();
     const order: string[] = [];
     const first = turnFor(flow, 2);
     const second = turnFor(flow, 1);
@@ -101,7 +106,7 @@ describe("CallFlow", () => {
 
   it("has 16 MiB of frames wait, of all sockets of a gateway, and has room again when the turn of one has come", async () => {
     const budget = new PublishBudget();
-    const [flow, other] = [new CallFlow(budget), new CallFlow(budget)];
+    const [flow, other] = [newFlow(budget), newFlow(budget)];
     const first = turnFor(flow, 1);
     turnFor(other, 1);
 
