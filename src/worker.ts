@@ -26,7 +26,10 @@ export { Stream } from "./stream/stream.ts";
 /** WWW-Authenticate (RFC 6750 section 3). */
 const CHALLENGE = 'Bearer realm="durable-stream"';
 
-/** A request takes about as long. Of thousands that come at once few have begun at a time, and others come between them. */
+/**
+ * A small request takes a little less. Of thousands that come at once few have begun at a time, so that what has begun is
+ * done soon and others come between them.
+ */
 const REQUEST_MS = 0.5;
 
 /** How long a client may wait before it tries again what may succeed later, in seconds. */

@@ -2,6 +2,8 @@ import { turnFor } from "../platform/pace.ts";
 
 /** A stream that takes longer for a round is asked the next one meanwhile. */
 const SLOW_MS = 1_000;
+/** What a round waits for others. */
+const MOST_WAIT_MS = 100;
 
 /** How streams are asked. */
 type RoundsOptions<Question, Result> = {
@@ -23,8 +25,8 @@ type Queue<Question, Result> = { waiting: Asked<Question, Result>[] };
 
 /**
  * Calls that begin subscriptions, to each stream a round of some at a time. Thousands of subscriptions may be asked for at
- * once, by clients that all connect again, or by one that means harm: what others publish is to come between them. And
- * a round needs one call.
+ * once, by clients that all connect again, or by one that means harm: what others publish is to come between them. And a round
+ * needs fewer calls than it has subscriptions.
  *
  * A call is only shared by those that asked before it was made: what it tells is not older than their question.
  */
@@ -54,7 +56,7 @@ export class Rounds<Question, Result> {
   async #run(stream: string, queue: Queue<Question, Result>): Promise<void> {
     const { size, eachMs, ask } = this.#options;
     while (queue.waiting.length > 0) {
-      await turnFor(Math.min(queue.waiting.length, size) * eachMs);
+      await turnFor(Math.min(queue.waiting.length, size) * eachMs, { most: MOST_WAIT_MS });
       const round = queue.waiting.splice(0, size);
       const answers = ask(
         stream,

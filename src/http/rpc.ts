@@ -32,19 +32,17 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
   const share = new Share(HTTP_BYTES);
-  const expectedBytes = expectedBytesOf(request);
-  const busy = await share.whenTaken(expectedBytes * BODY_COPIES);
+  const busy = await share.whenTaken(expectedBytesOf(request) * BODY_COPIES);
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });
   }
-  await turnForText(expectedBytes);
   let text: string | Response | undefined;
   try {
     text = await answerBody(request, statelessContext(env, access), share);
+    await turnForText(typeof text === "string" ? text.length : 0);
   } finally {
     share.set(typeof text === "string" && text.length > SMALL_CHARACTERS ? text.length * ANSWER_COPIES : 0);
   }
-  await turnForText(typeof text === "string" ? text.length : 0);
   if (typeof text !== "string") {
     return text ?? new Response(null, { status: 204 });
   }
@@ -67,6 +65,7 @@ async function answerBody(
   if (bytes === undefined) {
     return errorResponse(413, frameTooLarge());
   }
+  await turnForText(bytes.length);
   const body = decode(bytes);
   if (body === undefined) {
     return errorResponse(200, new RpcError("ParseError", "the body is not UTF-8"));

@@ -1,10 +1,12 @@
 import { monotonicMs } from "./clock.ts";
 import { turnFor } from "./pace.ts";
 
-/** Of how much work may begin at once, and how much begins in one turn. */
+/** How many pieces may begin at once, and begin in one turn. */
 const AT_ONCE = 16;
-/** What has waited for a timer, however short, has let others run. */
-const PAUSE_MS = 1;
+/** After so long one more may begin at once: slower than any work comes that is much. */
+const FREE_MS = 1;
+/** What has waited for a timer, however short, has let others run; and nothing waits for long for what else there is. */
+const WAITS_MS = { least: 1, most: 20 };
 
 type Waiting = { readonly begin: (isWanted: boolean) => void };
 
@@ -21,7 +23,7 @@ export class FairTurns<Owner extends object> {
   #freeAt = 0;
   #isRunning = false;
 
-  /** @param eachMs About as long as a piece takes. */
+  /** @param eachMs How long a piece takes. */
   constructor(eachMs: number) {
     this.#eachMs = eachMs;
   }
@@ -52,7 +54,7 @@ export class FairTurns<Owner extends object> {
 
   #takeFree(): boolean {
     const nowMs = monotonicMs();
-    this.#free = Math.min(AT_ONCE, this.#free + (nowMs - this.#freeAt) / this.#eachMs);
+    this.#free = Math.min(AT_ONCE, this.#free + (nowMs - this.#freeAt) / FREE_MS);
     this.#freeAt = nowMs;
     if (this.#free < 1) {
       return false;
@@ -67,7 +69,7 @@ export class FairTurns<Owner extends object> {
     }
     this.#isRunning = true;
     while (this.#waiting.size > 0) {
-      await turnFor(AT_ONCE * this.#eachMs, PAUSE_MS);
+      await turnFor(AT_ONCE * this.#eachMs, WAITS_MS);
       for (let left = AT_ONCE; left > 0; left -= 1) {
         this.#beginNext();
       }

@@ -16,7 +16,7 @@ const LARGE_CHARACTERS = 65_536;
 /** To read or send so much takes a third of a millisecond to half of one. */
 const CHARACTERS_PER_MS = 65_536;
 
-/** Nobody waits longer, however many came at once. */
+/** Nobody waits longer, however many came at once; and so far at most the clock is ahead. */
 const MOST_WAIT_MS = 1_000;
 
 let freeAtMs = 0;
@@ -27,16 +27,19 @@ let freeAtMs = 0;
  * another.
  *
  * @param ms Twice as long as the work takes.
- * @param leastWaitMs Of work that goes on in turns: it waits for so long though no other has one.
+ * @param waits.least Of work that goes on in turns: it waits for so long, in ms, though no other has one.
+ * @param waits.most Of work that is not to depend on how much else there is.
  */
-export async function turnFor(ms: number, leastWaitMs = 0): Promise<void> {
+export async function turnFor(ms: number, { least = 0, most = MOST_WAIT_MS }: Waits = {}): Promise<void> {
   const nowMs = monotonicMs();
-  const waitMs = Math.min(Math.max(leastWaitMs, freeAtMs - nowMs), MOST_WAIT_MS);
-  freeAtMs = nowMs + waitMs + ms;
+  const waitMs = Math.min(Math.max(least, freeAtMs - nowMs), most);
+  freeAtMs = Math.min(Math.max(freeAtMs, nowMs + waitMs) + ms, nowMs + MOST_WAIT_MS);
   if (waitMs > 0) {
     await scheduler.wait(waitMs);
   }
 }
+
+type Waits = { readonly least?: number; readonly most?: number };
 
 /** The turn of text to be read or sent; undefined for one that is small, which waits for none. */
 export function turnForText(characters = 0): Promise<void> | undefined {

@@ -1,19 +1,23 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 
 import type { Stream } from "../../src/stream/stream.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
-import { crash } from "../harness/faults.ts";
+import { crash, faultGateway } from "../harness/faults.ts";
 import { range, untilListed } from "../harness/objects.ts";
 
 const CONSUMERS = range(1, 8).map((number) => `c${number}`);
 /** Less for a consumer than one subscription may be sent, more for all than a turn delivers. */
 const MESSAGES = 8;
 const LARGE = "x".repeat(100_000);
-/** A turn ends with the message that reaches half a megabyte, or with the page of a quarter that was read for it. */
-const MOST_OF_TURN = 8;
+/** A turn ends with the message that reaches an eighth of a megabyte. */
+const MOST_OF_TURN = 2;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const stub = (stream: string) => env.STREAM.getByName(stream);
 
@@ -30,8 +34,8 @@ async function subscribed(stream: string): Promise<TestClient> {
 }
 
 /** Resumes all consumers, each by a call of its own, and tells how many messages have been delivered then. */
-function resumeAll(object: Stream): number {
-  CONSUMERS.forEach((consumer) => object.pauseConsumer(consumer, false));
+function resumeAll(object: Stream, consumers: readonly string[]): number {
+  consumers.forEach((consumer) => object.pauseConsumer(consumer, false));
   const infos = object.listConsumers();
   return "refused" in infos ? 0 : infos.reduce((sum, { inFlight }) => sum + inFlight, 0);
 }
@@ -40,7 +44,7 @@ it("delivers what many calls make room for in turns, not at each of them", async
   const stream = "delivery-turns";
   const client = await subscribed(stream);
 
-  const delivered = await runInDurableObject(stub(stream), resumeAll);
+  const delivered = await runInDurableObject(stub(stream), (object: Stream) => resumeAll(object, CONSUMERS));
 
   expect(delivered).toBeGreaterThan(0);
   expect(delivered).toBeLessThanOrEqual(MOST_OF_TURN);
@@ -54,7 +58,7 @@ it("goes on by the alarm with deliveries that a crash has interrupted", async ()
   // No second turn comes.
   const wait = vi.spyOn(scheduler, "wait").mockReturnValue(new Promise(() => {}));
   await runInDurableObject(stub(stream), async (object, { storage }) => {
-    resumeAll(object);
+    resumeAll(object, CONSUMERS);
     await storage.sync();
     crash(object);
   }).catch(() => undefined);
@@ -78,4 +82,56 @@ it("is done when every one of many consumers is at the end of the log", async ()
   // While more is left to deliver there would be an alarm, in case that the next turn does not come.
   const alarm = await runInDurableObject(stub(stream), (_object, { storage }) => storage.getAlarm());
   expect(alarm).toBeNull();
+});
+
+/** The consumers that were delivered to, in order, when each delivery is acked before the next turn. */
+async function deliveredTo(stream: string, consumers: readonly string[], messages: number): Promise<string[]> {
+  const delivered: string[] = [];
+  await faultGateway("deliverConsumer", (_deliver, push) => {
+    delivered.push(...push.batches.map(({ holder }) => holder));
+    return [];
+  });
+  const joined = { gateway: "delivery-turns", maxInFlight: 1 };
+  const epoch = await runInDurableObject(stub(stream), async (object: Stream) => {
+    for (const consumer of consumers) {
+      await object.createConsumer({ stream, consumer, maxInFlight: 1, from: "first" });
+      object.pauseConsumer(consumer, true);
+      await object.joinConsumer({ ...joined, consumer, holder: consumer });
+    }
+    return (await object.info())?.epoch ?? "";
+  });
+  const ackAll = (object: Stream) =>
+    object.applyAcks(
+      epoch,
+      consumers.map((holder) => ({ kind: "ackThrough", holder, through: messages })),
+    );
+  await runInDurableObject(stub(stream), (object: Stream) => {
+    vi.spyOn(scheduler, "wait").mockImplementation(async () => void ackAll(object));
+    resumeAll(object, consumers);
+  });
+  await vi.waitUntil(() => delivered.length === messages * consumers.length, { timeout: 10_000 });
+  return delivered;
+}
+
+it("delivers to each of two consumers that take one message at a time, which is all that a turn delivers", async () => {
+  const [stream, consumers] = ["turns-of-large", ["a", "b"]];
+  const client = await connect();
+  for (let sequence = 0; sequence < MESSAGES; sequence += 1) {
+    await client.call("publish", { stream, data: "x".repeat(140_000) });
+  }
+
+  const delivered = await deliveredTo(stream, consumers, MESSAGES);
+
+  expect(new Set(delivered.slice(0, MESSAGES))).toEqual(new Set(consumers));
+});
+
+it("gives a lease more than a turn delivers", async () => {
+  const stream = "turns-of-leases";
+  const client = await connect();
+  await client.call("createConsumer", { stream, consumer: "c" });
+  await client.call("publishBatch", { stream, messages: range(1, 100).map(() => ({ data: "x".repeat(2_000) })) });
+
+  const { messages } = await client.call("fetchMessages", { stream, consumer: "c", limit: 100 });
+
+  expect(messages).toHaveLength(100);
 });

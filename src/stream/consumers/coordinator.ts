@@ -223,7 +223,7 @@ export class ConsumerCoordinator {
     const { lease, holder } = newLease(consumer.id);
     return this.#change((nowMs) => {
       expire(consumer, this.#deadLetters, nowMs);
-      const text = new Dispatcher(this.#reader, nowMs).fetch(consumer, holder, limit);
+      const text = Dispatcher.forFetch(this.#reader, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : { epoch: this.#stream.epoch, lease, text };
     });
   }

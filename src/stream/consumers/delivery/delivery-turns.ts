@@ -6,8 +6,10 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
 import type { LogReader } from "./log-reader.ts";
 
-/** Twice as long as a turn takes, with what its gateways do to send what it delivers; and what it waits at least. */
-const TURN_MS = { takes: 4, pause: 2 };
+/** Twice as long as a turn takes, with what its gateways do to send what it delivers. */
+const TURN_MS = 4;
+/** What a turn waits for others: a stream goes on by some megabytes a second whatever else its isolate does. */
+const WAITS_MS = { least: 2, most: 50 };
 
 /** The consumers of a stream, in the order of their turns. */
 type Consumers = { readonly all: readonly Consumer[]; moveToBack(consumer: Consumer): void };
@@ -34,7 +36,7 @@ export class DeliveryTurns {
       ctx,
       () => turn() && this.#isBehind,
       failed,
-      () => turnFor(TURN_MS.takes, TURN_MS.pause),
+      () => turnFor(TURN_MS, WAITS_MS),
     );
   }
 
@@ -51,12 +53,13 @@ export class DeliveryTurns {
     const dispatcher = new Dispatcher(this.#reader, nowMs);
     this.#isBehind = false;
     for (const consumer of this.#consumers.all) {
-      this.#isBehind = !dispatcher.dispatch(consumer);
-      // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
-      this.#consumers.moveToBack(consumer);
-      if (this.#isBehind) {
+      if (this.#isBehind || dispatcher.isSpent) {
+        // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
+        this.#isBehind = true;
         break;
       }
+      this.#isBehind = !dispatcher.dispatch(consumer);
+      this.#consumers.moveToBack(consumer);
     }
     this.#batches.push(...dispatcher.batches);
   }

@@ -11,17 +11,16 @@ import { nextMessages, nextSuspect } from "./next-messages.ts";
 import type { Offer } from "./next-messages.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/**
- * Bounds of one dispatcher: text that it reads from the log, text and messages that it delivers, before other requests may
- * run. A quarter of a megabyte takes a millisecond here, and another at the gateways.
- */
-const TURN = { readBytes: 131_072, bytes: 131_072, messages: 500 };
+/** Text that a dispatcher reads from the log, text and messages that it delivers, before other requests may run. */
+type Bounds = { readonly readBytes: number; readonly bytes: number; readonly messages: number };
+
+/** An eighth of a megabyte takes some half a millisecond here, and as long at the gateways. */
+const TURN: Bounds = { readBytes: 131_072, bytes: 131_072, messages: 500 };
+/** One more page may add as much again. */
+const FETCH: Bounds = { readBytes: LIMITS.pageBytes / 2, bytes: LIMITS.pageBytes / 2, messages: 2_000 };
 
 /** What looking for messages costs beside what is read, and what a batch does beside its text, as text. */
 const [LOOK_BYTES, BATCH_BYTES] = [8_192, 8_192];
-
-/** A fetch with this much text reads no further page: one more may add as much again. */
-const FETCH_BYTES = LIMITS.pageBytes / 2;
 
 /** A batch with its gateway, its consumer's name, and its sequences. */
 export type AddressedBatch = { gateway: string; consumer: string; sequences: number[]; batch: DeliveryBatch };
@@ -34,16 +33,23 @@ type Given = { readonly deliveries: readonly Delivery[]; readonly offer: Offer }
 
 /** Delivers what is due at one moment, within the bounds of one transaction. */
 export class Dispatcher {
+  /** One that delivers to a single lease. */
+  static forFetch(reader: LogReader, nowMs: number): Dispatcher {
+    return new Dispatcher(reader, nowMs, FETCH);
+  }
+
   readonly batches: AddressedBatch[] = [];
   readonly #reader: LogReader;
   readonly #nowMs: number;
   readonly #bytesReadBefore: number;
+  readonly #bounds: Bounds;
   #looks = 0;
   #bytes = 0;
   #messages = 0;
 
-  constructor(reader: LogReader, nowMs: number) {
+  constructor(reader: LogReader, nowMs: number, bounds: Bounds = TURN) {
     this.#reader = reader;
+    this.#bounds = bounds;
     this.#nowMs = nowMs;
     this.#bytesReadBefore = reader.bytesRead;
   }
@@ -117,7 +123,7 @@ export class Dispatcher {
       return suspect === "later" ? undefined : this.#texts(suspect.deliveries, suspect.offer).join(MESSAGE_SEPARATOR);
     }
     const texts: string[] = [];
-    while (texts.length < limit && this.#bytes < FETCH_BYTES) {
+    while (texts.length < limit) {
       const offer = this.#nextOthers(consumer, limit - texts.length);
       if (offer === "later" && texts.length === 0) {
         return undefined;
@@ -149,10 +155,16 @@ export class Dispatcher {
     return this.#next(() => nextMessages(consumer, this.#reader, { limit, nowMs: this.#nowMs }));
   }
 
+  /** Whether its bounds are reached: there is nothing for those that have had nothing yet. */
+  get isSpent(): boolean {
+    const { readBytes, bytes, messages } = this.#bounds;
+    const bytesRead = this.#reader.bytesRead - this.#bytesReadBefore + this.#looks * LOOK_BYTES;
+    const bytesGiven = this.#bytes + this.batches.length * BATCH_BYTES;
+    return bytesRead >= readBytes || bytesGiven >= bytes || this.#messages >= messages;
+  }
+
   #next(read: () => Offer | undefined): Offer | "later" | undefined {
-    const readBytes = this.#reader.bytesRead - this.#bytesReadBefore + this.#looks * LOOK_BYTES;
-    const bytes = this.#bytes + this.batches.length * BATCH_BYTES;
-    if (readBytes >= TURN.readBytes || bytes >= TURN.bytes || this.#messages >= TURN.messages) {
+    if (this.isSpent) {
       return "later";
     }
     const offer = read();

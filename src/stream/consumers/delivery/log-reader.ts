@@ -8,7 +8,7 @@ import type { Log } from "../../log/log.ts";
 const NEAR_BYTES = 65_536;
 
 /** Most text of a page, unless its first row has more. */
-const PAGE_BYTES = 262_144;
+const PAGE_BYTES = 131_072;
 
 /** Pages that are kept: some megabytes with their messages. */
 const MAX_PAGES = 8;

@@ -1,0 +1,41 @@
+/** What many ask for at once does not hold up what another asks: it is the order of the answers that shows it. */
+import { expect } from "vitest";
+
+import { Client } from "../server/client.ts";
+import type { Target } from "../server/client.ts";
+import { test } from "../server/fixtures.ts";
+
+const STREAM = "read-in-turns";
+const READS = 4_000;
+
+/** Two clients whose sockets are at one gateway. */
+async function neighbours(target: Target): Promise<[Client, Client]> {
+  const byGateway = new Map<string, Client>();
+  for (;;) {
+    const client = await Client.connect(target);
+    const { connection } = await client.call("getServerInfo", {});
+    const gateway = connection?.gateway ?? "";
+    const other = byGateway.get(gateway);
+    if (other !== undefined) {
+      return [other, client];
+    }
+    byGateway.set(gateway, client);
+  }
+}
+
+test("a client is answered between the reads of another that asks thousands at once", async ({ server }) => {
+  const [busy, other] = await neighbours(server);
+  await busy.call("publish", { stream: STREAM, data: 1 });
+
+  let answered = 0;
+  const reads = Array.from({ length: READS }, async () => {
+    const { lastSequence } = await busy.call("getStreamInfo", { stream: STREAM });
+    answered += 1;
+    return lastSequence;
+  });
+  await other.call("getStreamInfo", { stream: STREAM });
+  const before = answered;
+
+  expect(before).toBeLessThan(READS / 2);
+  expect(new Set(await Promise.all(reads))).toEqual(new Set([1]));
+});
