@@ -94,11 +94,11 @@ async function deliveredTo(stream: string, consumers: readonly string[], message
   const joined = { gateway: "delivery-turns", maxInFlight: 1 };
   const epoch = await runInDurableObject(stub(stream), async (object: Stream) => {
     for (const consumer of consumers) {
-      await object.createConsumer({ stream, consumer, maxInFlight: 1, from: "first" });
+      object.createConsumer({ stream, consumer, maxInFlight: 1, from: "first" });
       object.pauseConsumer(consumer, true);
       await object.joinConsumer({ ...joined, consumer, holder: consumer });
     }
-    return (await object.info())?.epoch ?? "";
+    return object.info()?.epoch ?? "";
   });
   const ackAll = (object: Stream) =>
     object.applyAcks(
