@@ -11,7 +11,7 @@ import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
 import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
-import type { Call, Frame, Malformed } from "./frame.ts";
+import type { Call, Malformed } from "./frame.ts";
 import { runGathered } from "./gathered.ts";
 import type { Ack, LanePlace, Publish } from "./gathered.ts";
 import { run } from "./server.ts";
@@ -21,7 +21,7 @@ type Single = {
   readonly kind: "single";
   readonly call: Call;
   readonly size: CallSize;
-  /** It changes nothing that others see, so it may wait while what has come behind it does not. */
+  /** It reads, or subscribes: it may wait while what has come behind it does not. */
   readonly mayWait: boolean;
 };
 
@@ -63,7 +63,7 @@ export async function answer(
   const admitted = frame.elements.map((element) => admit(element, text, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
   const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-  const waiting = turnToRead(frame, entries, flow);
+  const waiting = turnToRead(entries, flow);
   const isDropped = waiting !== undefined && !(await waiting);
   const answers = isDropped ? [] : await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
   await leaveLanes(entries);
@@ -76,12 +76,12 @@ export async function answer(
 }
 
 /**
- * The turn of a read that is a frame of its own, while there are many; those of a batch come one after the other anyway.
+ * The turn of a frame that only reads, while there are many; what is in a batch comes one after the other anyway.
  *
  * @returns Undefined when it may begin. False when its socket was closed meanwhile: it is not run.
  */
-function turnToRead({ isBatch }: Frame, [entry]: readonly Entry[], flow?: CallFlow): Promise<boolean> | undefined {
-  return !isBatch && entry?.kind === "single" && entry.mayWait ? flow?.turnToRead() : undefined;
+function turnToRead(entries: readonly Entry[], flow: CallFlow | undefined): Promise<boolean> | undefined {
+  return entries.every((entry) => entry.kind === "single" && entry.mayWait) ? flow?.turnToRead() : undefined;
 }
 
 /** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */

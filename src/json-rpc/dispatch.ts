@@ -17,7 +17,7 @@ export type Caller = Pick<CallContext, "access" | "defaultStream">;
 
 /**
  * Checks a call's params, decides whether its caller may make it, and runs its handler. Everything up to the
- * handler's first await runs synchronously, so calls of one socket reach their streams in order.
+ * handler's first await runs synchronously, so calls of one socket reach their streams in the order in which they begin.
  *
  * @throws RpcError for what a caller can act on; anything else is a fault of the server.
  */

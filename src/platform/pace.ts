@@ -39,7 +39,20 @@ export async function turnFor(ms: number, { least = 0, most = MOST_WAIT_MS }: Wa
   }
 }
 
+/** Work is done for which others are to wait so long, as {@link turnFor} has them: where it was not known before how much. */
+export function charge(ms: number): void {
+  const nowMs = monotonicMs();
+  freeAtMs = Math.min(Math.max(freeAtMs, nowMs) + ms, nowMs + MOST_WAIT_MS);
+}
+
 type Waits = { readonly least?: number; readonly most?: number };
+
+/** Text was read and is sent now: {@link charge}. */
+export function chargeText(characters: number): void {
+  if (characters >= LARGE_CHARACTERS) {
+    charge(characters / CHARACTERS_PER_MS);
+  }
+}
 
 /** The turn of text to be read or sent; undefined for one that is small, which waits for none. */
 export function turnForText(characters = 0): Promise<void> | undefined {

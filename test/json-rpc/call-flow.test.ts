@@ -9,7 +9,7 @@ import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 const FRAME = "x".repeat(1_000_000);
 
 function newFlow(budget = new PublishBudget()): CallFlow {
-  return new CallFlow(budget, new FairTurns(1));
+  return new CallFlow(budget, new FairTurns({ atOnce: 16, eachMs: 1 }));
 }
 
 /** The turn of a frame for which there is room; its publishes are behind another call. */

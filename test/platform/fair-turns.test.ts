@@ -1,9 +1,13 @@
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import { FairTurns } from "../../src/platform/fair-turns.ts";
 
-const EACH_MS = 1;
+const TURNS = { atOnce: 16, eachMs: 1 };
 const PIECES = 40;
+
+// Time would let more begin at once. The turns themselves take it from the runtime.
+beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+afterEach(() => void vi.useRealTimers());
 
 /** Takes the turns of so many pieces of an owner; notes the name of those that begin, or that they are not wanted. */
 function takeAll(turns: FairTurns<object>, owner: { name: string }, pieces: number, begun: string[]): Promise<unknown> {
@@ -16,7 +20,7 @@ function takeAll(turns: FairTurns<object>, owner: { name: string }, pieces: numb
 }
 
 it("begins some work at once, and what is more in turns, a piece of each owner", async () => {
-  const turns = new FairTurns<object>(EACH_MS);
+  const turns = new FairTurns<object>(TURNS);
   const begun: string[] = [];
 
   const all = [takeAll(turns, { name: "a" }, PIECES, begun), takeAll(turns, { name: "b" }, 4, begun)];
@@ -30,7 +34,7 @@ it("begins some work at once, and what is more in turns, a piece of each owner",
 });
 
 it("tells an owner that is gone that nothing of it is wanted, and goes on with others", async () => {
-  const turns = new FairTurns<object>(EACH_MS);
+  const turns = new FairTurns<object>(TURNS);
   const [gone, other] = [{ name: "gone" }, { name: "other" }];
   const begun: string[] = [];
 

@@ -5,6 +5,7 @@ import type { Seen, StreamEnd } from "../../internal/epoch.ts";
 import { logError } from "../../platform/log.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import { callStream } from "../../platform/call-object.ts";
+import { chargeText } from "../../platform/pace.ts";
 
 import { MessageBatch } from "../message-batch.ts";
 import type { StreamSubscription } from "./subscription.ts";
@@ -22,6 +23,8 @@ export type Follower = {
   readonly subscription: StreamSubscription;
   /** Whether nothing may be sent now: the socket has too much buffered, or the subscription is not answered yet. */
   isPaused(): boolean;
+  /** The turn of a page for it among those of all sockets; undefined when it may be read at once. */
+  turn(): Promise<boolean> | undefined;
   /** The position moved: keep it, and watch its ack deadline. */
   moved(): void;
   /** The subscription is over. */
@@ -226,6 +229,10 @@ export class Feed {
     try {
       await this.#recount(subscription);
       while (this.#mayRead(follower)) {
+        await follower.turn();
+        if (!this.#mayRead(follower)) {
+          break;
+        }
         const from = subscription.next;
         const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
         const most = subscription.isFiltered ? PARSED_MESSAGES : subscription.room;
@@ -238,6 +245,7 @@ export class Feed {
         // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one. And what other
         // subscriptions were sent may have filled the socket.
         if (this.#followers.has(follower) && !follower.isPaused() && subscription.cursor + 1 === from.sequence) {
+          chargeText(page.text.length);
           subscription.passOver(page);
           subscription.offer(new MessageBatch(page), Date.now());
           follower.moved();

@@ -3,6 +3,7 @@ import type { SubscribeResult, SubscribeStreamParams, SubscriptionClosedNotifica
 import type { Start } from "../../internal/calls.ts";
 import type { CallContext } from "../../methods/context.ts";
 
+import type { FairTurns } from "../../platform/fair-turns.ts";
 import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
 import { notification } from "../notification.ts";
@@ -16,6 +17,8 @@ import type { StoredStreamSubscription } from "./subscription.ts";
 export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
   readonly store: StreamSubscriptionStore;
+  /** The turns of pages that are replayed, among its sockets. */
+  readonly replays: FairTurns<SessionSocket>;
   /** Wakes the gateway at a time, to check its sessions' ack deadlines. */
   readonly wakeBy: (atMs: number) => void;
 };
@@ -38,6 +41,10 @@ class SessionFollower implements Follower {
 
   isPaused(): boolean {
     return !this.isAnswered || this.#socket.isPaused;
+  }
+
+  turn(): Promise<boolean> | undefined {
+    return this.#owner.turnToReplay();
   }
 
   moved(): void {
@@ -79,6 +86,11 @@ export class StreamSubscriptions {
   /** The client has acked something, so it has read what was sent before. */
   heard(): void {
     this.#repeatedBytes = 0;
+  }
+
+  /** The turn of a page for one of them. */
+  turnToReplay(): Promise<boolean> | undefined {
+    return this.#host.replays.take(this.#socket);
   }
 
   /** The socket is paused no more: serves the subscriptions that are behind. */
@@ -126,7 +138,7 @@ export class StreamSubscriptions {
       } else if (overdue === "goBack") {
         this.#repeatedBytes += unackedBytes;
         this.#host.store.setRounds(this.#socket.key, subscription.spec.id, subscription.rounds);
-        this.#socket.keep(undefined);
+        this.#socket.keepSoon();
         this.#host.feeds.serve(follower);
       } else if (subscription.deadlineAt !== undefined) {
         this.#host.wakeBy(subscription.deadlineAt);
@@ -185,6 +197,7 @@ export class StreamSubscriptions {
   /** The socket is closed. */
   closed(): void {
     this.#isClosed = true;
+    this.#host.replays.forget(this.#socket);
     for (const follower of this.#followers.values()) {
       this.#host.feeds.remove(follower);
     }
