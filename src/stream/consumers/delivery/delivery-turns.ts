@@ -53,13 +53,16 @@ export class DeliveryTurns {
     const dispatcher = new Dispatcher(this.#reader, nowMs);
     this.#isBehind = false;
     for (const consumer of this.#consumers.all) {
-      if (this.#isBehind || dispatcher.isSpent) {
-        // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
-        this.#isBehind = true;
+      // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
+      if (dispatcher.isSpent) {
+        this.#isBehind = dispatcher.mayServe(consumer);
+      } else {
+        this.#isBehind = !dispatcher.dispatch(consumer);
+        this.#consumers.moveToBack(consumer);
+      }
+      if (this.#isBehind) {
         break;
       }
-      this.#isBehind = !dispatcher.dispatch(consumer);
-      this.#consumers.moveToBack(consumer);
     }
     this.#batches.push(...dispatcher.batches);
   }

@@ -16,7 +16,7 @@ type Bounds = { readonly readBytes: number; readonly bytes: number; readonly mes
 
 /** An eighth of a megabyte takes some half a millisecond here, and as long at the gateways. */
 const TURN: Bounds = { readBytes: 131_072, bytes: 131_072, messages: 500 };
-/** One more page may add as much again. */
+/** One more offer may come on top. */
 const FETCH: Bounds = { readBytes: LIMITS.pageBytes / 2, bytes: LIMITS.pageBytes / 2, messages: 2_000 };
 
 /** What looking for messages costs beside what is read, and what a batch does beside its text, as text. */
@@ -68,10 +68,22 @@ export class Dispatcher {
       return true;
     }
     const { size } = consumer.subscribers;
-    return (
+    const isServed =
       this.#dispatchSuspects(consumer, Math.max(1, size - 1)) &&
       this.#dispatchOthers(consumer) &&
-      this.#dispatchSuspects(consumer, size)
+      this.#dispatchSuspects(consumer, size);
+    return isServed || !this.mayServe(consumer);
+  }
+
+  /** Whether there may be something to deliver to a consumer now. */
+  mayServe(consumer: Consumer): boolean {
+    const { cursor } = consumer;
+    return (
+      cursor.room > 0 &&
+      (cursor.nextSequence <= this.#reader.last ||
+        cursor.dueSequences(this.#nowMs, 1).length > 0 ||
+        cursor.dueSuspect(this.#nowMs) !== undefined) &&
+      eligibleSubscribers(consumer).length > 0
     );
   }
 

@@ -33,6 +33,11 @@ export class LogReader {
     this.#log = log;
   }
 
+  /** The last sequence of the log. */
+  get last(): number {
+    return this.#log.last;
+  }
+
   /** How much text was read so far, of the log and of its index. */
   get bytesRead(): number {
     return this.#bytesRead;
