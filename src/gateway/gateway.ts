@@ -40,7 +40,7 @@ const ALARM_RETRY_MS = 30_000;
 /** A read, or a subscription until its stream is asked, takes some 60 µs. */
 const READS = { atOnce: 16, eachMs: 0.06, part: 0.02 };
 /** A page of a replay takes as long as it is large. */
-const REPLAYS = { atOnce: 4, eachMs: 0.3 };
+const REPLAYS = { atOnce: 4, eachMs: 0.3, part: 0.02 };
 
 /**
  * Holds client sockets, answers their requests and fans messages out to them. It hibernates between events: what a

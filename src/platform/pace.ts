@@ -19,6 +19,9 @@ const CHARACTERS_PER_MS = 65_536;
 /** Nobody waits longer, however many came at once; and so far at most the clock is ahead. */
 const MOST_WAIT_MS = 1_000;
 
+/** So far the clock is ahead at most by what was charged and had no turn. */
+const MOST_CHARGED_MS = 50;
+
 let freeAtMs = 0;
 
 /**
@@ -42,7 +45,7 @@ export async function turnFor(ms: number, { least = 0, most = MOST_WAIT_MS }: Wa
 /** Work is done for which others are to wait so long, as {@link turnFor} has them: where it was not known before how much. */
 export function charge(ms: number): void {
   const nowMs = monotonicMs();
-  freeAtMs = Math.min(Math.max(freeAtMs, nowMs) + ms, nowMs + MOST_WAIT_MS);
+  freeAtMs = Math.max(freeAtMs, Math.min(Math.max(freeAtMs, nowMs) + ms, nowMs + MOST_CHARGED_MS));
 }
 
 type Waits = { readonly least?: number; readonly most?: number };

@@ -242,10 +242,10 @@ export class Feed {
           return;
         }
         this.advance(page.lastSequence);
+        chargeText(page.text.length);
         // An ack or a go-back meanwhile may have moved the cursor: then this page is not the next one. And what other
         // subscriptions were sent may have filled the socket.
         if (this.#followers.has(follower) && !follower.isPaused() && subscription.cursor + 1 === from.sequence) {
-          chargeText(page.text.length);
           subscription.passOver(page);
           subscription.offer(new MessageBatch(page), Date.now());
           follower.moved();

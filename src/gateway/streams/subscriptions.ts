@@ -13,6 +13,9 @@ import type { StreamSubscriptionStore } from "./store.ts";
 import { StreamSubscription } from "./subscription.ts";
 import type { StoredStreamSubscription } from "./subscription.ts";
 
+/** A page, which is what a client gets before it shows that it reads. */
+const TURNLESS_BYTES = 262_144;
+
 /** The gateway as the stream subscriptions of its sockets see it. */
 export type StreamSubscriptionsHost = {
   readonly feeds: Feeds;
@@ -88,9 +91,9 @@ export class StreamSubscriptions {
     this.#repeatedBytes = 0;
   }
 
-  /** The turn of a page for one of them. */
+  /** The turn of a page for one of them. Who has little unacked waits for none: thousands may have missed a few messages. */
   turnToReplay(): Promise<boolean> | undefined {
-    return this.#host.replays.take(this.#socket);
+    return this.unackedBytes < TURNLESS_BYTES ? undefined : this.#host.replays.take(this.#socket);
   }
 
   /** The socket is paused no more: serves the subscriptions that are behind. */

@@ -80,7 +80,7 @@ export class Dispatcher {
     const { cursor } = consumer;
     return (
       cursor.room > 0 &&
-      (cursor.nextSequence <= this.#reader.last ||
+      ((cursor.roomForNew > 0 && cursor.nextSequence <= this.#reader.last) ||
         cursor.dueSequences(this.#nowMs, 1).length > 0 ||
         cursor.dueSuspect(this.#nowMs) !== undefined) &&
       eligibleSubscribers(consumer).length > 0
