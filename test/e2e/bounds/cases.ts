@@ -56,6 +56,13 @@ export const CASES: readonly BoundsCase[] = [
   { over: "http", name: "100 POST /rpc of a publishBatch", run: (target, way) => post(target, way, publishes()) },
 ];
 
+/** What as many requests take that the Worker answers at once: most of it is the runtime's. */
+export const FLOOR: BoundsCase = {
+  over: "http",
+  name: "100 GET /health",
+  run: (target, way) => request(target, way, { line: "GET /health", body: "" }),
+};
+
 /** Makes the stream that the cases read, 20 MB of messages, and its consumers. */
 export async function fill(client: Client): Promise<void> {
   const data = "x".repeat(MESSAGE_CHARACTERS);
@@ -104,11 +111,19 @@ async function repeat(target: Target, way: Way, call: object): Promise<void> {
   }
 }
 
-/** Posts the same body on a hundred connections, and reads none of the answers. */
-async function post({ url, apiKey }: Target, { signal, isUnread }: Way, body: string): Promise<void> {
+function post(target: Target, way: Way, body: string): Promise<void> {
+  return request(target, way, { line: "POST /rpc", body });
+}
+
+/** Sends the same request on a hundred connections, and reads none of the answers. */
+async function request(
+  { url, apiKey }: Target,
+  { signal, isUnread }: Way,
+  { line, body }: { line: string; body: string },
+): Promise<void> {
   const { hostname, port, host } = new URL(url);
   const head = [
-    "POST /rpc HTTP/1.1",
+    `${line} HTTP/1.1`,
     `Host: ${host}`,
     `Authorization: Bearer ${apiKey}`,
     "Content-Type: application/json",

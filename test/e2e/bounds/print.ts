@@ -1,5 +1,5 @@
 /**
- * Prints what each case of {@link CASES} does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
+ * Prints what each case of {@link CASES}, and {@link FLOOR}, does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
  * 0,3] [told|untold] [clients, as in 1,20]`.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,12 +9,14 @@ import { join } from "node:path";
 import { builtWorker } from "../../../scripts/server/build.ts";
 import { Server } from "../server/server.ts";
 
-import { CASES } from "./cases.ts";
+import { CASES, FLOOR } from "./cases.ts";
 import { measureDelays, measureGrowth } from "./measure.ts";
 
 const [ms = "20000", chosen, bound = "told", numbers = "1,20"] = process.argv.slice(2);
 const worker = await builtWorker();
-const cases = CASES.filter((_case, index) => chosen === undefined || chosen.split(",").includes(String(index)));
+const cases = [...CASES, FLOOR].filter(
+  (_case, index) => chosen === undefined || chosen.split(",").includes(String(index)),
+);
 for (const given of cases) {
   for (const clients of numbers.split(",").map(Number)) {
     const load = { clients, ms: Number(ms) };
