@@ -27,10 +27,10 @@ export { Stream } from "./stream/stream.ts";
 const CHALLENGE = 'Bearer realm="durable-stream"';
 
 /**
- * A small request takes a little less. Of thousands that come at once few have begun at a time, so that what has begun is
- * done soon and others come between them.
+ * A small request takes half of it, one that is refused much of it. Of thousands that come at once few have begun at a time,
+ * so that what has begun is done soon and others come between them.
  */
-const REQUEST_MS = 0.5;
+const REQUEST_MS = 0.8;
 
 /** How long a client may wait before it tries again what may succeed later, in seconds. */
 const RETRY_AFTER_S = "5";
