@@ -42,19 +42,16 @@ export async function turnFor(ms: number, { least = 0, most = MOST_WAIT_MS }: Wa
   }
 }
 
-/** Work is done for which others are to wait so long, as {@link turnFor} has them: where it was not known before how much. */
-export function charge(ms: number): void {
-  const nowMs = monotonicMs();
-  freeAtMs = Math.max(freeAtMs, Math.min(Math.max(freeAtMs, nowMs) + ms, nowMs + MOST_CHARGED_MS));
-}
-
 type Waits = { readonly least?: number; readonly most?: number };
 
-/** Text was read and is sent now: {@link charge}. */
+/** Text was read and is sent now, of which it was not known before how much it is: others wait for it as {@link turnFor} has them. */
 export function chargeText(characters: number): void {
-  if (characters >= LARGE_CHARACTERS) {
-    charge(characters / CHARACTERS_PER_MS);
+  if (characters < LARGE_CHARACTERS) {
+    return;
   }
+  const nowMs = monotonicMs();
+  const chargedMs = Math.max(freeAtMs, nowMs) + characters / CHARACTERS_PER_MS;
+  freeAtMs = Math.max(freeAtMs, Math.min(chargedMs, nowMs + MOST_CHARGED_MS));
 }
 
 /** The turn of text to be read or sent; undefined for one that is small, which waits for none. */
