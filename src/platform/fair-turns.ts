@@ -16,7 +16,8 @@ type FairTurnsOptions = {
   readonly part?: number;
 };
 
-type Waiting = { readonly begin: (isWanted: boolean) => void };
+/** Tells a piece of work that it may begin, or that it is not wanted any more. */
+type Begin = (isWanted: boolean) => void;
 
 /**
  * Lets work of many owners begin in turns, when much of it comes at once: a piece of each owner, then the next of each. Who
@@ -25,7 +26,7 @@ type Waiting = { readonly begin: (isWanted: boolean) => void };
 export class FairTurns<Owner extends object> {
   readonly #options: FairTurnsOptions;
   /** What waits, in the order of the owners' turns. */
-  readonly #waiting = new Map<Owner, Waiting[]>();
+  readonly #waiting = new Map<Owner, Begin[]>();
   #count = 0;
   /** How much may begin at once: it grows with time. */
   #free: number;
@@ -48,7 +49,7 @@ export class FairTurns<Owner extends object> {
     }
     return new Promise((begin) => {
       const waiting = this.#waiting.get(owner) ?? [];
-      waiting.push({ begin });
+      waiting.push(begin);
       this.#waiting.set(owner, waiting);
       this.#count += 1;
       void this.#run();
@@ -60,7 +61,7 @@ export class FairTurns<Owner extends object> {
     const waiting = this.#waiting.get(owner) ?? [];
     this.#waiting.delete(owner);
     this.#count -= waiting.length;
-    waiting.forEach(({ begin }) => begin(false));
+    waiting.forEach((begin) => begin(false));
   }
 
   #takeFree(): boolean {
@@ -98,7 +99,7 @@ export class FairTurns<Owner extends object> {
       return;
     }
     const [owner, waiting] = next;
-    waiting.shift()?.begin(true);
+    waiting.shift()?.(true);
     this.#count -= 1;
     this.#waiting.delete(owner);
     if (waiting.length > 0) {
