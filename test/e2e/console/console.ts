@@ -53,11 +53,13 @@ const test = withBrowser.extend<{
       }
       return page;
     });
-    if (task.result?.state === "fail") {
-      process.stderr.write(`${(await Promise.all(browser.pages().map(said))).join("\n\n")}\n`);
-    }
+    const shown = task.result?.state === "fail" ? (await Promise.all(browser.pages().map(said))).join("\n\n") : "";
     if (faults.length > 0) {
-      throw new Error(`the console has faults:\n${faults.join("\n")}`);
+      throw new Error(`the console has faults:\n${faults.join("\n")}\n${shown}`);
+    }
+    if (shown !== "") {
+      // Told beside the failure: what is written here is far from it in what a run of all tests prints.
+      throw new Error(`the pages showed:\n${shown}`);
     }
   },
 });
