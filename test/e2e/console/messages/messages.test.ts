@@ -190,6 +190,20 @@ inBrowser(title("finds text in data, subjects and headers, and marks it"), async
   await page.getByText("0 found").waitFor();
 });
 
+inBrowser(title("shows what comes where frames are told the same time"), async ({ browser, open, connect }) => {
+  // A browser that makes clocks coarse does so, and Chromium on a busy machine now and then.
+  await browser.addInitScript({
+    content: `const frame = requestAnimationFrame;
+      window.requestAnimationFrame = (call) => frame.call(window, () => call(1_000));`,
+  });
+  const client = await connect();
+  await fill(client, "orders", 10);
+  const page = await open("#/streams/orders/messages");
+  await untilShown(page, 10);
+  await fill(client, "orders", 1, 11);
+  await untilShown(page, 11);
+});
+
 inBrowser(title("is used by the keyboard alone"), async ({ open, connect }) => {
   const client = await connect();
   await fill(client, "orders", 1_000);
