@@ -41,6 +41,8 @@ export type SessionSocket = {
    * more.
    */
   mayRepeat(): boolean;
+  /** Its client has acked text of messages, in bytes: so it reads, and may be sent more. */
+  acked(bytes: number): void;
   /** Writes every subscription's position to the attachment. @param deadlineAt When to look for an overdue ack, if ever. */
   keep(deadlineAt: number | undefined): void;
   /** As {@link keep}, in a moment: for what changes often. */

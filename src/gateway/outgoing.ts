@@ -4,11 +4,18 @@ import { monotonicMs } from "../platform/clock.ts";
 import { isBufferTold } from "../platform/settings.ts";
 
 import type { SocketBuffers } from "./socket-buffers.ts";
+import { checkMs } from "./streams/feeds.ts";
 
 /** How fast large answers count as read where the runtime does not tell: 256 KiB a second, whoever reads them. */
 const READ_BYTES_PER_MS = 262;
 /** Unacked text of all subscriptions at which a socket is sent no messages, where only acks tell: two windows full. */
 const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
+/**
+ * Where the runtime tells what is unread: text of messages that a socket is sent at once whose client has not acked as much
+ * yet. It may not read at all, and the systems on both sides take megabytes before the runtime can tell: twenty such clients
+ * would have a hundred read from the logs.
+ */
+const FIRST_BYTES = LIMITS.outgoingPauseBytes;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /** Above it no large answer is begun: what is small still fits before the socket is closed. */
@@ -39,6 +46,11 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
+  #ackedBytes = 0;
+  /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
+  #firstBytes = FIRST_BYTES;
+  /** Since when that is not enough. */
+  #firstFullAt: number | undefined;
   /** Of the large answers that are being made. */
   #reservedBytes = 0;
   #released = Promise.withResolvers<void>();
@@ -80,10 +92,16 @@ export class Outgoing implements AnswerRoom {
   /** Whether so much is unread that no message may be sent. */
   get isPaused(): boolean {
     const isPaused = this.#isTold
-      ? this.#ws.bufferedAmount > LIMITS.outgoingPauseBytes
+      ? this.#ws.bufferedAmount > LIMITS.outgoingPauseBytes || this.#isFirstFull()
       : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
+  }
+
+  /** Its client has acked text of messages, so it reads. */
+  acked(bytes: number): void {
+    this.#ackedBytes += bytes;
+    this.#firstBytes += bytes;
   }
 
   /** Whether so much is unread that the socket is to be closed. Never by an estimate. */
@@ -116,6 +134,22 @@ export class Outgoing implements AnswerRoom {
     this.#buffers.count();
     this.#released.resolve();
     this.#released = Promise.withResolvers();
+  }
+
+  /** Whether a client that has acked little so far is to ack first. One that acks late is sent twice as much after a while. */
+  #isFirstFull(): boolean {
+    if (this.#ackedBytes >= FIRST_BYTES || this.#unackedBytes() <= this.#firstBytes) {
+      this.#firstFullAt = undefined;
+      return false;
+    }
+    const nowMs = monotonicMs();
+    this.#firstFullAt ??= nowMs;
+    if (nowMs - this.#firstFullAt < checkMs() / 2) {
+      return true;
+    }
+    this.#firstFullAt = undefined;
+    this.#firstBytes *= 2;
+    return this.#unackedBytes() > this.#firstBytes;
   }
 
   async #admit(bytes: number, askedAt: number): Promise<RpcError | undefined> {

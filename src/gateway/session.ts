@@ -223,6 +223,10 @@ export class Session implements Connection, SessionSocket {
     return this.#outgoing.isPaused;
   }
 
+  acked(bytes: number): void {
+    this.#outgoing.acked(bytes);
+  }
+
   mayRepeat(): boolean {
     const may = this.#outgoing.isTold || this.#hasAcked;
     this.#hasAcked = false;

@@ -75,9 +75,11 @@ export class ConsumerSubscription {
     return this.#unackedBytes;
   }
 
-  /** The client has acked something. */
-  acked(): void {
+  /** The client has acked something. @returns How much text it was sent since it did last. */
+  acked(): number {
+    const bytes = this.#unackedBytes;
     this.#unackedBytes = 0;
+    return bytes;
   }
 
   /** Messages that were sent: a log that lacks one of them is not the one that they are of. */

@@ -152,7 +152,7 @@ export class ConsumerSubscriptions {
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
-    subscription.acked();
+    this.#socket.acked(subscription.acked());
     const stored = this.#host.consumerRouter.applyAck(
       { stream: spec.stream, epoch },
       { ...command, holder: spec.holder },

@@ -219,6 +219,7 @@ export class Feeds {
   }
 }
 
-function checkMs(): number {
+/** How long after the last push it is checked, in ms: {@link CHECK_MS} but in tests. */
+export function checkMs(): number {
   return waitMs("PUSH_CHECK_MS", CHECK_MS);
 }

@@ -169,10 +169,12 @@ export class StreamSubscriptions {
   ack(id: number, through: number): void {
     const follower = this.get(id);
     const { subscription } = follower;
+    const { unackedBytes } = subscription;
     if (!subscription.ack(through, Date.now())) {
       const highest = subscription.highest;
       throw new RpcError("Conflict", "that message was never sent on this subscription", { lastSequence: highest });
     }
+    this.#socket.acked(unackedBytes - subscription.unackedBytes);
     this.#socket.keepSoon();
     this.#host.feeds.serve(follower);
   }
