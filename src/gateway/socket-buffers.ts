@@ -9,6 +9,8 @@ type Holder = { readonly outgoing: { readonly heldBytes: number } };
 
 /** The sockets are asked once in so long: there may be thousands. */
 const COUNT_MS = 20;
+/** Held in all, above which no large answer is begun: what is left is for what clients publish. */
+const ANSWERS_BYTES = (LIMITS.isolateBytes * 5) / 6;
 /** Held in all, above which a socket with something unread gets no further large answer: those that read still do. */
 const UNREAD_BYTES = LIMITS.isolateBytes / 2;
 
@@ -36,7 +38,7 @@ export class SocketBuffers {
    */
   take(bytes: number, isUnread: boolean): boolean {
     this.#count(COUNT_MS);
-    return this.#share.take(bytes, isUnread ? UNREAD_BYTES : LIMITS.isolateBytes);
+    return this.#share.take(bytes, isUnread ? UNREAD_BYTES : ANSWERS_BYTES);
   }
 
   /** Counts what is held now, and again in a while if it is much. */

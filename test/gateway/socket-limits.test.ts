@@ -1,8 +1,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
+import { Share } from "../../src/platform/isolate-budget.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { evict, gatewayOf } from "../harness/objects.ts";
@@ -177,6 +178,25 @@ it("counts frames that wait behind a batch among the 16 MiB, and stores no publi
   );
   expect(after.map(({ error }) => error)).toEqual(Array(15).fill(undefined));
   expect((await last.call("getStreamInfo", { stream })).messages).toBe(3 + (16 + 15) * 4);
+});
+
+it("has room for publishes while large answers have all that they may", async () => {
+  const client = await connect();
+  const stream = "room-to-publish";
+  await client.call("publish", { stream, data: 1 });
+  const holding = new Share();
+  onTestFinished(() => holding.set(0));
+  // What is left would be enough for a page while it is made.
+  holding.take((LIMITS.isolateBytes * 5) / 6);
+
+  const page = client.request("getMessages", { stream });
+  const published = await client.exchange(
+    JSON.stringify([1, 2].map((data) => callOf(1_000 + data, "publish", { stream, data }))),
+  );
+  holding.set(0);
+
+  expect(published).toMatchObject([{ result: { sequence: 2 } }, { result: { sequence: 3 } }]);
+  expect((await page).result).toMatchObject({ lastSequence: 3 });
 });
 
 it("goes on with large answers when the clock has gone back", async () => {
