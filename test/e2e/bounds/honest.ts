@@ -13,6 +13,8 @@ const FIRST_MS = 1_000;
 export type HonestReport = {
   readonly acked: number;
   readonly missing: number;
+  /** Publishes that were Busy. */
+  readonly refused: number;
   /** How long messages took since the others began. */
   readonly p99Ms: number;
   /** How long those took that were published in the first second, in which the others begin. */
@@ -26,6 +28,7 @@ export class HonestClient {
   readonly #delays: { readonly publishedAt: number; readonly delayMs: number }[] = [];
   readonly #acked = new Set<number>();
   readonly #followed = new Set<number>();
+  #refused = 0;
   #isOver = false;
   #running: Promise<void> | undefined;
 
@@ -64,6 +67,7 @@ export class HonestClient {
     return {
       acked: this.#acked.size,
       missing,
+      refused: this.#refused,
       p99Ms: this.#p99Ms(beganAt, Infinity),
       firstP99Ms: this.#p99Ms(beganAt, beganAt + FIRST_MS),
     };
@@ -80,7 +84,9 @@ export class HonestClient {
       const response = await this.#client.request("publish", { stream: STREAM, data: performance.now() });
       if (response.error === undefined) {
         this.#acked.add((response.result as { sequence: number }).sequence);
-      } else if (response.error.code !== ErrorCode.Busy) {
+      } else if (response.error.code === ErrorCode.Busy) {
+        this.#refused += 1;
+      } else {
         throw new Error(`a publish failed: ${JSON.stringify(response.error)}`);
       }
       await delay(PAUSE_MS);

@@ -209,6 +209,7 @@ async function honest(server: Server, work: () => Promise<void>): Promise<Honest
   return {
     acked: sum(({ acked }) => acked),
     missing: sum(({ missing }) => missing),
+    refused: sum(({ refused }) => refused),
     p99Ms: most(({ p99Ms }) => p99Ms),
     firstP99Ms: most(({ firstP99Ms }) => firstP99Ms),
   };

@@ -27,7 +27,7 @@ for (const given of cases) {
     const p99 = `p99 ${alone.p99Ms} alone, ${elsewhere.p99Ms} elsewhere, ${beside.p99Ms} beside`;
     const first = `in the first second ${elsewhere.firstP99Ms} and ${beside.firstP99Ms}`;
     process.stdout.write(
-      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}, ${first}; ${beside.missing} missing\n`,
+      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}, ${first}; ${beside.missing} missing, ${beside.refused} refused of ${beside.acked + beside.refused}\n`,
     );
   }
 }
