@@ -16,6 +16,8 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
  * would have a hundred read from the logs.
  */
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
+/** Unread bytes at which a socket is sent no messages while the isolate is crowded. */
+const CROWDED_PAUSE_BYTES = 65_536;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /** Above it no large answer is begun: what is small still fits before the socket is closed. */
@@ -89,11 +91,14 @@ export class Outgoing implements AnswerRoom {
     return this.#unread() + this.#reservedBytes * COPIES;
   }
 
+  /** What its client has not read, as far as is known. */
+  get unreadBytes(): number {
+    return this.#unread();
+  }
+
   /** Whether so much is unread that no message may be sent. */
   get isPaused(): boolean {
-    const isPaused = this.#isTold
-      ? this.#ws.bufferedAmount > LIMITS.outgoingPauseBytes || this.#isFirstFull()
-      : this.#unackedBytes() > UNACKED_BYTES;
+    const isPaused = this.#isTold ? this.#isBufferFull() || this.#isFirstFull() : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
   }
@@ -134,6 +139,12 @@ export class Outgoing implements AnswerRoom {
     this.#buffers.count();
     this.#released.resolve();
     this.#released = Promise.withResolvers();
+  }
+
+  #isBufferFull(): boolean {
+    const { bufferedAmount } = this.#ws;
+    const isMuch = bufferedAmount > CROWDED_PAUSE_BYTES && this.#buffers.isCrowded;
+    return isMuch || bufferedAmount > LIMITS.outgoingPauseBytes;
   }
 
   /** Whether a client that has acked little so far is to ack first. One that acks late is sent twice as much after a while. */
