@@ -2,6 +2,7 @@ import type { RpcError } from "../../rpc/index.ts";
 
 import type { Owed } from "../publishing/publish-rate.ts";
 
+import type { Outgoing } from "./outgoing.ts";
 import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
@@ -33,16 +34,14 @@ export type SessionSocket = {
   readonly key: string;
   /** Sends a frame; closes the socket instead when its client reads too slowly. */
   send(frame: string): void;
-  /** Whether so much is unread by the client that it is sent no messages, on whatever subscription. */
-  readonly isPaused: boolean;
+  /** What it was sent and its client has not read: while that is much it is sent no messages, on whatever subscription. */
+  readonly outgoing: Outgoing;
   /**
    * Whether messages may be sent again that were not acked in time. Where the runtime tells what is unread, always;
    * elsewhere only once something was acked since the last time, or a client that does not read would be sent more and
    * more.
    */
   mayRepeat(): boolean;
-  /** Its client has acked text of messages, in bytes: so it reads, and may be sent more. */
-  acked(bytes: number): void;
   /** Writes every subscription's position to the attachment. @param deadlineAt When to look for an overdue ack, if ever. */
   keep(deadlineAt: number | undefined): void;
   /** As {@link keep}, in a moment: for what changes often. */

@@ -219,14 +219,6 @@ export class Session implements Connection, SessionSocket {
     this.#outgoing.send(frame);
   }
 
-  get isPaused(): boolean {
-    return this.#outgoing.isPaused;
-  }
-
-  acked(bytes: number): void {
-    this.#outgoing.acked(bytes);
-  }
-
   mayRepeat(): boolean {
     const may = this.#outgoing.isTold || this.#hasAcked;
     this.#hasAcked = false;

@@ -82,7 +82,7 @@ export class ConsumerSubscriptions {
    * @param isLast Whether it need not be asked for again: a question may overtake the answer by which it was refused.
    */
   resume(isLast: boolean): void {
-    if (this.#refused.size > 0 && this.#socket.isPaused) {
+    if (this.#refused.size > 0 && this.#socket.outgoing.isPaused) {
       this.#host.wakeBy(Date.now() + CHECK_MS);
       return;
     }
@@ -152,7 +152,7 @@ export class ConsumerSubscriptions {
     if (epoch === undefined) {
       throw new Error("a subscription was acked that is not answered");
     }
-    this.#socket.acked(subscription.acked());
+    this.#socket.outgoing.acked(subscription.acked());
     const stored = this.#host.consumerRouter.applyAck(
       { stream: spec.stream, epoch },
       { ...command, holder: spec.holder },
@@ -216,7 +216,7 @@ export class ConsumerSubscriptions {
   /** Whether the socket is full. Then the stream is asked again when it is not, at the latest by the alarm. */
   #refuses(subscription: ConsumerSubscription, size: number): boolean {
     const isHeldBack = subscription.isHeld && this.#heldBytes > LIMITS.outgoingPauseBytes;
-    if (!this.#socket.isPaused && !isHeldBack) {
+    if (!this.#socket.outgoing.isPaused && !isHeldBack) {
       this.#heldBytes += subscription.isHeld ? size : 0;
       return false;
     }

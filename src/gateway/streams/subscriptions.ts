@@ -43,7 +43,7 @@ class SessionFollower implements Follower {
   }
 
   isPaused(): boolean {
-    return !this.isAnswered || this.#socket.isPaused;
+    return !this.isAnswered || this.#socket.outgoing.isPaused;
   }
 
   turn(): Promise<boolean> | undefined {
@@ -174,7 +174,7 @@ export class StreamSubscriptions {
       const highest = subscription.highest;
       throw new RpcError("Conflict", "that message was never sent on this subscription", { lastSequence: highest });
     }
-    this.#socket.acked(unackedBytes - subscription.unackedBytes);
+    this.#socket.outgoing.acked(unackedBytes - subscription.unackedBytes);
     this.#socket.keepSoon();
     this.#host.feeds.serve(follower);
   }

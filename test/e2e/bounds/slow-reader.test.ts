@@ -132,31 +132,6 @@ test("a socket is closed with 4413 when 4 MiB of answers wait for it, and others
   expect((await other.call("getServerInfo", {})).name).toBe("durable-stream");
 });
 
-const unchecked = base.extend({ options: { vars: { PUSH_CHECK_MS: "600000" } } });
-
-unchecked(
-  "a client that acks nothing is sent a megabyte while one that acks is sent everything",
-  async ({ connect }) => {
-    const [silent, acking] = [await connect(), await connect()];
-    const stream = "first-window";
-    await publishTo(acking, stream);
-    acknowledge(acking, "stream");
-
-    await subscribeAll(silent, () => ({ stream, maxInFlight: 10_000 }));
-    for (const subscription of await subscribeAll(acking, () => ({ stream, maxInFlight: 10_000 }))) {
-      expect(await acking.untilMessages(MESSAGES, subscription)).toEqual(sequencesTo(MESSAGES));
-    }
-
-    const sent = silent.notifications.reduce(
-      (sum, { method, params }) => sum + (method === "messages" ? params.messages.length : 0),
-      0,
-    );
-    // A page more may have been on its way.
-    expect(sent).toBeGreaterThan(MESSAGES / 2);
-    expect(sent).toBeLessThan(2 * MESSAGES);
-  },
-);
-
 /** Publishes a little less than a subscription may be sent without an ack. */
 async function publishTo(client: Client, stream: string): Promise<void> {
   const data = "x".repeat(MIB / MESSAGES - 1_000);

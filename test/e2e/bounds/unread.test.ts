@@ -1,10 +1,11 @@
-/** Many sockets whose clients read slowly leave the isolate room for what others ask. */
+/** What a socket is sent before its client has acked anything, and while many clients have not read. */
 import { expect } from "vitest";
 
 import { test as base } from "../server/fixtures.ts";
 import type { Client } from "../server/client.ts";
 
-const STREAM = "crowd";
+const STREAM = "unread";
+const SUBSCRIBE = { stream: STREAM, maxInFlight: 10_000 };
 const MIB = 1_048_576;
 const MESSAGES = 90;
 /** With a megabyte unread each they would hold all that HTTP may have, and half as much again. */
@@ -12,16 +13,31 @@ const SLOW_CLIENTS = 24;
 /** Each gets all messages, and all of them more than the operating systems of both sides hold of a connection. */
 const SUBSCRIPTIONS = 16;
 
-/** At one gateway, which counts what is unread with each large answer. */
-const test = base.extend({ options: { vars: { GATEWAY_SHARDS: "1" } } });
+/** At one gateway, which counts what is unread with each large answer; only acks have more sent. */
+const test = base.extend({ options: { vars: { GATEWAY_SHARDS: "1", PUSH_CHECK_MS: "600000" } } });
+
+test("a client that acks nothing is sent a megabyte while one that acks is sent everything", async ({ connect }) => {
+  const [silent, reader] = [await connect(), await connect()];
+  await publish(reader);
+
+  await Promise.all(Array.from({ length: SUBSCRIPTIONS }, () => silent.call("subscribe", SUBSCRIBE)));
+  await readAll(reader, SUBSCRIPTIONS);
+
+  const sent = silent.notifications.reduce(
+    (sum, { method, params }) => sum + (method === "messages" ? params.messages.length : 0),
+    0,
+  );
+  // A page more may have been on its way.
+  expect(sent).toBeGreaterThan(MESSAGES / 2);
+  expect(sent).toBeLessThan(2 * MESSAGES);
+});
 
 test("many sockets with something unread hold less each, so that HTTP is answered beside them", async ({
   connect,
   server,
 }) => {
   const reader = await connect();
-  const data = "x".repeat(MIB / MESSAGES - 1_000);
-  await reader.call("publishBatch", { stream: STREAM, messages: Array.from({ length: MESSAGES }, () => ({ data })) });
+  await publish(reader);
   const slow = await Promise.all(Array.from({ length: SLOW_CLIENTS }, () => connect()));
 
   // They have acked, so they are sent as much as they have room for.
@@ -30,8 +46,7 @@ test("many sockets with something unread hold less each, so that HTTP is answere
     client.onNotification = undefined;
     client.pause();
     for (let id = 1; id <= SUBSCRIPTIONS; id += 1) {
-      const params = { stream: STREAM, maxInFlight: 10_000 };
-      client.send(JSON.stringify({ jsonrpc: "2.0", id: `${id}`, method: "subscribe", params }));
+      client.send(JSON.stringify({ jsonrpc: "2.0", id: `${id}`, method: "subscribe", params: SUBSCRIBE }));
     }
   }
   // By turns with them: when it has read as much several times, they have what they get.
@@ -47,6 +62,12 @@ test("many sockets with something unread hold less each, so that HTTP is answere
   expect(status).toBe(200);
 });
 
+/** Publishes a little less than a subscription may be sent without an ack. */
+async function publish(client: Client): Promise<void> {
+  const data = "x".repeat(MIB / MESSAGES - 1_000);
+  await client.call("publishBatch", { stream: STREAM, messages: Array.from({ length: MESSAGES }, () => ({ data })) });
+}
+
 /** Subscribes so many times, and acks what comes until all of it has. */
 async function readAll(client: Client, times: number): Promise<void> {
   client.onNotification = (notification) => {
@@ -56,7 +77,7 @@ async function readAll(client: Client, times: number): Promise<void> {
     }
   };
   for (let index = 0; index < times; index += 1) {
-    const { subscription } = await client.call("subscribe", { stream: STREAM, maxInFlight: 10_000 });
+    const { subscription } = await client.call("subscribe", SUBSCRIBE);
     await client.untilMessages(MESSAGES, subscription);
   }
 }
