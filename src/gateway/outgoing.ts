@@ -16,8 +16,8 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
  * would have a hundred read from the logs.
  */
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
-/** Unread bytes at which a socket is sent no messages while the isolate is crowded. */
-const CROWDED_PAUSE_BYTES = 65_536;
+/** Of UTF-8, for each unit of UTF-16. */
+const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /** Above it no large answer is begun: what is small still fits before the socket is closed. */
@@ -48,6 +48,7 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
+  #sentCharacters = 0;
   #ackedBytes = 0;
   /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
   #firstBytes = FIRST_BYTES;
@@ -74,6 +75,7 @@ export class Outgoing implements AnswerRoom {
 
   /** Sends a frame, if the socket is still there. */
   send(frame: string): void {
+    this.#sentCharacters += frame.length;
     try {
       this.#ws.send(frame);
     } catch {
@@ -86,19 +88,21 @@ export class Outgoing implements AnswerRoom {
     return this.#isTold;
   }
 
-  /** What it takes of the memory of its isolate, as far as is known. */
-  get heldBytes(): number {
-    return this.#unread() + this.#reservedBytes * COPIES;
-  }
-
   /** What its client has not read, as far as is known. */
   get unreadBytes(): number {
-    return this.#unread();
+    return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
+  }
+
+  /** What the large answers take that are being made for it. */
+  get madeBytes(): number {
+    return this.#reservedBytes * COPIES;
   }
 
   /** Whether so much is unread that no message may be sent. */
   get isPaused(): boolean {
-    const isPaused = this.#isTold ? this.#isBufferFull() || this.#isFirstFull() : this.#unackedBytes() > UNACKED_BYTES;
+    const isPaused = this.#isTold
+      ? this.#buffers.isPaused(this.#ws.bufferedAmount) || this.#isFirstFull()
+      : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
   }
@@ -141,15 +145,11 @@ export class Outgoing implements AnswerRoom {
     this.#released = Promise.withResolvers();
   }
 
-  #isBufferFull(): boolean {
-    const { bufferedAmount } = this.#ws;
-    const isMuch = bufferedAmount > CROWDED_PAUSE_BYTES && this.#buffers.isCrowded;
-    return isMuch || bufferedAmount > LIMITS.outgoingPauseBytes;
-  }
-
-  /** Whether a client that has acked little so far is to ack first. One that acks late is sent twice as much after a while. */
+  /** Whether a client that has acked little so far is to ack first. In a while it is sent twice as much, for it may ack late. */
   #isFirstFull(): boolean {
-    if (this.#ackedBytes >= FIRST_BYTES || this.#unackedBytes() <= this.#firstBytes) {
+    const isSmall =
+      this.#ackedBytes >= FIRST_BYTES || this.#sentCharacters <= this.#firstBytes / MOST_BYTES_A_CHARACTER;
+    if (isSmall || this.#unackedBytes() <= this.#firstBytes) {
       this.#firstFullAt = undefined;
       return false;
     }
@@ -177,13 +177,9 @@ export class Outgoing implements AnswerRoom {
   }
 
   #hasRoom(bytes: number): boolean {
-    const held = this.#unread() + this.#reservedBytes;
+    const held = this.unreadBytes + this.#reservedBytes;
     const isAlone = this.#reservedBytes === 0 || this.#reservedBytes + bytes <= MADE_BYTES;
     return isAlone && held + bytes <= ANSWERS_BYTES && this.#buffers.take(bytes * COPIES, held > 0);
-  }
-
-  #unread(): number {
-    return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
   }
 
   #unreadAnswers(): number {

@@ -260,7 +260,7 @@ export class Session implements Connection, SessionSocket {
   /** Looks for overdue acks: sends again, or ends the subscription. Asks for what was refused, if that may be sent now. */
   expire(nowMs: number): void {
     this.#streams.expire(nowMs);
-    this.#consumers.resume(true);
+    this.#consumers.resume();
   }
 
   /** Closes the socket; its subscriptions end with it. */
@@ -344,7 +344,7 @@ export class Session implements Connection, SessionSocket {
   #resume(): void {
     if (this.#outgoing.takeResumed()) {
       this.#streams.resume();
-      this.#consumers.resume(false);
+      this.#consumers.resume();
     }
   }
 

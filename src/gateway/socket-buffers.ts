@@ -5,19 +5,23 @@ import { Share } from "../platform/isolate-budget.ts";
 import { CHECK_MS } from "./streams/feeds.ts";
 
 /** A socket, as far as it holds something. */
-type Holder = { readonly outgoing: { readonly heldBytes: number; readonly unreadBytes: number } };
+type Holder = { readonly outgoing: { readonly unreadBytes: number; readonly madeBytes: number } };
 
 /** The sockets are asked once in so long, for large answers and for messages: there may be thousands. */
 const COUNT_MS = { answers: 20, messages: 100 };
-/** Unread by all clients of an isolate, above which messages wait for those that have not read some already. */
-const CROWDED_BYTES = LIMITS.isolateBytes / 6;
+/** What clients that are slow may have unread of messages in an isolate: they share it when they are many. */
+const SLOW_BYTES = LIMITS.isolateBytes / 6;
+/** A client that has as much unread is slow; nobody's part is smaller. */
+const LEAST_PAUSE_BYTES = 65_536;
+/** A gateway that has not counted for so long has nobody who is slow: it would have been woken to. */
+const COUNTED_MS = 2 * CHECK_MS;
 /** Held in all, above which no large answer is begun: what is left is for what clients publish. */
 const ANSWERS_BYTES = (LIMITS.isolateBytes * 5) / 6;
 /** Held in all, above which a socket with something unread gets no further large answer: those that read still do. */
 const UNREAD_BYTES = LIMITS.isolateBytes / 2;
 
-/** What the clients of each gateway of the isolate have not read, when that was last counted. */
-const unreadBytes = new Map<string, number>();
+/** How many clients of each gateway of the isolate were slow when it last counted. */
+const slowClients = new Map<string, { readonly count: number; readonly atMs: number }>();
 
 /**
  * What the sockets of one gateway hold of the memory of their isolate: what they were sent and have not read, and the
@@ -33,7 +37,7 @@ export class SocketBuffers {
   /** @param wakeBy Wakes the gateway at a time, to count again: nothing tells that a socket was read. */
   constructor(gateway: string, sockets: () => Iterable<Holder>, wakeBy: (atMs: number) => void) {
     this.#gateway = gateway;
-    unreadBytes.delete(gateway);
+    slowClients.delete(gateway);
     this.#share = Share.ofObject(`sockets of ${gateway}`);
     this.#sockets = sockets;
     this.#wakeBy = wakeBy;
@@ -49,17 +53,23 @@ export class SocketBuffers {
     return this.#share.take(bytes, isUnread ? UNREAD_BYTES : ANSWERS_BYTES);
   }
 
-  /** Whether the clients of the isolate have so much unread that those with some of it are to read first. */
-  get isCrowded(): boolean {
-    this.#count(COUNT_MS.messages);
-    let bytes = 0;
-    unreadBytes.forEach((each) => (bytes += each));
-    return bytes > CROWDED_BYTES;
+  /** Whether a socket that has so many bytes unread is to be sent no messages. */
+  isPaused(unreadBytes: number): boolean {
+    return unreadBytes > LEAST_PAUSE_BYTES && unreadBytes > this.#pauseBytes();
   }
 
   /** Counts what is held now, and again in a while if it is much. */
   count(): void {
     this.#count(0);
+  }
+
+  /** At how much a socket is paused: fewer bytes when many are slow. */
+  #pauseBytes(): number {
+    this.#count(COUNT_MS.messages);
+    const sinceMs = monotonicMs() - COUNTED_MS;
+    let slow = 0;
+    slowClients.forEach(({ count, atMs }) => (slow += atMs > sinceMs ? count : 0));
+    return Math.max(LEAST_PAUSE_BYTES, Math.min(LIMITS.outgoingPauseBytes, SLOW_BYTES / slow));
   }
 
   #count(everyMs: number): void {
@@ -68,14 +78,15 @@ export class SocketBuffers {
       return;
     }
     this.#countedAt = nowMs;
-    let [held, unread] = [0, 0];
+    let [held, slow] = [0, 0];
     for (const { outgoing } of this.#sockets()) {
-      held += outgoing.heldBytes;
-      unread += outgoing.unreadBytes;
+      const { unreadBytes, madeBytes } = outgoing;
+      held += unreadBytes + madeBytes;
+      slow += unreadBytes > LEAST_PAUSE_BYTES ? 1 : 0;
     }
     this.#share.set(held);
-    unreadBytes.set(this.#gateway, unread);
-    if (held > LIMITS.outgoingPauseBytes) {
+    slowClients.set(this.#gateway, { count: slow, atMs: nowMs });
+    if (held > LIMITS.outgoingPauseBytes || slow > 0) {
       this.#wakeBy(Date.now() + CHECK_MS);
     }
   }

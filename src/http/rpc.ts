@@ -6,7 +6,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import type { CallContext } from "../methods/context.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
-import { Share } from "../platform/isolate-budget.ts";
+import { Pool, Share } from "../platform/isolate-budget.ts";
 import { turnForText } from "../platform/pace.ts";
 
 import { answerStream } from "./answer-stream.ts";
@@ -15,8 +15,8 @@ import { answerStream } from "./answer-stream.ts";
 const BODY_COPIES = 6;
 /** What an answer is: its parts, and the whole. */
 const ANSWER_COPIES = 3;
-/** What is left of the isolate is for sockets and what they publish. */
-const HTTP_BYTES = LIMITS.isolateBytes / 3;
+/** What all requests hold: what is left of the isolate is for sockets and what they publish. */
+const REQUESTS = new Pool(LIMITS.isolateBytes / 3);
 /** An answer so small is given to the runtime whole. */
 const SMALL_CHARACTERS = 65_536;
 
@@ -31,7 +31,7 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
     const error = new RpcError("InvalidRequest", "the body must not be compressed");
     return errorResponse(415, error, { "Accept-Encoding": "identity" });
   }
-  const share = new Share(HTTP_BYTES);
+  const share = new Share(REQUESTS);
   const busy = await share.whenTaken(expectedBytesOf(request) * BODY_COPIES);
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });

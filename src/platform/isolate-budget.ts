@@ -10,6 +10,17 @@ const LOOK_MS = 25;
 /** Owners that may wait at once: more are told Busy at once, as to wait costs too. */
 const MOST_WAITING = 32;
 
+/** What all owners of a kind may hold together. */
+export class Pool {
+  readonly most: number;
+  bytes = 0;
+
+  /** @param most In bytes. */
+  constructor(most: number) {
+    this.most = most;
+  }
+}
+
 /** The shares that hold something. The objects of an isolate share its memory, and so do all its requests. */
 const shares = new Set<Share>();
 /** The shares of objects that have a name, by it. */
@@ -24,13 +35,13 @@ let waitedUntil: number[] = [];
  * {@link LOST_MS} in which it did not touch it.
  */
 export class Share {
-  readonly #most: number;
+  readonly #pool: Pool | undefined;
   #bytes = 0;
   #touchedAt = 0;
 
-  /** @param most What the isolate may hold in all when more is taken for it: less than the whole leaves room for others. */
-  constructor(most: number = LIMITS.isolateBytes) {
-    this.#most = most;
+  /** @param pool What it is a part of, which leaves room for others. */
+  constructor(pool?: Pool) {
+    this.#pool = pool;
   }
 
   /** The share of an object: what it held before, when it was reset, is gone with its memory. @param name No other's. */
@@ -46,10 +57,15 @@ export class Share {
     return this.#bytes;
   }
 
-  /** Takes bytes; false when there is no room for them. @param most As of the share, or less. */
-  take(bytes: number, most = this.#most): boolean {
-    if (heldBytes + bytes > most && !hasRoomAfterSweep(bytes, most)) {
-      return false;
+  /** Takes bytes; false when there is no room for them. @param most What the isolate may hold in all then. */
+  take(bytes: number, most: number = LIMITS.isolateBytes): boolean {
+    const hasRoom = () =>
+      heldBytes + bytes <= most && (this.#pool === undefined || this.#pool.bytes + bytes <= this.#pool.most);
+    if (!hasRoom()) {
+      dropLostShares();
+      if (!hasRoom()) {
+        return false;
+      }
     }
     this.set(this.#bytes + bytes);
     return true;
@@ -76,6 +92,9 @@ export class Share {
   /** Holds so many bytes from now on, whether there is room for them or not: they are in memory already. */
   set(bytes: number): void {
     heldBytes += bytes - this.#bytes;
+    if (this.#pool !== undefined) {
+      this.#pool.bytes += bytes - this.#bytes;
+    }
     this.#bytes = bytes;
     this.touch();
     if (bytes > 0) {
@@ -109,11 +128,6 @@ function areManyWaiting(): boolean {
   const nowMs = monotonicMs();
   waitedUntil = waitedUntil.filter((atMs) => atMs > nowMs);
   return waitedUntil.length >= MOST_WAITING;
-}
-
-function hasRoomAfterSweep(bytes: number, most: number): boolean {
-  dropLostShares();
-  return heldBytes + bytes <= most;
 }
 
 /** Drops the shares of owners that are gone. */

@@ -3,7 +3,7 @@ import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import { withBodyInMemory } from "../../src/objects/body-budget.ts";
-import { Share } from "../../src/platform/isolate-budget.ts";
+import { Pool, Share } from "../../src/platform/isolate-budget.ts";
 import { post, request } from "../harness/http.ts";
 
 const PING = '{"jsonrpc":"2.0","id":1,"method":"getServerInfo"}';
@@ -34,11 +34,17 @@ it("gives 48 MiB to all owners together, and what one gives back to the others",
   expect(other.take(1)).toBe(true);
 });
 
-it("leaves to others what is above an owner's own bound", () => {
-  fillBut(LIMITS.isolateBytes / 2);
-  const bounded = new Share(LIMITS.isolateBytes / 2);
+it("gives owners of a kind no more than their pool together, and leaves the others the rest", () => {
+  fillBut(3_000);
+  const pool = new Pool(2_000);
+  const [first, second, other] = [new Share(pool), new Share(pool), new Share()];
+  onTestFinished(() => [first, second, other].forEach((share) => share.set(0)));
 
-  expect(bounded.take(1)).toBe(false);
+  const taken = [first.take(1_500), second.take(501), second.take(500), other.take(1_000), other.take(1)];
+  first.set(0);
+
+  expect(taken).toEqual([true, false, true, true, false]);
+  expect([second.take(1_501), second.take(1_500)]).toEqual([false, true]);
 });
 
 it("takes back what an owner that is gone has left, once it was not touched for a minute", () => {

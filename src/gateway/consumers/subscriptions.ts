@@ -9,6 +9,7 @@ import { newHolder } from "../../internal/consumer-calls.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ClientAck } from "../../methods/context.ts";
 
+import { monotonicMs } from "../../platform/clock.ts";
 import type { ConsumerRouter } from "./router.ts";
 import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
@@ -26,6 +27,9 @@ export type ConsumerSubscriptionsHost = {
   readonly wakeBy: (atMs: number) => void;
 };
 
+/** So long after a refusal its stream has it. */
+const ANSWERED_MS = 1_000;
+
 /** The subscriptions of one socket that share consumers. */
 export class ConsumerSubscriptions {
   readonly #host: ConsumerSubscriptionsHost;
@@ -34,8 +38,8 @@ export class ConsumerSubscriptions {
   readonly #subscriptions = new Map<number, ConsumerSubscription>();
   /** Text of batches for subscriptions whose client does not know their number yet. */
   #heldBytes = 0;
-  /** Those that were not sent what their stream had for them. */
-  readonly #refused = new Set<ConsumerSubscription>();
+  /** Those that were not sent what their stream had for them, and when that was. */
+  readonly #refused = new Map<ConsumerSubscription, number>();
   #isClosed = false;
 
   constructor(host: ConsumerSubscriptionsHost, socket: SessionSocket) {
@@ -77,24 +81,28 @@ export class ConsumerSubscriptions {
   }
 
   /**
-   * Asks for what was refused, unless the socket is still full.
-   *
-   * @param isLast Whether it need not be asked for again: a question may overtake the answer by which it was refused.
+   * Asks for what was refused, unless the socket is still full. A question may overtake the answer by which it was refused: it is
+   * asked again until that is long ago.
    */
-  resume(isLast: boolean): void {
-    if (this.#refused.size > 0 && this.#socket.outgoing.isPaused) {
-      this.#host.wakeBy(Date.now() + CHECK_MS);
+  resume(): void {
+    if (this.#refused.size === 0) {
       return;
     }
-    for (const { epoch, spec } of this.#refused) {
+    this.#host.wakeBy(Date.now() + CHECK_MS);
+    if (this.#socket.outgoing.isPaused) {
+      return;
+    }
+    const nowMs = monotonicMs();
+    for (const [subscription, refusedAt] of this.#refused) {
+      const { epoch, spec } = subscription;
       if (epoch !== undefined) {
         this.#host.consumerRouter.ask({ stream: spec.stream, epoch }, spec.holder).catch(() => {
           // Safe: its next ack asks too, and so does the check of all.
         });
       }
-    }
-    if (isLast) {
-      this.#refused.clear();
+      if (nowMs - refusedAt >= ANSWERED_MS) {
+        this.#refused.delete(subscription);
+      }
     }
   }
 
@@ -220,7 +228,7 @@ export class ConsumerSubscriptions {
       this.#heldBytes += subscription.isHeld ? size : 0;
       return false;
     }
-    this.#refused.add(subscription);
+    this.#refused.set(subscription, monotonicMs());
     this.#host.wakeBy(Date.now() + CHECK_MS);
     return true;
   }

@@ -96,6 +96,7 @@ export class AckWindow {
   recount(sequences: readonly number[]): void {
     this.#runs = [];
     this.#count = 0;
+    this.#bytes = 0;
     const sent = this.#sent;
     for (const sequence of sequences) {
       if (sequence > this.#floor && sequence <= sent) {

@@ -173,7 +173,8 @@ export class Feed {
 
   /** No event tells when the client of a paused socket has read it: the check looks again, unless a frame comes before. */
   #awaitReader(follower: Follower): void {
-    if (this.#followers.has(follower) && this.isBehind(follower) && follower.isPaused()) {
+    const mayBeBehind = this.#head === undefined || this.isBehind(follower);
+    if (this.#followers.has(follower) && mayBeBehind && follower.isPaused()) {
       this.#activate();
     }
   }
