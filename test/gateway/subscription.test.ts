@@ -25,7 +25,16 @@ const log = fc.array(fc.constantFrom("matches", "matches", "passes by", "deleted
 
 const commands = fc.array(
   fc.record({
-    kind: fc.constantFrom("deliver", "deliver", "ack", "ackAnything", "expire", "evict", "evictAndAck"),
+    kind: fc.constantFrom(
+      "deliver",
+      "deliver",
+      "ack",
+      "ackAnything",
+      "expire",
+      "evict",
+      "evictAndAck",
+      "evictAndDeliver",
+    ),
     amount: fc.nat({ max: 5 }),
   }),
   { maxLength: 40 },
@@ -67,9 +76,17 @@ class World {
       this.#evict();
       if (kind === "evictAndAck") {
         ack();
+      } else if (kind === "evictAndDeliver") {
+        this.#deliver(amount + 1);
       }
       this.#recount();
     }
+  }
+
+  /** Text that counts as unacked when all that was sent is acked. */
+  get unackedBytesAtLast(): number {
+    this.#subscription.ack(this.#subscription.highest, this.#nowMs);
+    return this.#subscription.unackedBytes;
   }
 
   #deliver(count: number): void {
@@ -110,11 +127,12 @@ class World {
   }
 }
 
-test("tells with every frame which message was sent before it, however it was acked and sent again", () => {
+test("tells with every frame which message was sent before it, and counts what is unacked, however it was acked and sent again", () => {
   fc.assert(
     fc.property(log, fc.boolean(), commands, (fates, isFiltered, list) => {
       const world = new World(fates, isFiltered);
       list.forEach(({ kind, amount }) => world.run(kind, amount));
+      return world.unackedBytesAtLast === 0;
     }),
     { numRuns: 5_000 },
   );
