@@ -3,6 +3,7 @@ import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { isBufferTold } from "../platform/settings.ts";
 
+import { REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
 import { checkMs } from "./streams/feeds.ts";
 
@@ -20,8 +21,11 @@ const FIRST_BYTES = LIMITS.outgoingPauseBytes;
 const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
-/** Above it no large answer is begun: what is small still fits before the socket is closed. */
-const ANSWERS_BYTES = LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes;
+/**
+ * Above it no large answer is begun: one is read while the next is made. What is counted by the clock may be read long ago: there it
+ * is what leaves room for small answers before a socket is closed.
+ */
+const ANSWERS_BYTES = { told: 2 * LIMITS.pageBytes, untold: LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes };
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it. */
@@ -107,10 +111,14 @@ export class Outgoing implements AnswerRoom {
     return isPaused;
   }
 
+  /** Most text of a page that is replayed to it. */
+  get pageBytes(): number {
+    return this.#isTold ? this.#buffers.pageBytes : REPLAY_BYTES;
+  }
+
   /** Its client has acked text of messages, so it reads. */
   acked(bytes: number): void {
     this.#ackedBytes += bytes;
-    this.#firstBytes += bytes;
   }
 
   /** Whether so much is unread that the socket is to be closed. Never by an estimate. */
@@ -179,7 +187,11 @@ export class Outgoing implements AnswerRoom {
   #hasRoom(bytes: number): boolean {
     const held = this.unreadBytes + this.#reservedBytes;
     const isAlone = this.#reservedBytes === 0 || this.#reservedBytes + bytes <= MADE_BYTES;
-    return isAlone && held + bytes <= ANSWERS_BYTES && this.#buffers.take(bytes * COPIES, held > 0);
+    return (
+      isAlone &&
+      held + bytes <= ANSWERS_BYTES[this.#isTold ? "told" : "untold"] &&
+      this.#buffers.take(bytes * COPIES, held > 0)
+    );
   }
 
   #unreadAnswers(): number {
