@@ -9,11 +9,13 @@ type Holder = { readonly outgoing: { readonly unreadBytes: number; readonly made
 
 /** The sockets are asked once in so long, for large answers and for messages: there may be thousands. */
 const COUNT_MS = { answers: 20, messages: 100 };
+/** Most text of a replay's page: enough to keep a socket busy, little enough to hold one for every follower that reads. */
+export const REPLAY_BYTES = 262_144;
 /** What clients that are slow may have unread of messages in an isolate: they share it when they are many. */
 const SLOW_BYTES = LIMITS.isolateBytes / 6;
 /** A client that has as much unread is slow; nobody's part is smaller. */
 const LEAST_PAUSE_BYTES = 65_536;
-/** A gateway that has not counted for so long has nobody who is slow: it would have been woken to. */
+/** A gateway that has not counted for so long holds little: it would have been woken to. */
 const COUNTED_MS = 2 * CHECK_MS;
 /** Held in all, above which no large answer is begun: what is left is for what clients publish. */
 const ANSWERS_BYTES = (LIMITS.isolateBytes * 5) / 6;
@@ -55,7 +57,11 @@ export class SocketBuffers {
 
   /** Whether a socket that has so many bytes unread is to be sent no messages. */
   isPaused(unreadBytes: number): boolean {
-    return unreadBytes > LEAST_PAUSE_BYTES && unreadBytes > this.#pauseBytes();
+    if (unreadBytes <= LEAST_PAUSE_BYTES) {
+      return false;
+    }
+    this.#count(COUNT_MS.messages);
+    return unreadBytes > this.#pauseBytes();
   }
 
   /** Counts what is held now, and again in a while if it is much. */
@@ -63,9 +69,15 @@ export class SocketBuffers {
     this.#count(0);
   }
 
+  /** Most text of a page that is replayed: no more than what a socket may have unread. */
+  get pageBytes(): number {
+    // One of few sizes, so that followers at the same place share a page.
+    const bytes = Math.floor(this.#pauseBytes() / LEAST_PAUSE_BYTES) * LEAST_PAUSE_BYTES;
+    return Math.min(REPLAY_BYTES, bytes);
+  }
+
   /** At how much a socket is paused: fewer bytes when many are slow. */
   #pauseBytes(): number {
-    this.#count(COUNT_MS.messages);
     const sinceMs = monotonicMs() - COUNTED_MS;
     let slow = 0;
     slowClients.forEach(({ count, atMs }) => (slow += atMs > sinceMs ? count : 0));
@@ -86,7 +98,7 @@ export class SocketBuffers {
     }
     this.#share.set(held);
     slowClients.set(this.#gateway, { count: slow, atMs: nowMs });
-    if (held > LIMITS.outgoingPauseBytes || slow > 0) {
+    if (held > LIMITS.outgoingPauseBytes) {
       this.#wakeBy(Date.now() + CHECK_MS);
     }
   }

@@ -100,7 +100,7 @@ export class ConsumerSubscriptions {
           // Safe: its next ack asks too, and so does the check of all.
         });
       }
-      if (nowMs - refusedAt >= ANSWERED_MS) {
+      if (epoch !== undefined && nowMs - refusedAt >= ANSWERED_MS) {
         this.#refused.delete(subscription);
       }
     }
@@ -120,7 +120,7 @@ export class ConsumerSubscriptions {
       joined = await this.#host.consumerRouter.join(stream, call);
     } catch (error) {
       // If the stream has added it after all, its first push is answered that nobody is here.
-      this.#host.consumerRouter.remove(subscription, { isLost: false });
+      this.#drop(subscription);
       throw error;
     }
     const over = subscription.joined(joined.epoch);
@@ -130,7 +130,7 @@ export class ConsumerSubscriptions {
     const refusal = this.#refusalOf(subscription);
     if (refusal !== undefined) {
       // The rights of the caller have shrunk while the stream was asked.
-      this.#host.consumerRouter.remove(subscription, { isLost: false });
+      this.#drop(subscription);
       throw refusal;
     }
     this.#begin(subscription, context);
@@ -195,7 +195,7 @@ export class ConsumerSubscriptions {
     const { spec, epoch } = subscription;
     if (this.#isClosed) {
       // Its socket closed meanwhile; nothing was sent on it.
-      this.#host.consumerRouter.remove(subscription, { isLost: false });
+      this.#drop(subscription);
       return;
     }
     // Deleted while subscribing: answer, then send `subscriptionClosed`.
@@ -206,6 +206,12 @@ export class ConsumerSubscriptions {
       this.#host.wakeBy(Date.now() + RENEW_MS);
     }
     context.afterAnswer.push(() => (this.#heldBytes -= subscription.answered()));
+  }
+
+  /** Leaves one that never began. */
+  #drop(subscription: ConsumerSubscription): void {
+    this.#refused.delete(subscription);
+    this.#host.consumerRouter.remove(subscription, { isLost: false });
   }
 
   #refusalOf({ spec: { name, holder } }: ConsumerSubscription): RpcError | undefined {

@@ -10,19 +10,22 @@ import { chargeText } from "../../platform/pace.ts";
 import { MessageBatch } from "../message-batch.ts";
 import type { StreamSubscription } from "./subscription.ts";
 
-/** Most text of a replay's page: enough to keep a socket busy, little enough to hold one for every follower that reads. */
-const REPLAY_BYTES = 262_144;
 /** Most messages of a page that is read one message at a time. */
 const PARSED_MESSAGES = 500;
 
 /** How a stream refuses to read on in a log that it no longer has: it was deleted, made again, or restored. */
 const OTHER_LOG: ReadonlySet<number> = new Set([ErrorCode.NotFound, ErrorCode.EpochChanged, ErrorCode.Conflict]);
 
+/** The most that a page has. */
+type PageSize = { readonly messages: number; readonly bytes: number };
+
 /** A subscription as its feed sees it. */
 export type Follower = {
   readonly subscription: StreamSubscription;
   /** Whether nothing may be sent now: the socket has too much buffered, or the subscription is not answered yet. */
   isPaused(): boolean;
+  /** Most text of a page for it. */
+  readonly pageBytes: number;
   /** The turn of a page for it among those of all sockets; undefined when it may be read at once. */
   turn(): Promise<boolean> | undefined;
   /** The position moved: keep it, and watch its ack deadline. */
@@ -228,7 +231,7 @@ export class Feed {
   async #replay(follower: Follower): Promise<void> {
     const { subscription } = follower;
     try {
-      await this.#recount(subscription);
+      await this.#recount(follower);
       while (this.#mayRead(follower)) {
         await follower.turn();
         if (!this.#mayRead(follower)) {
@@ -237,7 +240,7 @@ export class Feed {
         const from = subscription.next;
         const known = Math.max(this.#head ?? 0, subscription.seen.sequence);
         const most = subscription.isFiltered ? PARSED_MESSAGES : subscription.room;
-        const page = await this.#read(from, most, subscription.spec.filter);
+        const page = await this.#read(from, { messages: most, bytes: follower.pageBytes }, subscription.spec.filter);
         if (page.lastSequence < known) {
           this.#onDoubt();
           return;
@@ -274,7 +277,7 @@ export class Feed {
   }
 
   /** After an eviction, reads again which messages are unacked: how much room an ack makes depends on it. */
-  async #recount(subscription: StreamSubscription): Promise<void> {
+  async #recount({ subscription, pageBytes }: Follower): Promise<void> {
     if (subscription.isCounted) {
       return;
     }
@@ -282,7 +285,8 @@ export class Feed {
     const { first, last } = subscription.unackedRange;
     let from = first;
     while (from <= last) {
-      const page = await this.#read({ sequence: from }, PARSED_MESSAGES, subscription.spec.filter);
+      const most = { messages: PARSED_MESSAGES, bytes: pageBytes };
+      const page = await this.#read({ sequence: from }, most, subscription.spec.filter);
       if (page.last < from) {
         break;
       }
@@ -293,11 +297,11 @@ export class Feed {
   }
 
   /** Reads on in the log that is followed. @throws One of {@link OTHER_LOG} when the stream no longer has that log. */
-  async #read(from: StreamSubscription["next"], maxMessages: number, filter: string | undefined): Promise<Page> {
-    const key = `${from.sequence}/${from.previousPublishedAt}/${maxMessages}/${filter}`;
+  async #read(from: StreamSubscription["next"], most: PageSize, filter: string | undefined): Promise<Page> {
+    const key = `${from.sequence}/${from.previousPublishedAt}/${most.messages}/${most.bytes}/${filter}`;
     let read = this.#reads.get(key);
     if (read === undefined) {
-      read = this.#page(from, maxMessages, filter);
+      read = this.#page(from, most, filter);
       this.#reads.set(key, read);
       // Only while it is under way: a page read later must show what was deleted meanwhile.
       const forget = () => this.#reads.delete(key);
@@ -306,9 +310,9 @@ export class Feed {
     return read;
   }
 
-  async #page(from: StreamSubscription["next"], maxMessages: number, filter: string | undefined): Promise<Page> {
+  async #page(from: StreamSubscription["next"], most: PageSize, filter: string | undefined): Promise<Page> {
     const page = await callStream(this.#env, this.stream, "reads", (stub) =>
-      stub.readPage(from, maxMessages, REPLAY_BYTES, this.epoch, filter),
+      stub.readPage(from, most.messages, most.bytes, this.epoch, filter),
     );
     if (page === undefined) {
       throw new Error("a stream that is in an epoch has no log");

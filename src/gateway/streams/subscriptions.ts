@@ -46,6 +46,10 @@ class SessionFollower implements Follower {
     return !this.isAnswered || this.#socket.outgoing.isPaused;
   }
 
+  get pageBytes(): number {
+    return this.#socket.outgoing.pageBytes;
+  }
+
   turn(): Promise<boolean> | undefined {
     return this.#owner.turnToReplay();
   }
