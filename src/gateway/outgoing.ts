@@ -22,10 +22,13 @@ const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /**
- * Above it no large answer is begun: one is read while the next is made. What is counted by the clock may be read long ago: there it
- * is what leaves room for small answers before a socket is closed.
+ * Above it no large answer is begun. Where the runtime tells: with a page more than messages may have unread, one is read while the
+ * next is made. What is counted by the clock may be read long ago: there it is what leaves room for small answers.
  */
-const ANSWERS_BYTES = { told: 2 * LIMITS.pageBytes, untold: LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes };
+const ANSWERS_BYTES = {
+  told: LIMITS.outgoingPauseBytes + REPLAY_BYTES + LIMITS.pageBytes,
+  untold: LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes,
+};
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it. */
@@ -186,10 +189,12 @@ export class Outgoing implements AnswerRoom {
 
   #hasRoom(bytes: number): boolean {
     const held = this.unreadBytes + this.#reservedBytes;
+    // Of a batch no more than a page: with its whole room it would begin only when all was read.
+    const wanted = this.#isTold ? Math.min(bytes, LIMITS.pageBytes) : bytes;
     const isAlone = this.#reservedBytes === 0 || this.#reservedBytes + bytes <= MADE_BYTES;
     return (
       isAlone &&
-      held + bytes <= ANSWERS_BYTES[this.#isTold ? "told" : "untold"] &&
+      held + wanted <= ANSWERS_BYTES[this.#isTold ? "told" : "untold"] &&
       this.#buffers.take(bytes * COPIES, held > 0)
     );
   }

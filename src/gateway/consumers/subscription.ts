@@ -135,7 +135,7 @@ export class ConsumerSubscription {
     if (this.#closedBy !== undefined) {
       this.end(this.#closedBy);
     }
-    return held.reduce((sum, { text }) => sum + text.length, 0);
+    return textOf(held);
   }
 
   deliver(batch: DeliveryBatch): void {
@@ -154,9 +154,11 @@ export class ConsumerSubscription {
     this.#send(messagesFrame(id, name, previous, batch.text));
   }
 
-  /** Its client has unsubscribed: what is held is not sent to it. */
-  left(): void {
+  /** Its client has unsubscribed, or it never began: what is held is not sent, and how much text that was is returned. */
+  left(): number {
+    const bytes = textOf(this.#held ?? []);
     this.#held = [];
+    return bytes;
   }
 
   /** Tells the client that it is over. */
@@ -167,4 +169,8 @@ export class ConsumerSubscription {
     }
     this.#send(notification("subscriptionClosed", { subscription: this.spec.id, reason }));
   }
+}
+
+function textOf(batches: readonly DeliveryBatch[]): number {
+  return batches.reduce((sum, { text }) => sum + text.length, 0);
 }

@@ -150,7 +150,7 @@ export class ConsumerSubscriptions {
   /** Ends a subscription; what it holds goes to others. */
   unsubscribe(subscription: ConsumerSubscription): void {
     this.#forget(subscription);
-    subscription.left();
+    this.#heldBytes -= subscription.left();
     this.#host.consumerRouter.remove(subscription, { isLost: false });
   }
 
@@ -210,8 +210,22 @@ export class ConsumerSubscriptions {
 
   /** Leaves one that never began. */
   #drop(subscription: ConsumerSubscription): void {
-    this.#refused.delete(subscription);
+    this.#heldBytes -= subscription.left();
+    this.#forgetRefusal(subscription);
     this.#host.consumerRouter.remove(subscription, { isLost: false });
+  }
+
+  /** Its stream has the whole socket as full: another one of the stream asks in its place. */
+  #forgetRefusal(subscription: ConsumerSubscription): void {
+    if (!this.#refused.delete(subscription)) {
+      return;
+    }
+    for (const other of this.#subscriptions.values()) {
+      if (other.spec.stream === subscription.spec.stream) {
+        this.#refused.set(other, monotonicMs());
+        return;
+      }
+    }
   }
 
   #refusalOf({ spec: { name, holder } }: ConsumerSubscription): RpcError | undefined {
@@ -247,7 +261,7 @@ export class ConsumerSubscriptions {
   #forget(subscription: ConsumerSubscription): void {
     const { id } = subscription.spec;
     this.#subscriptions.delete(id);
-    this.#refused.delete(subscription);
+    this.#forgetRefusal(subscription);
     this.#host.consumerStore.remove(this.#socket.key, id);
     this.#socket.keep(undefined);
   }
