@@ -98,8 +98,15 @@ function within(stream: string, state: DurableObjectState): Home {
   const { sql } = state.storage;
   const woken = () => new Stream(state, env);
   const garbage = "SELECT 1 FROM batches, stream WHERE last_sequence <= deleted_through";
-  // The object before may still delete what is below its floor: that would be the rows of another life.
-  const swept = () => vi.waitUntil(() => !hasSchema(sql) || sql.exec(garbage).toArray().length === 0, { interval: 0 });
+  const running = runningOf(state);
+  // The objects before may still delete what is below their floors: that would be the rows of another life. One of them may do
+  // so though another one has deleted all that there was.
+  const swept = async () => {
+    await vi.waitUntil(() => !hasSchema(sql) || sql.exec(garbage).toArray().length === 0, { interval: 0 });
+    while (running.length > 0) {
+      await Promise.allSettled(running.splice(0));
+    }
+  };
   return {
     stream,
     woken: async () => {
@@ -117,6 +124,17 @@ function within(stream: string, state: DurableObjectState): Home {
       return woken();
     },
   };
+}
+
+/** What an object has under way beside its calls: it grows. */
+function runningOf(state: DurableObjectState): Promise<unknown>[] {
+  const running: Promise<unknown>[] = [];
+  const waitUntil = state.waitUntil.bind(state);
+  state.waitUntil = (promise) => {
+    running.push(promise);
+    waitUntil(promise);
+  };
+  return running;
 }
 
 /** A stream seen from without, whose object is put to sleep by the runtime. */
