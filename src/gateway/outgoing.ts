@@ -22,8 +22,9 @@ const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
 const COPIES = 6;
 /**
- * Above it no large answer is begun. Where the runtime tells: with a page more than messages may have unread, one is read while the
- * next is made. What is counted by the clock may be read long ago: there it is what leaves room for small answers.
+ * What is unread and what is being made, above which no large answer is begun. Where the runtime tells: what messages may have
+ * unread, and a page, so that one is read while the next is made. Where the clock tells, which is late, what leaves room for small
+ * answers before the socket counts as overrun.
  */
 const ANSWERS_BYTES = {
   told: LIMITS.outgoingPauseBytes + REPLAY_BYTES + LIMITS.pageBytes,
@@ -55,6 +56,7 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
+  /** Of all frames. */
   #sentCharacters = 0;
   #ackedBytes = 0;
   /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
