@@ -8,8 +8,8 @@ import type {
 import { newHolder } from "../../internal/consumer-calls.ts";
 import type { JoinReply } from "../../internal/consumer-calls.ts";
 import type { CallContext, ClientAck } from "../../methods/context.ts";
-
 import { monotonicMs } from "../../platform/clock.ts";
+
 import type { ConsumerRouter } from "./router.ts";
 import { ConsumerSubscription } from "./subscription.ts";
 import type { StoredConsumerSubscription } from "./subscription.ts";
@@ -27,7 +27,7 @@ export type ConsumerSubscriptionsHost = {
   readonly wakeBy: (atMs: number) => void;
 };
 
-/** So long after a refusal its stream has it. */
+/** So long after a refusal its stream knows of it. */
 const ANSWERED_MS = 1_000;
 
 /** The subscriptions of one socket that share consumers. */
@@ -95,12 +95,13 @@ export class ConsumerSubscriptions {
     const nowMs = monotonicMs();
     for (const [subscription, refusedAt] of this.#refused) {
       const { epoch, spec } = subscription;
-      if (epoch !== undefined) {
-        this.#host.consumerRouter.ask({ stream: spec.stream, epoch }, spec.holder).catch(() => {
-          // Safe: its next ack asks too, and so does the check of all.
-        });
+      if (epoch === undefined) {
+        continue;
       }
-      if (epoch !== undefined && nowMs - refusedAt >= ANSWERED_MS) {
+      this.#host.consumerRouter.ask({ stream: spec.stream, epoch }, spec.holder).catch(() => {
+        // Safe: its next ack asks too, and so does the check of all.
+      });
+      if (nowMs - refusedAt >= ANSWERED_MS) {
         this.#refused.delete(subscription);
       }
     }

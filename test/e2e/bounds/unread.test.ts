@@ -32,6 +32,33 @@ describe("where only acks have more sent", () => {
     // A page more may have been on its way.
     expect(received()).toBeLessThan(2 * MESSAGES);
   });
+
+  test.for(["streams", "consumers"] as const)(
+    "a client that has acked a megabyte of %s is sent more, though it acks no longer",
+    async (kind, { connect }) => {
+      const [client, publisher] = [await connect(), await connect()];
+      await publish(publisher);
+      const subscribe = async (index: number) => {
+        const consumer = `c${index}`;
+        if (kind === "consumers") {
+          await publisher.call("createConsumer", { stream: STREAM, consumer, maxInFlight: 10_000 });
+        }
+        return client.call("subscribe", kind === "consumers" ? { ...SUBSCRIBE, consumer } : SUBSCRIBE);
+      };
+
+      acknowledge(client, kind);
+      for (let index = 0; index < 2; index += 1) {
+        const { subscription } = await subscribe(index);
+        await client.untilMessages(MESSAGES, subscription);
+      }
+      client.onNotification = undefined;
+      const silent = await Promise.all([2, 3, 4].map(subscribe));
+
+      for (const { subscription } of silent) {
+        expect(await client.untilMessages(MESSAGES, subscription)).toHaveLength(MESSAGES);
+      }
+    },
+  );
 });
 
 describe("at one gateway, which counts what is unread with each large answer", () => {
@@ -64,6 +91,20 @@ describe("at one gateway, which counts what is unread with each large answer", (
   });
 });
 
+/** Acks whatever comes. */
+function acknowledge(client: Client, kind: "streams" | "consumers"): void {
+  client.onNotification = (notification) => {
+    if (notification.method === "messages") {
+      const { subscription, messages } = notification.params;
+      const sequences = messages.map(({ sequence }) => sequence);
+      client.notify("ack", {
+        subscription,
+        ...(kind === "consumers" ? { sequences } : { through: sequences.at(-1) ?? 0 }),
+      });
+    }
+  };
+}
+
 /** Publishes a little less than a subscription may be sent without an ack. */
 async function publish(client: Client): Promise<void> {
   const data = "x".repeat(MIB / MESSAGES - 1_000);
@@ -72,12 +113,7 @@ async function publish(client: Client): Promise<void> {
 
 /** Subscribes so many times, and acks what comes until all of it has. */
 async function readAll(client: Client, times: number): Promise<void> {
-  client.onNotification = (notification) => {
-    if (notification.method === "messages") {
-      const { subscription, messages } = notification.params;
-      client.notify("ack", { subscription, through: messages.at(-1)?.sequence ?? 0 });
-    }
-  };
+  acknowledge(client, "streams");
   for (let index = 0; index < times; index += 1) {
     const { subscription } = await client.call("subscribe", SUBSCRIBE);
     await client.untilMessages(MESSAGES, subscription);
