@@ -1,13 +1,13 @@
 /** What a socket is sent before its client has acked anything, and while many clients have not read. */
 import { describe, expect } from "vitest";
 
-import { test as base } from "../server/fixtures.ts";
-import type { Client } from "../server/client.ts";
+import { test as base } from "../../server/fixtures.ts";
+import type { Client } from "../../server/client.ts";
+
+import { acknowledge, MESSAGES, publishTo } from "./reader.ts";
 
 const STREAM = "unread";
 const SUBSCRIBE = { stream: STREAM, maxInFlight: 10_000 };
-const MIB = 1_048_576;
-const MESSAGES = 90;
 /** With a megabyte unread each they would hold all that an isolate may. */
 const SLOW_CLIENTS = 50;
 /** Each gets all messages, and all of them more than the operating systems of both sides hold of a connection. */
@@ -18,7 +18,7 @@ describe("where only acks have more sent", () => {
 
   test("a client that acks nothing is sent a megabyte while one that acks is sent everything", async ({ connect }) => {
     const [silent, reader] = [await connect(), await connect()];
-    await publish(reader);
+    await publishTo(reader, STREAM);
     const received = () =>
       silent.notifications.reduce(
         (sum, { method, params }) => sum + (method === "messages" ? params.messages.length : 0),
@@ -33,17 +33,17 @@ describe("where only acks have more sent", () => {
     expect(received()).toBeLessThan(2 * MESSAGES);
   });
 
-  test.for(["streams", "consumers"] as const)(
-    "a client that has acked a megabyte of %s is sent more, though it acks no longer",
+  test.for(["stream", "consumer"] as const)(
+    "a client that has acked a megabyte of a %s is sent more, though it acks no longer",
     async (kind, { connect }) => {
       const [client, publisher] = [await connect(), await connect()];
-      await publish(publisher);
+      await publishTo(publisher, STREAM);
       const subscribe = async (index: number) => {
         const consumer = `c${index}`;
-        if (kind === "consumers") {
+        if (kind === "consumer") {
           await publisher.call("createConsumer", { stream: STREAM, consumer, maxInFlight: 10_000 });
         }
-        return client.call("subscribe", kind === "consumers" ? { ...SUBSCRIBE, consumer } : SUBSCRIBE);
+        return client.call("subscribe", kind === "consumer" ? { ...SUBSCRIBE, consumer } : SUBSCRIBE);
       };
 
       acknowledge(client, kind);
@@ -66,7 +66,7 @@ describe("at one gateway, which counts what is unread with each large answer", (
 
   test("many slow clients leave room for large answers and HTTP", async ({ connect, server }) => {
     const reader = await connect();
-    await publish(reader);
+    await publishTo(reader, STREAM);
     const slow = await Promise.all(Array.from({ length: SLOW_CLIENTS }, () => connect()));
 
     // They have acked, so they are sent as much as they have room for.
@@ -91,29 +91,9 @@ describe("at one gateway, which counts what is unread with each large answer", (
   });
 });
 
-/** Acks whatever comes. */
-function acknowledge(client: Client, kind: "streams" | "consumers"): void {
-  client.onNotification = (notification) => {
-    if (notification.method === "messages") {
-      const { subscription, messages } = notification.params;
-      const sequences = messages.map(({ sequence }) => sequence);
-      client.notify("ack", {
-        subscription,
-        ...(kind === "consumers" ? { sequences } : { through: sequences.at(-1) ?? 0 }),
-      });
-    }
-  };
-}
-
-/** Publishes a little less than a subscription may be sent without an ack. */
-async function publish(client: Client): Promise<void> {
-  const data = "x".repeat(MIB / MESSAGES - 1_000);
-  await client.call("publishBatch", { stream: STREAM, messages: Array.from({ length: MESSAGES }, () => ({ data })) });
-}
-
 /** Subscribes so many times, and acks what comes until all of it has. */
 async function readAll(client: Client, times: number): Promise<void> {
-  acknowledge(client, "streams");
+  acknowledge(client, "stream");
   for (let index = 0; index < times; index += 1) {
     const { subscription } = await client.call("subscribe", SUBSCRIBE);
     await client.untilMessages(MESSAGES, subscription);

@@ -3,12 +3,12 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { describe, expect } from "vitest";
 
-import { ErrorCode } from "../../../rpc/index.ts";
-import { test as base } from "../server/fixtures.ts";
-import type { Client } from "../server/client.ts";
+import { ErrorCode } from "../../../../rpc/index.ts";
+import { test as base } from "../../server/fixtures.ts";
+import type { Client } from "../../server/client.ts";
 
-const MIB = 1_048_576;
-const MESSAGES = 90;
+import { acknowledge, MESSAGES, publishTo } from "./reader.ts";
+
 /** Their answers are many times what a socket may have unread, and what the operating systems hold. */
 const MOST_CALLS = 200_000;
 /** More than the operating systems of both sides hold, and a socket of the server besides, when each gets all messages. */
@@ -132,27 +132,9 @@ test("a socket is closed with 4413 when 4 MiB of answers wait for it, and others
   expect((await other.call("getServerInfo", {})).name).toBe("durable-stream");
 });
 
-/** Publishes a little less than a subscription may be sent without an ack. */
-async function publishTo(client: Client, stream: string): Promise<void> {
-  const data = "x".repeat(MIB / MESSAGES - 1_000);
-  await client.call("publishBatch", { stream, messages: Array.from({ length: MESSAGES }, () => ({ data })) });
-}
-
 async function subscribeAll(client: Client, params: (index: number) => Parameters<typeof client.call<"subscribe">>[1]) {
   const opened = Array.from({ length: SUBSCRIPTIONS }, (_, index) => client.call("subscribe", params(index)));
   return (await Promise.all(opened)).map(({ subscription }) => subscription);
-}
-
-/** Acks whatever comes, of streams or of consumers. */
-function acknowledge(client: Client, kind: "stream" | "consumer"): void {
-  client.onNotification = (notification) => {
-    if (notification.method === "messages") {
-      const { subscription, messages } = notification.params;
-      const sequences = messages.map(({ sequence }) => sequence);
-      const done = kind === "consumer" ? { sequences } : { through: Math.max(...sequences) };
-      client.notify("ack", { subscription, ...done });
-    }
-  };
 }
 
 function sequencesTo(last: number): number[] {
