@@ -1,6 +1,7 @@
-import type { CheckpointParams, PutStateParams, StoredRange } from "../../rpc/index.ts";
+import type { CheckpointParams, From, PutStateParams, StoredRange } from "../../rpc/index.ts";
 import type { Refused } from "../platform/refused.ts";
 
+import type { LargeText } from "./pieces.ts";
 import type { ProducerRuns, PublishProducer } from "./producer-runs.ts";
 
 /**
@@ -116,6 +117,7 @@ export type MessageRange = {
 
 /** A page of a stream's log. It starts at the requested position, or at the stream's first message if that is later. */
 export type Page = MessageRange &
+  LargeText &
   Omit<Start, "nextSequence" | "notBefore" | "previousPublishedAt"> & {
     /**
      * Of a read with a filter: a stretch at that position in which all messages are there and none matches. The range begins
@@ -123,6 +125,24 @@ export type Page = MessageRange &
      */
     passed?: { from: number; to: number };
   };
+
+/**
+ * What is to be read of a log.
+ *
+ * - `messages`: most sequences that the page covers.
+ * - `bytes`: the page takes no further row that would exceed this much text.
+ * - `epoch`: the epoch of `from`.
+ * - `filter`: messages that do not match it may be passed over, as {@link Page.passed} says.
+ * - `takesPieces`: whether the text may come in pieces, as {@link LargeText} says.
+ */
+export type PageCall = [
+  from: From,
+  messages: number,
+  bytes: number,
+  epoch?: string | undefined,
+  filter?: string | undefined,
+  takesPieces?: boolean,
+];
 
 /** What a read returns; undefined when the stream was never used. */
 export type PageReply = Page | Refused | undefined;

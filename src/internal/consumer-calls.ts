@@ -4,6 +4,7 @@
  */
 
 import type { Seen } from "./epoch.ts";
+import type { LargeText } from "./pieces.ts";
 
 /** A subscription that joins a consumer. */
 export type JoinCall = {
@@ -21,7 +22,7 @@ export type JoinCall = {
 export type JoinReply = { epoch: string; nextSequence: number; lastSequence: number };
 
 /** Messages that were fetched under a new lease. */
-export type FetchReply = { epoch: string; lease: string; text: string };
+export type FetchReply = LargeText & { epoch: string; lease: string };
 
 /** A page of dead letters: at most `limit`, from a sequence on. */
 export type DeadLetterPage = { from: number; limit: number };

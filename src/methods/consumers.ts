@@ -1,5 +1,6 @@
 import { LIMITS, PAGE_DEFAULTS } from "../../rpc/index.ts";
 import { JsonText } from "../internal/json-text.ts";
+import { whole } from "../internal/pieces.ts";
 import { callStream } from "../platform/call-object.ts";
 
 import type { Handlers } from "./context.ts";
@@ -41,9 +42,8 @@ export const consumerHandlers: Handlers<
     callStream(env, params.stream, "changes", (stub) => stub.seekConsumer(params)),
 
   fetchMessages: async ({ stream, consumer, limit = PAGE_DEFAULTS.fetchMessages }, { env }) => {
-    const { text, ...fetched } = await callStream(env, stream, "changes", (stub) =>
-      stub.fetchMessages(consumer, limit),
-    );
+    const reply = await callStream(env, stream, "changes", (stub) => stub.fetchMessages(consumer, limit, true));
+    const { text, ...fetched } = whole(reply);
     return new JsonText(`${JSON.stringify(fetched).slice(0, -1)},"messages":[${text}]}`);
   },
 

@@ -4,6 +4,7 @@ import type { Page } from "../internal/calls.ts";
 import { JsonText } from "../internal/json-text.ts";
 import { joinMessages, MESSAGE_SEPARATOR, splitMessages, utf8Bytes } from "../internal/message-text.ts";
 import type { MessageText } from "../internal/message-text.ts";
+import { whole } from "../internal/pieces.ts";
 import { subjectMatcher } from "../internal/subject.ts";
 import { callStream } from "../platform/call-object.ts";
 import { requestDeadlineMs } from "../platform/settings.ts";
@@ -49,13 +50,20 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
   do {
     const [start, room, expected] = [from, limit - count, epoch];
     const read = callStream(env, stream, "reads", (stub) =>
-      stub.readPage(start, matches === undefined ? room : LIMITS.pageMessages, LIMITS.pageBytes, expected, filter),
+      stub.readPage(
+        start,
+        matches === undefined ? room : LIMITS.pageMessages,
+        LIMITS.pageBytes,
+        expected,
+        filter,
+        true,
+      ),
     );
     const next = await inTime(read.then(found), deadlineAt);
     if (next === undefined) {
       break;
     }
-    page = next;
+    page = whole(next);
     ({ epoch } = page);
     // The first page only: what is deleted between two pages was not skipped when the call began.
     skipped = pages === 0 ? page.skipped : skipped;

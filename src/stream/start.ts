@@ -1,6 +1,7 @@
 import type { From } from "../../rpc/index.ts";
-import type { Page, Start } from "../internal/calls.ts";
+import type { Page, PageCall, Start } from "../internal/calls.ts";
 import type { Seen } from "../internal/epoch.ts";
+import { inPieces } from "../internal/pieces.ts";
 import { compileFilter } from "../internal/subject.ts";
 
 import type { Log } from "./log/log.ts";
@@ -87,16 +88,14 @@ export function followFrom(place: Place, from: From): Start {
   return previousPublishedAt === 0 ? start : { ...start, previousPublishedAt };
 }
 
-/** What is wanted of a read, beside where it starts. */
-type Wanted = { messages: number; bytes: number; epoch: string | undefined; filter: string | undefined };
-
 /** A page of the log from where a reader starts. @throws As {@link expectStart}. */
-export function readFrom(place: Place, from: From, { messages, bytes, epoch, filter }: Wanted): Page {
+export function readFrom(place: Place, ...call: PageCall): Page {
+  const [from, messages, bytes, epoch, filter, takesPieces = false] = call;
   expectStart(place, epoch, from);
   const { nextSequence, notBefore: _notBefore, ...start } = startOf(place, from);
   const passed = filter === undefined ? undefined : passedFrom(place.log, nextSequence, filter);
   const first = passed === undefined ? nextSequence : passed.to + 1;
-  const page = place.log.read(first, messages, bytes);
+  const page = inPieces(place.log.read(first, messages, bytes), takesPieces);
   if (passed === undefined) {
     return { ...page, ...start };
   }

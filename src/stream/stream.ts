@@ -22,7 +22,7 @@ import type {
   StreamInfo,
 } from "../../rpc/index.ts";
 import { AlarmClock } from "../platform/alarm-clock.ts";
-import type { CheckpointCall, PageReply, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
+import type { CheckpointCall, PageCall, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
 import { logError } from "../platform/log.ts";
@@ -97,17 +97,13 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Reads a page of the log from `from` on.
+   * Reads a page of the log.
    *
-   * @param messages Most sequences the page covers.
-   * @param bytes The page takes no further row that would exceed this much text.
-   * @param epoch The epoch of `from`, as in {@link follow}.
-   * @param filter Messages that do not match it may be passed over: {@link Page.passed}.
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}, or of {@link PacedCalls}.
    */
-  async readPage(from: From, messages: number, bytes: number, epoch?: string, filter?: string): Promise<PageReply> {
-    const read = (loaded: LoadedStream) => readFrom(loaded, from, { messages, bytes, epoch, filter });
-    return this.#paced.read(() => this.#ifUsed(epoch, read));
+  async readPage(...call: PageCall): ReturnType<PacedCalls["read"]> {
+    const [, , , epoch] = call;
+    return this.#paced.read(() => this.#ifUsed(epoch, (loaded) => readFrom(loaded, ...call)));
   }
 
   /**
@@ -323,11 +319,12 @@ export class Stream extends DurableObject<Env> {
    * Delivers messages of a consumer, as joined text, to a new lease. The text is empty only when nothing can be
    * delivered.
    *
+   * @param takesPieces Whether the text may come in pieces, as `LargeText` says.
    * @returns Unavailable when the time is up before the scan of the log finds a message that matches the filter; the
    *   next call continues the scan.
    */
-  async fetchMessages(consumer: string, limit: number): Promise<FetchReply | Refused> {
-    return answerInTime(() => this.#atConsumers((consumers) => consumers.fetch(consumer, limit)));
+  async fetchMessages(consumer: string, limit: number, takesPieces = false): Promise<FetchReply | Refused> {
+    return answerInTime(() => this.#atConsumers((consumers) => consumers.fetch(consumer, limit, takesPieces)));
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */

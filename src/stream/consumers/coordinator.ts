@@ -2,6 +2,7 @@ import type { ConsumerInfo, CreateConsumerParams, From, GetDeadLettersResult } f
 import type { Start } from "../../internal/calls.ts";
 import { socketOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand, DeadLetterPage, FetchReply, JoinCall, JoinReply } from "../../internal/consumer-calls.ts";
+import { inPieces } from "../../internal/pieces.ts";
 import type { AlarmClock } from "../../platform/alarm-clock.ts";
 import { logError } from "../../platform/log.ts";
 import type { Refused } from "../../platform/refused.ts";
@@ -215,16 +216,17 @@ export class ConsumerCoordinator {
   /**
    * Delivers messages to a new lease.
    *
+   * @param takesPieces Whether the text may come in pieces, as `LargeText` says.
    * @returns Undefined when the scan of the log stopped at its bounds before it found a message; call again.
    */
-  fetch(name: string, limit: number): FetchReply | undefined {
+  fetch(name: string, limit: number, takesPieces: boolean): FetchReply | undefined {
     const consumer = this.#consumers.find(name);
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const { lease, holder } = newLease(consumer.id);
     return this.#change((nowMs) => {
       expire(consumer, this.#deadLetters, nowMs);
       const text = Dispatcher.forFetch(this.#reader, nowMs).fetch(consumer, holder, limit);
-      return text === undefined ? undefined : { epoch: this.#stream.epoch, lease, text };
+      return text === undefined ? undefined : inPieces({ epoch: this.#stream.epoch, lease, text }, takesPieces);
     });
   }
 
