@@ -1,6 +1,8 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { AnswerRoom } from "../json-rpc/answer-room.ts";
+import type { Answer } from "../json-rpc/answer.ts";
 import { monotonicMs } from "../platform/clock.ts";
+import { turnForText } from "../platform/pace.ts";
 import { isBufferTold } from "../platform/settings.ts";
 
 import { REPLAY_BYTES } from "./socket-buffers.ts";
@@ -66,6 +68,8 @@ export class Outgoing implements AnswerRoom {
   /** Of the large answers that are being made. */
   #reservedBytes = 0;
   #released = Promise.withResolvers<void>();
+  /** The last large answer: one for which as much is reserved is expected to be as large. */
+  #answered = { reserved: 0, characters: 0 };
   /** The last large call that waits for room: they begin in order. */
   #last: Promise<unknown> = Promise.resolve();
   #answeredBytes = 0;
@@ -140,18 +144,30 @@ export class Outgoing implements AnswerRoom {
     return true;
   }
 
-  /** Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. */
-  reserve(bytes: number): Promise<RpcError | undefined> {
+  /**
+   * Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. One that is expected to
+   * have a large answer has its turn to be sent here: what waits when it is made is held meanwhile, and so long that V8 frees
+   * it by a full collection only.
+   */
+  async reserve(bytes: number, answer: Answer): Promise<RpcError | undefined> {
     const askedAt = monotonicMs();
     const admitted = this.#last.then(() => this.#admit(bytes, askedAt));
     this.#last = admitted;
-    return admitted;
+    const refusal = await admitted;
+    const { reserved, characters } = this.#answered;
+    const turn = refusal === undefined && reserved === bytes ? turnForText(characters) : undefined;
+    if (turn !== undefined) {
+      answer.turned = characters;
+      await turn;
+    }
+    return refusal;
   }
 
-  release(reservedBytes: number, answeredBytes: number): void {
-    this.#reservedBytes -= reservedBytes;
+  release(reserved: number, answer: Answer): void {
+    this.#reservedBytes -= reserved;
+    this.#answered = { reserved, characters: answer.characters };
     if (!this.#isTold) {
-      this.#answeredBytes = this.#unreadAnswers() + answeredBytes;
+      this.#answeredBytes = this.#unreadAnswers() + answer.bytes;
     }
     this.#buffers.count();
     this.#released.resolve();
@@ -177,7 +193,9 @@ export class Outgoing implements AnswerRoom {
   }
 
   async #admit(bytes: number, askedAt: number): Promise<RpcError | undefined> {
-    while (!this.#hasRoom(bytes)) {
+    // Of a batch no more than a page: with its whole room it would begin only when all was read.
+    const wanted = this.#isTold ? Math.min(bytes, LIMITS.pageBytes) : bytes;
+    while (!this.#hasRoom(bytes, wanted)) {
       const waitedMs = monotonicMs() - askedAt;
       if (waitedMs >= ROOM_WAIT_MS) {
         return UNREAD;
@@ -189,10 +207,8 @@ export class Outgoing implements AnswerRoom {
     return undefined;
   }
 
-  #hasRoom(bytes: number): boolean {
+  #hasRoom(bytes: number, wanted: number): boolean {
     const held = this.unreadBytes + this.#reservedBytes;
-    // Of a batch no more than a page: with its whole room it would begin only when all was read.
-    const wanted = this.#isTold ? Math.min(bytes, LIMITS.pageBytes) : bytes;
     const isAlone = this.#reservedBytes === 0 || this.#reservedBytes + bytes <= MADE_BYTES;
     return (
       isAlone &&

@@ -4,7 +4,7 @@ import { ROOT } from "../access/access.ts";
 import type { Access } from "../access/access.ts";
 import { decide } from "../access/decide.ts";
 import { callersName } from "../access/prefix.ts";
-import { answer } from "../json-rpc/batch.ts";
+import { answerFrame } from "../json-rpc/batch.ts";
 import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
@@ -187,20 +187,16 @@ export class Session implements Connection, SessionSocket {
     const isLate = this.isOver;
     const context = this.#context();
     this.#contexts.add(context);
-    const response = await answer(frame, context, this.#bounds);
-    await turnForText(response?.length);
+    const answer = await answerFrame(frame, context, this.#bounds);
+    await turnForText(answer.characters - answer.turned);
     this.#contexts.delete(context);
     if (this.#access.rate?.takeCounted() === true) {
       // A sleep may come before it is paid off.
       this.keep(undefined);
     }
-    if (isLate) {
-      // All of it is refused.
-      this.end(response);
-    } else if (response !== undefined) {
-      this.send(response);
-    }
+    this.#sendAnswer(answer.text, isLate);
     context.afterAnswer.forEach((next) => next());
+    answer.clear();
     this.#resume();
   }
 
@@ -338,6 +334,15 @@ export class Session implements Connection, SessionSocket {
     this.#streams.get(subscription);
     const issues = [{ path: "sequences", reason: "only a consumer's messages are settled one by one" }];
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
+  }
+
+  /** @param isLate Whether all of it is refused, as the token has ended. */
+  #sendAnswer(text: string | undefined, isLate: boolean): void {
+    if (isLate) {
+      this.end(text);
+    } else if (text !== undefined) {
+      this.send(text);
+    }
   }
 
   /** A client that is heard may have read what was sent: goes on with what waits for that. */

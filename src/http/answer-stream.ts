@@ -9,13 +9,16 @@ const TOUCH_MS = 20_000;
  * An answer as a body that is encoded as fast as the client reads it. It counts in its share until it is all taken or its
  * client is gone.
  */
-export function answerStream(text: string, share: Share): ReadableStream<Uint8Array> {
+export function answerStream(answer: string, share: Share): ReadableStream<Uint8Array> {
+  let text = answer;
   const encoder = new TextEncoder();
   const touching = setInterval(() => share.touch(), TOUCH_MS);
   let at = 0;
   const over = (): void => {
     clearInterval(touching);
     share.set(0);
+    // The stream itself stays until a full collection.
+    text = "";
   };
   return new ReadableStream<Uint8Array>(
     {

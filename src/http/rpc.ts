@@ -1,7 +1,8 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import type { Access } from "../access/access.ts";
 import type { AnswerRoom } from "../json-rpc/answer-room.ts";
-import { answer } from "../json-rpc/batch.ts";
+import { Answer } from "../json-rpc/answer.ts";
+import { answerFrame } from "../json-rpc/batch.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
 import type { CallContext } from "../methods/context.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
@@ -36,15 +37,22 @@ export async function answerHttp(request: Request, env: Env, access: Access): Pr
   if (busy !== undefined) {
     return errorResponse(503, busy, { "Retry-After": "2" });
   }
-  let text: string | Response | undefined;
+  let answer: Answer | Response | undefined;
   try {
-    text = await answerBody(request, statelessContext(env, access), share);
-    await turnForText(typeof text === "string" ? text.length : 0);
+    answer = await answerBody(request, statelessContext(env, access), share);
+    await turnForText(answer instanceof Answer ? answer.characters : 0);
   } finally {
-    share.set(typeof text === "string" && text.length > SMALL_CHARACTERS ? text.length * ANSWER_COPIES : 0);
+    const characters = answer instanceof Answer ? answer.characters : 0;
+    share.set(characters > SMALL_CHARACTERS ? characters * ANSWER_COPIES : 0);
   }
-  if (typeof text !== "string") {
-    return text ?? new Response(null, { status: 204 });
+  return answer instanceof Answer ? responseOf(answer, share) : answer;
+}
+
+function responseOf(answer: Answer, share: Share): Response {
+  const { text } = answer;
+  answer.clear();
+  if (text === undefined) {
+    return new Response(null, { status: 204 });
   }
   return new Response(text.length > SMALL_CHARACTERS ? answerStream(text, share) : text, { headers: JSON_HEADERS });
 }
@@ -56,11 +64,7 @@ function expectedBytesOf({ headers }: Request): number {
 }
 
 /** The answer to a body, which has its room in the share; a response when it is no text. */
-async function answerBody(
-  request: Request,
-  context: CallContext,
-  share: Share,
-): Promise<string | Response | undefined> {
+async function answerBody(request: Request, context: CallContext, share: Share): Promise<Answer | Response> {
   const bytes = await readBody(request);
   if (bytes === undefined) {
     return errorResponse(413, frameTooLarge());
@@ -75,7 +79,7 @@ async function answerBody(
     // It is held until it is taken: the share is set to its size.
     release: () => undefined,
   };
-  return answer(body, context, { answers });
+  return answerFrame(body, context, { answers });
 }
 
 /**

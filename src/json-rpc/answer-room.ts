@@ -1,16 +1,19 @@
 import { LIMITS } from "../../rpc/index.ts";
 import type { RpcError } from "../../rpc/index.ts";
 
+import type { Answer } from "./answer.ts";
+
 /** What bounds the answers that are made for one caller and not taken by it. */
 export type AnswerRoom = {
   /**
    * Takes room for large answers before they are made; waits a while for it.
    *
+   * @param answer Of the frame that they are a part of.
    * @returns Busy when there is none: then none is taken, and the calls are not to be begun.
    */
-  reserve(bytes: number): Promise<RpcError | undefined>;
-  /** The answers are sent. @param answeredBytes How large they are. */
-  release(reservedBytes: number, answeredBytes: number): void;
+  reserve(bytes: number, answer: Answer): Promise<RpcError | undefined>;
+  /** The answers are sent; `answer` still has them. */
+  release(reservedBytes: number, answer: Answer): void;
 };
 
 /** What most large answers are taken for: as many as may be in flight fit. */
@@ -47,21 +50,21 @@ export class FrameRoom {
   }
 
   /** To be awaited before each large call. @returns Why it is not to be begun. */
-  enter(): Promise<RpcError | undefined> {
-    this.#entered ??= this.#reserve();
+  enter(answer: Answer): Promise<RpcError | undefined> {
+    this.#entered ??= this.#reserve(answer);
     return this.#entered;
   }
 
   /** Its answers are sent. */
-  leave(answeredBytes: number): void {
+  leave(answer: Answer): void {
     if (this.#reserved > 0) {
-      this.#answers?.release(this.#reserved, answeredBytes);
+      this.#answers?.release(this.#reserved, answer);
     }
   }
 
-  async #reserve(): Promise<RpcError | undefined> {
+  async #reserve(answer: Answer): Promise<RpcError | undefined> {
     const bytes = answerBytes(this.#methods);
-    const refusal = await this.#answers?.reserve(bytes);
+    const refusal = await this.#answers?.reserve(bytes, answer);
     this.#reserved = refusal === undefined && this.#answers !== undefined ? bytes : 0;
     return refusal;
   }

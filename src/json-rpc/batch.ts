@@ -1,11 +1,11 @@
 import { isMethodName, LIMITS, METHODS, RpcError } from "../../rpc/index.ts";
 import type { MethodSpec } from "../../rpc/index.ts";
-import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
 import type { ErrorObject } from "../platform/error-response.ts";
 import { QUEUE_FULL } from "../publishing/publish-budget.ts";
 
+import { Answer } from "./answer.ts";
 import { FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
@@ -34,11 +34,16 @@ type Entry = Publish | Ack | Single | Refused;
 /** Neighbouring publishes and acks, which begin together, or one other element. */
 type Step = { readonly kind: "gathered"; readonly calls: readonly (Publish | Ack)[] } | Single | Refused;
 
+const ANSWER_TOO_LARGE = new RpcError("TooLarge", "the batch has too large an answer", {
+  what: "batchAnswerBytes",
+  limit: LIMITS.batchAnswerBytes,
+});
+
 /** What bounds a caller: its calls, which only a socket has, and its large answers. */
 export type CallerBounds = { readonly flow?: CallFlow | undefined; readonly answers?: AnswerRoom | undefined };
 
-/** Who sent the frame. */
-type Caller = CallerBounds & { readonly context: CallContext };
+/** Who sent the frame, and what is answered to it. */
+type Caller = CallerBounds & { readonly context: CallContext; readonly answer: Answer };
 
 /**
  * Answers a frame: every request with an id exactly once.
@@ -49,30 +54,25 @@ type Caller = CallerBounds & { readonly context: CallContext };
  * message is stored.
  *
  * @param bounds A flow counts the calls of a socket and keeps its publishes in order.
- * @returns The text to send; undefined when there is nothing to answer. Never rejects.
+ * @returns What to send, to be cleared then. Never rejects.
  */
-export async function answer(
-  text: string,
-  context: CallContext,
-  bounds: CallerBounds = {},
-): Promise<string | undefined> {
+export async function answerFrame(text: string, context: CallContext, bounds: CallerBounds = {}): Promise<Answer> {
   const frame = readFrame(text);
-  const { flow, answers: room } = bounds;
-  const caller: Caller = { context, flow, answers: room };
+  const { flow, answers } = bounds;
+  const answer = new Answer(frame.isBatch);
+  const caller: Caller = { context, flow, answers, answer };
   flow?.holdFrame(text);
   const admitted = frame.elements.map((element) => admit(element, text, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
   const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
   const waiting = turnToRead(entries, flow);
   const isDropped = waiting !== undefined && !(await waiting);
-  const answers = isDropped ? [] : await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+  if (!isDropped) {
+    await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+  }
   await leaveLanes(entries);
   flow?.releaseFrame(text);
-  if (!frame.isBatch) {
-    return answers[0];
-  }
-  const texts = answers.filter((response) => response !== undefined);
-  return texts.length === 0 ? undefined : `[${texts.join(",")}]`;
+  return answer;
 }
 
 /**
@@ -161,28 +161,23 @@ function isLarge(entry: Entry | Step): entry is Single {
   return entry.kind === "single" && entry.size === "large";
 }
 
-/** Runs the calls of a frame; returns their answers in order. */
+/** Runs the calls of a frame in order. */
 async function runEntries(
   entries: readonly Entry[],
   { turn, ...caller }: Caller & { turn: Turn | undefined },
-): Promise<(string | undefined)[]> {
+): Promise<void> {
   if (turn?.before !== undefined) {
     await turn.before;
   }
-  const answers: (string | undefined)[] = [];
+  const { answer, context, flow } = caller;
   let room: FrameRoom | undefined;
-  let bytes = 0;
   for (const step of stepsOf(entries)) {
     if (step.kind === "gathered") {
-      const running = runGathered(step.calls, caller.context);
+      const running = runGathered(step.calls, context);
       const { publishes } = publishesOf(step.calls);
       turn?.begun(publishes);
-      for (const response of await running) {
-        answers.push(response);
-        // ASCII, but for what an error quotes.
-        bytes += response?.length ?? 0;
-      }
-      caller.flow?.leave("small", publishes);
+      answer.addSmall(await running);
+      flow?.leave("small", publishes);
     } else {
       let refusal: RpcError | undefined;
       if (isLarge(step)) {
@@ -190,18 +185,15 @@ async function runEntries(
           caller.answers,
           entries.filter(isLarge).map(({ call }) => call.method),
         );
-        refusal = await room.enter();
+        refusal = await room.enter(answer);
       }
-      const response = await runOne(step, caller, { bytes, refusal });
-      answers.push(response);
-      bytes += response === undefined ? 0 : utf8Bytes(response);
+      await runOne(step, caller, refusal);
     }
   }
   if (room !== undefined) {
     const taken = room;
-    caller.context.afterAnswer.push(() => taken.leave(bytes));
+    context.afterAnswer.push(() => taken.leave(answer));
   }
-  return answers;
 }
 
 /**
@@ -210,24 +202,23 @@ async function runEntries(
  */
 async function runOne(
   entry: Single | Refused,
-  { context, flow }: Caller,
-  { bytes, refusal }: { bytes: number; refusal: RpcError | undefined },
-): Promise<string | undefined> {
+  { context, flow, answer }: Caller,
+  refusal: RpcError | undefined,
+): Promise<void> {
   if (entry.kind === "refused") {
-    return entry.id === undefined ? undefined : errorText(entry.id, entry.error);
+    answer.add(entry.id === undefined ? undefined : errorText(entry.id, entry.error));
+    return;
   }
   const { call, size } = entry;
+  const isTooLarge = call.id !== undefined && answer.bytes >= LIMITS.batchAnswerBytes;
+  const error = refusal ?? (isTooLarge ? ANSWER_TOO_LARGE : undefined);
   try {
-    if (refusal !== undefined) {
-      const reported = reportFailed(call, refusal, context.defaultStream);
-      return call.id === undefined ? undefined : errorText(call.id, reported);
+    if (error === undefined) {
+      answer.add(await run(call, context));
+    } else {
+      const reported = reportFailed(call, error, context.defaultStream);
+      answer.add(call.id === undefined ? undefined : errorText(call.id, reported));
     }
-    if (bytes < LIMITS.batchAnswerBytes || call.id === undefined) {
-      return await run(call, context);
-    }
-    const data = { what: "batchAnswerBytes", limit: LIMITS.batchAnswerBytes };
-    const tooLarge = new RpcError("TooLarge", "the batch has too large an answer", data);
-    return errorText(call.id, reportFailed(call, tooLarge, context.defaultStream));
   } finally {
     flow?.leave(size);
   }
