@@ -3,7 +3,7 @@ import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import type { Answer } from "../json-rpc/answer.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { turnForText } from "../platform/pace.ts";
-import { isBufferTold } from "../platform/settings.ts";
+import { isBufferTold, roomWaitMs } from "../platform/settings.ts";
 
 import { REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
@@ -34,15 +34,13 @@ const ANSWERS_BYTES = {
 };
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
-/** How long a large answer waits for the client to read what was sent before it. */
-const ROOM_WAIT_MS = 2_000;
 /** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
 const LOOK_MS = { first: 25, later: 100 };
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
   limit: LIMITS.outgoingCloseBytes,
-  retryAfterMs: ROOM_WAIT_MS,
+  retryAfterMs: 2_000,
 });
 
 /**
@@ -70,6 +68,8 @@ export class Outgoing implements AnswerRoom {
   #released = Promise.withResolvers<void>();
   /** The last large answer: one for which as much is reserved is expected to be as large. */
   #answered = { reserved: 0, characters: 0 };
+  /** What was unread when a large call last waited in vain: until it is less, what has no room does not wait. */
+  #unreadInVain = Number.POSITIVE_INFINITY;
   /** The last large call that waits for room: they begin in order. */
   #last: Promise<unknown> = Promise.resolve();
   #answeredBytes = 0;
@@ -196,12 +196,20 @@ export class Outgoing implements AnswerRoom {
     // Of a batch no more than a page: with its whole room it would begin only when all was read.
     const wanted = this.#isTold ? Math.min(bytes, LIMITS.pageBytes) : bytes;
     while (!this.#hasRoom(bytes, wanted)) {
+      const unread = this.unreadBytes;
+      this.#unreadInVain = unread < this.#unreadInVain ? Number.POSITIVE_INFINITY : this.#unreadInVain;
       const waitedMs = monotonicMs() - askedAt;
-      if (waitedMs >= ROOM_WAIT_MS) {
+      if (unread >= this.#unreadInVain) {
+        // Calls that wait for seconds are memory that only a full collection frees.
+        return UNREAD;
+      }
+      if (waitedMs >= roomWaitMs()) {
+        const isFull = this.#isTold && unread + wanted > ANSWERS_BYTES.told;
+        this.#unreadInVain = isFull ? unread : Number.POSITIVE_INFINITY;
         return UNREAD;
       }
       const lookMs = waitedMs < 4 * LOOK_MS.later ? LOOK_MS.first : LOOK_MS.later;
-      await Promise.race([this.#released.promise, scheduler.wait(Math.min(lookMs, ROOM_WAIT_MS - waitedMs))]);
+      await Promise.race([this.#released.promise, scheduler.wait(Math.min(lookMs, roomWaitMs() - waitedMs))]);
     }
     this.#reservedBytes += bytes;
     return undefined;

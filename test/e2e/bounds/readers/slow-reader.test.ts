@@ -14,9 +14,11 @@ const MOST_CALLS = 200_000;
 /** More than the operating systems of both sides hold, and a socket of the server besides, when each gets all messages. */
 const SUBSCRIPTIONS = 40;
 
+const WAITS = { PUSH_CHECK_MS: "500", ROOM_WAIT_MS: "500" };
+
 describe.each([
-  ["the runtime tells what is unread", { PUSH_CHECK_MS: "500" }],
-  ["only acks tell", { PUSH_CHECK_MS: "500", BUFFERED_AMOUNT: "untold" }],
+  ["the runtime tells what is unread", WAITS],
+  ["only acks tell", { ...WAITS, BUFFERED_AMOUNT: "untold" }],
 ])("where %s", (_name, vars) => {
   const test = base.extend({ options: { vars } });
 
@@ -74,7 +76,7 @@ describe.each([
     client.pause();
     const answers = Array.from({ length: 60 }, () => client.request("getMessages", { stream }));
     // A refusal can not be seen by a client that does not read: this is longer than calls wait for room.
-    await delay(3_000);
+    await delay(1_500);
     client.resume();
 
     const refused = (await Promise.all(answers)).flatMap(({ error }) => error ?? []);
