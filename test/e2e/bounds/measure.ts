@@ -205,7 +205,7 @@ async function honest(server: Server, work: () => Promise<void>): Promise<Honest
   await work();
   const reports = await Promise.all(clients.map((client) => client.stop(beganAt)));
   const sum = (of: (report: HonestReport) => number) => reports.reduce((total, report) => total + of(report), 0);
-  const most = (of: (report: HonestReport) => number) => Math.round(Math.max(...reports.map(of)));
+  const most = (of: (report: HonestReport) => number) => Math.round(Math.max(...reports.map(of)) * 10) / 10;
   return {
     acked: sum(({ acked }) => acked),
     missing: sum(({ missing }) => missing),

@@ -1,6 +1,7 @@
 /**
  * Prints what each case of {@link CASES}, and {@link FLOOR}, does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
- * 0,3] [told|untold] [clients, as in 1,20]`.
+ * 0,3] [told|untold] [clients, as in 1,20] [rounds]`. Delays are medians of the rounds, with the least and the most; each round has
+ * servers of its own.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,9 +11,11 @@ import { builtWorker } from "../../../scripts/server/build.ts";
 import { Server } from "../server/server.ts";
 
 import { CASES, FLOOR } from "./cases.ts";
+import type { HonestReport } from "./honest.ts";
 import { measureDelays, measureGrowth } from "./measure.ts";
+import type { Delays } from "./measure.ts";
 
-const [ms = "20000", chosen, bound = "told", numbers = "1,20"] = process.argv.slice(2);
+const [ms = "30000", chosen, bound = "told", numbers = "1,20", rounds = "3"] = process.argv.slice(2);
 const worker = await builtWorker();
 const cases = [...CASES, FLOOR].filter(
   (_case, index) => chosen === undefined || chosen.split(",").includes(String(index)),
@@ -21,15 +24,40 @@ for (const given of cases) {
   for (const clients of numbers.split(",").map(Number)) {
     const load = { clients, ms: Number(ms) };
     const { grownMiB } = await on((server) => measureGrowth(server, given, load));
-    const { alone, elsewhere, beside } = await on((server) =>
-      on((other) => measureDelays({ server, other }, given, load)),
-    );
-    const p99 = `p99 ${alone.p99Ms} alone, ${elsewhere.p99Ms} elsewhere, ${beside.p99Ms} beside`;
-    const first = `in the first second ${elsewhere.firstP99Ms} and ${beside.firstP99Ms}`;
-    process.stdout.write(
-      `${given.name}, ${clients} clients: +${grownMiB} MiB; honest ${p99}, ${first}; ${beside.missing} missing, ${beside.refused} refused of ${beside.acked + beside.refused}\n`,
-    );
+    const delays: Delays[] = [];
+    for (let round = 0; round < Number(rounds); round += 1) {
+      delays.push(await on((server) => on((other) => measureDelays({ server, other }, given, load))));
+    }
+    process.stdout.write(`${given.name}, ${clients} clients: +${grownMiB} MiB; ${described(delays)}\n`);
   }
+}
+
+/** How long the honest clients waited, and what became of their messages. */
+function described(rounds: readonly Delays[]): string {
+  const [alone, elsewhere, beside] = [
+    rounds.map((one) => one.alone),
+    rounds.map((one) => one.elsewhere),
+    rounds.map((one) => one.beside),
+  ];
+  const p99 = [alone, elsewhere, beside].map((reports) => spread(reports.map(({ p99Ms }) => p99Ms)));
+  const first = [elsewhere, beside].map((reports) => spread(reports.map(({ firstP99Ms }) => firstP99Ms)));
+  const times = median(beside.map(({ p99Ms }) => p99Ms)) / median(elsewhere.map(({ p99Ms }) => p99Ms));
+  const sum = (of: (report: HonestReport) => number) => beside.reduce((total, report) => total + of(report), 0);
+  const [acked, refused, missing] = [sum((of) => of.acked), sum((of) => of.refused), sum((of) => of.missing)];
+  return [
+    `honest p99 ${p99[0]} alone, ${p99[1]} elsewhere, ${p99[2]} beside: ${times.toFixed(1)} times`,
+    `in the first second ${first[0]} and ${first[1]}`,
+    `${missing} missing, ${refused} refused of ${acked + refused}`,
+  ].join("; ");
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** The median, and the least and the most. */
+function spread(values: readonly number[]): string {
+  return `${median(values)} (${Math.min(...values)} to ${Math.max(...values)})`;
 }
 
 /** Measures on a server of its own. */
