@@ -33,11 +33,11 @@ for (const given of cases) {
 }
 
 /** How long the honest clients waited, and what became of their messages. */
-function described(rounds: readonly Delays[]): string {
+function described(delays: readonly Delays[]): string {
   const [alone, elsewhere, beside] = [
-    rounds.map((one) => one.alone),
-    rounds.map((one) => one.elsewhere),
-    rounds.map((one) => one.beside),
+    delays.map((one) => one.alone),
+    delays.map((one) => one.elsewhere),
+    delays.map((one) => one.beside),
   ];
   const p99 = [alone, elsewhere, beside].map((reports) => spread(reports.map(({ p99Ms }) => p99Ms)));
   const first = [elsewhere, beside].map((reports) => spread(reports.map(({ firstP99Ms }) => firstP99Ms)));
