@@ -19,6 +19,10 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
  * would have a hundred read from the logs.
  */
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
+/** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are four times their text. */
+const FRAME_BYTES = 340;
+/** Text between two marks of how many frames were sent, which tell about how many of them are unread. */
+const MARK_CHARACTERS = 8_192;
 /** Of UTF-8, for each unit of UTF-16. */
 const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
@@ -36,6 +40,9 @@ const ANSWERS_BYTES = {
 const MADE_BYTES = LIMITS.pageBytes;
 /** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
 const LOOK_MS = { first: 25, later: 100 };
+
+/** What a socket was sent so far. */
+type Sent = { readonly frames: number; readonly characters: number };
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
@@ -56,8 +63,10 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
-  /** Of all frames. */
-  #sentCharacters = 0;
+  #sent: Sent = { frames: 0, characters: 0 };
+  /** What of it was read at least, and marks of how much was sent since. */
+  #read: Sent = this.#sent;
+  readonly #marks: Sent[] = [];
   #ackedBytes = 0;
   /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
   #firstBytes = FIRST_BYTES;
@@ -88,7 +97,12 @@ export class Outgoing implements AnswerRoom {
 
   /** Sends a frame, if the socket is still there. */
   send(frame: string): void {
-    this.#sentCharacters += frame.length;
+    const { frames, characters } = this.#sent;
+    this.#sent = { frames: frames + 1, characters: characters + frame.length };
+    const marked = this.#marks.at(-1) ?? this.#read;
+    if (this.#isTold && this.#sent.characters >= marked.characters + MARK_CHARACTERS) {
+      this.#marks.push(this.#sent);
+    }
     try {
       this.#ws.send(frame);
     } catch {
@@ -101,9 +115,9 @@ export class Outgoing implements AnswerRoom {
     return this.#isTold;
   }
 
-  /** What its client has not read, as far as is known. */
+  /** What its client has not read, as far as is known, and what the runtime needs for that. */
   get unreadBytes(): number {
-    return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
+    return this.#isTold ? this.#unreadFrames() : this.#unreadAnswers();
   }
 
   /** What the large answers take that are being made for it. */
@@ -114,7 +128,7 @@ export class Outgoing implements AnswerRoom {
   /** Whether so much is unread that no message may be sent. */
   get isPaused(): boolean {
     const isPaused = this.#isTold
-      ? this.#buffers.isPaused(this.#ws.bufferedAmount) || this.#isFirstFull()
+      ? this.#buffers.isPaused(this.unreadBytes) || this.#isFirstFull()
       : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
@@ -132,7 +146,7 @@ export class Outgoing implements AnswerRoom {
 
   /** Whether so much is unread that the socket is to be closed. Never by an estimate. */
   get isOverrun(): boolean {
-    return this.#isTold && this.#ws.bufferedAmount > LIMITS.outgoingCloseBytes;
+    return this.#isTold && this.unreadBytes > LIMITS.outgoingCloseBytes;
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */
@@ -177,7 +191,7 @@ export class Outgoing implements AnswerRoom {
   /** Whether a client that has acked little so far is to ack first. In a while it is sent twice as much, for it may ack late. */
   #isFirstFull(): boolean {
     const isSmall =
-      this.#ackedBytes >= FIRST_BYTES || this.#sentCharacters <= this.#firstBytes / MOST_BYTES_A_CHARACTER;
+      this.#ackedBytes >= FIRST_BYTES || this.#sent.characters <= this.#firstBytes / MOST_BYTES_A_CHARACTER;
     if (isSmall || this.#unackedBytes() <= this.#firstBytes) {
       this.#firstFullAt = undefined;
       return false;
@@ -223,6 +237,18 @@ export class Outgoing implements AnswerRoom {
       held + wanted <= ANSWERS_BYTES[this.#isTold ? "told" : "untold"] &&
       this.#buffers.take(bytes * COPIES, held > 0)
     );
+  }
+
+  #unreadFrames(): number {
+    const textBytes = this.#ws.bufferedAmount;
+    // Less where text is not ASCII: then more frames count as unread.
+    const readCharacters = this.#sent.characters - textBytes;
+    for (let [next] = this.#marks; next !== undefined && next.characters <= readCharacters; [next] = this.#marks) {
+      this.#read = next;
+      this.#marks.shift();
+    }
+    this.#read = textBytes === 0 ? this.#sent : this.#read;
+    return textBytes + (this.#sent.frames - this.#read.frames) * FRAME_BYTES;
   }
 
   #unreadAnswers(): number {

@@ -47,3 +47,20 @@ it("has room for a small answer where a page finds none", async () => {
 
   expect(await room(SMALL_BYTES)).toBeUndefined();
 });
+
+it("counts what frames take that are not read, beside their text", async () => {
+  const { client, server, outgoing } = unread("frames", 1_000_000);
+  expect(outgoing.isOverrun).toBe(false);
+
+  for (let frame = 0; frame < 10_000; frame += 1) {
+    outgoing.send("y".repeat(100));
+  }
+  expect(outgoing.isOverrun).toBe(true);
+
+  client.accept();
+  await expect.poll(() => server.bufferedAmount).toBe(0);
+  expect(outgoing.unreadBytes).toBe(0);
+  // What was read does not count any more.
+  outgoing.send("z".repeat(1_000_000));
+  expect(outgoing.isOverrun).toBe(false);
+});
