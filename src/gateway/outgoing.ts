@@ -72,6 +72,9 @@ export class Outgoing implements AnswerRoom {
   #firstBytes = FIRST_BYTES;
   /** Since when that is not enough. */
   #firstFullAt: number | undefined;
+  /** What was buffered after the last frame, and since when nothing of it was taken; undefined while nothing waits. */
+  #buffered = 0;
+  #stuckSince: number | undefined;
   /** Of the large answers that are being made. */
   #reservedBytes = 0;
   #released = Promise.withResolvers<void>();
@@ -105,6 +108,7 @@ export class Outgoing implements AnswerRoom {
     }
     try {
       this.#ws.send(frame);
+      this.#buffered = this.#isTold ? this.#ws.bufferedAmount : 0;
     } catch {
       // Safe: the socket is gone, and the close event that says so is on its way.
     }
@@ -144,9 +148,18 @@ export class Outgoing implements AnswerRoom {
     this.#ackedBytes += bytes;
   }
 
-  /** Whether so much is unread that the socket is to be closed. Never by an estimate. */
+  /**
+   * Whether so much is unread that the socket is to be closed: less when nothing was read for a while and the isolate has
+   * little room for others. Never by an estimate.
+   */
   get isOverrun(): boolean {
-    return this.#isTold && this.unreadBytes > LIMITS.outgoingCloseBytes;
+    if (!this.#isTold) {
+      return false;
+    }
+    const unread = this.unreadBytes;
+    const isStuck = () => monotonicMs() - (this.#stuckSince ?? Infinity) >= roomWaitMs();
+    const isInWay = unread > LIMITS.outgoingPauseBytes && this.#buffers.isCrowded && isStuck();
+    return unread > LIMITS.outgoingCloseBytes || isInWay;
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */
@@ -241,6 +254,14 @@ export class Outgoing implements AnswerRoom {
 
   #unreadFrames(): number {
     const textBytes = this.#ws.bufferedAmount;
+    if (textBytes === 0) {
+      this.#stuckSince = undefined;
+    } else if (textBytes < this.#buffered) {
+      this.#stuckSince = monotonicMs();
+    } else {
+      this.#stuckSince ??= monotonicMs();
+    }
+    this.#buffered = textBytes;
     // Less where text is not ASCII: then more frames count as unread.
     const readCharacters = this.#sent.characters - textBytes;
     for (let [next] = this.#marks; next !== undefined && next.characters <= readCharacters; [next] = this.#marks) {

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { LIMITS } from "../../rpc/index.ts";
 import { Outgoing } from "../../src/gateway/outgoing.ts";
 import { SocketBuffers } from "../../src/gateway/socket-buffers.ts";
+import { Share } from "../../src/platform/isolate-budget.ts";
 import { Answer } from "../../src/json-rpc/answer.ts";
 import { overrideWait } from "../harness/waits.ts";
 
@@ -63,4 +64,27 @@ it("counts what frames take that are not read, beside their text", async () => {
   // What was read does not count any more.
   outgoing.send("z".repeat(1_000_000));
   expect(outgoing.isOverrun).toBe(false);
+});
+
+it("is overrun by less when nothing was read for a while and others need the room", async () => {
+  const { outgoing } = unread("stuck", (LIMITS.outgoingCloseBytes * 3) / 8);
+  overrideWait("ROOM_WAIT_MS", 10);
+  expect(outgoing.isOverrun).toBe(false);
+  const others = Share.ofObject("others");
+
+  others.set(LIMITS.isolateBytes / 2);
+  await expect.poll(() => outgoing.isOverrun).toBe(true);
+  others.set(0);
+
+  expect(outgoing.isOverrun).toBe(false);
+});
+
+it("is not overrun by less while its client reads", async () => {
+  const { outgoing } = unread("reading", LIMITS.outgoingPauseBytes / 2);
+  overrideWait("ROOM_WAIT_MS", 0);
+  const others = Share.ofObject("others");
+  others.set(LIMITS.isolateBytes / 2);
+
+  expect(outgoing.isOverrun).toBe(false);
+  others.set(0);
 });
