@@ -19,8 +19,8 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
  * would have a hundred read from the logs.
  */
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
-/** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are four times their text. */
-const FRAME_BYTES = 340;
+/** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are ten times their text. */
+const FRAME_BYTES = 1_024;
 /** Text between two marks of how many frames were sent, which tell about how many of them are unread. */
 const MARK_CHARACTERS = 8_192;
 /** Of UTF-8, for each unit of UTF-16. */
