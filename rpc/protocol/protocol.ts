@@ -24,7 +24,7 @@ export const CloseCode = {
   NotFound: 4404,
   /** Nothing was received for `idleCloseMs`, on a socket that has sent `ping` before. */
   Idle: 4408,
-  /** `outgoingCloseBytes` were buffered. */
+  /** `outgoingCloseBytes` were unread. */
   SlowReader: 4413,
   /** Its subject has as many sockets as it may. It stands for status 429. */
   TooManySockets: 4429,

@@ -21,8 +21,10 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
 /** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are ten times their text. */
 const FRAME_BYTES = 1_024;
+/** Frames of which nobody has more unread who reads: all answers to what it may have in flight, and as many notifications. */
+const MOST_FRAMES = 3 * LIMITS.requestsInFlight;
 /** Text between two marks of how many frames were sent, which tell about how many of them are unread. */
-const MARK_CHARACTERS = 8_192;
+const MARK_BYTES = 8_192;
 /** Of UTF-8, for each unit of UTF-16. */
 const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
@@ -42,7 +44,7 @@ const MADE_BYTES = LIMITS.pageBytes;
 const LOOK_MS = { first: 25, later: 100 };
 
 /** What a socket was sent so far. */
-type Sent = { readonly frames: number; readonly characters: number };
+type Sent = { readonly frames: number; readonly bytes: number };
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
@@ -63,7 +65,9 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
-  #sent: Sent = { frames: 0, characters: 0 };
+  /** Characters of all frames. */
+  #sentCharacters = 0;
+  #sent: Sent = { frames: 0, bytes: 0 };
   /** What of it was read at least, and marks of how much was sent since. */
   #read: Sent = this.#sent;
   readonly #marks: Sent[] = [];
@@ -72,7 +76,7 @@ export class Outgoing implements AnswerRoom {
   #firstBytes = FIRST_BYTES;
   /** Since when that is not enough. */
   #firstFullAt: number | undefined;
-  /** What was buffered after the last frame, and since when nothing of it was taken; undefined while nothing waits. */
+  /** What was buffered last, and since when nothing of it was read; undefined while nothing was. */
   #buffered = 0;
   #stuckSince: number | undefined;
   /** Of the large answers that are being made. */
@@ -100,15 +104,13 @@ export class Outgoing implements AnswerRoom {
 
   /** Sends a frame, if the socket is still there. */
   send(frame: string): void {
-    const { frames, characters } = this.#sent;
-    this.#sent = { frames: frames + 1, characters: characters + frame.length };
-    const marked = this.#marks.at(-1) ?? this.#read;
-    if (this.#isTold && this.#sent.characters >= marked.characters + MARK_CHARACTERS) {
-      this.#marks.push(this.#sent);
-    }
+    this.#sentCharacters += frame.length;
     try {
+      const before = this.#isTold ? this.#ws.bufferedAmount : 0;
       this.#ws.send(frame);
-      this.#buffered = this.#isTold ? this.#ws.bufferedAmount : 0;
+      if (this.#isTold) {
+        this.#mark(this.#ws.bufferedAmount - before);
+      }
     } catch {
       // Safe: the socket is gone, and the close event that says so is on its way.
     }
@@ -119,9 +121,9 @@ export class Outgoing implements AnswerRoom {
     return this.#isTold;
   }
 
-  /** What its client has not read, as far as is known, and what the runtime needs for that. */
+  /** What its client has not read, as far as is known. */
   get unreadBytes(): number {
-    return this.#isTold ? this.#unreadFrames() : this.#unreadAnswers();
+    return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
   }
 
   /** What the large answers take that are being made for it. */
@@ -132,7 +134,7 @@ export class Outgoing implements AnswerRoom {
   /** Whether so much is unread that no message may be sent. */
   get isPaused(): boolean {
     const isPaused = this.#isTold
-      ? this.#buffers.isPaused(this.unreadBytes) || this.#isFirstFull()
+      ? this.#buffers.isPaused(this.#ws.bufferedAmount) || this.#isFirstFull()
       : this.#unackedBytes() > UNACKED_BYTES;
     this.#wasPaused ||= isPaused;
     return isPaused;
@@ -149,17 +151,20 @@ export class Outgoing implements AnswerRoom {
   }
 
   /**
-   * Whether so much is unread that the socket is to be closed: less when nothing was read for a while and the isolate has
-   * little room for others. Never by an estimate.
+   * Whether so much is unread that the socket is to be closed. What frames take beside their text counts when nothing was read
+   * for a while: of those that come at once none is read yet. Never by an estimate.
    */
   get isOverrun(): boolean {
     if (!this.#isTold) {
       return false;
     }
-    const unread = this.unreadBytes;
-    const isStuck = () => monotonicMs() - (this.#stuckSince ?? Infinity) >= roomWaitMs();
-    const isInWay = unread > LIMITS.outgoingPauseBytes && this.#buffers.isCrowded && isStuck();
-    return unread > LIMITS.outgoingCloseBytes || isInWay;
+    const bytes = this.#ws.bufferedAmount;
+    const frames = this.#unreadFrames(bytes);
+    // A frame counts as unread until it is read as a whole.
+    const stuckMs = roomWaitMs() + bytes / READ_BYTES_PER_MS;
+    const isStuck = () => monotonicMs() - (this.#stuckSince ?? Infinity) >= stuckMs;
+    const isMuch = bytes > LIMITS.outgoingCloseBytes || frames > MOST_FRAMES;
+    return isMuch || (bytes + frames * FRAME_BYTES > LIMITS.outgoingCloseBytes && isStuck());
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */
@@ -204,7 +209,7 @@ export class Outgoing implements AnswerRoom {
   /** Whether a client that has acked little so far is to ack first. In a while it is sent twice as much, for it may ack late. */
   #isFirstFull(): boolean {
     const isSmall =
-      this.#ackedBytes >= FIRST_BYTES || this.#sent.characters <= this.#firstBytes / MOST_BYTES_A_CHARACTER;
+      this.#ackedBytes >= FIRST_BYTES || this.#sentCharacters <= this.#firstBytes / MOST_BYTES_A_CHARACTER;
     if (isSmall || this.#unackedBytes() <= this.#firstBytes) {
       this.#firstFullAt = undefined;
       return false;
@@ -238,6 +243,7 @@ export class Outgoing implements AnswerRoom {
       const lookMs = waitedMs < 4 * LOOK_MS.later ? LOOK_MS.first : LOOK_MS.later;
       await Promise.race([this.#released.promise, scheduler.wait(Math.min(lookMs, roomWaitMs() - waitedMs))]);
     }
+    this.#unreadInVain = Number.POSITIVE_INFINITY;
     this.#reservedBytes += bytes;
     return undefined;
   }
@@ -252,24 +258,32 @@ export class Outgoing implements AnswerRoom {
     );
   }
 
-  #unreadFrames(): number {
-    const textBytes = this.#ws.bufferedAmount;
-    if (textBytes === 0) {
+  /** A frame was sent. */
+  #mark(bytes: number): void {
+    this.#sent = { frames: this.#sent.frames + 1, bytes: this.#sent.bytes + bytes };
+    this.#buffered += bytes;
+    if (this.#sent.bytes >= (this.#marks.at(-1) ?? this.#read).bytes + MARK_BYTES) {
+      this.#marks.push(this.#sent);
+    }
+  }
+
+  /** Most frames of what is buffered. Notes whether some of it was read since it was asked last. */
+  #unreadFrames(bytes: number): number {
+    if (bytes === 0) {
       this.#stuckSince = undefined;
-    } else if (textBytes < this.#buffered) {
+    } else if (bytes < this.#buffered) {
       this.#stuckSince = monotonicMs();
     } else {
       this.#stuckSince ??= monotonicMs();
     }
-    this.#buffered = textBytes;
-    // Less where text is not ASCII: then more frames count as unread.
-    const readCharacters = this.#sent.characters - textBytes;
-    for (let [next] = this.#marks; next !== undefined && next.characters <= readCharacters; [next] = this.#marks) {
+    this.#buffered = bytes;
+    const readBytes = this.#sent.bytes - bytes;
+    for (let [next] = this.#marks; next !== undefined && next.bytes <= readBytes; [next] = this.#marks) {
       this.#read = next;
       this.#marks.shift();
     }
-    this.#read = textBytes === 0 ? this.#sent : this.#read;
-    return textBytes + (this.#sent.frames - this.#read.frames) * FRAME_BYTES;
+    this.#read = bytes === 0 ? this.#sent : this.#read;
+    return this.#sent.frames - this.#read.frames;
   }
 
   #unreadAnswers(): number {

@@ -64,11 +64,6 @@ export class SocketBuffers {
     return unreadBytes > this.#pauseBytes();
   }
 
-  /** Whether clients of the isolate hold so much that one with something unread gets no large answer. */
-  get isCrowded(): boolean {
-    return !Share.hasRoom(UNREAD_BYTES);
-  }
-
   /** Counts what is held now, and again in a while if it is much. */
   count(): void {
     this.#count(0);

@@ -52,11 +52,6 @@ export class Share {
     return share;
   }
 
-  /** Whether all hold less than so many bytes. */
-  static hasRoom(bytes: number): boolean {
-    return heldBytes < bytes;
-  }
-
   /** What it holds; 0 when it was dropped. */
   get bytes(): number {
     return this.#bytes;

@@ -1,9 +1,8 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { LIMITS } from "../../rpc/index.ts";
 import { Outgoing } from "../../src/gateway/outgoing.ts";
 import { SocketBuffers } from "../../src/gateway/socket-buffers.ts";
-import { Share } from "../../src/platform/isolate-budget.ts";
 import { Answer } from "../../src/json-rpc/answer.ts";
 import { overrideWait } from "../harness/waits.ts";
 
@@ -49,42 +48,39 @@ it("has room for a small answer where a page finds none", async () => {
   expect(await room(SMALL_BYTES)).toBeUndefined();
 });
 
-it("counts what frames take that are not read, beside their text", async () => {
-  const { client, server, outgoing } = unread("frames", 1_000_000);
-  expect(outgoing.isOverrun).toBe(false);
+describe("frames that are small", () => {
+  const many = LIMITS.outgoingCloseBytes / 1_024 + 1;
 
-  for (let frame = 0; frame < 10_000; frame += 1) {
-    outgoing.send("y".repeat(100));
+  it("are much when nothing of them was read for a while, and not at once", async () => {
+    const { client, server, outgoing } = unread("frames", 1);
+    overrideWait("ROOM_WAIT_MS", NEVER_MS);
+    sendFrames(outgoing, many);
+    expect(outgoing.isOverrun).toBe(false);
+
+    overrideWait("ROOM_WAIT_MS", 10);
+    await expect.poll(() => outgoing.isOverrun).toBe(true);
+
+    client.accept();
+    await expect.poll(() => server.bufferedAmount).toBe(0);
+    // What was read does not count any more.
+    sendFrames(outgoing, 1);
+    await scheduler.wait(50);
+    expect(outgoing.isOverrun).toBe(false);
+  });
+
+  it("are much at once when they are more than those of all calls that may be open", () => {
+    const { outgoing } = unread("more-frames", 1);
+    overrideWait("ROOM_WAIT_MS", NEVER_MS);
+    sendFrames(outgoing, 2 * LIMITS.requestsInFlight);
+    expect(outgoing.isOverrun).toBe(false);
+
+    sendFrames(outgoing, 2 * LIMITS.requestsInFlight);
+    expect(outgoing.isOverrun).toBe(true);
+  });
+});
+
+function sendFrames(outgoing: Outgoing, count: number, frame = "y"): void {
+  for (let sent = 0; sent < count; sent += 1) {
+    outgoing.send(frame);
   }
-  expect(outgoing.isOverrun).toBe(true);
-
-  client.accept();
-  await expect.poll(() => server.bufferedAmount).toBe(0);
-  expect(outgoing.unreadBytes).toBe(0);
-  // What was read does not count any more.
-  outgoing.send("z".repeat(1_000_000));
-  expect(outgoing.isOverrun).toBe(false);
-});
-
-it("is overrun by less when nothing was read for a while and others need the room", async () => {
-  const { outgoing } = unread("stuck", (LIMITS.outgoingCloseBytes * 3) / 8);
-  overrideWait("ROOM_WAIT_MS", 10);
-  expect(outgoing.isOverrun).toBe(false);
-  const others = Share.ofObject("others");
-
-  others.set(LIMITS.isolateBytes / 2);
-  await expect.poll(() => outgoing.isOverrun).toBe(true);
-  others.set(0);
-
-  expect(outgoing.isOverrun).toBe(false);
-});
-
-it("is not overrun by less while its client reads", async () => {
-  const { outgoing } = unread("reading", LIMITS.outgoingPauseBytes / 2);
-  overrideWait("ROOM_WAIT_MS", 0);
-  const others = Share.ofObject("others");
-  others.set(LIMITS.isolateBytes / 2);
-
-  expect(outgoing.isOverrun).toBe(false);
-  others.set(0);
-});
+}
