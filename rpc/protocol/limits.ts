@@ -62,7 +62,7 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   outgoingPauseBytes:
     "unacked bytes at which a subscription is sent nothing until it acks, and buffered bytes at which a socket is sent nothing; fewer when many clients have not read",
   outgoingCloseBytes:
-    "unread bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`; when nothing was read for a while each unread frame counts as a KiB besides; large answers are Busy from about half of it on",
+    "unread bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`; when nothing was read for a while 2.5 MiB, for which each unread frame counts as a KiB besides; large answers are Busy from about half of it on",
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   isolateBytes:

@@ -38,6 +38,8 @@ const ANSWERS_BYTES = {
   told: LIMITS.outgoingPauseBytes + REPLAY_BYTES + LIMITS.pageBytes,
   untold: LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes,
 };
+/** What may be unread, frames beside their text, when nothing of it was read for a while: large answers, and some small ones. */
+const STUCK_BYTES = ANSWERS_BYTES.told + REPLAY_BYTES;
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
 /** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
@@ -164,7 +166,7 @@ export class Outgoing implements AnswerRoom {
     const stuckMs = roomWaitMs() + bytes / READ_BYTES_PER_MS;
     const isStuck = () => monotonicMs() - (this.#stuckSince ?? Infinity) >= stuckMs;
     const isMuch = bytes > LIMITS.outgoingCloseBytes || frames > MOST_FRAMES;
-    return isMuch || (bytes + frames * FRAME_BYTES > LIMITS.outgoingCloseBytes && isStuck());
+    return isMuch || (bytes + frames * FRAME_BYTES > STUCK_BYTES && isStuck());
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */

@@ -49,7 +49,7 @@ it("has room for a small answer where a page finds none", async () => {
 });
 
 describe("frames that are small", () => {
-  const many = LIMITS.outgoingCloseBytes / 1_024 + 1;
+  const many = (LIMITS.outgoingCloseBytes * 3) / 4 / 1_024 + 1;
 
   it("are much when nothing of them was read for a while, and not at once", async () => {
     const { client, server, outgoing } = unread("frames", 1);
