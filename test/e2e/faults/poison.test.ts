@@ -65,6 +65,10 @@ class RawWorkers {
   async run(): Promise<void> {
     while (!this.#isStopped) {
       const client = await Client.connect(this.#server);
+      if (this.#isStopped) {
+        client.terminate();
+        return;
+      }
       this.#clients.add(client);
       client.onNotification = ({ method, params }) => {
         if (method === "messages") {
