@@ -54,6 +54,10 @@ export class ConsumerWorker {
   async run(): Promise<void> {
     while (!this.#isStopped) {
       const client = await this.#uptime.connect();
+      if (this.#isStopped) {
+        client.terminate();
+        return;
+      }
       this.#client = client;
       this.#sockets += 1;
       const session = `${this.#habit.name}#${this.#sockets}`;

@@ -203,6 +203,10 @@ export class LoadFollower {
   async run(): Promise<void> {
     for (let session = 1; !this.#isStopped; session += 1) {
       const client = await this.#uptime.connect();
+      if (this.#isStopped) {
+        client.terminate();
+        return;
+      }
       this.#client = client;
       this.#receive(client, session);
       try {
