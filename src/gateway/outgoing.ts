@@ -3,11 +3,12 @@ import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import type { Answer } from "../json-rpc/answer.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { turnForText } from "../platform/pace.ts";
-import { isBufferTold, roomWaitMs } from "../platform/settings.ts";
+import { isBufferTold, waitMs } from "../platform/settings.ts";
 
 import { REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
 import { checkMs } from "./streams/feeds.ts";
+import { UnreadFrames } from "./unread-frames.ts";
 
 /** How fast large answers count as read where the runtime does not tell: 256 KiB a second, whoever reads them. */
 const READ_BYTES_PER_MS = 262;
@@ -19,12 +20,6 @@ const UNACKED_BYTES = 2 * LIMITS.outgoingPauseBytes;
  * would have a hundred read from the logs.
  */
 const FIRST_BYTES = LIMITS.outgoingPauseBytes;
-/** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are ten times their text. */
-const FRAME_BYTES = 1_024;
-/** Frames of which nobody has more unread who reads: all answers to what it may have in flight, and as many notifications. */
-const MOST_FRAMES = 3 * LIMITS.requestsInFlight;
-/** Text between two marks of how many frames were sent, which tell about how many of them are unread. */
-const MARK_BYTES = 8_192;
 /** Of UTF-8, for each unit of UTF-16. */
 const MOST_BYTES_A_CHARACTER = 3;
 /** What a large answer is while it is made, for each of its bytes: in its stream, on its way, as a part and as a frame. */
@@ -42,16 +37,15 @@ const ANSWERS_BYTES = {
 const STUCK_BYTES = ANSWERS_BYTES.told + REPLAY_BYTES;
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
+/** How long a large answer waits for the client to read what was sent before it. */
+const ROOM_WAIT_MS = 2_000;
 /** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
 const LOOK_MS = { first: 25, later: 100 };
-
-/** What a socket was sent so far. */
-type Sent = { readonly frames: number; readonly bytes: number };
 
 const UNREAD = new RpcError("Busy", "the socket has too much that is not read", {
   what: "outgoingCloseBytes",
   limit: LIMITS.outgoingCloseBytes,
-  retryAfterMs: 2_000,
+  retryAfterMs: ROOM_WAIT_MS,
 });
 
 /**
@@ -69,18 +63,12 @@ export class Outgoing implements AnswerRoom {
   #wasPaused = false;
   /** Characters of all frames. */
   #sentCharacters = 0;
-  #sent: Sent = { frames: 0, bytes: 0 };
-  /** What of it was read at least, and marks of how much was sent since. */
-  #read: Sent = this.#sent;
-  readonly #marks: Sent[] = [];
+  readonly #unread = new UnreadFrames();
   #ackedBytes = 0;
   /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
   #firstBytes = FIRST_BYTES;
   /** Since when that is not enough. */
   #firstFullAt: number | undefined;
-  /** What was buffered last, and since when nothing of it was read; undefined while nothing was. */
-  #buffered = 0;
-  #stuckSince: number | undefined;
   /** Of the large answers that are being made. */
   #reservedBytes = 0;
   #released = Promise.withResolvers<void>();
@@ -111,7 +99,7 @@ export class Outgoing implements AnswerRoom {
       const before = this.#isTold ? this.#ws.bufferedAmount : 0;
       this.#ws.send(frame);
       if (this.#isTold) {
-        this.#mark(this.#ws.bufferedAmount - before);
+        this.#unread.sent(this.#ws.bufferedAmount - before);
       }
     } catch {
       // Safe: the socket is gone, and the close event that says so is on its way.
@@ -154,19 +142,18 @@ export class Outgoing implements AnswerRoom {
 
   /**
    * Whether so much is unread that the socket is to be closed. What frames take beside their text counts when nothing was read
-   * for a while: of those that come at once none is read yet. Never by an estimate.
+   * for a while: of those that come at once none is read yet. Never where the runtime does not tell.
    */
   get isOverrun(): boolean {
     if (!this.#isTold) {
       return false;
     }
     const bytes = this.#ws.bufferedAmount;
-    const frames = this.#unreadFrames(bytes);
-    // A frame counts as unread until it is read as a whole.
-    const stuckMs = roomWaitMs() + bytes / READ_BYTES_PER_MS;
-    const isStuck = () => monotonicMs() - (this.#stuckSince ?? Infinity) >= stuckMs;
-    const isMuch = bytes > LIMITS.outgoingCloseBytes || frames > MOST_FRAMES;
-    return isMuch || (bytes + frames * FRAME_BYTES > STUCK_BYTES && isStuck());
+    this.#unread.buffered(bytes);
+    // A frame is buffered until it is read as a whole: a large one takes a slow link a while.
+    const isStuck = () => this.#unread.stuckMs >= roomWaitMs() + bytes / READ_BYTES_PER_MS;
+    const isMuch = bytes > LIMITS.outgoingCloseBytes || this.#unread.areTooMany;
+    return isMuch || (this.#unread.bytes > STUCK_BYTES && isStuck());
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */
@@ -260,34 +247,6 @@ export class Outgoing implements AnswerRoom {
     );
   }
 
-  /** A frame was sent. */
-  #mark(bytes: number): void {
-    this.#sent = { frames: this.#sent.frames + 1, bytes: this.#sent.bytes + bytes };
-    this.#buffered += bytes;
-    if (this.#sent.bytes >= (this.#marks.at(-1) ?? this.#read).bytes + MARK_BYTES) {
-      this.#marks.push(this.#sent);
-    }
-  }
-
-  /** Most frames of what is buffered. Notes whether some of it was read since it was asked last. */
-  #unreadFrames(bytes: number): number {
-    if (bytes === 0) {
-      this.#stuckSince = undefined;
-    } else if (bytes < this.#buffered) {
-      this.#stuckSince = monotonicMs();
-    } else {
-      this.#stuckSince ??= monotonicMs();
-    }
-    this.#buffered = bytes;
-    const readBytes = this.#sent.bytes - bytes;
-    for (let [next] = this.#marks; next !== undefined && next.bytes <= readBytes; [next] = this.#marks) {
-      this.#read = next;
-      this.#marks.shift();
-    }
-    this.#read = bytes === 0 ? this.#sent : this.#read;
-    return this.#sent.frames - this.#read.frames;
-  }
-
   #unreadAnswers(): number {
     const nowMs = monotonicMs();
     const passedMs = nowMs - this.#answeredAt;
@@ -295,4 +254,9 @@ export class Outgoing implements AnswerRoom {
     this.#answeredAt = nowMs;
     return this.#answeredBytes;
   }
+}
+
+/** {@link ROOM_WAIT_MS} but in tests. */
+function roomWaitMs(): number {
+  return waitMs("ROOM_WAIT_MS", ROOM_WAIT_MS);
 }

@@ -5,8 +5,6 @@ import { LIMITS } from "../../rpc/index.ts";
 /** Six hours: letting go of such a peer costs every client of its gateway a reconnect. */
 const UNANSWERED_MS = 21_600_000;
 
-const ROOM_WAIT_MS = 2_000;
-
 /** The waits that a binding may change. Only tests set one, so they are not in wrangler.toml. */
 export type Wait =
   | "REQUEST_DEADLINE_MS"
@@ -39,11 +37,6 @@ export function waitMs(name: Wait, ms: number): number {
 /** How long a request may take before it is answered without its outcome. */
 export function requestDeadlineMs(): number {
   return waitMs("REQUEST_DEADLINE_MS", LIMITS.requestDeadlineMs);
-}
-
-/** How long a large answer waits for its client to read what was sent before it. */
-export function roomWaitMs(): number {
-  return waitMs("ROOM_WAIT_MS", ROOM_WAIT_MS);
 }
 
 /** How long a peer may take to answer a Close. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../rpc/index.ts";
 import { Outgoing } from "../../src/gateway/outgoing.ts";
 import { SocketBuffers } from "../../src/gateway/socket-buffers.ts";
+import { UnreadFrames } from "../../src/gateway/unread-frames.ts";
 import { Answer } from "../../src/json-rpc/answer.ts";
 import { overrideWait } from "../harness/waits.ts";
 
@@ -77,6 +78,23 @@ describe("frames that are small", () => {
     sendFrames(outgoing, 2 * LIMITS.requestsInFlight);
     expect(outgoing.isOverrun).toBe(true);
   });
+});
+
+it("does not count frames that were read while those behind them are not", async () => {
+  const unreadFrames = new UnreadFrames();
+  for (let frame = 0; frame < 5_000; frame += 1) {
+    unreadFrames.sent(100);
+  }
+  unreadFrames.buffered(500_000);
+  expect(unreadFrames.bytes).toBeGreaterThan(5_000_000);
+  await expect.poll(() => unreadFrames.stuckMs).toBeGreaterThan(100);
+
+  unreadFrames.sent(1_000_000);
+  unreadFrames.buffered(1_000_000);
+
+  // Frames between two marks count as unread.
+  expect(unreadFrames.bytes).toBeLessThan(1_200_000);
+  expect(unreadFrames.stuckMs).toBeLessThan(100);
 });
 
 function sendFrames(outgoing: Outgoing, count: number, frame = "y"): void {
