@@ -8,8 +8,8 @@ import { withoutPrefix, withPrefix } from "../access/prefix.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
-import { invalidParams, naming } from "./answered-errors.ts";
-import { faultsOf } from "./params-faults.ts";
+import { invalidParams, naming } from "./errors/answered-errors.ts";
+import { faultsOf } from "./errors/params-faults.ts";
 import { findIllFormed } from "./well-formed.ts";
 
 /** Who makes a call, as far as its params depend on it. */

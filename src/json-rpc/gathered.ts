@@ -9,7 +9,7 @@ import { errorText } from "../platform/error-response.ts";
 import { heldError } from "../publishing/publish-order.ts";
 import type { PublishLane } from "../publishing/publish-order.ts";
 
-import { naming } from "./answered-errors.ts";
+import { naming } from "./errors/answered-errors.ts";
 import { dispatch, paramsOf } from "./dispatch.ts";
 import { reportFailed } from "./failed-call.ts";
 import type { Call } from "./frame.ts";

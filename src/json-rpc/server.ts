@@ -5,7 +5,7 @@ import { toJson } from "../internal/json-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
 
-import { unknownMethod } from "./answered-errors.ts";
+import { unknownMethod } from "./errors/answered-errors.ts";
 import { dispatch } from "./dispatch.ts";
 import { logFailedCall } from "./failed-call.ts";
 import type { Call } from "./frame.ts";

@@ -1,6 +1,6 @@
-import { ErrorCode, isRpcError, METHOD_TRAITS, RpcError } from "../../rpc/index.ts";
-import type { MethodName } from "../../rpc/index.ts";
-import { callersName } from "../access/prefix.ts";
+import { ErrorCode, isRpcError, METHOD_TRAITS, RpcError } from "../../../rpc/index.ts";
+import type { MethodName } from "../../../rpc/index.ts";
+import { callersName } from "../../access/prefix.ts";
 
 import { nearestName } from "./nearest.ts";
 import type { Fault } from "./params-faults.ts";
