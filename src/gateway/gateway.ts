@@ -81,6 +81,7 @@ export class Gateway extends DurableObject<Env> {
       consumerRouter: new ConsumerRouter(env, deadlines),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
+      frames: Share.ofObject(`frames of ${gateway}`),
       buffers: new SocketBuffers(gateway, () => this.#sessions.values(), wakeBy),
       publish: async (stream, group) => {
         const outcomes = await publishers.publish(stream, group);

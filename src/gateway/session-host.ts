@@ -1,6 +1,7 @@
 import type { CallFlow } from "../json-rpc/call-flow.ts";
 import type { PublishMessages } from "../methods/context.ts";
 import type { FairTurns } from "../platform/fair-turns.ts";
+import type { Share } from "../platform/isolate-budget.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 import type { Keeper } from "./streams/keeper.ts";
@@ -23,6 +24,8 @@ export type SessionHost = StreamSubscriptionsHost &
     readonly publish: PublishMessages;
     /** Bounds what waits to be published, in all of its sessions. */
     readonly publishBudget: PublishBudget;
+    /** What their frames take of the isolate that are not answered. */
+    readonly frames: Share;
     /** Bounds what is not read, on all of its sockets. */
     readonly buffers: SocketBuffers;
   };

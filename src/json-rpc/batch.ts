@@ -8,7 +8,7 @@ import { QUEUE_FULL } from "../publishing/publish-budget.ts";
 import { Answer } from "./answer.ts";
 import { FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
-import type { CallFlow, CallSize, Turn } from "./call-flow.ts";
+import type { CallFlow, CallSize, HeldFrame, Turn } from "./call-flow.ts";
 import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Malformed } from "./frame.ts";
@@ -61,8 +61,8 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
   const { flow, answers } = bounds;
   const answer = new Answer(frame.isBatch);
   const caller: Caller = { context, flow, answers, answer };
-  flow?.holdFrame(text);
-  const admitted = frame.elements.map((element) => admit(element, text, caller));
+  const held = flow?.holdFrame(text, frame.valueBytes);
+  const admitted = frame.elements.map((element) => admit(element, held, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
   const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
   const waiting = turnToRead(entries, flow);
@@ -71,7 +71,9 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
     await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
   }
   await leaveLanes(entries);
-  flow?.releaseFrame(text);
+  if (held !== undefined) {
+    flow?.releaseFrame(held);
+  }
   return answer;
 }
 
@@ -85,7 +87,7 @@ function turnToRead(entries: readonly Entry[], flow: CallFlow | undefined): Prom
 }
 
 /** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */
-function admit(element: Call | Malformed, text: string, { context, flow }: Caller): Entry {
+function admit(element: Call | Malformed, held: HeldFrame | undefined, { context, flow }: Caller): Entry {
   if (!isCall(element)) {
     const { id, ...error } = element;
     logFailedCall({}, error);
@@ -102,7 +104,7 @@ function admit(element: Call | Malformed, text: string, { context, flow }: Calle
   const stream = isPublish ? streamNamed(element, context.defaultStream) : undefined;
   const lane = stream === undefined ? undefined : context.order.lane(stream);
   const place = { lane, order: lane?.enter() ?? 0 };
-  const busy = flow?.enter(size, text);
+  const busy = held === undefined ? undefined : flow?.enter(size, held);
   if (busy !== undefined) {
     return refused(element, place, busy);
   }

@@ -1,6 +1,8 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { FairTurns } from "../platform/fair-turns.ts";
+import { ISOLATE_FULL } from "../platform/isolate-budget.ts";
+import type { Share } from "../platform/isolate-budget.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 /** A frame's turn among the frames of its socket that publish. */
@@ -14,14 +16,28 @@ export type Turn = {
 /** What a call counts as: one whose answer may be large, as a page or a body is, has a bound of its own. */
 export type CallSize = "small" | "large";
 
+/** A frame that takes so little, as one does that unsubscribes, still has room when the large ones have none. */
+const SMALL_FRAME_BYTES = 16_384;
+const SMALL_FRAMES_MOST = (LIMITS.isolateBytes * 9) / 8;
+
+/** A frame that is not answered yet. */
+export type HeldFrame = {
+  /** Length of its text, in UTF-16. */
+  readonly characters: number;
+  /** What it takes in memory; undefined when the isolate had no room for it, and its calls are to be refused. */
+  readonly bytes: number | undefined;
+};
+
 /**
  * The calls of one socket: how many are in flight, and the order of its publishes. The publishes of a frame begin when
  * it is read. In a batch they may stand behind another call: then they begin when that is answered, and the publishes
- * of later frames wait for them. Frames are held in memory until they are answered, so their text is bounded.
+ * of later frames wait for them. Frames are held in memory until they are answered, so their text is bounded, and what they
+ * take of the isolate.
  */
 export class CallFlow {
   readonly #budget: PublishBudget;
   readonly #reads: FairTurns<CallFlow>;
+  readonly #frames: Share;
   #frameBytes = 0;
   #inFlight = 0;
   #largeInFlight = 0;
@@ -30,10 +46,12 @@ export class CallFlow {
   /**
    * @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway.
    * @param reads The turns of the reads of all these sockets.
+   * @param frames What the frames of all these sockets take of the isolate.
    */
-  constructor(budget: PublishBudget, reads: FairTurns<CallFlow>) {
+  constructor(budget: PublishBudget, reads: FairTurns<CallFlow>, frames: Share) {
     this.#budget = budget;
     this.#reads = reads;
+    this.#frames = frames;
   }
 
   /** The turn of a read among those of all sockets; as {@link FairTurns.take}. */
@@ -46,25 +64,36 @@ export class CallFlow {
     this.#reads.forget(this);
   }
 
-  /** Holds the text of a frame until it is answered. Whatever its size, a frame may be the only one. */
-  holdFrame(text: string): void {
-    this.#frameBytes += text.length;
+  /**
+   * Holds a frame until it is answered. Whatever its size, a frame may be the only one.
+   *
+   * @param valueBytes What the params of its calls take beside their text.
+   */
+  holdFrame({ length: characters }: string, valueBytes: number): HeldFrame {
+    this.#frameBytes += characters;
+    const bytes = characters + valueBytes;
+    const most = bytes <= SMALL_FRAME_BYTES ? SMALL_FRAMES_MOST : LIMITS.isolateBytes;
+    return { characters, bytes: this.#frames.take(bytes, most) ? bytes : undefined };
   }
 
   /** A frame is answered. */
-  releaseFrame(text: string): void {
-    this.#frameBytes -= text.length;
+  releaseFrame({ characters, bytes = 0 }: HeldFrame): void {
+    this.#frameBytes -= characters;
+    this.#frames.release(bytes);
   }
 
   /**
    * Counts a call as in flight.
    *
-   * @param text The call's frame, which is held already.
+   * @param frame The call's.
    * @returns Why it is refused: then it is not counted.
    */
-  enter(size: CallSize, text: string): RpcError | undefined {
-    if (this.#frameBytes > Math.max(LIMITS.requestBytesInFlight, text.length)) {
+  enter(size: CallSize, { characters, bytes }: HeldFrame): RpcError | undefined {
+    if (this.#frameBytes > Math.max(LIMITS.requestBytesInFlight, characters)) {
       return TOO_MUCH_TEXT;
+    }
+    if (bytes === undefined) {
+      return ISOLATE_FULL;
     }
     if (this.#inFlight >= LIMITS.requestsInFlight) {
       return TOO_MANY;

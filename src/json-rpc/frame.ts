@@ -10,8 +10,15 @@ export type Call = { jsonrpc: "2.0"; method: string; params?: object; id?: CallI
 /** An element of a frame that is no request, and the error to answer. */
 export type Malformed = { id: CallId; code: ErrorCode; message: string; data?: ErrorData };
 
-/** A frame: one element, or a batch of them. */
-export type Frame = { isBatch: boolean; elements: (Call | Malformed)[] };
+/** What a parsed value takes beside its text, and what an array or object does besides: `{}` in a list (measured on workerd 1.20261117). */
+const VALUE_BYTES = 12;
+const CONTAINER_BYTES = 20;
+
+/** What values take in memory beside their text. */
+type Counted = { valueBytes: number };
+
+/** A frame: one element, or a batch of them; and what the params of its calls take. */
+export type Frame = { isBatch: boolean; elements: (Call | Malformed)[] } & Counted;
 
 /** Tells a request from an element that is answered with an error. */
 export function isCall(element: Call | object): element is Call {
@@ -30,8 +37,9 @@ export function readFrame(text: string): Frame {
     // The parser's message is left out: it quotes the text, which the client has.
     return fault("ParseError", "the text is not JSON");
   }
+  const counted = { valueBytes: 0 };
   if (!Array.isArray(value)) {
-    return { isBatch: false, elements: [readElement(value)] };
+    return { isBatch: false, elements: [readElement(value, counted)], ...counted };
   }
   if (value.length === 0) {
     return fault("InvalidRequest", "an empty batch");
@@ -39,15 +47,15 @@ export function readFrame(text: string): Frame {
   if (value.length > LIMITS.batchCalls) {
     return fault("TooLarge", "too many calls in a batch", { what: "batchCalls", limit: LIMITS.batchCalls });
   }
-  return { isBatch: true, elements: value.map(readElement) };
+  return { isBatch: true, elements: value.map((element) => readElement(element, counted)), ...counted };
 }
 
 function fault(name: keyof typeof ErrorCode, message: string, data?: ErrorData): Frame {
   const element = { id: null, code: ErrorCode[name], message };
-  return { isBatch: false, elements: [data === undefined ? element : { ...element, data }] };
+  return { isBatch: false, elements: [data === undefined ? element : { ...element, data }], valueBytes: 0 };
 }
 
-function readElement(value: unknown): Call | Malformed {
+function readElement(value: unknown, counted: Counted): Call | Malformed {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return malformed(null, "a request must be an object");
   }
@@ -75,7 +83,7 @@ function readElement(value: unknown): Call | Malformed {
       return malformed(id, "params must be an object or an array");
     }
     // Nesting counts from params, so a call in a batch has the same limit as one alone.
-    const excess = excessOf(request.params, LIMITS.nesting);
+    const excess = excessOf(request.params, LIMITS.nesting, counted);
     if (excess !== undefined) {
       return { id, ...excess };
     }
@@ -103,8 +111,15 @@ function isCallId(value: unknown): value is CallId {
  * The error for a value that can not be kept unchanged: with more levels of arrays and objects than `levels`, or a
  * number beyond the range of a double, which JSON.parse makes infinite and JSON.stringify null. Undefined when it has
  * none.
+ *
+ * @param counted What the value takes is added to it on the way.
  */
-export function excessOf(value: unknown, levels: number): Omit<Malformed, "id"> | undefined {
+export function excessOf(
+  value: unknown,
+  levels: number,
+  counted: Counted = { valueBytes: 0 },
+): Omit<Malformed, "id"> | undefined {
+  counted.valueBytes += VALUE_BYTES;
   if (typeof value === "number" && !Number.isFinite(value)) {
     return { code: ErrorCode.InvalidRequest, message: "a number is beyond the range of a double" };
   }
@@ -115,8 +130,9 @@ export function excessOf(value: unknown, levels: number): Omit<Malformed, "id"> 
     const data = { what: "nesting", limit: LIMITS.nesting };
     return { code: ErrorCode.TooLarge, message: "nested too deep", data };
   }
+  counted.valueBytes += CONTAINER_BYTES;
   for (const item of Array.isArray(value) ? value : Object.values(value)) {
-    const excess = excessOf(item, levels - 1);
+    const excess = excessOf(item, levels - 1, counted);
     if (excess !== undefined) {
       return excess;
     }

@@ -180,6 +180,28 @@ it("counts frames that wait behind a batch among the 16 MiB, and stores no publi
   expect((await last.call("getStreamInfo", { stream })).messages).toBe(3 + (16 + 15) * 4);
 });
 
+it("counts frames as they are in memory: what the isolate has no room for is Busy, and small calls are not", async () => {
+  const clients = await connectTogether();
+  const [client, other] = clients;
+  const stream = "frames-in-memory";
+  const release = await holdStream(stream);
+  // Less than a megabyte of text, and more than ten in memory.
+  const messages = Array.from({ length: 4 }, () => ({ data: Array.from({ length: 75_000 }, () => ({})) }));
+  const held = [client, client, other, other].map((each) => each.request("publishBatch", { stream, messages }));
+  await Promise.all(clients.map((each) => each.call("getServerInfo", {})));
+
+  const busy = await other.callError("getMessages", { stream: `${stream}-other`, messages });
+  const small = await other.call("getServerInfo", {});
+  await release();
+  const answers = await Promise.all(held);
+  const after = await other.callError("getMessages", { stream: `${stream}-other`, messages });
+
+  expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "isolateBytes" } });
+  expect(small.name).toBe("durable-stream");
+  expect(answers.map(({ error }) => error)).toEqual(Array(4).fill(undefined));
+  expect(after.code).toBe(ErrorCode.InvalidParams);
+});
+
 it("has room for publishes while large answers have all that they may", async () => {
   const client = await connect();
   const stream = "room-to-publish";

@@ -2,14 +2,16 @@ import { describe, expect, it } from "vitest";
 
 import { LIMITS } from "../../rpc/index.ts";
 import { CallFlow } from "../../src/json-rpc/call-flow.ts";
-import type { Turn } from "../../src/json-rpc/call-flow.ts";
+import type { HeldFrame, Turn } from "../../src/json-rpc/call-flow.ts";
 import { FairTurns } from "../../src/platform/fair-turns.ts";
+import { Share } from "../../src/platform/isolate-budget.ts";
 import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 
 const FRAME = "x".repeat(1_000_000);
+const SMALL: HeldFrame = { characters: 5, bytes: 15 };
 
-function newFlow(budget = new PublishBudget()): CallFlow {
-  return new CallFlow(budget, new FairTurns({ atOnce: 16, eachMs: 1 }));
+function newFlow(budget = new PublishBudget(), frames = new Share()): CallFlow {
+  return new CallFlow(budget, new FairTurns({ atOnce: 16, eachMs: 1 }), frames);
 }
 
 /** The turn of a frame for which there is room; its publishes are behind another call. */
@@ -25,26 +27,26 @@ describe("CallFlow", () => {
   it("counts calls up to the limit, and makes room by each that is answered", () => {
     const flow = newFlow();
 
-    const entered = Array.from({ length: LIMITS.requestsInFlight }, () => flow.enter("small", "frame"));
-    const refused = flow.enter("small", "frame");
+    const entered = Array.from({ length: LIMITS.requestsInFlight }, () => flow.enter("small", SMALL));
+    const refused = flow.enter("small", SMALL);
     flow.leave("small");
 
     expect(entered).toEqual(Array(LIMITS.requestsInFlight).fill(undefined));
     expect(refused?.data).toEqual({ what: "requestsInFlight", limit: LIMITS.requestsInFlight });
-    expect([flow.enter("small", "frame"), flow.enter("small", "frame")?.data]).toEqual([undefined, refused?.data]);
+    expect([flow.enter("small", SMALL), flow.enter("small", SMALL)?.data]).toEqual([undefined, refused?.data]);
   });
 
   it("counts calls with large answers apart", () => {
     const flow = newFlow();
 
-    const entered = Array.from({ length: LIMITS.largeAnswersInFlight }, () => flow.enter("large", "frame"));
-    const refused = flow.enter("large", "frame");
-    const small = flow.enter("small", "frame");
+    const entered = Array.from({ length: LIMITS.largeAnswersInFlight }, () => flow.enter("large", SMALL));
+    const refused = flow.enter("large", SMALL);
+    const small = flow.enter("small", SMALL);
     flow.leave("large");
 
     expect(entered).toEqual(Array(LIMITS.largeAnswersInFlight).fill(undefined));
     expect(refused?.data).toEqual({ what: "largeAnswersInFlight", limit: LIMITS.largeAnswersInFlight });
-    expect([small, flow.enter("large", "frame"), flow.enter("large", "frame")?.data]).toEqual([
+    expect([small, flow.enter("large", SMALL), flow.enter("large", SMALL)?.data]).toEqual([
       undefined,
       undefined,
       refused?.data,
@@ -55,15 +57,15 @@ describe("CallFlow", () => {
     const flow = newFlow();
     const [frame, most] = ["x".repeat(LIMITS.requestBytesInFlight + 1), "x".repeat(LIMITS.requestBytesInFlight - 1)];
     const enter = (text: string) => {
-      flow.holdFrame(text);
-      return flow.enter("small", text)?.data;
+      const held = flow.holdFrame(text, 0);
+      return { held, refusal: flow.enter("small", held)?.data };
     };
 
-    const alone = enter(frame);
-    const beside = enter("x");
-    flow.releaseFrame(frame);
-    const after = enter(most);
-    const beyond = enter("x");
+    const { held, refusal: alone } = enter(frame);
+    const { refusal: beside } = enter("x");
+    flow.releaseFrame(held);
+    const { refusal: after } = enter(most);
+    const { refusal: beyond } = enter("x");
 
     const tooMuch = { what: "requestBytesInFlight", limit: LIMITS.requestBytesInFlight };
     expect([alone, beside, after, beyond]).toEqual([undefined, tooMuch, undefined, tooMuch]);

@@ -29,8 +29,8 @@ describe("readFrame", () => {
         const single = readFrame(JSON.stringify({ ...calls[0], extra: [1] }));
         const batch = readFrame(JSON.stringify(calls));
 
-        expect(single).toEqual({ isBatch: false, elements: [plain(calls[0])] });
-        expect(batch).toEqual({ isBatch: true, elements: plain(calls) });
+        expect([single.isBatch, single.elements]).toEqual([false, [plain(calls[0])]]);
+        expect([batch.isBatch, batch.elements]).toEqual([true, plain(calls)]);
       }),
     );
   });
@@ -80,6 +80,22 @@ describe("readFrame", () => {
       { id: 1, code: ErrorCode.TooLarge },
       { id: 2, method: "a" },
     ]);
+  });
+
+  it("counts what the params of all calls take beside their text, and not what else is there", () => {
+    const calls = [{ a: [{}, [], 1], b: { c: "d" } }, { e: [[]] }, {}].map((params, id) => ({
+      jsonrpc: "2.0",
+      method: "a",
+      params,
+      id,
+      extra: [{}],
+    }));
+
+    const batch = readFrame(JSON.stringify([...calls, { jsonrpc: "2.0", method: "a" }, [{}]]));
+
+    // Nine arrays and objects, and two other values.
+    expect(batch.valueBytes).toBe(9 * 32 + 2 * 12);
+    expect(readFrame(JSON.stringify(calls[0])).valueBytes).toBe(5 * 32 + 2 * 12);
   });
 
   it("takes a deep object as it takes a deep array", () => {
