@@ -25,6 +25,7 @@ import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session-host.ts";
@@ -49,6 +50,8 @@ const REPLAYS = { atOnce: 4, eachMs: 0.3, part: 0.02 };
 export class Gateway extends DurableObject<Env> {
   /** The open sockets. One to which the server has sent a Close is not among them. */
   readonly #sessions = new Map<WebSocket, Session>();
+  /** Those to which it has, and whose peers are there: what they have not read is in memory. */
+  readonly #closing = new Map<WebSocket, { readonly outgoing: Outgoing }>();
   readonly #feeds: Feeds;
   readonly #alarm: AlarmClock;
   readonly #host: SessionHost;
@@ -82,15 +85,18 @@ export class Gateway extends DurableObject<Env> {
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
       frames: Share.ofObject(`frames of ${gateway}`),
-      buffers: new SocketBuffers(gateway, () => this.#sessions.values(), wakeBy),
+      buffers: new SocketBuffers(gateway, () => [...this.#sessions.values(), ...this.#closing.values()], wakeBy),
       publish: async (stream, group) => {
         const outcomes = await publishers.publish(stream, group);
         noteLast(feeds, stream, outcomes);
         return outcomes;
       },
       wakeBy,
-      closing: (ws) => {
+      closing: (ws, unread) => {
         this.#sessions.delete(ws);
+        if (unread !== undefined && unread.unreadBytes > 0) {
+          this.#closing.set(ws, { outgoing: unread });
+        }
         wakeBy(Date.now() + closeMs());
       },
     };
@@ -213,7 +219,7 @@ export class Gateway extends DurableObject<Env> {
     return [...this.#sessions.values()].filter((session) => session.isOfSubject(access)).length;
   }
 
-  /** Closes a socket that has been silent for too long or whose token has ended, or looks for its overdue acks. */
+  /** Closes a socket that has been silent for too long, whose token has ended, or whose client does not read; or looks for its overdue acks. */
   #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
     const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
     const goneAt = session.goneAt(pingedAt);
@@ -223,6 +229,9 @@ export class Gateway extends DurableObject<Env> {
     }
     if (session.isOver) {
       session.end();
+      return;
+    }
+    if (session.endSlowReader()) {
       return;
     }
     session.checkToken(nowMs);
@@ -235,8 +244,8 @@ export class Gateway extends DurableObject<Env> {
 
   /**
    * Drops the peers that have not answered the server's Close. The runtime can not drop one hibernating socket, only all
-   * sockets of an object that is aborted: so this waits `closeMs` when no open socket is left, and else some hours, after
-   * which the clients of the others connect again.
+   * sockets of an object that is aborted: so this waits `closeMs` when no open socket is left, or when they hold half of the
+   * isolate, and else some hours, after which the clients of the others connect again.
    */
   #dropUnanswered(nowMs: number): void {
     const sockets = this.ctx.getWebSockets();
@@ -245,7 +254,8 @@ export class Gateway extends DurableObject<Env> {
     }
     const closedAt = sockets.flatMap((ws) => attachmentOf(ws)?.closedAt ?? []);
     const areAll = this.#sessions.size === 0;
-    const dueAt = areAll ? Math.max(0, ...closedAt) + closeMs() : Math.min(...closedAt) + unansweredMs();
+    const patienceMs = this.#host.buffers.isCrowdedByClosed ? closeMs() : unansweredMs();
+    const dueAt = areAll ? Math.max(0, ...closedAt) + closeMs() : Math.min(...closedAt) + patienceMs;
     if (dueAt <= nowMs) {
       this.ctx.abort("there are sockets whose peers do not answer a Close");
     }
@@ -320,6 +330,7 @@ export class Gateway extends DurableObject<Env> {
   #forget(ws: WebSocket, isLost: boolean): void {
     this.#sessions.get(ws)?.closed(isLost);
     this.#sessions.delete(ws);
+    this.#closing.delete(ws);
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // All that is left are sockets whose peers have not answered the server's Close.
       this.#host.wakeBy(Date.now() + closeMs());

@@ -5,7 +5,7 @@ import { monotonicMs } from "../platform/clock.ts";
 import { turnForText } from "../platform/pace.ts";
 import { isBufferTold, waitMs } from "../platform/settings.ts";
 
-import { REPLAY_BYTES } from "./socket-buffers.ts";
+import { LEAST_PAUSE_BYTES, REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
 import { checkMs } from "./streams/feeds.ts";
 import { UnreadFrames } from "./unread-frames.ts";
@@ -33,12 +33,17 @@ const ANSWERS_BYTES = {
   told: LIMITS.outgoingPauseBytes + REPLAY_BYTES + LIMITS.pageBytes,
   untold: LIMITS.outgoingCloseBytes - LIMITS.outgoingPauseBytes,
 };
-/** What may be unread, frames beside their text, when nothing of it was read for a while: large answers, and some small ones. */
-const STUCK_BYTES = ANSWERS_BYTES.told + REPLAY_BYTES;
+/**
+ * What may be unread, frames beside their text, when nothing of it was read for a while: large answers, and some small ones.
+ * Little when the isolate is crowded.
+ */
+const STUCK_BYTES = { usual: ANSWERS_BYTES.told + REPLAY_BYTES, crowded: LEAST_PAUSE_BYTES };
 /** What is made at once of them for one socket; one alone may be larger. */
 const MADE_BYTES = LIMITS.pageBytes;
 /** How long a large answer waits for the client to read what was sent before it. */
 const ROOM_WAIT_MS = 2_000;
+/** Text that a slow link reads in that time. */
+const ROOM_WAIT_BYTES = ROOM_WAIT_MS * READ_BYTES_PER_MS;
 /** How often that is looked at: more rarely when it has waited for a while, for the client may not read at all. */
 const LOOK_MS = { first: 25, later: 100 };
 
@@ -61,6 +66,8 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
+  /** What was unread when the server sent its Close: the runtime keeps it for a peer that does not read, and does not tell. */
+  #closedBytes: number | undefined;
   /** Characters of all frames. */
   #sentCharacters = 0;
   readonly #unread = new UnreadFrames();
@@ -99,7 +106,9 @@ export class Outgoing implements AnswerRoom {
       const before = this.#isTold ? this.#ws.bufferedAmount : 0;
       this.#ws.send(frame);
       if (this.#isTold) {
-        this.#unread.sent(this.#ws.bufferedAmount - before);
+        const after = this.#ws.bufferedAmount;
+        this.#unread.sent(after - before);
+        this.#buffers.noteUnread(after);
       }
     } catch {
       // Safe: the socket is gone, and the close event that says so is on its way.
@@ -113,7 +122,20 @@ export class Outgoing implements AnswerRoom {
 
   /** What its client has not read, as far as is known. */
   get unreadBytes(): number {
+    if (this.#closedBytes !== undefined) {
+      return this.#closedBytes;
+    }
     return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
+  }
+
+  /** Whether the server has sent its Close. */
+  get isClosed(): boolean {
+    return this.#closedBytes !== undefined;
+  }
+
+  /** To be called before the server sends its Close. */
+  closing(): void {
+    this.#closedBytes ??= this.unreadBytes;
   }
 
   /** What the large answers take that are being made for it. */
@@ -151,9 +173,10 @@ export class Outgoing implements AnswerRoom {
     const bytes = this.#ws.bufferedAmount;
     this.#unread.buffered(bytes);
     // A frame is buffered until it is read as a whole: a large one takes a slow link a while.
-    const isStuck = () => this.#unread.stuckMs >= roomWaitMs() + bytes / READ_BYTES_PER_MS;
+    const isStuck = () => this.#unread.stuckMs >= roomWaitMs() * (1 + bytes / ROOM_WAIT_BYTES);
     const isMuch = bytes > LIMITS.outgoingCloseBytes || this.#unread.areTooMany;
-    return isMuch || (this.#unread.bytes > STUCK_BYTES && isStuck());
+    const stuckBytes = () => (this.#buffers.isCrowded ? STUCK_BYTES.crowded : STUCK_BYTES.usual);
+    return isMuch || (this.#unread.bytes > STUCK_BYTES.crowded && isStuck() && this.#unread.bytes > stuckBytes());
   }
 
   /** Whether what waited may be sent again: once, after it was paused. */

@@ -6,6 +6,7 @@ import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 import type { Keeper } from "./streams/keeper.ts";
 import type { SocketAccessStore } from "./access-store.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
@@ -19,8 +20,8 @@ export type SessionHost = StreamSubscriptionsHost &
     readonly reads: FairTurns<CallFlow>;
     readonly startedAt: number;
     readonly accessStore: SocketAccessStore;
-    /** Called when the server has sent its Close. */
-    readonly closing: (ws: WebSocket) => void;
+    /** Called when the server has sent its Close. @param unread What is counted until the peer is gone; undefined for nothing. */
+    readonly closing: (ws: WebSocket, unread?: Outgoing) => void;
     readonly publish: PublishMessages;
     /** Bounds what waits to be published, in all of its sessions. */
     readonly publishBudget: PublishBudget;

@@ -208,11 +208,18 @@ export class Session implements Connection, SessionSocket {
       this.end();
       return;
     }
-    if (this.#outgoing.isOverrun) {
-      this.close(CloseCode.SlowReader, "slow reader");
-      return;
+    if (!this.endSlowReader()) {
+      this.#outgoing.send(frame);
     }
-    this.#outgoing.send(frame);
+  }
+
+  /** Closes the socket when its client reads too slowly. @returns Whether it did. */
+  endSlowReader(): boolean {
+    const { isOverrun } = this.#outgoing;
+    if (isOverrun) {
+      this.close(CloseCode.SlowReader, "slow reader");
+    }
+    return isOverrun;
   }
 
   mayRepeat(): boolean {
@@ -264,11 +271,12 @@ export class Session implements Connection, SessionSocket {
     if (this.#isClosed) {
       return;
     }
+    this.#outgoing.closing();
     closeQuietly(this.#ws, code, reason);
     this.closed(!NOT_BY_CLIENT.has(code));
     this.#attachment.closedAt = Date.now();
     this.keep(undefined);
-    this.#host.closing(this.#ws);
+    this.#host.closing(this.#ws, this.#outgoing);
   }
 
   /** The socket is closed. @param isLost Whether its client failed, rather than closed in order. */

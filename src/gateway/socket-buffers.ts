@@ -2,10 +2,17 @@ import { LIMITS } from "../../rpc/index.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { Share } from "../platform/isolate-budget.ts";
 
-import { CHECK_MS } from "./streams/feeds.ts";
+import { CHECK_MS, checkMs } from "./streams/feeds.ts";
 
 /** A socket, as far as it holds something. */
-type Holder = { readonly outgoing: { readonly unreadBytes: number; readonly madeBytes: number } };
+type Holder = {
+  readonly outgoing: {
+    readonly unreadBytes: number;
+    readonly madeBytes: number;
+    /** Whether the server has sent its Close: what it holds then changes only when its peer goes. */
+    readonly isClosed: boolean;
+  };
+};
 
 /** The sockets are asked once in so long, for large answers and for messages: there may be thousands. */
 const COUNT_MS = { answers: 20, messages: 100 };
@@ -14,13 +21,15 @@ export const REPLAY_BYTES = 262_144;
 /** What clients that are slow may have unread of messages in an isolate: they share it when they are many. */
 const SLOW_BYTES = LIMITS.isolateBytes / 6;
 /** A client that has as much unread is slow; nobody's part is smaller. */
-const LEAST_PAUSE_BYTES = 65_536;
+export const LEAST_PAUSE_BYTES = 65_536;
 /** A gateway that has not counted for so long holds little: it would have been woken to. */
 const COUNTED_MS = 2 * CHECK_MS;
 /** Held in all, above which no large answer is begun: what is left is for what clients publish. */
 const ANSWERS_BYTES = (LIMITS.isolateBytes * 5) / 6;
 /** Held in all, above which a socket with something unread gets no further large answer: those that read still do. */
 const UNREAD_BYTES = LIMITS.isolateBytes / 2;
+/** How often it is counted again for closed sockets alone: before their share counts as lost. */
+const CLOSED_CHECK_MS = 30_000;
 
 /** How many clients of each gateway of the isolate were slow when it last counted. */
 const slowClients = new Map<string, { readonly count: number; readonly atMs: number }>();
@@ -35,6 +44,7 @@ export class SocketBuffers {
   readonly #gateway: string;
   readonly #share: Share;
   #countedAt = Number.NEGATIVE_INFINITY;
+  #closedBytes = 0;
 
   /** @param wakeBy Wakes the gateway at a time, to count again: nothing tells that a socket was read. */
   constructor(gateway: string, sockets: () => Iterable<Holder>, wakeBy: (atMs: number) => void) {
@@ -64,6 +74,23 @@ export class SocketBuffers {
     return unreadBytes > this.#pauseBytes();
   }
 
+  /** A socket has so many bytes unread: counts them now or in a while, unless they are few. */
+  noteUnread(unreadBytes: number): void {
+    if (unreadBytes > LEAST_PAUSE_BYTES && !this.#count(COUNT_MS.messages)) {
+      this.#wakeBy(Date.now() + checkMs());
+    }
+  }
+
+  /** Whether the isolate holds so much that clients which read nothing have to go. */
+  get isCrowded(): boolean {
+    return !this.#share.take(0, UNREAD_BYTES);
+  }
+
+  /** Whether closed sockets alone hold as much: their peers do not read, and do not go. */
+  get isCrowdedByClosed(): boolean {
+    return this.#closedBytes > UNREAD_BYTES;
+  }
+
   /** Counts what is held now, and again in a while if it is much. */
   count(): void {
     this.#count(0);
@@ -84,22 +111,31 @@ export class SocketBuffers {
     return Math.max(LEAST_PAUSE_BYTES, Math.min(LIMITS.outgoingPauseBytes, SLOW_BYTES / slow));
   }
 
-  #count(everyMs: number): void {
+  /** @returns Whether it was so long since it counted. */
+  #count(everyMs: number): boolean {
     const nowMs = monotonicMs();
     if (nowMs - this.#countedAt < everyMs) {
-      return;
+      return false;
     }
     this.#countedAt = nowMs;
-    let [held, slow] = [0, 0];
+    let [open, closed, slow] = [0, 0, 0];
     for (const { outgoing } of this.#sockets()) {
-      const { unreadBytes, madeBytes } = outgoing;
-      held += unreadBytes + madeBytes;
-      slow += unreadBytes > LEAST_PAUSE_BYTES ? 1 : 0;
+      const { unreadBytes, madeBytes, isClosed } = outgoing;
+      if (isClosed) {
+        closed += unreadBytes;
+      } else {
+        open += unreadBytes + madeBytes;
+        slow += unreadBytes > LEAST_PAUSE_BYTES ? 1 : 0;
+      }
     }
-    this.#share.set(held);
+    this.#closedBytes = closed;
+    this.#share.set(open + closed);
     slowClients.set(this.#gateway, { count: slow, atMs: nowMs });
-    if (held > LIMITS.outgoingPauseBytes) {
-      this.#wakeBy(Date.now() + CHECK_MS);
+    if (open > LIMITS.outgoingPauseBytes) {
+      this.#wakeBy(Date.now() + checkMs());
+    } else if (closed > LIMITS.outgoingPauseBytes) {
+      this.#wakeBy(Date.now() + CLOSED_CHECK_MS);
     }
+    return true;
   }
 }

@@ -1,10 +1,14 @@
-import { describe, expect, it } from "vitest";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, onTestFinished } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
+import { CloseCode, LIMITS } from "../../rpc/index.ts";
 import { Outgoing } from "../../src/gateway/outgoing.ts";
+import type { Gateway } from "../../src/gateway/gateway.ts";
 import { SocketBuffers } from "../../src/gateway/socket-buffers.ts";
 import { UnreadFrames } from "../../src/gateway/unread-frames.ts";
 import { Answer } from "../../src/json-rpc/answer.ts";
+import { Share } from "../../src/platform/isolate-budget.ts";
 import { overrideWait } from "../harness/waits.ts";
 
 const NEVER_MS = 3_600_000;
@@ -96,6 +100,69 @@ it("does not count frames that were read while those behind them are not", async
   expect(unreadFrames.bytes).toBeLessThan(1_200_000);
   expect(unreadFrames.stuckMs).toBeLessThan(100);
 });
+
+it("is much that is little otherwise, when nothing of it was read and the isolate is crowded", async () => {
+  const { outgoing } = unread("crowded", 100_000);
+  overrideWait("ROOM_WAIT_MS", 1);
+  const holding = new Share();
+  onTestFinished(() => holding.set(0));
+
+  expect(outgoing.isOverrun).toBe(false);
+  holding.take(LIMITS.isolateBytes / 2 + 1);
+  await expect.poll(() => outgoing.isOverrun).toBe(true);
+  holding.set(0);
+  expect(outgoing.isOverrun).toBe(false);
+});
+
+describe("a gateway whose client does not read and does not ask any more", () => {
+  it("closes its socket when it looks after it", async () => {
+    overrideWait("ROOM_WAIT_MS", NEVER_MS);
+    const client = await askUnread("quiet", 3);
+    expect(await closedByAlarm("quiet")).toBe(0);
+
+    overrideWait("ROOM_WAIT_MS", 1);
+    await expect.poll(() => closedByAlarm("quiet")).toBe(1);
+    const closed = new Promise<CloseEvent>((resolve) => client.addEventListener("close", resolve));
+    client.accept();
+
+    expect((await closed).code).toBe(CloseCode.SlowReader);
+  });
+
+  it("leaves a socket alone of which less is unread", async () => {
+    overrideWait("ROOM_WAIT_MS", 1);
+    await askUnread("less", 2);
+
+    expect(await closedByAlarm("less")).toBe(0);
+    await scheduler.wait(50);
+    expect(await closedByAlarm("less")).toBe(0);
+  });
+});
+
+/** Asks a gateway of its own by a socket that reads nothing, for so many megabytes of answers. */
+async function askUnread(name: string, megabytes: number): Promise<WebSocket> {
+  const stub = env.GATEWAY.getByName(name);
+  const { webSocket } = await stub.fetch("http://stream.test/rpc", { headers: { Upgrade: "websocket" } });
+  if (webSocket === null) {
+    throw new Error("the handshake was refused");
+  }
+  const call = JSON.stringify({ jsonrpc: "2.0", id: "x".repeat(100_000), method: "getServerInfo" });
+  await runInDurableObject(stub, async (gateway: Gateway, ctx) => {
+    for (let asked = 0; asked < megabytes * 10; asked += 1) {
+      await Promise.all(ctx.getWebSockets().map((ws) => gateway.webSocketMessage(ws, call)));
+    }
+  });
+  return webSocket;
+}
+
+/** How many of its sockets a gateway has sent its Close when its alarm is over, which it has set. */
+async function closedByAlarm(name: string): Promise<number> {
+  const stub = env.GATEWAY.getByName(name);
+  expect(await runDurableObjectAlarm(stub)).toBe(true);
+  return runInDurableObject(
+    stub,
+    (_gateway, ctx) => ctx.getWebSockets().filter(({ readyState }) => readyState !== WebSocket.OPEN).length,
+  );
+}
 
 function sendFrames(outgoing: Outgoing, count: number, frame = "y"): void {
   for (let sent = 0; sent < count; sent += 1) {
