@@ -62,11 +62,11 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   outgoingPauseBytes:
     "unacked bytes at which a subscription is sent nothing until it acks, and buffered bytes at which a socket is sent nothing; fewer when many clients have not read",
   outgoingCloseBytes:
-    "unread bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`; when nothing was read for a while 2.5 MiB, for which each unread frame counts as a KiB besides; large answers are Busy from about half of it on",
+    "unread bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`; when nothing was read for a while 2.5 MiB, for which each unread frame counts as a KiB besides, or 64 KiB while half of `isolateBytes` is held; large answers are Busy from about half of it on",
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   isolateBytes:
-    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, bodies of objects, what waits to be published, what sockets are sent and do not read; one more is Busy",
+    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, bodies of objects, frames that are not answered and what waits to be published of them, what sockets are sent and do not read; one more is Busy",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",

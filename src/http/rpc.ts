@@ -9,6 +9,7 @@ import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 import { Pool, Share } from "../platform/isolate-budget.ts";
 import { turnForText } from "../platform/pace.ts";
+import { requestDeadlineMs } from "../platform/settings.ts";
 
 import { answerStream } from "./answer-stream.ts";
 
@@ -65,9 +66,13 @@ function expectedBytesOf({ headers }: Request): number {
 
 /** The answer to a body, which has its room in the share; a response when it is no text. */
 async function answerBody(request: Request, context: CallContext, share: Share): Promise<Answer | Response> {
-  const bytes = await readBody(request);
+  const bytes = await inTime(readBody(request));
   if (bytes === undefined) {
     return errorResponse(413, frameTooLarge());
+  }
+  if (bytes === "late") {
+    // RFC 9110 section 15.5.9. A body that does not come holds room that others wait for.
+    return errorResponse(408, new RpcError("InvalidRequest", "the body came too late; nothing was done"));
   }
   await turnForText(bytes.length);
   const body = decode(bytes);
@@ -80,6 +85,17 @@ async function answerBody(request: Request, context: CallContext, share: Share):
     release: () => undefined,
   };
   return answerFrame(body, context, { answers });
+}
+
+/** What is there within the request deadline, or "late". */
+async function inTime<T>(reading: Promise<T>): Promise<T | "late"> {
+  const { promise: late, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), requestDeadlineMs());
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

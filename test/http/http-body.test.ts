@@ -1,8 +1,9 @@
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 
 import { ErrorCode, LIMITS } from "../../rpc/index.ts";
 import { request } from "../harness/http.ts";
+import { overrideWait } from "../harness/waits.ts";
 
 it("reads a body of unknown length no further than a frame may be", async () => {
   let sent = 0;
@@ -45,6 +46,25 @@ it.each([undefined, "0", "10", String(LIMITS.frameBytes), String(2 * LIMITS.fram
     expect(await posted(callOf(LIMITS.frameBytes + 1))).toMatchObject({ status: 413 });
   },
 );
+
+it("answers 408 when the body does not come in time, and has its room for others", async () => {
+  overrideWait("REQUEST_DEADLINE_MS", 50);
+  const headers = { Authorization: `Bearer ${env.API_KEY}`, "Content-Length": String(LIMITS.frameBytes) };
+  const posted = () => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    onTestFinished(() => writer.abort().catch(() => undefined));
+    void writer.write(new TextEncoder().encode("{")).catch(() => undefined);
+    return request("/rpc", { method: "POST", headers, body: readable });
+  };
+
+  // Each takes its room for a large body: all of them more than there is, so that some wait for it.
+  const late = await Promise.all(Array.from({ length: 6 }, posted));
+
+  expect(late.map(({ status }) => status)).toEqual(Array(6).fill(408));
+  const answers = await Promise.all(late.map((response) => response.json()));
+  expect(answers[0]).toMatchObject({ id: null, error: { code: ErrorCode.InvalidRequest } });
+});
 
 /** A call in so many bytes. */
 function callOf(bytes: number): string {
