@@ -6,6 +6,14 @@ const NO_CODE = 1005;
 /** 1012 is "service restart" in IANA's registry of close codes; the others are of RFC 6455 section 7.4.1. */
 const LEAVING: ReadonlySet<number> = new Set([CloseCode.Normal, 1001, NO_CODE, 1012]);
 
+/** The codes of the server by which it closes a socket whose client has not failed. */
+const NOT_BY_CLIENT: ReadonlySet<number> = new Set([CloseCode.InternalError, CloseCode.Unauthenticated]);
+
+/** Whether the server closes with this code for what the client did, or did not. */
+export function isByClient(code: CloseCode): boolean {
+  return !NOT_BY_CLIENT.has(code);
+}
+
 /** Whether a peer that closed with this code left in order. Other codes tell of a failure; 1006 means that no Close came. */
 export function isLeaving(code: number): boolean {
   return LEAVING.has(code);

@@ -1,11 +1,13 @@
+import type { Access } from "../access/access.ts";
 import type { CallFlow } from "../json-rpc/call-flow.ts";
-import type { PublishMessages } from "../methods/context.ts";
+import type { CallContext, PublishMessages } from "../methods/context.ts";
 import type { FairTurns } from "../platform/fair-turns.ts";
 import type { Share } from "../platform/isolate-budget.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 import type { Keeper } from "./streams/keeper.ts";
 import type { SocketAccessStore } from "./access-store.ts";
+import type { SocketAccess } from "./socket-access.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
@@ -30,3 +32,9 @@ export type SessionHost = StreamSubscriptionsHost &
     /** Bounds what is not read, on all of its sockets. */
     readonly buffers: SocketBuffers;
   };
+
+/** What a call knows of its caller, whose rights may change before the call runs. */
+export type SessionContext = Omit<CallContext, "access" | "publishRate"> & {
+  access: Access;
+  publishRate: SocketAccess["rate"];
+};

@@ -16,22 +16,13 @@ import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { HEARD_GRAIN_MS, isBound } from "./attachment.ts";
 import type { Attachment, DecidedSubscription, SessionSocket } from "./attachment.ts";
-import { closeQuietly } from "./closing.ts";
+import { closeQuietly, isByClient } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import { notification } from "./notification.ts";
 import { Outgoing } from "./outgoing.ts";
-import type { SessionHost } from "./session-host.ts";
+import type { SessionContext, SessionHost } from "./session-host.ts";
 import { SocketAccess, TOKEN_ENDED } from "./socket-access.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
-
-/** What a call knows of its caller, whose rights may change before the call runs. */
-type SessionContext = Omit<CallContext, "access" | "publishRate"> & {
-  access: Access;
-  publishRate: SocketAccess["rate"];
-};
-
-/** The codes of the server by which it closes a socket whose client has not failed. */
-const NOT_BY_CLIENT: ReadonlySet<number> = new Set([CloseCode.InternalError, CloseCode.Unauthenticated]);
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {
@@ -201,25 +192,19 @@ export class Session implements Connection, SessionSocket {
   }
 
   send(frame: string): void {
-    if (this.#isClosed) {
-      return;
-    }
     if (this.isOver) {
       this.end();
-      return;
-    }
-    if (!this.endSlowReader()) {
+    } else if (!this.endSlowReader()) {
       this.#outgoing.send(frame);
     }
   }
 
-  /** Closes the socket when its client reads too slowly. @returns Whether it did. */
+  /** Closes the socket when its client reads too slowly. @returns Whether it is closed. */
   endSlowReader(): boolean {
-    const { isOverrun } = this.#outgoing;
-    if (isOverrun) {
+    if (this.#outgoing.isOverrun) {
       this.close(CloseCode.SlowReader, "slow reader");
     }
-    return isOverrun;
+    return this.#isClosed;
   }
 
   mayRepeat(): boolean {
@@ -273,7 +258,7 @@ export class Session implements Connection, SessionSocket {
     }
     this.#outgoing.closing();
     closeQuietly(this.#ws, code, reason);
-    this.closed(!NOT_BY_CLIENT.has(code));
+    this.closed(isByClient(code));
     this.#attachment.closedAt = Date.now();
     this.keep(undefined);
     this.#host.closing(this.#ws, this.#outgoing);
