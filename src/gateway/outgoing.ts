@@ -3,7 +3,7 @@ import type { AnswerRoom } from "../json-rpc/answer-room.ts";
 import type { Answer } from "../json-rpc/answer.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { turnForText } from "../platform/pace.ts";
-import { isBufferTold, waitMs } from "../platform/settings.ts";
+import { areFirstAcksAwaited, isBufferTold, waitMs } from "../platform/settings.ts";
 
 import { LEAST_PAUSE_BYTES, REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
@@ -73,7 +73,7 @@ export class Outgoing implements AnswerRoom {
   readonly #unread = new UnreadFrames();
   #ackedBytes = 0;
   /** What it may be sent unacked until it has acked {@link FIRST_BYTES}. */
-  #firstBytes = FIRST_BYTES;
+  #firstBytes = areFirstAcksAwaited() ? FIRST_BYTES : Number.POSITIVE_INFINITY;
   /** Since when that is not enough. */
   #firstFullAt: number | undefined;
   /** Of the large answers that are being made. */

@@ -58,3 +58,8 @@ export function areFailedCallsLogged(): boolean {
 export function isBufferTold(): boolean {
   return Reflect.get(env, "BUFFERED_AMOUNT") !== "untold";
 }
+
+/** Whether a client has to ack its first messages where the runtime tells too. Only tests say no, to have what it tells alone. */
+export function areFirstAcksAwaited(): boolean {
+  return Reflect.get(env, "BUFFERED_AMOUNT") !== "alone";
+}

@@ -15,8 +15,8 @@ const NEVER_MS = 3_600_000;
 /** What a call of few bytes reserves. */
 const SMALL_BYTES = 65_536;
 
-/** A socket that was sent text of which its client reads nothing before it accepts. */
-function unread(name: string, bytes: number) {
+/** A socket that was sent text, `unacked` of it messages, of which its client reads nothing before it accepts. */
+function unread(name: string, bytes: number, unacked = 0) {
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
   const buffers = new SocketBuffers(
@@ -24,7 +24,7 @@ function unread(name: string, bytes: number) {
     () => [],
     () => undefined,
   );
-  const outgoing = new Outgoing(server, () => 0, buffers);
+  const outgoing = new Outgoing(server, () => unacked, buffers);
   outgoing.send("x".repeat(bytes));
   const room = (more: number = LIMITS.pageBytes) => outgoing.reserve(more, new Answer(false));
   return { client, server, outgoing, room };
@@ -51,6 +51,22 @@ it("has room for a small answer where a page finds none", async () => {
   expect(await room()).toBeInstanceOf(Error);
 
   expect(await room(SMALL_BYTES)).toBeUndefined();
+});
+
+it.each([
+  ["awaits the first acks of a client that reads", "told", true],
+  ["awaits none when what the runtime tells bounds alone", "alone", false],
+])("%s", async (_name, bound, isPaused) => {
+  Reflect.set(env, "BUFFERED_AMOUNT", bound);
+  onTestFinished(() => void Reflect.deleteProperty(env, "BUFFERED_AMOUNT"));
+  const bytes = LIMITS.outgoingPauseBytes + 1;
+  const { client, server, outgoing } = unread(`acks-${bound}`, bytes, bytes);
+  expect(outgoing.isPaused).toBe(true);
+
+  client.accept();
+  await expect.poll(() => server.bufferedAmount).toBe(0);
+
+  expect(outgoing.isPaused).toBe(isPaused);
 });
 
 describe("frames that are small", () => {

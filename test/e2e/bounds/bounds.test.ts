@@ -1,13 +1,14 @@
 /**
  * No client fills the server: each way that once did, by one client that does not read and by twenty. What the runtime
- * tells bounds the sockets (`told`); where it does not, what the clients ack does (`untold`). `print.ts` tells the figures,
- * of any length.
+ * tells bounds the sockets, and what a client has acked at first (`told`); where it does not, what the clients ack does
+ * (`untold`); and what it tells is enough without acks (`alone`). `print.ts` tells the figures, of any length.
  */
 import { describe, expect } from "vitest";
 
 import { test as base } from "../server/fixtures.ts";
 
 import { CASES } from "./cases.ts";
+import type { BoundsCase } from "./cases.ts";
 import { measureGrowth } from "./measure.ts";
 
 const MS = 1_500;
@@ -22,14 +23,15 @@ const MOST_MIB = [
   { clients: 20, socket: 100, http: 130 },
 ];
 
+/** HTTP is bounded the same way in all of them, and no answers by acks. */
 const BOUNDS = [
-  { name: "told", vars: {} },
-  { name: "untold", vars: { BUFFERED_AMOUNT: "untold" } },
-] as const;
+  { name: "told", vars: {}, isBound: () => true },
+  { name: "untold", vars: { BUFFERED_AMOUNT: "untold" }, isBound: ({ over }: BoundsCase) => over === "socket" },
+  { name: "alone", vars: { BUFFERED_AMOUNT: "alone" }, isBound: (one: BoundsCase) => one.hasSubscriptions === true },
+];
 
-describe.each(BOUNDS)("a server whose sockets are bounded as $name", ({ name, vars }) => {
-  // HTTP is bounded the same way in both.
-  const cases = CASES.filter(({ over }) => over === "socket" || name === "told");
+describe.each(BOUNDS)("a server whose sockets are bounded as $name", ({ vars, isBound }) => {
+  const cases = CASES.filter(isBound);
   const test = base.extend({ options: { vars, isInspected: true } });
 
   describe.each(MOST_MIB)("with $clients that do not read", ({ clients, ...most }) => {

@@ -21,6 +21,8 @@ export type BoundsCase = {
   readonly name: string;
   /** What a client of it opens: one socket, or a hundred connections of HTTP. */
   readonly over: "socket" | "http";
+  /** Whether it is sent messages of subscriptions, which it does not ack. */
+  readonly hasSubscriptions?: true;
   /** Does it as one client, until the signal; what it opens stays open until then. */
   readonly run: (target: Target, way: Way) => Promise<void>;
 };
@@ -29,16 +31,19 @@ export type BoundsCase = {
 export const CASES: readonly BoundsCase[] = [
   {
     over: "socket",
+    hasSubscriptions: true,
     name: "100 x subscribe with maxInFlight 10,000",
     run: (target, way) => subscribe(target, way, fromFirst),
   },
   {
     over: "socket",
+    hasSubscriptions: true,
     name: "the same with redelivery every 100 ms",
     run: (target, way) => subscribe(target, way, () => ({ ...fromFirst(), ackWaitMs: 100, maxDeliver: 100 })),
   },
   {
     over: "socket",
+    hasSubscriptions: true,
     name: "100 x subscribe to a consumer with maxInFlight 10,000",
     run: (target, way) => subscribe(target, way, (index) => ({ consumer: `${index}` })),
   },

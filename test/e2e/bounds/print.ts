@@ -1,6 +1,6 @@
 /**
  * Prints what each case of {@link CASES}, and {@link FLOOR}, does to a server: `npx node test/e2e/bounds/print.ts [milliseconds] [cases, as in
- * 0,3] [told|untold] [clients, as in 1,20] [rounds]`. Delays are medians of the rounds, with the least and the most; each round has
+ * 0,3] [told|untold|alone] [clients, as in 1,20] [rounds]`. Delays are medians of the rounds, with the least and the most; each round has
  * servers of its own.
  */
 import { mkdtemp, rm } from "node:fs/promises";
