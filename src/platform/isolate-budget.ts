@@ -21,7 +21,11 @@ export class Pool {
   }
 }
 
-/** The shares that hold something. The objects of an isolate share its memory, and so do all its requests. */
+/**
+ * The shares that hold something. The objects of an isolate share its memory
+ * (developers.cloudflare.com/durable-objects/reference/in-memory-state), and so do all its requests. It has
+ * 128 MB (developers.cloudflare.com/workers/platform/limits/#memory); what is for clients is less than half of that.
+ */
 const shares = new Set<Share>();
 /** The shares of objects that have a name, by it. */
 const named = new Map<string, Share>();

@@ -1,6 +1,10 @@
 import { pauseBetweenTurns } from "../platform/pace.ts";
 
-/** Work of a stream that goes on in turns by itself, until nothing is left or a turn fails. An eviction ends it. */
+/**
+ * Work of a stream that goes on in turns by itself, until nothing is left or a turn fails. An eviction ends it, and
+ * an object that takes 30 s of CPU with no request between is likely to be evicted
+ * (developers.cloudflare.com/durable-objects/platform/limits, CPU per request): each turn stores what it has done.
+ */
 export class TurnLoop {
   readonly #ctx: DurableObjectState;
   readonly #turn: () => boolean;
