@@ -2,7 +2,7 @@ import type { RpcError } from "../../rpc/index.ts";
 
 import type { Owed } from "../publishing/publish-rate.ts";
 
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "./unread/outgoing.ts";
 import { STORED_CONSUMER_NUMBERS } from "./consumers/subscription.ts";
 import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";

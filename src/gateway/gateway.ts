@@ -25,11 +25,11 @@ import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "./unread/outgoing.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session-host.ts";
-import { SocketBuffers } from "./socket-buffers.ts";
+import { SocketBuffers } from "./unread/socket-buffers.ts";
 import { Keeper } from "./streams/keeper.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
 

@@ -8,9 +8,9 @@ import type { PublishBudget } from "../publishing/publish-budget.ts";
 import type { Keeper } from "./streams/keeper.ts";
 import type { SocketAccessStore } from "./access-store.ts";
 import type { SocketAccess } from "./socket-access.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "./unread/outgoing.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
-import type { SocketBuffers } from "./socket-buffers.ts";
+import type { SocketBuffers } from "./unread/socket-buffers.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
 
 /** What a session needs of its gateway. */

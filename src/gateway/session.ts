@@ -19,7 +19,7 @@ import type { Attachment, DecidedSubscription, SessionSocket } from "./attachmen
 import { closeQuietly, isByClient } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import { notification } from "./notification.ts";
-import { Outgoing } from "./outgoing.ts";
+import { Outgoing } from "./unread/outgoing.ts";
 import type { SessionContext, SessionHost } from "./session-host.ts";
 import { SocketAccess, TOKEN_ENDED } from "./socket-access.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";

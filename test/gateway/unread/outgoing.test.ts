@@ -2,14 +2,14 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { CloseCode, LIMITS } from "../../rpc/index.ts";
-import { Outgoing } from "../../src/gateway/outgoing.ts";
-import type { Gateway } from "../../src/gateway/gateway.ts";
-import { SocketBuffers } from "../../src/gateway/socket-buffers.ts";
-import { UnreadFrames } from "../../src/gateway/unread-frames.ts";
-import { Answer } from "../../src/json-rpc/answer.ts";
-import { Share } from "../../src/platform/isolate-budget.ts";
-import { overrideWait } from "../harness/waits.ts";
+import { CloseCode, LIMITS } from "../../../rpc/index.ts";
+import { Outgoing } from "../../../src/gateway/unread/outgoing.ts";
+import type { Gateway } from "../../../src/gateway/gateway.ts";
+import { SocketBuffers } from "../../../src/gateway/unread/socket-buffers.ts";
+import { UnreadFrames } from "../../../src/gateway/unread/unread-frames.ts";
+import { Answer } from "../../../src/json-rpc/answer.ts";
+import { Share } from "../../../src/platform/isolate-budget.ts";
+import { overrideWait } from "../../harness/waits.ts";
 
 const NEVER_MS = 3_600_000;
 /** What a call of few bytes reserves. */

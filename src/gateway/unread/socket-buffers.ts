@@ -1,8 +1,8 @@
-import { LIMITS } from "../../rpc/index.ts";
-import { monotonicMs } from "../platform/clock.ts";
-import { Share } from "../platform/isolate-budget.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import { monotonicMs } from "../../platform/clock.ts";
+import { Share } from "../../platform/isolate-budget.ts";
 
-import { CHECK_MS, checkMs } from "./streams/feeds.ts";
+import { CHECK_MS, checkMs } from "../streams/feeds.ts";
 
 /** A socket, as far as it holds something. */
 type Holder = {

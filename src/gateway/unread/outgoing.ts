@@ -1,13 +1,13 @@
-import { LIMITS, RpcError } from "../../rpc/index.ts";
-import type { AnswerRoom } from "../json-rpc/answer-room.ts";
-import type { Answer } from "../json-rpc/answer.ts";
-import { monotonicMs } from "../platform/clock.ts";
-import { turnForText } from "../platform/pace.ts";
-import { areFirstAcksAwaited, isBufferTold, waitMs } from "../platform/settings.ts";
+import { LIMITS, RpcError } from "../../../rpc/index.ts";
+import type { AnswerRoom } from "../../json-rpc/answer-room.ts";
+import type { Answer } from "../../json-rpc/answer.ts";
+import { monotonicMs } from "../../platform/clock.ts";
+import { turnForText } from "../../platform/pace.ts";
+import { areFirstAcksAwaited, isBufferTold, waitMs } from "../../platform/settings.ts";
 
 import { LEAST_PAUSE_BYTES, REPLAY_BYTES } from "./socket-buffers.ts";
 import type { SocketBuffers } from "./socket-buffers.ts";
-import { checkMs } from "./streams/feeds.ts";
+import { checkMs } from "../streams/feeds.ts";
 import { UnreadFrames } from "./unread-frames.ts";
 
 /** How fast large answers count as read where the runtime does not tell: 256 KiB a second, whoever reads them. */

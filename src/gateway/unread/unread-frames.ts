@@ -1,5 +1,5 @@
-import { LIMITS } from "../../rpc/index.ts";
-import { monotonicMs } from "../platform/clock.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import { monotonicMs } from "../../platform/clock.ts";
 
 /** What a frame that is not read takes beside its text (measured on workerd 1.20261117): small ones are ten times their text. */
 const FRAME_BYTES = 1_024;
