@@ -48,11 +48,10 @@ const COMMANDS = {
   passTime: (world, { amount }) => {
     world.nowMs += amount * amount;
   },
-  passTimeAndExpire: (world, { amount }) => {
+  passTimeAndExpire: (world, { picks, amount }) => {
     const isUntilDeadline = amount % 2 === 0;
     world.nowMs = (isUntilDeadline ? world.cursor.nextDeadline(world.nowMs) : undefined) ?? world.nowMs + amount;
-    world.deadLetter(world.cursor.expire(world.nowMs));
-    world.model.expire(world.nowMs);
+    world.expire(picks[0]);
   },
   deliverSuspect: (world, { holder }) => world.deliverSuspect(holder),
   leave: (world, { holder }) => world.release(holder, false),

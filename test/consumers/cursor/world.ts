@@ -99,6 +99,14 @@ export class ConsumerWorld {
     settled.forEach(({ sequence }) => this.#settled.add(sequence));
   }
 
+  /** At once, or in turns of so many and one more: that comes to the same. */
+  expire(turn = Infinity): void {
+    do {
+      this.deadLetter(this.cursor.expire(this.nowMs, turn + 1));
+    } while ((this.cursor.nextDeadline(this.nowMs) ?? Infinity) <= this.nowMs);
+    this.model.expire(this.nowMs);
+  }
+
   deadLetter(dead: readonly DeadLetter[]): void {
     for (const letter of dead) {
       assert(!this.#deadLetters.has(letter.sequence), `${letter.sequence} dies twice`);
@@ -234,8 +242,7 @@ export class ConsumerWorld {
     const left = (): ModelMessage[] => [...this.model.in("new"), ...this.model.unsettled];
     for (let round = 0; left().length > 0; round++) {
       assert(round < 1_000, `left after draining: ${JSON.stringify(left())}`);
-      this.deadLetter(this.cursor.expire(this.nowMs));
-      this.model.expire(this.nowMs);
+      this.expire();
       this.deliverSuspect("drain");
       this.deliver("drain", { page: this.model.page(this.cursor.nextSequence, this.model.lastSequence) });
       this.settle(this.model.inFlightOf("drain").map(({ sequence }) => sequence));

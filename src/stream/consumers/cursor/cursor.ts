@@ -60,6 +60,7 @@ import {
   excused,
   firstDelivered,
   delivered,
+  holderOf,
   isInFlightAt,
   newlyWaiting,
   suspected,
@@ -257,11 +258,17 @@ export class ConsumerCursor {
 
   /**
    * Takes back messages that have passed their ack deadline. The backoff counts from the deadline, however late the
-   * call. To be called when `nextDeadline` is reached, and before `deliver`. Returns the dead letters.
+   * call. To be called when `nextDeadline` is reached, and before `deliver`.
+   *
+   * @param limit About how many, those first that passed it first: `nextDeadline` tells whether any are left. What becomes
+   *   of them is the same as if all were taken back at once.
+   * @returns The dead letters.
    */
-  expire(nowMs: number): DeadLetter[] {
-    const overdue = this.#unsettled.overdue(nowMs);
-    const guilty = new Set(overdue.filter((message) => this.#isAlone(message) || this.#isPassedOver(message)));
+  expire(nowMs: number, limit = Infinity): DeadLetter[] {
+    const overdue = this.#unsettled.overdue(nowMs, limit);
+    const guilty = new Set(
+      overdue.filter((message) => this.#unsettled.isAlone(message) || this.#isPassedOver(message)),
+    );
     return overdue.flatMap((message) => {
       const dueAt = message.dueAt + backoffAfter(message, this.#config);
       return this.#fail({ ...message, dueAt }, guilty.has(message), nowMs);
@@ -407,14 +414,9 @@ export class ConsumerCursor {
       .filter((message) => isInFlightAt(holder, message));
   }
 
-  /** Whether its holder has nothing else in flight. */
-  #isAlone({ holders }: Unsettled): boolean {
-    return this.inFlightOf(holders.at(-1) ?? "") === 1;
-  }
-
   /** Whether its holder has already settled a message that it got later: so this one was not just waiting its turn. */
-  #isPassedOver({ sequence, behind = sequence, holders }: Unsettled): boolean {
-    return this.#unsettled.reachedBy(holders.at(-1) ?? "") > behind;
+  #isPassedOver(message: Unsettled): boolean {
+    return this.#unsettled.reachedBy(holderOf(message)) > (message.behind ?? message.sequence);
   }
 
   /** Notes how far a holder has come, when it settles a message that it got as new, and no one else before. */

@@ -1,5 +1,5 @@
 import { SequenceQueue } from "./sequence-queue.ts";
-import { isInFlightAt, isSuspect } from "./unsettled.ts";
+import { holderOf, isInFlightAt, isSuspect } from "./unsettled.ts";
 import type { Unsettled } from "./unsettled.ts";
 
 type Holder = {
@@ -84,6 +84,11 @@ export class UnsettledMessages {
     return this.#holders.get(holder)?.inFlight ?? 0;
   }
 
+  /** Whether the holder of a message in flight has nothing else in flight. */
+  isAlone(message: Unsettled): boolean {
+    return this.inFlightOf(holderOf(message)) === 1;
+  }
+
   /** Whether a holder has a suspect in flight. */
   hasSuspect(holder: string): boolean {
     return !this.#isStrict && (this.#holders.get(holder)?.suspects ?? 0) > 0;
@@ -107,9 +112,25 @@ export class UnsettledMessages {
     return this.#all(this.#suspects.firstUpTo(nowMs, 1))[0];
   }
 
-  /** Messages in flight with an ack deadline at or before `nowMs`. */
-  overdue(nowMs: number): Unsettled[] {
-    return this.#all(this.#byDeadline.firstUpTo(nowMs, Infinity));
+  /**
+   * Messages in flight with an ack deadline at or before `nowMs`, in order of their deadline: `limit` of them, and each
+   * further one that its holder would be left with alone.
+   */
+  overdue(nowMs: number, limit: number): Unsettled[] {
+    const first = this.#all(this.#byDeadline.firstUpTo(nowMs, limit));
+    if (first.length < limit) {
+      return first;
+    }
+    const left = new Map<string, number>();
+    for (const message of first) {
+      const holder = holderOf(message);
+      left.set(holder, (left.get(holder) ?? this.inFlightOf(holder)) - 1);
+    }
+    if (![...left.values()].includes(1)) {
+      return first;
+    }
+    const others = this.#all(this.#byDeadline.firstUpTo(nowMs, Infinity)).slice(first.length);
+    return [...first, ...others.filter((message) => left.get(holderOf(message)) === 1)];
   }
 
   /** Messages through a sequence that a holder got and did not give back. */

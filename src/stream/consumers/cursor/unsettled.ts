@@ -67,9 +67,14 @@ export function withoutHolder(message: Unsettled, holder: string): Unsettled {
   return { ...message, holders: message.holders.filter((name) => name !== holder) };
 }
 
+/** The last holder that got the message and did not give it back, which has it while it is in flight. */
+export function holderOf({ holders }: Unsettled): string {
+  return holders.at(-1) ?? "";
+}
+
 /** Whether this holder has the message now, and not only in the past. */
-export function isInFlightAt(holder: string, { state, holders }: Unsettled): boolean {
-  return state === "inFlight" && holders.at(-1) === holder;
+export function isInFlightAt(holder: string, message: Unsettled): boolean {
+  return message.state === "inFlight" && holderOf(message) === holder;
 }
 
 /** A message that was never delivered, or is to be delivered as if it never was. */
