@@ -1,4 +1,10 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+
 import type { MethodParams } from "../../rpc/index.ts";
+import { unpackRuns } from "../../src/stream/consumers/cursor/stored.ts";
+import type { StoredCursor } from "../../src/stream/consumers/cursor/stored.ts";
+import type { Unsettled } from "../../src/stream/consumers/cursor/unsettled.ts";
 
 import type { TestClient } from "./client.ts";
 
@@ -65,4 +71,37 @@ export async function counted(
 /** Makes a stream one that was written by a version without an index of subjects. */
 export function forgetSubjects({ sql }: DurableObjectStorage): void {
   sql.exec("DELETE FROM subjects");
+}
+
+/** What a stream has stored of its consumers: of each the messages that are in flight or wait, and its dead letters. */
+export type StoredConsumers = { readonly unsettled: readonly (readonly Unsettled[])[]; readonly deadLetters: number };
+
+/** Notes what a stream has stored of its consumers, now and after each of its transactions from now on. */
+export async function noteTurns(stream: string): Promise<StoredConsumers[]> {
+  const turns: StoredConsumers[] = [];
+  await runInDurableObject(env.STREAM.getByName(stream), (_object, { storage }) => {
+    const note = () => turns.push(storedConsumers(storage.sql));
+    const transactionSync = storage.transactionSync.bind(storage);
+    const noting: typeof storage.transactionSync = (act) => {
+      const result = transactionSync(act);
+      note();
+      return result;
+    };
+    Object.defineProperty(storage, "transactionSync", { configurable: true, value: noting });
+    note();
+  });
+  return turns;
+}
+
+/** By how much something of what is stored has become less in each turn. */
+export function decreases(turns: readonly StoredConsumers[], of: (stored: StoredConsumers) => number): number[] {
+  const counts = turns.map(of);
+  return counts.slice(1).map((count, index) => (counts[index] ?? 0) - count);
+}
+
+function storedConsumers(sql: SqlStorage): StoredConsumers {
+  const rows = sql.exec<{ cursor: string }>("SELECT cursor FROM consumers").toArray();
+  const unsettled = rows.map(({ cursor }) => unpackRuns(JSON.parse(cursor) as StoredCursor));
+  const { deadLetters } = sql.exec<{ deadLetters: number }>("SELECT COUNT(*) AS deadLetters FROM dead_letters").one();
+  return { unsettled, deadLetters };
 }

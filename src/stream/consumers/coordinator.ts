@@ -34,7 +34,7 @@ import { Consumers } from "./table.ts";
 /** Deadlines are rounded up to a multiple of this, so that one alarm serves those that are close together. */
 const ALARM_GRAIN_MS = 100;
 const RETRY_MS = 5_000;
-/** When the alarm goes on with deliveries that an eviction has interrupted. */
+/** When the alarm goes on with turns that an eviction has interrupted. */
 const RESUME_MS = 1_000;
 
 /** What a coordinator uses of its stream. */
@@ -80,7 +80,7 @@ export class ConsumerCoordinator {
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
     this.#deliveries = new DeliveryTurns(
-      { ctx: host.ctx, consumers: this.#consumers, reader: this.#reader },
+      { ctx: host.ctx, consumers: this.#consumers, deadLetters: this.#deadLetters, reader: this.#reader },
       () => {
         const isCurrent = host.transactor.loaded?.consumers === this;
         if (isCurrent) {
@@ -224,7 +224,7 @@ export class ConsumerCoordinator {
     expectRoom("consumerLeases", leasesOf(consumer).length);
     const { lease, holder } = newLease(consumer.id);
     return this.#change((nowMs) => {
-      expire(consumer, this.#deadLetters, nowMs);
+      expire([consumer], this.#deadLetters, nowMs);
       const text = Dispatcher.forFetch(this.#reader, nowMs).fetch(consumer, holder, limit);
       return text === undefined ? undefined : inPieces({ epoch: this.#stream.epoch, lease, text }, takesPieces);
     });
@@ -250,8 +250,9 @@ export class ConsumerCoordinator {
   }
 
   /**
-   * Takes back what passed its ack deadline, and delivers what can be delivered: after messages were added or deleted,
-   * and when the alarm fires. Never throws: the caller has committed its own change already.
+   * Takes back what passed its ack deadline, and delivers what can be delivered, as much as one turn may and the rest in
+   * further ones: after messages were added or deleted, and when the alarm fires. Never throws: the caller has committed
+   * its own change already.
    */
   deliverDue(): void {
     this.#attempt(() => this.#deliverDue());
@@ -315,18 +316,18 @@ export class ConsumerCoordinator {
     return this.#info(consumer);
   }
 
-  /** Makes a change, and delivers what it makes room for, in one transaction. */
+  /** Makes a change, and takes back and delivers as much as a turn may, in one transaction. */
   #change<T>(act: (nowMs: number) => T): T {
     return this.#commit((nowMs) => {
       const result = act(nowMs);
-      this.#deliver(nowMs);
+      this.#deliveries.deliver(nowMs);
       return result;
     });
   }
 
-  /** Delivers what is due by now. */
+  /** Takes back what is overdue, and delivers what is due by now, as much as a turn may. */
   #deliverDue(): void {
-    this.#commit((nowMs) => this.#deliver(nowMs));
+    this.#commit((nowMs) => this.#deliveries.deliver(nowMs));
   }
 
   /** Runs one transaction, pushes the batches that it made, and sets the alarm for the next deadline. */
@@ -356,11 +357,6 @@ export class ConsumerCoordinator {
   #deferred(error: unknown): void {
     logError("the consumers of a stream could not be served", error, { stream: this.#stream.name });
     this.#alarm.ensureBy(Date.now() + RETRY_MS, Date.now());
-  }
-
-  #deliver(nowMs: number): void {
-    this.#consumers.all.forEach((consumer) => expire(consumer, this.#deadLetters, nowMs));
-    this.#deliveries.deliver(nowMs);
   }
 
   #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {

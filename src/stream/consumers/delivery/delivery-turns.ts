@@ -1,6 +1,8 @@
 import { turnFor } from "../../../platform/pace.ts";
 import { TurnLoop } from "../../turns.ts";
 import type { Consumer } from "../consumer.ts";
+import type { DeadLetters } from "../dead-letters.ts";
+import { expire } from "../expire.ts";
 
 import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
@@ -15,11 +17,20 @@ const WAITS_MS = { least: 2, most: 50 };
 type Consumers = { readonly all: readonly Consumer[]; moveToBack(consumer: Consumer): void };
 
 /** What delivers uses of its stream. */
-type DeliveryHost = { readonly ctx: DurableObjectState; readonly consumers: Consumers; readonly reader: LogReader };
+type DeliveryHost = {
+  readonly ctx: DurableObjectState;
+  readonly consumers: Consumers;
+  readonly deadLetters: DeadLetters;
+  readonly reader: LogReader;
+};
 
-/** Delivers to the consumers of a stream, at once as much as a turn may, and what is left in further turns. */
+/**
+ * Takes back what is overdue, and delivers to the consumers of a stream: at once as much as a turn may, and what is left in
+ * further turns.
+ */
 export class DeliveryTurns {
   readonly #consumers: Consumers;
+  readonly #deadLetters: DeadLetters;
   readonly #reader: LogReader;
   readonly #loop: TurnLoop;
   #batches: AddressedBatch[] = [];
@@ -29,41 +40,32 @@ export class DeliveryTurns {
    * @param turn Runs a transaction that calls {@link deliver}; false when there is nobody to deliver to any more.
    * @param failed Is told why that has thrown.
    */
-  constructor({ ctx, consumers, reader }: DeliveryHost, turn: () => boolean, failed: (error: unknown) => void) {
-    this.#consumers = consumers;
-    this.#reader = reader;
+  constructor(host: DeliveryHost, turn: () => boolean, failed: (error: unknown) => void) {
+    this.#consumers = host.consumers;
+    this.#deadLetters = host.deadLetters;
+    this.#reader = host.reader;
     this.#loop = new TurnLoop(
-      ctx,
+      host.ctx,
       () => turn() && this.#isBehind,
       failed,
       () => turnFor(TURN_MS, WAITS_MS),
     );
   }
 
-  /** Whether the last delivery stopped at its bounds, with messages left to deliver. */
+  /** Whether the last turn stopped at its bounds, with messages left to take back or to deliver. */
   get isBehind(): boolean {
     return this.#isBehind;
   }
 
-  /** Delivers what is due, within a transaction. Not when a turn is to come that does: many calls would hold up the stream. */
+  /** Does so, within a transaction. Not when a turn is to come that does: many calls would hold up the stream. */
   deliver(nowMs: number): void {
     if (this.#loop.isPending) {
       return;
     }
+    const isExpired = expire(this.#consumers.all, this.#deadLetters, nowMs);
     const dispatcher = new Dispatcher(this.#reader, nowMs);
-    this.#isBehind = false;
-    for (const consumer of this.#consumers.all) {
-      // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
-      if (dispatcher.isSpent) {
-        this.#isBehind = dispatcher.mayServe(consumer);
-      } else {
-        this.#isBehind = !dispatcher.dispatch(consumer);
-        this.#consumers.moveToBack(consumer);
-      }
-      if (this.#isBehind) {
-        break;
-      }
-    }
+    const isDelivered = this.#consumers.all.every((consumer) => this.#dispatch(consumer, dispatcher));
+    this.#isBehind = !isExpired || !isDelivered;
     this.#batches.push(...dispatcher.batches);
   }
 
@@ -73,5 +75,15 @@ export class DeliveryTurns {
       this.#loop.start();
     }
     return this.#batches.splice(0);
+  }
+
+  /** Returns whether a consumer has all that it can have now. */
+  #dispatch(consumer: Consumer, dispatcher: Dispatcher): boolean {
+    if (dispatcher.isSpent) {
+      return !dispatcher.mayServe(consumer);
+    }
+    // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
+    this.#consumers.moveToBack(consumer);
+    return dispatcher.dispatch(consumer);
   }
 }
