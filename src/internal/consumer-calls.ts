@@ -41,6 +41,11 @@ export type AckCommand = { holder: string } & (
   | { kind: "release"; isLost: boolean }
 );
 
+/** How many sequences a command has; one counts as one where it does not say which. */
+export function sizeOf(command: AckCommand): number {
+  return "sequences" in command ? command.sequences.length : 1;
+}
+
 /** Messages for one subscription, in delivery order. */
 export type DeliveryBatch = {
   holder: string;

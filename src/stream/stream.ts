@@ -35,6 +35,7 @@ import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { applyAcksInTurns } from "./consumers/acks-in-turns.ts";
 import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
@@ -303,16 +304,15 @@ export class Stream extends DurableObject<Env> {
   }
 
   /**
-   * Applies the ack commands of subscriptions, in one transaction. Idempotent.
+   * Applies the ack commands of subscriptions, in order and in turns. Idempotent.
    *
    * @param seen The newest messages that the gateway delivered to them; when the log does not have one, nothing is
    *   applied.
    * @returns The holders that are no subscription of a consumer; how the epoch ended, if the stream is not in it any
    *   more.
    */
-  applyAcks(epoch: string, commands: AckCommand[], seen: Seen[] = []): string[] | StreamEnd {
-    const loaded = inEpoch(this.#current(), { epoch, seen }, this.#transactor);
-    return typeof loaded === "string" ? loaded : loaded.consumers.applyAcks(commands);
+  async applyAcks(epoch: string, commands: AckCommand[], seen: Seen[] = []): Promise<string[] | StreamEnd> {
+    return applyAcksInTurns(commands, () => inEpoch(this.#current(), { epoch, seen }, this.#transactor));
   }
 
   /**

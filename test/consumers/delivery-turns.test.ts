@@ -108,7 +108,7 @@ async function deliveredTo(stream: string, consumers: readonly string[], message
   await runInDurableObject(stub(stream), (object: Stream) => {
     vi.spyOn(scheduler, "wait").mockImplementation(async () => void ackAll(object));
     resumeAll(object, consumers);
-    ackAll(object);
+    void ackAll(object);
   });
   await vi.waitUntil(() => delivered.length === messages * consumers.length, { timeout: 10_000 });
   return delivered;

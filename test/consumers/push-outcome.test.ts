@@ -144,10 +144,11 @@ it("repeats a settlement whose call was lost with its stream, before and after i
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(4);
   let calls = 0;
-  await faultStream("applyAcks", function applyAcks(original, ...call) {
+  await faultStream("applyAcks", async function applyAcks(original, ...call) {
     calls += 1;
-    const unknown = calls === 1 ? [] : original(...call);
-    return calls % 2 === 1 ? crash(this) : unknown;
+    const isLost = calls % 2 === 1;
+    const unknown = calls === 1 ? [] : await original(...call);
+    return isLost ? crash(this) : unknown;
   });
 
   await client.call("ack", { subscription, sequences: [1, 2] });

@@ -171,7 +171,7 @@ it("says OutcomeUnknown of an ack that was stored, when its reply is lost and th
     if (calls > 1) {
       throw OVERLOADED;
     }
-    original(epoch, commands);
+    void original(epoch, commands);
     throw RESET;
   });
 
@@ -309,7 +309,7 @@ it.each(UNMARKED)("says OutcomeUnknown of an ack that was stored before %s", asy
   const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
   await client.untilMessages(1);
   await faultStream("applyAcks", (original, epoch, commands) => {
-    original(epoch, commands);
+    void original(epoch, commands);
     throw error;
   });
 

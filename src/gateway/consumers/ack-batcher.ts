@@ -1,12 +1,13 @@
 import { RpcError } from "../../../rpc/index.ts";
+import { sizeOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../../internal/epoch.ts";
 import { Batcher } from "../../platform/batcher.ts";
 import { asOutcome, isOverloaded } from "../../platform/call-object.ts";
 import type { Deadlines } from "../../platform/deadlines.ts";
 
-/** Commands of one call: one commit should not hold up its stream for long. */
-const CALL_COMMANDS = 1_000;
+/** Commands of one call, and their sequences: those of a single one may be as many. What follows waits until they are stored. */
+const [CALL_COMMANDS, CALL_SEQUENCES] = [1_000, 10_000];
 /** Sequences that may wait for one stream. */
 const MAX_WAITING_SEQUENCES = 200_000;
 
@@ -42,6 +43,7 @@ export class AckBatcher {
     this.#events = events;
     this.#batcher = new Batcher({
       maxItems: CALL_COMMANDS,
+      maxSize: CALL_SEQUENCES,
       deadlines,
       // To apply a command twice is to apply it once.
       mayOverlap: true,
@@ -58,7 +60,7 @@ export class AckBatcher {
    *   OutcomeUnknown or Unavailable when the stream does not answer.
    */
   add(command: AckCommand): Promise<void> {
-    const size = "sequences" in command ? command.sequences.length : 1;
+    const size = sizeOf(command);
     if (this.#batcher.waitingSize + size > MAX_WAITING_SEQUENCES) {
       return Promise.reject(new RpcError("Busy", "too much waits for the stream", { limit: MAX_WAITING_SEQUENCES }));
     }

@@ -10,6 +10,8 @@ import type { Log } from "../log/log.ts";
 import { orRefused } from "../refuse.ts";
 import type { Transactor } from "../transactor.ts";
 
+import { applyTurn } from "./acks-turn.ts";
+import type { AcksTurn } from "./acks-turn.ts";
 import { applyAck } from "./apply-ack.ts";
 import type { ChangeLetters } from "./change-dead-letters.ts";
 import { consumerConfig, expectRoom, expectSame, newConsumerId, withSkipped } from "./config.ts";
@@ -187,30 +189,22 @@ export class ConsumerCoordinator {
     return this.#change(() => calls.map((call) => orRefused(() => this.#join(call, check))));
   }
 
-  /**
-   * Applies the ack commands of subscriptions, in order.
-   *
-   * @returns The holders that are no subscription of a consumer here.
-   */
-  applyAcks(commands: readonly AckCommand[]): string[] {
-    const unknown = new Set<string>();
-    this.#change((nowMs) => {
-      for (const command of commands) {
-        const consumer = this.#consumers.ofHolder(command.holder);
-        if (consumer === undefined) {
-          unknown.add(command.holder);
-        } else {
-          this.#consumers.fullSockets.delete(socketOf(command.holder));
-          this.#applyAck(consumer, command, nowMs);
-        }
-      }
-    });
-    return [...unknown];
+  /** Applies ack commands of subscriptions, in order, as many as one turn may. */
+  applyAcks(commands: readonly AckCommand[]): AcksTurn {
+    return this.#change((nowMs) =>
+      applyTurn(commands, this.#consumers, (consumer, command) => this.#applyAck(consumer, command, nowMs)),
+    );
   }
 
   /** Ends all subscriptions; what they have in flight is redelivered. */
   releaseAll(): void {
-    this.applyAcks(this.#consumers.holders.map((holder) => ({ kind: "release", holder, isLost: false })));
+    this.#change((nowMs) => {
+      for (const consumer of this.#consumers.all) {
+        for (const holder of consumer.subscribers.keys()) {
+          this.#applyAck(consumer, { kind: "release", holder, isLost: false }, nowMs);
+        }
+      }
+    });
   }
 
   /**

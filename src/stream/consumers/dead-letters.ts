@@ -19,19 +19,17 @@ export class DeadLetters {
   }
 
   add(consumer: number, letters: readonly DeadLetter[]): void {
-    if (letters.length > 0) {
-      this.#counts.set(consumer, this.count(consumer) + letters.length);
+    if (letters.length === 0) {
+      return;
     }
-    for (const { sequence, deliveries, reason, deadAt } of letters) {
-      this.#sql.exec(
-        "INSERT INTO dead_letters (consumer, sequence, deliveries, reason, dead_at) VALUES (?, ?, ?, ?, ?)",
-        consumer,
-        sequence,
-        deliveries,
-        reason,
-        deadAt,
-      );
-    }
+    this.#counts.set(consumer, this.count(consumer) + letters.length);
+    const rows = letters.map(({ sequence, deliveries, reason, deadAt }) => [sequence, deliveries, reason, deadAt]);
+    this.#sql.exec(
+      `INSERT INTO dead_letters (consumer, sequence, deliveries, reason, dead_at)
+       SELECT ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)`,
+      consumer,
+      JSON.stringify(rows),
+    );
   }
 
   count(consumer: number): number {

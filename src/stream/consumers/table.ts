@@ -45,11 +45,6 @@ export class Consumers {
     return [...this.#byName.values()];
   }
 
-  /** The holders of all subscriptions. */
-  get holders(): string[] {
-    return [...this.#byHolder.keys()];
-  }
-
   /** The gateways of all subscriptions. */
   get gateways(): Set<string> {
     return new Set(this.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)));

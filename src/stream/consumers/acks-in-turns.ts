@@ -1,0 +1,46 @@
+import type { AckCommand } from "../../internal/consumer-calls.ts";
+import type { StreamEnd } from "../../internal/epoch.ts";
+import { pauseBetweenTurns } from "../../platform/pace.ts";
+import type { LoadedStream } from "../loaded-stream.ts";
+
+/** Sequences of one command that are applied at once: half of a turn at most. */
+const PART_SEQUENCES = 1_000;
+
+/**
+ * Applies ack commands in order, in turns; whatever has come meanwhile runs between two of them. What a turn has done is
+ * done, also when the stream fails before the next one: to apply a command twice is to apply it once.
+ *
+ * @param current The stream, before each turn, or how the epoch of the commands ended.
+ * @returns The holders that are not known.
+ */
+export async function applyAcksInTurns(
+  commands: readonly AckCommand[],
+  current: () => LoadedStream | StreamEnd,
+): Promise<string[] | StreamEnd> {
+  const unknown = new Set<string>();
+  for (let left = commands.flatMap(partsOf); ;) {
+    const loaded = current();
+    if (typeof loaded === "string") {
+      return loaded;
+    }
+    const turn = loaded.consumers.applyAcks(left);
+    turn.unknown.forEach((holder) => unknown.add(holder));
+    left = left.slice(turn.applied);
+    if (left.length === 0) {
+      return [...unknown];
+    }
+    await pauseBetweenTurns();
+  }
+}
+
+/** Commands that do the same one after the other. */
+function partsOf(command: AckCommand): AckCommand[] {
+  if (!("sequences" in command) || command.sequences.length <= PART_SEQUENCES) {
+    return [command];
+  }
+  const parts: AckCommand[] = [];
+  for (let first = 0; first < command.sequences.length; first += PART_SEQUENCES) {
+    parts.push({ ...command, sequences: command.sequences.slice(first, first + PART_SEQUENCES) });
+  }
+  return parts;
+}

@@ -1,0 +1,34 @@
+import { sizeOf, socketOf } from "../../internal/consumer-calls.ts";
+import type { AckCommand } from "../../internal/consumer-calls.ts";
+
+import type { Consumer } from "./consumer.ts";
+import type { Consumers } from "./table.ts";
+import { TurnWork } from "./turn-work.ts";
+
+/** How many commands a turn has applied, the first of those that it was given, and their holders that it does not know. */
+export type AcksTurn = { readonly applied: number; readonly unknown: readonly string[] };
+
+/** Applies the first of some commands, as many as one turn may; a single one of a whole consumer may be more. */
+export function applyTurn(
+  commands: readonly AckCommand[],
+  consumers: Consumers,
+  apply: (consumer: Consumer, command: AckCommand) => void,
+): AcksTurn {
+  const unknown: string[] = [];
+  const work = new TurnWork();
+  let applied = 0;
+  for (const command of commands) {
+    if (work.isSpent) {
+      break;
+    }
+    applied += 1;
+    const consumer = consumers.ofHolder(command.holder);
+    if (consumer === undefined) {
+      unknown.push(command.holder);
+    } else {
+      consumers.fullSockets.delete(socketOf(command.holder));
+      work.change(consumer, () => apply(consumer, command), sizeOf(command));
+    }
+  }
+  return { applied, unknown };
+}

@@ -1,0 +1,107 @@
+import { afterEach, expect, it, vi } from "vitest";
+
+import { sizeOf } from "../../src/internal/consumer-calls.ts";
+import { connect } from "../harness/client.ts";
+import { decreases, deliveries, noteTurns, publishMany, streamWithConsumer } from "../harness/consumers.ts";
+import type { StoredConsumers } from "../harness/consumers.ts";
+import { faultStream } from "../harness/faults.ts";
+import { range } from "../harness/objects.ts";
+
+const MESSAGES = 5_000;
+/** What a turn acks. */
+const MOST_OF_TURN = 2_000;
+const LONG = { ackWaitMs: 60_000, backoffMs: [60_000], maxInFlight: MESSAGES };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+function inFlight({ unsettled }: StoredConsumers): number {
+  return unsettled.flat().filter(({ state }) => state === "inFlight").length;
+}
+
+/** A client that has all messages of consumer `c` in flight. */
+async function withAllInFlight(stream: string) {
+  const client = await connect();
+  await streamWithConsumer(client, stream, MESSAGES, LONG);
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c", maxInFlight: MESSAGES });
+  await client.untilMessages(MESSAGES);
+  return { client, subscription, turns: await noteTurns(stream) };
+}
+
+it.each(["ack", "nak", "term"] as const)("applies a large %s in turns", async (method) => {
+  const stream = `large-${method}`;
+  const { client, subscription, turns } = await withAllInFlight(stream);
+
+  await client.call(method, { subscription, sequences: range(1, MESSAGES) });
+
+  expect(Math.max(...decreases(turns, inFlight))).toBeLessThanOrEqual(MOST_OF_TURN);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({
+    inFlight: 0,
+    pending: method === "nak" ? MESSAGES : 0,
+    deadLetters: method === "term" ? MESSAGES : 0,
+  });
+});
+
+it("keeps the order of commands that are applied in turns", async () => {
+  const stream = "ordered-turns";
+  const { client, subscription, turns } = await withAllInFlight(stream);
+  const sequences = range(1, MESSAGES);
+  const call = (method: string, id: number) => ({ jsonrpc: "2.0", id, method, params: { subscription, sequences } });
+
+  const answers = await client.exchange(JSON.stringify([call("term", 1), call("ack", 2), call("nak", 3)]));
+
+  expect(answers).toMatchObject([{ id: 1 }, { id: 2 }, { id: 3 }].map((answer) => ({ ...answer, result: {} })));
+  // More were dead letters than a turn makes, and the ack takes back every one.
+  expect(Math.max(...turns.map(({ deadLetters }) => deadLetters))).toBeGreaterThan(MOST_OF_TURN);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, pending: 0 });
+});
+
+it("sends a stream no more than 10,000 sequences by one call", async () => {
+  const stream = "sequences-of-call";
+  const client = await connect();
+  await streamWithConsumer(client, stream, 1, LONG);
+  const { subscription } = await client.call("subscribe", { stream, consumer: "c" });
+  await client.untilMessages(1);
+  const sizes: number[] = [];
+  await faultStream("applyAcks", (original, epoch, commands, seen) => {
+    sizes.push(commands.reduce((sum, command) => sum + sizeOf(command), 0));
+    return original(epoch, commands, seen);
+  });
+  const ack = (id: number) => ({
+    jsonrpc: "2.0",
+    id,
+    method: "ack",
+    params: { subscription, sequences: range(1, 4_000) },
+  });
+
+  const answers = await client.exchange(JSON.stringify(range(1, 6).map(ack)));
+
+  expect(answers).toMatchObject(range(1, 6).map((id) => ({ id, result: {} })));
+  expect(sizes).toEqual([8_000, 8_000, 8_000]);
+});
+
+it("gives back in turns what a socket held for many consumers that closed", async () => {
+  const [stream, consumers, messages] = ["closed-in-turns", ["c1", "c2", "c3"], 1_200];
+  const [leaver, stayer] = [await connect(), await connect()];
+  await publishMany(stayer, stream, messages);
+  for (const consumer of consumers) {
+    await stayer.call("createConsumer", { stream, consumer, ...LONG });
+    await leaver.call("subscribe", { stream, consumer, maxInFlight: messages });
+  }
+  await leaver.untilMessages(consumers.length * messages);
+  const turns = await noteTurns(stream);
+
+  leaver.close();
+  for (const consumer of consumers) {
+    await expect
+      .poll(async () => stayer.call("getConsumer", { stream, consumer }))
+      .toMatchObject({ subscriptions: 0, inFlight: 0, pending: messages });
+  }
+  await stayer.call("subscribe", { stream, consumer: "c3", maxInFlight: messages });
+  await stayer.untilMessages(messages);
+
+  // A subscription is released at once.
+  expect(Math.max(...decreases(turns, inFlight))).toBe(messages);
+  expect(new Set(deliveries(stayer).map(([sequence]) => sequence))).toEqual(new Set(range(1, messages)));
+});
