@@ -8,6 +8,8 @@ import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;
+/** What a page with a filter takes at least: the index is looked through, and of a row that is read few messages are taken. */
+const FILTERED_BYTES = 16_384;
 /** What subscriptions that join together take: they may be delivered to, and every consumer is looked at; and each of them. */
 const JOIN_BYTES = { all: 32_768, each: 2_048 };
 
@@ -20,9 +22,10 @@ export class PacedCalls {
   #last: Promise<unknown> = Promise.resolve();
   #bytes = 0;
 
-  /** Reads a page in its turn. */
-  read(call: () => PageReply): Promise<PageReply> {
-    return this.#run(call, (page) => (page === undefined || "refused" in page ? 0 : page.bytes));
+  /** Reads a page in its turn, with or without a filter. */
+  read(call: () => PageReply, filter: string | undefined): Promise<PageReply> {
+    const least = filter === undefined ? 0 : FILTERED_BYTES;
+    return this.#run(call, (page) => (page === undefined || "refused" in page ? 0 : Math.max(page.bytes, least)));
   }
 
   /** Has so many subscriptions join consumers in their turn. @returns What became of each. */

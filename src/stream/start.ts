@@ -93,9 +93,9 @@ export function readFrom(place: Place, ...call: PageCall): Page {
   const [from, messages, bytes, epoch, filter, takesPieces = false] = call;
   expectStart(place, epoch, from);
   const { nextSequence, notBefore: _notBefore, ...start } = startOf(place, from);
-  const passed = filter === undefined ? undefined : passedFrom(place.log, nextSequence, filter);
+  const { passed, through } = passedFrom(place.log, nextSequence, filter);
   const first = passed === undefined ? nextSequence : passed.to + 1;
-  const page = inPieces(place.log.read(first, messages, bytes), takesPieces);
+  const page = inPieces(place.log.read(first, Math.min(messages, through - first + 1), bytes), takesPieces);
   if (passed === undefined) {
     return { ...page, ...start };
   }
@@ -103,11 +103,21 @@ export function readFrom(place: Place, ...call: PageCall): Page {
   return { ...page, publishedAt, ...start, passed };
 }
 
-/** A stretch in which all messages are there and none matches a filter; undefined when that is not known of the first. */
-function passedFrom(log: Log, nextSequence: number, filter: string): Page["passed"] {
+/**
+ * A stretch in which all messages are there and none matches a filter; undefined when that is not known of the first. What
+ * may match behind it is read `through` a sequence: what follows is passed over by the next page.
+ */
+function passedFrom(
+  log: Log,
+  nextSequence: number,
+  filter: string | undefined,
+): { passed: Page["passed"]; through: number } {
+  if (filter === undefined) {
+    return { passed: undefined, through: Infinity };
+  }
   const from = Math.max(nextSequence, log.floor + 1);
-  const { sequence } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
+  const { sequence, through } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
   // What is deleted has to be told.
   const to = log.firstHole(from, sequence - 1) - 1;
-  return to < from ? undefined : { from, to };
+  return { passed: to < from ? undefined : { from, to }, through };
 }

@@ -136,7 +136,7 @@ function matchIn(
     }
   }
   const candidate = (from: number) => {
-    const index = ends.findIndex((end, block) => end >= from && (blocks & (1 << block)) !== 0);
+    const index = from > last ? -1 : ends.findIndex((end, block) => end >= from && (blocks & (1 << block)) !== 0);
     return index === -1 ? undefined : Math.max(from, first, (ends[index - 1] ?? start - 1) + 1);
   };
   return count === 0 ? undefined : { first, last, count, candidate };

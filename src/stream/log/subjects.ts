@@ -35,6 +35,12 @@ export type Known =
     }
   | { readonly isKnown: false; readonly through: number; readonly isFinal: boolean };
 
+/** The first sequence that may match. Of its segment nothing behind `through` does, which is left out when it is not known. */
+type Candidate = { readonly sequence: number; readonly through?: number };
+
+/** The same with the length of the lists of subjects that were looked through. */
+type FoundCandidate = Required<Candidate> & { readonly size: number };
+
 /** The log, as its index sees it. */
 type IndexedLog = {
   readonly floor: number;
@@ -89,15 +95,16 @@ export class Subjects {
 
   /**
    * The first sequence from `from` through `end` that may match, or how far that was looked for; what is before it does not
-   * match. `end + 1` for none. `size` is the length of the lists of subjects that were looked through.
+   * match. `end + 1` for none.
    */
-  firstCandidate(from: number, end: number, filter: CompiledFilter): { sequence: number; size: number } {
+  firstCandidate(from: number, end: number, filter: CompiledFilter): FoundCandidate {
     if (end - from < SHORT_MESSAGES) {
-      return { sequence: from, size: 0 };
+      return { sequence: from, through: Infinity, size: 0 };
     }
     const rows = this.#rows(from, end, filter);
     const size = rows.reduce((sum, row) => sum + row.size, 0);
-    return { sequence: Math.min(this.#firstAmong(rows, from, filter), end + 1), size };
+    const { sequence, through = Infinity } = this.#firstAmong(rows, from, filter);
+    return { sequence: Math.min(sequence, end + 1), through, size };
   }
 
   /** What is known from a sequence on. */
@@ -203,20 +210,22 @@ export class Subjects {
     }
   }
 
-  #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): number {
+  #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): Candidate {
     let next = from;
     for (const row of rows) {
       if (row.first_sequence > next) {
-        return next;
+        return { sequence: next };
       }
-      const candidate = row.last_sequence < next ? undefined : matchOf(row, filter)?.candidate(next);
+      const candidate = row.last_sequence < next ? undefined : candidateOf(matchOf(row, filter), next);
       if (candidate !== undefined) {
         return candidate;
       }
       next = Math.max(next, row.last_sequence + 1);
     }
     const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
-    return open === undefined ? next : (open.match(filter)?.candidate(next) ?? open.last + 1);
+    return open === undefined
+      ? { sequence: next }
+      : (candidateOf(open.match(filter), next) ?? { sequence: open.last + 1 });
   }
 
   /** The one that holds a sequence, or is the last before it. */
@@ -296,4 +305,10 @@ function addPage(segment: SegmentBuilder, page: MessageRange): void {
 function matchOf(row: FoundRow, filter: CompiledFilter): SegmentMatch | undefined {
   const { subjects } = row;
   return subjects === null ? undefined : rowMatch({ ...row, subjects }, filter);
+}
+
+/** Where a segment may match from a sequence on. */
+function candidateOf(match: SegmentMatch | undefined, from: number): Candidate | undefined {
+  const sequence = match?.candidate(from);
+  return match === undefined || sequence === undefined ? undefined : { sequence, through: match.last };
 }
