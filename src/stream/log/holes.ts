@@ -1,52 +1,80 @@
-/** Sequences whose message was deleted singly: the table `holes`. Those at the floor or below are garbage. */
+/** How many holes may stand between two marks, where somebody looks: SQLite takes some 50 µs to count them. */
+const STRETCH = 2_048;
+/** What is read of them first to find a message near a place. */
+const NEARBY = 32;
+
+/** A sequence, and how many holes are above it. */
+type Mark = { readonly sequence: number; readonly above: number };
+
+/**
+ * Sequences whose message was deleted singly: the table `holes`. Those at the floor or below are garbage.
+ *
+ * SQLite counts them one by one, and a stream may have millions. So memory keeps marks between which there are few; they
+ * are made on the way to where somebody looks, and each hole is passed once for that.
+ */
 export class Holes {
   readonly #sql: SqlStorage;
-  #floor: number;
-  #count: number;
+  #floor: Mark;
+  /** Above the floor, by sequence. The last one is the last hole, if there is any. */
+  #marks: Mark[];
 
   constructor(sql: SqlStorage, floor: number) {
     this.#sql = sql;
-    this.#floor = floor;
-    this.#count = this.#countBetween(floor, Number.MAX_SAFE_INTEGER);
+    // SQLite knows how many rows a page has; only what is garbage is counted one by one.
+    const { total, newest } = sql
+      .exec<{ total: number; newest: number | null }>(
+        "SELECT (SELECT COUNT(*) FROM holes) AS total, (SELECT MAX(sequence) FROM holes) AS newest",
+      )
+      .one();
+    this.#floor = { sequence: floor, above: total - this.#countBetween(0, floor) };
+    this.#marks = newest === null || newest <= floor ? [] : [{ sequence: newest, above: 0 }];
   }
 
   /** How many are above the floor. */
   get count(): number {
-    return this.#count;
+    return this.#floor.above;
   }
 
-  /** The floor has risen. */
+  /** The floor has risen, or is the same. */
   raiseFloor(floor: number): void {
-    this.#count -= this.countBetween(this.#floor, floor);
-    this.#floor = floor;
-  }
-
-  /** How many are above a sequence that is not below the floor, and through the last one of the log. */
-  countAbove(sequence: number, last: number): number {
-    const isNearFloor = sequence - this.#floor < last - sequence;
-    return isNearFloor ? this.#count - this.countBetween(this.#floor, sequence) : this.countBetween(sequence, last);
-  }
-
-  /** The sequence that is so many messages above or below another one. */
-  pass(from: number, messages: number, step: 1 | -1): number {
-    let [at, missed] = [from, messages];
-    // As many sequences as messages are missed, again for those of them that are holes.
-    while (missed > 0) {
-      const next = at + step * missed;
-      missed = this.countBetween(Math.min(at, next), Math.max(at, next));
-      at = next;
+    if (floor > this.#floor.sequence) {
+      this.#floor = { sequence: floor, above: this.countAbove(floor) };
+      this.#marks = this.#marks.filter(({ sequence }) => sequence > floor);
     }
-    return at;
   }
 
-  /** How many are behind a sequence and through another one, above the floor: a millisecond for some 30,000. */
-  countBetween(behind: number, through: number): number {
-    return this.#count === 0 || behind >= through ? 0 : this.#countBetween(behind, through);
+  /** How many are above a sequence that is not below the floor. */
+  countAbove(sequence: number): number {
+    const [before, after] = this.#around(sequence, (mark) => mark.sequence);
+    if (after === undefined || after.above === before.above) {
+      return after?.above ?? 0;
+    }
+    return sequence - before.sequence < after.sequence - sequence
+      ? before.above - this.#countBetween(before.sequence, sequence)
+      : after.above + this.#countBetween(sequence, after.sequence);
+  }
+
+  /** The sequence of a message, counted from 1 at the floor. */
+  sequenceOf(message: number): number {
+    const messagesThrough = ({ sequence, above }: Mark) =>
+      sequence - this.#floor.sequence - (this.#floor.above - above);
+    const [before, after] = this.#around(message, messagesThrough);
+    let [found, behind] = [before.sequence + message - messagesThrough(before), before.sequence];
+    for (let [left, limit] = [before.above - (after ?? before).above, NEARBY]; left > 0; left -= limit, limit *= 2) {
+      for (const hole of this.#behind(behind, limit)) {
+        if (hole > found) {
+          return found;
+        }
+        found += 1;
+        behind = hole;
+      }
+    }
+    return found;
   }
 
   /** The first from `first` through `last`, above the floor; `last + 1` for none. */
   firstBetween(first: number, last: number): number {
-    if (this.#count === 0) {
+    if (this.count === 0) {
       return last + 1;
     }
     const [hole] = this.#sql
@@ -70,10 +98,58 @@ export class Holes {
       .map(({ value }) => value);
   }
 
-  /** Adds sequences above the floor that are none yet. */
+  /** Adds sequences above the floor that are none yet, in ascending order. */
   add(sequences: readonly number[]): void {
     this.#sql.exec("INSERT INTO holes (sequence) SELECT value FROM json_each(?)", JSON.stringify(sequences));
-    this.#count += sequences.length;
+    const newest = Math.max(this.#marks.pop()?.sequence ?? 0, sequences.at(-1) ?? 0);
+    this.#floor = { ...this.#floor, above: this.#floor.above + sequences.length };
+    let below = 0;
+    this.#marks = this.#marks.map(({ sequence, above }) => {
+      while ((sequences[below] ?? Infinity) <= sequence) {
+        below += 1;
+      }
+      return { sequence, above: above + sequences.length - below };
+    });
+    this.#marks.push({ sequence: newest, above: 0 });
+  }
+
+  /**
+   * The marks around a place, with so few holes between them that these may be looked at. Nothing is after the last one.
+   *
+   * @param place Above the floor, or at it.
+   * @param placeOf Where a mark is, as `place` says it; further up with its sequence.
+   */
+  #around(place: number, placeOf: (mark: Mark) => number): [before: Mark, after: Mark | undefined] {
+    for (;;) {
+      const found = this.#marks.findIndex((mark) => placeOf(mark) >= place);
+      const index = found === -1 ? this.#marks.length : found;
+      const [before = this.#floor, after] = [this.#marks[index - 1], this.#marks[index]];
+      if (after === undefined || before.above - after.above <= STRETCH) {
+        return [before, after];
+      }
+      const isNearBefore = place - placeOf(before) < placeOf(after) - place;
+      this.#marks.splice(index, 0, isNearBefore ? this.#markAfter(before) : this.#markBefore(after));
+    }
+  }
+
+  #markAfter({ sequence: behind, above }: Mark): Mark {
+    const query = "SELECT sequence FROM holes WHERE sequence > ? ORDER BY sequence LIMIT 1 OFFSET ?";
+    const { sequence } = this.#sql.exec<{ sequence: number }>(query, behind, STRETCH - 1).one();
+    return { sequence, above: above - STRETCH };
+  }
+
+  #markBefore({ sequence: through, above }: Mark): Mark {
+    const query = "SELECT sequence FROM holes WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1 OFFSET ?";
+    const { sequence } = this.#sql.exec<{ sequence: number }>(query, through, STRETCH).one();
+    return { sequence, above: above + STRETCH };
+  }
+
+  #behind(sequence: number, limit: number): number[] {
+    const query = "SELECT sequence FROM holes WHERE sequence > ? ORDER BY sequence LIMIT ?";
+    return this.#sql
+      .exec<{ sequence: number }>(query, sequence, limit)
+      .toArray()
+      .map((hole) => hole.sequence);
   }
 
   #countBetween(behind: number, through: number): number {

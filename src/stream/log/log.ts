@@ -1,5 +1,5 @@
 import type { MessageRange } from "../../internal/calls.ts";
-import { MESSAGE_SEPARATOR, messageHead, splitMessages } from "../../internal/message-text.ts";
+import { MESSAGE_SEPARATOR, messageHead } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import type { StreamRow } from "../schema.ts";
 
@@ -21,9 +21,6 @@ export const ROW_BYTES = 131_072;
 
 /** What is rewritten in one turn to delete single messages: some 1 ms. The first row comes whatever its size. */
 const REWRITTEN = { rows: 16, bytes: ROW_BYTES };
-
-/** Most text that is read at once to find the first message, unless its row has more. */
-const FIRST_BYTES = 65_536;
 
 type FloorRow = Pick<StreamRow, "deleted_through" | "clock_at" | "hole_bytes">;
 
@@ -154,16 +151,7 @@ export class Log {
 
   /** The sequence of the first message; `last + 1` when there is none. */
   firstSequence(): number {
-    let from = this.#floor + 1;
-    while (from <= this.#last && this.firstHole(from, from) === from) {
-      const page = this.read(from, 500, FIRST_BYTES);
-      const [message] = splitMessages(page.text);
-      if (message !== undefined) {
-        return message.sequence;
-      }
-      from = page.last + 1;
-    }
-    return from;
+    return this.#holes.sequenceOf(1);
   }
 
   /**
@@ -227,7 +215,7 @@ export class Log {
   /** Number of messages after a sequence. */
   countAbove(sequence: number): number {
     const above = Math.max(sequence, this.#floor);
-    return above < this.#last ? this.#last - above - this.#holes.countAbove(above, this.#last) : 0;
+    return above < this.#last ? this.#last - above - this.#holes.countAbove(above) : 0;
   }
 
   /** Those of the sequences that have a message. */
@@ -269,9 +257,7 @@ export class Log {
     if (messages === undefined || this.messages <= messages) {
       return this.#floor;
     }
-    const excess = this.messages - messages;
-    // From the nearer end.
-    return excess < messages ? this.#holes.pass(this.#floor, excess, 1) : this.#holes.pass(this.#last, messages, -1);
+    return this.#holes.sequenceOf(this.messages - messages + 1) - 1;
   }
 
   /**
