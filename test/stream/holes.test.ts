@@ -31,6 +31,20 @@ async function countRead(stream: string): Promise<() => Promise<number>> {
     runInDurableObject(stub(stream), () => cursors.splice(0).reduce((sum, { rowsRead }) => sum + rowsRead, 0));
 }
 
+/** Counts the pages of the log that a stream reads from now on. */
+async function countPages(stream: string): Promise<() => number> {
+  let pages = 0;
+  await runInDurableObject(stub(stream), (_instance, { storage }) => {
+    const exec = storage.sql.exec.bind(storage.sql);
+    const counting: typeof storage.sql.exec = (query, ...bindings) => {
+      pages += query.includes("messages FROM start, batches") ? 1 : 0;
+      return exec<never>(query, ...bindings);
+    };
+    Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });
+  });
+  return () => pages;
+}
+
 /** Deletes messages one by one, as many in a call as may be. */
 async function deleteSingly(client: TestClient, stream: string, sequences: readonly number[]): Promise<void> {
   for (let from = 0; from < sequences.length; from += 500) {
@@ -87,6 +101,40 @@ it("finds the last messages and the first one before and behind a long stretch w
   expect(last).toBeLessThanOrEqual(holes.length + STRETCH);
   // Beside those that are swept.
   expect(trimmed).toBeLessThanOrEqual(holes.length);
+});
+
+/** Between every few messages, and long stretches around a consumer and the end of what is trimmed. */
+function isHole(sequence: number): boolean {
+  return sequence % 4 !== 1 || (sequence > 350 && sequence < 450) || (sequence > 3_900 && sequence < 4_100);
+}
+
+it("tells each of many consumers what it lost between holes, and reads no message for that", async () => {
+  const client = await connect();
+  const stream = "holes-lost";
+  await publishMany(client, stream, 6_000);
+  await deleteSingly(client, stream, range(1, 6_000).filter(isHole));
+  const positions = range(1, 20).map((index) => index * 100);
+  for (const sequence of positions) {
+    await client.call("createConsumer", { stream, consumer: `c${sequence}`, from: { sequence } });
+  }
+  await evict(stub(stream));
+  await client.call("getStreamInfo", { stream });
+  const rowsRead = await countRead(stream);
+  const pages = await countPages(stream);
+
+  await client.call("deleteMessages", { stream, through: 4_000 });
+  const trimmed = await rowsRead();
+  const { consumers } = await client.call("listConsumers", { stream });
+
+  const lostFrom = (position: number) => {
+    const gone = range(position, 4_000).filter((sequence) => !isHole(sequence));
+    return { from: gone.at(0), to: gone.at(-1), total: gone.length };
+  };
+  expect(Object.fromEntries(consumers.map(({ consumer, lost }) => [consumer, lost]))).toEqual(
+    Object.fromEntries(positions.map((position) => [`c${position}`, lostFrom(position)])),
+  );
+  expect(pages()).toBe(0);
+  expect(trimmed).toBeLessThanOrEqual((2 * positions.length + 2) * STRETCH);
 });
 
 it("counts and finds what an array does, with thousands of holes that come, go and are read again", async () => {

@@ -37,6 +37,7 @@ export type ScanSources = { readonly log: Log; readonly reader: LogReader; reado
 
 /** The messages of the log from a sequence above its floor on, and which of them are wanted; undefined for all. */
 export type ScanRange = { readonly from: number; readonly filter: CompiledFilter | undefined };
+type FilteredRange = ScanRange & { readonly filter: CompiledFilter };
 
 /** How far a scan came, `from - 1` when it only prepared the next step, and the wanted messages up to there. */
 type Step = { readonly through: number; readonly found: LostMessages | undefined };
@@ -46,11 +47,12 @@ export function scanStep(range: ScanRange, end: number, sources: ScanSources): S
   const { log, effort } = sources;
   const { from, filter } = range;
   if (filter === undefined) {
-    return unfilteredStep(from, end, sources);
+    effort.spend({ bytes: 0, messages: 0 });
+    return { through: end, found: log.messagesBetween(from, end) };
   }
   const known = log.subjects.at(from, filter);
   if (known.isKnown) {
-    return knownStep(range, end, { ...sources, known });
+    return knownStep({ from, filter }, end, { ...sources, known });
   }
   const through = Math.min(known.through, log.last);
   const isWorth = known.isFinal ? through - from >= LIMITS.pageMessages : log.subjects.isWorthFilling(from, through);
@@ -61,7 +63,7 @@ export function scanStep(range: ScanRange, end: number, sources: ScanSources): S
     // What was indexed is passed at once.
     return log.subjects.isFilling ? { through: from - 1, found: undefined } : scanStep(range, end, sources);
   }
-  return readStep(range, Math.min(end, through), sources);
+  return readStep({ from, filter }, Math.min(end, through), sources);
 }
 
 /** Scans a range through a sequence, or until the effort is spent. */
@@ -89,19 +91,9 @@ export function scanToFirst(range: ScanRange, end: number, sources: ScanSources)
   return { through: from - 1, found: undefined };
 }
 
-/** Where no message was deleted singly, all are there. */
-function unfilteredStep(from: number, end: number, sources: ScanSources): Step {
-  const whole = sources.log.firstHole(from, end) - 1;
-  if (whole < end && whole < from + LIMITS.pageMessages) {
-    return readStep({ from, filter: undefined }, end, sources);
-  }
-  sources.effort.spend({ bytes: 0, messages: 0 });
-  return { through: whole, found: { from, to: whole, total: whole - from + 1 } };
-}
-
 /** A segment that lies within the range as a whole is not read. */
 function knownStep(
-  range: ScanRange,
+  range: FilteredRange,
   end: number,
   { known, ...sources }: ScanSources & { known: Known & { isKnown: true } },
 ): Step {
@@ -120,7 +112,7 @@ function knownStep(
   return readStep({ ...range, from: candidate }, limit, sources);
 }
 
-function readStep({ from, filter }: ScanRange, end: number, { reader, effort }: ScanSources): Step {
+function readStep({ from, filter }: FilteredRange, end: number, { reader, effort }: ScanSources): Step {
   const before = reader.bytesRead;
   const page = reader.from(from, LIMITS.pageMessages);
   if (page === undefined) {
@@ -128,8 +120,7 @@ function readStep({ from, filter }: ScanRange, end: number, { reader, effort }: 
   }
   effort.spend({ bytes: reader.bytesRead - before, messages: page.messages.length });
   const through = Math.min(page.last, end);
-  const wanted = ({ sequence, subject }: MessageText) =>
-    sequence <= through && (filter === undefined || filter.matches(subject));
+  const wanted = ({ sequence, subject }: MessageText) => sequence <= through && filter.matches(subject);
   const matching = page.messages.filter(wanted);
   const [first, last] = [matching.at(0), matching.at(-1)];
   return first === undefined || last === undefined

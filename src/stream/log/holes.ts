@@ -1,6 +1,6 @@
 /** How many holes may stand between two marks, where somebody looks: SQLite takes some 50 µs to count them. */
 const STRETCH = 2_048;
-/** What is read of them first to find a message near a place. */
+/** What is read of them at once, or first, to find a message near a place. */
 const NEARBY = 32;
 
 /** A sequence, and how many holes are above it. */
@@ -70,6 +70,15 @@ export class Holes {
       }
     }
     return found;
+  }
+
+  /** The first sequence that is none, from one on upwards or downwards; undefined behind a long stretch of them. */
+  nearby(from: number, step: 1 | -1): number | undefined {
+    const [compare, order] = step === 1 ? [">=", "ASC"] : ["<=", "DESC"];
+    const query = `SELECT sequence FROM holes WHERE sequence ${compare} ? ORDER BY sequence ${order} LIMIT ?`;
+    const holes = this.#sql.exec<{ sequence: number }>(query, from, NEARBY).toArray();
+    const end = holes.findIndex(({ sequence }, index) => sequence !== from + step * index);
+    return end === -1 && holes.length === NEARBY ? undefined : from + step * (end === -1 ? holes.length : end);
   }
 
   /** The first from `first` through `last`, above the floor; `last + 1` for none. */

@@ -218,6 +218,19 @@ export class Log {
     return above < this.#last ? this.#last - above - this.#holes.countAbove(above) : 0;
   }
 
+  /** The messages from a sequence above the floor through another one: the first, the last, and how many. */
+  messagesBetween(first: number, last: number): { from: number; to: number; total: number } | undefined {
+    const above = this.countAbove(first - 1);
+    const [before, total] = [this.messages - above, above - this.countAbove(last)];
+    return total === 0
+      ? undefined
+      : {
+          from: this.#holes.nearby(first, 1) ?? this.#holes.sequenceOf(before + 1),
+          to: this.#holes.nearby(last, -1) ?? this.#holes.sequenceOf(before + total),
+          total,
+        };
+  }
+
   /** Those of the sequences that have a message. */
   existing(sequences: readonly number[]): number[] {
     const within = sequences.filter((sequence) => sequence > this.#floor && sequence <= this.#last);
