@@ -308,3 +308,51 @@ it.each([
   expect(info.lost?.totalIsEstimate).toBe("totalIsEstimate" in lost ? true : undefined);
   expect(await counted(client, stream, "c")).toBe(500);
 });
+
+/** Notes how many lists of subjects each look at the index goes through from now on. */
+async function noteLooks(stream: string): Promise<number[]> {
+  const looks: number[] = [];
+  await sqlOf(stream, (sql) => {
+    const exec = sql.exec.bind(sql);
+    const noting: typeof sql.exec = (query, ...bindings) => {
+      if (query.includes("instr(subjects")) {
+        // The first one is looked for from its end.
+        looks.push(query.includes("DESC") ? 1 : (looks.pop() ?? 0) + 1);
+      }
+      return exec<never>(query, ...bindings);
+    };
+    Object.defineProperty(sql, "exec", { configurable: true, value: noting });
+  });
+  return looks;
+}
+
+it.each([
+  ["may match", "*.*.*", 524_288],
+  ["can not match", "none.*", 4_194_304],
+])(
+  "looks at once through as much text of lists of subjects that %s as takes some milliseconds",
+  async (name, filter, most) => {
+    const client = await connect();
+    const stream = `index-lists-${name.length}`;
+    await client.call("configureStream", { stream, maxBytes: 100_000_000 });
+    for (let batch = 0; batch < 240; batch += 1) {
+      const messages = range(1, 100).map((data) => ({ data, subject: `${LONG_TOKEN}.${batch * 100 + data}` }));
+      await client.call("publishBatch", { stream, messages });
+    }
+    const looks = await noteLooks(stream);
+
+    const { sequences } = await readAll(client, stream, filter);
+    const { sequences: pushed } = await followed(client, stream, filter);
+    const { shortest, lists } = await sqlOf(stream, (sql) =>
+      sql
+        .exec<{ shortest: number; lists: number }>(
+          "SELECT MIN(length(subjects)) AS shortest, COUNT(*) AS lists FROM subjects",
+        )
+        .one(),
+    );
+
+    expect({ sequences, pushed }).toEqual({ sequences: [], pushed: [] });
+    expect(looks.length).toBeGreaterThanOrEqual(2 * Math.floor(lists / Math.ceil(most / shortest)));
+    expect(Math.max(...looks)).toBeLessThanOrEqual(Math.ceil(most / shortest));
+  },
+);

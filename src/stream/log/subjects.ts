@@ -15,6 +15,9 @@ const PART = { messages: 1_024, bytes: 131_072 };
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
 const MOST_PASSED = 64;
+/** Text of lists of subjects that is looked through at once: some 5 ms. To parse a list takes as long as so many times. */
+const MOST_TEXT = 4_194_304;
+const PARSING = 8;
 /** Rows that are deleted at once: a turn of the log's sweep deletes no more rows of its own. */
 const MOST_SWEPT = 256;
 
@@ -101,9 +104,7 @@ export class Subjects {
     if (end - from < SHORT_MESSAGES) {
       return { sequence: from, through: Infinity, size: 0 };
     }
-    const rows = this.#rows(from, end, filter);
-    const size = rows.reduce((sum, row) => sum + row.size, 0);
-    const { sequence, through = Infinity } = this.#firstAmong(rows, from, filter);
+    const { sequence, through = Infinity, size } = this.#firstAmong(from, end, filter);
     return { sequence: Math.min(sequence, end + 1), through, size };
   }
 
@@ -210,54 +211,53 @@ export class Subjects {
     }
   }
 
-  #firstAmong(rows: readonly FoundRow[], from: number, filter: CompiledFilter): Candidate {
-    let next = from;
-    for (const row of rows) {
+  #firstAmong(from: number, end: number, filter: CompiledFilter): Candidate & { readonly size: number } {
+    let [next, size, passed, text] = [from, 0, 0, 0];
+    let row = this.#rowAt(from, filter) ?? this.#rowBehind(from, filter);
+    for (; row !== undefined && row.first_sequence <= end; row = this.#rowBehind(row.first_sequence, filter)) {
       if (row.first_sequence > next) {
-        return { sequence: next };
+        return { sequence: next, size };
       }
+      size += row.size;
+      passed += 1;
+      text += row.subjects === null ? row.size : row.size * PARSING;
       const candidate = row.last_sequence < next ? undefined : candidateOf(matchOf(row, filter), next);
       if (candidate !== undefined) {
-        return candidate;
+        return { ...candidate, size };
       }
       next = Math.max(next, row.last_sequence + 1);
+      if (passed === MOST_PASSED || text >= MOST_TEXT) {
+        return { sequence: next, size };
+      }
     }
-    const open = rows.length === MOST_PASSED ? undefined : this.#openAt(next);
-    return open === undefined
-      ? { sequence: next }
-      : (candidateOf(open.match(filter), next) ?? { sequence: open.last + 1 });
+    const open = this.#openAt(next);
+    if (open === undefined) {
+      return { sequence: next, size };
+    }
+    return { ...(candidateOf(open.match(filter), next) ?? { sequence: open.last + 1 }), size };
   }
 
   /** The one that holds a sequence, or is the last before it. */
-  #rowAt(sequence: number, { literal }: CompiledFilter): FoundRow | undefined {
-    return this.#sql
-      .exec<FoundRow>(
-        `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
-           CASE WHEN instr(subjects, ?2) > 0 THEN subjects END AS subjects
-         FROM subjects WHERE first_sequence <= ?1 ORDER BY first_sequence DESC LIMIT 1`,
-        sequence,
-        literal,
-      )
-      .toArray()[0];
+  #rowAt(sequence: number, filter: CompiledFilter): FoundRow | undefined {
+    return this.#row("first_sequence <= ? ORDER BY first_sequence DESC", sequence, filter);
   }
 
-  /** From the one that holds `first`, or is the last before it, to the last that begins at `end` or before. */
-  #rows(first: number, end: number, { literal }: CompiledFilter): FoundRow[] {
+  /** The first that begins behind a sequence. */
+  #rowBehind(sequence: number, filter: CompiledFilter): FoundRow | undefined {
+    return this.#row("first_sequence > ? ORDER BY first_sequence", sequence, filter);
+  }
+
+  #row(which: string, sequence: number, { literal }: CompiledFilter): FoundRow | undefined {
     // The list of subjects is long: SQLite looks into it for what every match has, and hands over only those that do.
     return this.#sql
       .exec<FoundRow>(
         `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
-           CASE WHEN instr(subjects, ?3) > 0 THEN subjects END AS subjects
-         FROM subjects
-         WHERE first_sequence BETWEEN
-             COALESCE((SELECT MAX(first_sequence) FROM subjects WHERE first_sequence <= ?1), ?1) AND ?2
-         ORDER BY first_sequence LIMIT ?4`,
-        first,
-        end,
+           CASE WHEN instr(subjects, ?) > 0 THEN subjects END AS subjects
+         FROM subjects WHERE ${which} LIMIT 1`,
         literal,
-        MOST_PASSED,
+        sequence,
       )
-      .toArray();
+      .toArray()[0];
   }
 
   #openAt(sequence: number): SegmentBuilder | undefined {
