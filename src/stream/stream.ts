@@ -363,7 +363,7 @@ export class Stream extends DurableObject<Env> {
       this.#listing.start();
       if (loaded !== undefined) {
         const purge = (one: LoadedStream) => one.publishIds.purge(nowMs - one.record.config.duplicateWindowMs);
-        this.#setAlarm(nowMs, this.#transactor.change(loaded.record.name, nowMs, purge));
+        this.#setAlarm(nowMs, this.#changeLog(loaded.record.name, nowMs, purge));
       }
     } catch (error) {
       logError("the alarm of a stream failed", error, { stream: this.ctx.id.name ?? "" });

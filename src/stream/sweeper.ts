@@ -9,8 +9,8 @@ import { TurnLoop } from "./turns.ts";
 const RESUME_MS = 60_000;
 
 /**
- * Deletes what a stream has stored and nobody sees any more, in turns: the rows below its floor, and those of the lives
- * before it. Each turn is a transaction of its own, and whatever has come meanwhile runs before the next one. Begins again
+ * Deletes what a stream has stored and nobody sees any more, in turns: the rows below its floor, publish ids that are too
+ * old, and the rows of the lives before it. Each turn is a transaction of its own, and whatever has come meanwhile runs before the next one. Begins again
  * after an eviction, by the next event or the alarm.
  */
 export class Sweeper {
@@ -66,7 +66,8 @@ export class Sweeper {
   }
 
   get #isLeft(): boolean {
-    return this.#transactor.deleted.isLeft || this.#transactor.loaded?.log.hasGarbage === true;
+    const { deleted, loaded } = this.#transactor;
+    return deleted.isLeft || loaded?.log.hasGarbage === true || loaded?.publishIds.hasGarbage === true;
   }
 
   /** One turn. @returns Whether another one is to come: when there is no stream, what is left is for {@link resume}. */
@@ -75,8 +76,8 @@ export class Sweeper {
     if (loaded === undefined || !this.#isLeft) {
       return false;
     }
-    this.#transactor.change(loaded.record.name, Date.now(), ({ log }) =>
-      log.hasGarbage ? log.sweep() : deleted.sweep(),
+    this.#transactor.change(loaded.record.name, Date.now(), ({ log, publishIds }) =>
+      ([log, publishIds].find(({ hasGarbage }) => hasGarbage) ?? deleted).sweep(),
     );
     return this.#isLeft;
   }

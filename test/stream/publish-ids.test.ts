@@ -1,12 +1,12 @@
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { LIMITS } from "../../rpc/index.ts";
 import { digestOf } from "../../src/stream/id-digest.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
-import { evict } from "../harness/objects.ts";
+import { evict, range } from "../harness/objects.ts";
 
 const WINDOW_MS = 1_000;
 const START_MS = 1_800_000_000_000;
@@ -194,6 +194,66 @@ it("knows ids in rows of an older version, without a segment for them", async ()
   expect(before.firstSequences).toEqual([2, 30_001, 40_001, 40_000, 1]);
   expect(after.firstSequences).toEqual([...before.firstSequences, 40_002]);
   expect(after.duplicates).toHaveLength(6);
+});
+
+/** How many rows each turn has deleted of ids, from now on. */
+async function notePurges(stream: string): Promise<number[]> {
+  const purges: number[] = [];
+  await runInDurableObject(env.STREAM.getByName(stream), (_object, { storage }) => {
+    const exec = storage.sql.exec.bind(storage.sql);
+    const noting: typeof storage.sql.exec = (query, ...bindings) => {
+      const cursor = exec<never>(query, ...bindings);
+      if (query.startsWith("DELETE FROM publish_ids ")) {
+        purges.push(cursor.rowsWritten);
+      }
+      return cursor;
+    };
+    Object.defineProperty(storage.sql, "exec", { configurable: true, value: noting });
+  });
+  return purges;
+}
+
+const idRows = (stream: string) =>
+  runInDurableObject(
+    env.STREAM.getByName(stream),
+    (_object, { storage }) => storage.sql.exec<{ rows: number }>("SELECT COUNT(*) AS rows FROM publish_ids").one().rows,
+  );
+
+it.each([
+  ["1,000 rows", { commits: 1_200, ids: 1, each: 1_000 }],
+  ["a quarter of a megabyte", { commits: 20, ids: 256, each: 8 }],
+])("deletes ids that are too old by %s a turn, and finds none of those that are left", async (name, given) => {
+  const { commits, ids, each } = given;
+  const stream = `ids-purged-${name.length}`;
+  await newStream(stream, WINDOW_MS);
+  const old = range(1, commits).map((commit) => numbered(`${commit}-${"x".repeat(100)}`, ids));
+  for (const commit of old) {
+    await publish(stream, commit);
+  }
+  vi.setSystemTime(START_MS + WINDOW_MS);
+  const recent = await publish(stream, ["recent"]);
+  vi.setSystemTime(START_MS + WINDOW_MS + 1);
+  const purges = await notePurges(stream);
+  // No turn comes.
+  const wait = vi.spyOn(scheduler, "wait").mockReturnValue(new Promise(() => {}));
+
+  await runInDurableObject(env.STREAM.getByName(stream), (object) => object.alarm());
+  const left = await idRows(stream);
+  const again = await publish(stream, ["recent", ...(old[0] ?? []), ...(old.at(-1) ?? [])]);
+  wait.mockRestore();
+  await abortAllDurableObjects();
+  const rest = await notePurges(stream);
+  await runInDurableObject(env.STREAM.getByName(stream), (object) => object.alarm());
+
+  expect(left).toBe(commits + 1 - (purges[0] ?? 0));
+  expect(again.duplicates).toEqual([{ request: 0, publishedAt: START_MS + WINDOW_MS, count: 1 }]);
+  expect(again.firstSequences[0]).toBe(recent.firstSequences[0]);
+  // What is left but for the one that is not too old, and what was published last.
+  await expect.poll(() => idRows(stream)).toBe(1 + Math.ceil((2 * ids) / 256));
+  for (const rows of [...purges, ...rest]) {
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThanOrEqual(each);
+  }
 });
 
 function numbered(name: string, count: number): string[] {

@@ -19,6 +19,8 @@ type StoredId = [string, number, number];
 const ROW_IDS = 256;
 /** Ids that the first segment has room for. Each further one has room for as many as there are, up to the most. */
 const LEAST_SEGMENT_IDS = 192;
+/** What one turn deletes of rows that are too old; the first row whatever its size. */
+const PURGED = { rows: 1_000, bytes: 262_144 };
 /** So many ids are parsed at most when the stream wakes; the fewer, the more segments each id is looked up in. */
 const MOST_SEGMENT_IDS = 12_288;
 
@@ -35,8 +37,9 @@ export class PublishIds {
   #key: DigestKey = { low: 0, high: 0 };
   /** Ids of all segments. */
   #size = 0;
-  /** Rows published before are deleted. */
+  /** Rows published before are deleted, or about to be. */
   #purgedBefore = 0;
+  #hasGarbage = false;
   /** The oldest id published at `sinceMs` or later, and how many of its segment are older. */
   #oldest: { sinceMs: number; publishedAt: number; older: number } | undefined;
 
@@ -104,16 +107,46 @@ export class PublishIds {
   }
 
   /**
-   * Deletes what is older than `sinceMs`.
+   * Forgets what is older than `sinceMs`, and deletes as much of it as one turn may. What is left is too old to be found.
    *
-   * @returns Whether ids are left.
+   * @returns Whether ids are stored.
    */
   purge(sinceMs: number): boolean {
-    this.#sql.exec("DELETE FROM publish_ids WHERE published_at < ?", sinceMs);
     this.#sql.exec("DELETE FROM publish_id_segments WHERE newest_at < ?", sinceMs);
     this.#purgedBefore = Math.max(this.#purgedBefore, sinceMs);
     this.#forgetBefore(sinceMs);
+    this.sweep();
     return this.#sql.exec("SELECT 1 FROM publish_ids LIMIT 1").toArray().length > 0;
+  }
+
+  /** Whether rows that {@link purge} has found too old are left to {@link sweep}. */
+  get hasGarbage(): boolean {
+    return this.#hasGarbage;
+  }
+
+  /** Deletes rows that are too old, as many as do not hold up the stream. */
+  sweep(): void {
+    // Publish times never decrease with the sequence. The length in bytes is known without reading the text.
+    const old = this.#sql
+      .exec<{ first: number; bytes: number }>(
+        `SELECT first, bytes FROM (
+           SELECT first_sequence AS first, published_at, octet_length(ids) AS bytes
+           FROM publish_ids ORDER BY first_sequence LIMIT ?
+         ) WHERE published_at < ?`,
+        PURGED.rows + 1,
+        this.#purgedBefore,
+      )
+      .toArray();
+    let bytes = 0;
+    const some = old.slice(0, PURGED.rows).filter((row, index) => {
+      bytes += row.bytes;
+      return index === 0 || bytes <= PURGED.bytes;
+    });
+    const last = some.at(-1);
+    if (last !== undefined) {
+      this.#sql.exec("DELETE FROM publish_ids WHERE first_sequence <= ?", last.first);
+    }
+    this.#hasGarbage = some.length < old.length;
   }
 
   /** Looks for an id in rows. */
