@@ -110,6 +110,20 @@ it("is another stream when it is made anew, beside which the rows go in turns", 
   expect(await client.call("publish", { stream, data: 3 })).toMatchObject({ sequence: 3, epoch: first.epoch });
 });
 
+it("is deleted and made anew right after a duplicate was found in the first of several rows", async () => {
+  const client = await connect();
+  const stream = "deleted-duplicate";
+  await fill(client, stream);
+  await client.call("publish", { stream, data: "old", id: "later" });
+
+  const again = await client.call("publish", { stream, data: "old", id: "later" });
+  await client.call("deleteStream", { stream });
+  const anew = await client.call("publish", { stream, data: "new", id: "later" });
+  await untilSwept(stream);
+
+  expect([again.duplicate, anew.duplicate, anew.sequence]).toEqual([true, false, 1]);
+});
+
 it("goes on after a crash, with no row of the old life seen in the new one", async () => {
   const client = await connect();
   const stream = "deleted-crashed";

@@ -151,13 +151,16 @@ export class PublishIds {
 
   /** Looks for an id in rows. */
   #read(id: string, [from, before]: RowRange, sinceMs: number): KnownId | undefined {
-    const rows = this.#sql.exec<Pick<PublishIdsRow, "published_at" | "ids">>(
-      `SELECT published_at, ids FROM publish_ids
-       WHERE first_sequence >= ? AND first_sequence < ? AND published_at >= ? ORDER BY first_sequence DESC`,
-      from,
-      before,
-      sinceMs,
-    );
+    // At once: a statement that was not read to its end locks the tables, which are renamed when the stream is deleted.
+    const rows = this.#sql
+      .exec<Pick<PublishIdsRow, "published_at" | "ids">>(
+        `SELECT published_at, ids FROM publish_ids
+         WHERE first_sequence >= ? AND first_sequence < ? AND published_at >= ? ORDER BY first_sequence DESC`,
+        from,
+        before,
+        sinceMs,
+      )
+      .toArray();
     for (const { published_at: publishedAt, ids } of rows) {
       const stored = storedId(ids, id);
       if (stored !== undefined) {
