@@ -43,10 +43,15 @@ function batch(count: number) {
   return { stream: "batches", messages: range(1, count).map((data) => ({ data })) };
 }
 
-/** The status of a handshake with a token. */
+/** The status of a handshake with a token. What it opens stays until the test is over, also when V8 collects meanwhile. */
 async function open(access: Access): Promise<number> {
   const headers = { Authorization: `Bearer ${await tokenFor(access)}`, Upgrade: "websocket" };
-  return (await request("/rpc", { headers })).status;
+  const { status, webSocket } = await request("/rpc", { headers });
+  onTestFinished(() => {
+    webSocket?.accept();
+    webSocket?.close();
+  });
+  return status;
 }
 
 function stored(answers: Answer[]): number {
