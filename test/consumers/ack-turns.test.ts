@@ -2,7 +2,14 @@ import { afterEach, expect, it, vi } from "vitest";
 
 import { sizeOf } from "../../src/internal/consumer-calls.ts";
 import { connect } from "../harness/client.ts";
-import { decreases, deliveries, noteTurns, publishMany, streamWithConsumer } from "../harness/consumers.ts";
+import {
+  decreases,
+  deliveries,
+  noteTurns,
+  publishMany,
+  streamWithConsumer,
+  untilDelivery,
+} from "../harness/consumers.ts";
 import type { StoredConsumers } from "../harness/consumers.ts";
 import { faultStream } from "../harness/faults.ts";
 import { range } from "../harness/objects.ts";
@@ -55,6 +62,22 @@ it("keeps the order of commands that are applied in turns", async () => {
   // More were dead letters than a turn makes, and the ack takes back every one.
   expect(Math.max(...turns.map(({ deadLetters }) => deadLetters))).toBeGreaterThan(MOST_OF_TURN);
   expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0, pending: 0 });
+});
+
+it("acks through a sequence what its client was given before, and not what it gave back in the same call", async () => {
+  const stream = "given-back";
+  const { client, subscription } = await withAllInFlight(stream);
+  const calls = [
+    { method: "nak", params: { subscription, sequences: [1], delayMs: 0 } },
+    { method: "ack", params: { subscription, sequences: range(2, 2_500) } },
+    { method: "ack", params: { subscription, sequences: range(2_501, 4_500) } },
+    { method: "ack", params: { subscription, through: MESSAGES } },
+  ];
+
+  await client.exchange(JSON.stringify(calls.map((call, id) => ({ jsonrpc: "2.0", id, ...call }))));
+  await untilDelivery(client, 1, 2);
+
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ inFlight: 1, pending: 0 });
 });
 
 it("sends a stream no more than 10,000 sequences by one call", async () => {

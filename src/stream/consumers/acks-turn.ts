@@ -8,7 +8,11 @@ import { TurnWork } from "./turn-work.ts";
 /** How many commands a turn has applied, the first of those that it was given, and their holders that it does not know. */
 export type AcksTurn = { readonly applied: number; readonly unknown: readonly string[] };
 
-/** Applies the first of some commands, as many as one turn may; a single one of a whole consumer may be more. */
+/**
+ * Applies the first of some commands, as many as one turn may; a single one of a whole consumer may be more, and so may what
+ * is up to an `ackThrough` behind a `nak` of its holder: between two turns the message may be delivered to it again, which
+ * its client has not seen.
+ */
 export function applyTurn(
   commands: readonly AckCommand[],
   consumers: Consumers,
@@ -16,10 +20,15 @@ export function applyTurn(
 ): AcksTurn {
   const unknown: string[] = [];
   const work = new TurnWork();
+  const givenBack = new Set<string>();
+  const isAckedThrough = ({ kind, holder }: AckCommand) => kind === "ackThrough" && givenBack.has(holder);
   let applied = 0;
   for (const command of commands) {
-    if (work.isSpent) {
+    if (work.isSpent && !commands.slice(applied).some(isAckedThrough)) {
       break;
+    }
+    if (command.kind === "nak") {
+      givenBack.add(command.holder);
     }
     applied += 1;
     const consumer = consumers.ofHolder(command.holder);
