@@ -19,6 +19,8 @@ const BODY_COPIES = 6;
 const ANSWER_COPIES = 3;
 /** What all requests hold: what is left of the isolate is for sockets and what they publish. */
 const REQUESTS = new Pool(LIMITS.isolateBytes / 3);
+/** How fast a body comes at least: a megabyte in half a minute. */
+const LEAST_BYTES_PER_MS = 32;
 /** An answer so small is given to the runtime whole. */
 const SMALL_CHARACTERS = 65_536;
 
@@ -66,8 +68,8 @@ function expectedBytesOf({ headers }: Request): number {
 
 /** The answer to a body, which has its room in the share; a response when it is no text. */
 async function answerBody(request: Request, context: CallContext, share: Share): Promise<Answer | Response> {
-  const bytes = await inTime(readBody(request));
-  if (bytes === undefined) {
+  const bytes = await readBody(request);
+  if (bytes === "tooLarge") {
     return errorResponse(413, frameTooLarge());
   }
   if (bytes === "late") {
@@ -87,43 +89,55 @@ async function answerBody(request: Request, context: CallContext, share: Share):
   return answerFrame(body, context, { answers });
 }
 
-/** What is there within the request deadline, or "late". */
-async function inTime<T>(reading: Promise<T>): Promise<T | "late"> {
-  const { promise: late, resolve } = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => resolve("late"), requestDeadlineMs());
-  try {
-    return await Promise.race([reading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /**
- * The body; undefined when it is larger than a frame may be. It comes in one piece, or in two when it is larger than it says:
- * by chunks, which have 4 KiB, to read a megabyte would take longer than to store it.
+ * The body, unless it is larger than a frame may be or comes more slowly than {@link LEAST_BYTES_PER_MS} with a request
+ * deadline more. It comes in one piece, or in two when it is larger than it says: by chunks, which have 4 KiB, to read a
+ * megabyte would take longer than to store it.
  */
-async function readBody(request: Request): Promise<Uint8Array | undefined> {
+async function readBody(request: Request): Promise<Uint8Array | "tooLarge" | "late"> {
   if (request.body === null) {
     return new Uint8Array();
   }
   const reader = request.body.getReader({ mode: "byob" });
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), bodyMs(expectedBytesOf(request)));
   const pieces: Uint8Array[] = [];
   let size = 0;
-  // One more byte than there may be: less shows that the body has ended.
-  for (let room = expectedBytesOf(request) + 1; room > 0; room = LIMITS.frameBytes + 1 - size) {
-    const { value = new Uint8Array() } = await reader.readAtLeast(room, new Uint8Array(room));
-    pieces.push(value);
-    size += value.length;
-    if (value.length < room) {
-      break;
+  try {
+    // One more byte than there may be: less shows that the body has ended.
+    for (let room = expectedBytesOf(request) + 1; room > 0; room = LIMITS.frameBytes + 1 - size) {
+      const read = await Promise.race([reader.readAtLeast(room, new Uint8Array(room)), late.promise]);
+      if (read === undefined) {
+        abandon(reader);
+        return "late";
+      }
+      const { value = new Uint8Array() } = read;
+      pieces.push(value);
+      size += value.length;
+      if (value.length < room) {
+        break;
+      }
     }
+  } finally {
+    clearTimeout(timer);
   }
   if (size > LIMITS.frameBytes) {
-    await reader.cancel();
-    return undefined;
+    abandon(reader);
+    return "tooLarge";
   }
   const [whole = new Uint8Array(), ...others] = pieces;
   return others.length === 0 ? whole : new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+/** How long a body may take. */
+function bodyMs(bytes: number): number {
+  return requestDeadlineMs() * (1 + bytes / (LEAST_BYTES_PER_MS * LIMITS.requestDeadlineMs));
+}
+
+/** Reads no more, and gives back what it was to be read into. */
+function abandon(reader: ReadableStreamBYOBReader): void {
+  // Safe: whoever sends it may be gone already.
+  reader.cancel().catch(() => undefined);
 }
 
 /**
