@@ -62,19 +62,22 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
   const answer = new Answer(frame.isBatch);
   const caller: Caller = { context, flow, answers, answer };
   const held = flow?.holdFrame(text, frame.valueBytes);
-  const admitted = frame.elements.map((element) => admit(element, held, caller));
-  const turn = flow?.turnFor({ ...publishesOf(admitted), text });
-  const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-  const waiting = turnToRead(entries, flow);
-  const isDropped = waiting !== undefined && !(await waiting);
-  if (!isDropped) {
-    await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+  try {
+    const admitted = frame.elements.map((element) => admit(element, held, caller));
+    const turn = flow?.turnFor({ ...publishesOf(admitted), text });
+    const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
+    const waiting = turnToRead(entries, flow);
+    const isDropped = waiting !== undefined && !(await waiting);
+    if (!isDropped) {
+      await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+    }
+    await leaveLanes(entries);
+    return answer;
+  } finally {
+    if (held !== undefined) {
+      flow?.releaseFrame(held);
+    }
   }
-  await leaveLanes(entries);
-  if (held !== undefined) {
-    flow?.releaseFrame(held);
-  }
-  return answer;
 }
 
 /**
