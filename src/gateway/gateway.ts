@@ -25,10 +25,10 @@ import { Feeds, RENEW_MS } from "./streams/feeds.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import type { PublishOutcome } from "../publishing/publish-call.ts";
 import { Publishers } from "../publishing/publishers.ts";
-import type { Outgoing } from "./unread/outgoing.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { Session } from "./session.ts";
 import type { SessionHost } from "./session-host.ts";
+import { ClosedSockets } from "./unread/closed-sockets.ts";
 import { SocketBuffers } from "./unread/socket-buffers.ts";
 import { Keeper } from "./streams/keeper.ts";
 import { StreamSubscriptionStore } from "./streams/store.ts";
@@ -50,8 +50,7 @@ const REPLAYS = { atOnce: 4, eachMs: 0.3, part: 0.02 };
 export class Gateway extends DurableObject<Env> {
   /** The open sockets. One to which the server has sent a Close is not among them. */
   readonly #sessions = new Map<WebSocket, Session>();
-  /** Those to which it has, and whose peers are there: what they have not read is in memory. */
-  readonly #closing = new Map<WebSocket, { readonly outgoing: Outgoing }>();
+  readonly #closed = new ClosedSockets();
   readonly #feeds: Feeds;
   readonly #alarm: AlarmClock;
   readonly #host: SessionHost;
@@ -85,18 +84,16 @@ export class Gateway extends DurableObject<Env> {
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
       frames: Share.ofObject(`frames of ${gateway}`),
-      buffers: new SocketBuffers(gateway, () => [...this.#sessions.values(), ...this.#closing.values()], wakeBy),
+      buffers: new SocketBuffers(gateway, { open: () => this.#sessions.values(), closed: this.#closed }, wakeBy),
       publish: async (stream, group) => {
         const outcomes = await publishers.publish(stream, group);
         noteLast(feeds, stream, outcomes);
         return outcomes;
       },
       wakeBy,
-      closing: (ws, unread) => {
+      closing: (ws, unreadBytes) => {
         this.#sessions.delete(ws);
-        if (unread !== undefined && unread.unreadBytes > 0) {
-          this.#closing.set(ws, { outgoing: unread });
-        }
+        this.#closed.add(ws, unreadBytes);
         wakeBy(Date.now() + closeMs());
       },
     };
@@ -244,8 +241,8 @@ export class Gateway extends DurableObject<Env> {
 
   /**
    * Drops the peers that have not answered the server's Close. The runtime can not drop one hibernating socket, only all
-   * sockets of an object that is aborted: so this waits `closeMs` when no open socket is left, or when they hold half of the
-   * isolate, and else some hours, after which the clients of the others connect again.
+   * sockets of an object that is aborted: so this waits `closeMs` when no open socket is left, and else some hours, after
+   * which the clients of the others connect again; less when they keep much in memory.
    */
   #dropUnanswered(nowMs: number): void {
     const sockets = this.ctx.getWebSockets();
@@ -254,8 +251,10 @@ export class Gateway extends DurableObject<Env> {
     }
     const closedAt = sockets.flatMap((ws) => attachmentOf(ws)?.closedAt ?? []);
     const areAll = this.#sessions.size === 0;
-    const patienceMs = this.#host.buffers.isCrowdedByClosed ? closeMs() : unansweredMs();
-    const dueAt = areAll ? Math.max(0, ...closedAt) + closeMs() : Math.min(...closedAt) + patienceMs;
+    const keptAt = this.#closed.firstClosedAt + this.#host.buffers.patienceMs;
+    const dueAt = areAll
+      ? Math.max(0, ...closedAt) + closeMs()
+      : Math.min(keptAt, Math.min(...closedAt) + unansweredMs());
     if (dueAt <= nowMs) {
       this.ctx.abort("there are sockets whose peers do not answer a Close");
     }
@@ -324,13 +323,15 @@ export class Gateway extends DurableObject<Env> {
     const nowMs = Date.now();
     ws.serializeAttachment({ ...newAttachment(nowMs), closedAt: nowMs });
     closeQuietly(ws, CloseCode.InternalError, "the server can not go on with this socket");
-    this.#host.closing(ws);
+    this.#host.closing(ws, 0);
   }
 
   #forget(ws: WebSocket, isLost: boolean): void {
     this.#sessions.get(ws)?.closed(isLost);
     this.#sessions.delete(ws);
-    this.#closing.delete(ws);
+    if (this.#closed.forget(ws)) {
+      this.#host.buffers.count();
+    }
     if (this.#sessions.size === 0 && this.ctx.getWebSockets().some((other) => other !== ws)) {
       // All that is left are sockets whose peers have not answered the server's Close.
       this.#host.wakeBy(Date.now() + closeMs());

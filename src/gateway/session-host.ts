@@ -8,7 +8,6 @@ import type { PublishBudget } from "../publishing/publish-budget.ts";
 import type { Keeper } from "./streams/keeper.ts";
 import type { SocketAccessStore } from "./access-store.ts";
 import type { SocketAccess } from "./socket-access.ts";
-import type { Outgoing } from "./unread/outgoing.ts";
 import type { ConsumerSubscriptionsHost } from "./consumers/subscriptions.ts";
 import type { SocketBuffers } from "./unread/socket-buffers.ts";
 import type { StreamSubscriptionsHost } from "./streams/subscriptions.ts";
@@ -22,8 +21,8 @@ export type SessionHost = StreamSubscriptionsHost &
     readonly reads: FairTurns<CallFlow>;
     readonly startedAt: number;
     readonly accessStore: SocketAccessStore;
-    /** Called when the server has sent its Close. @param unread What is counted until the peer is gone; undefined for nothing. */
-    readonly closing: (ws: WebSocket, unread?: Outgoing) => void;
+    /** Called when the server has sent its Close. @param unreadBytes What was unread before. */
+    readonly closing: (ws: WebSocket, unreadBytes: number) => void;
     readonly publish: PublishMessages;
     /** Bounds what waits to be published, in all of its sessions. */
     readonly publishBudget: PublishBudget;

@@ -256,12 +256,12 @@ export class Session implements Connection, SessionSocket {
     if (this.#isClosed) {
       return;
     }
-    this.#outgoing.closing();
+    const { unreadBytes } = this.#outgoing;
     closeQuietly(this.#ws, code, reason);
     this.closed(isByClient(code));
     this.#attachment.closedAt = Date.now();
     this.keep(undefined);
-    this.#host.closing(this.#ws, this.#outgoing);
+    this.#host.closing(this.#ws, unreadBytes);
   }
 
   /** The socket is closed. @param isLost Whether its client failed, rather than closed in order. */

@@ -35,7 +35,7 @@ const ANSWERS_BYTES = {
 };
 /**
  * What may be unread, frames beside their text, when nothing of it was read for a while: large answers, and some small ones.
- * Little when the isolate is crowded.
+ * Little when the sockets of the isolate hold much.
  */
 const STUCK_BYTES = { usual: ANSWERS_BYTES.told + REPLAY_BYTES, crowded: LEAST_PAUSE_BYTES };
 /** What is made at once of them for one socket; one alone may be larger. */
@@ -66,8 +66,6 @@ export class Outgoing implements AnswerRoom {
   readonly #isTold: boolean;
   readonly #buffers: SocketBuffers;
   #wasPaused = false;
-  /** What was unread when the server sent its Close: the runtime keeps it for a peer that does not read, and does not tell. */
-  #closedBytes: number | undefined;
   /** Characters of all frames. */
   #sentCharacters = 0;
   readonly #unread = new UnreadFrames();
@@ -122,20 +120,7 @@ export class Outgoing implements AnswerRoom {
 
   /** What its client has not read, as far as is known. */
   get unreadBytes(): number {
-    if (this.#closedBytes !== undefined) {
-      return this.#closedBytes;
-    }
     return this.#isTold ? this.#ws.bufferedAmount : this.#unreadAnswers();
-  }
-
-  /** Whether the server has sent its Close. */
-  get isClosed(): boolean {
-    return this.#closedBytes !== undefined;
-  }
-
-  /** To be called before the server sends its Close. */
-  closing(): void {
-    this.#closedBytes ??= this.unreadBytes;
   }
 
   /** What the large answers take that are being made for it. */

@@ -1,17 +1,18 @@
 import { LIMITS } from "../../../rpc/index.ts";
 import { monotonicMs } from "../../platform/clock.ts";
 import { Share } from "../../platform/isolate-budget.ts";
+import { closeMs } from "../../platform/settings.ts";
 
 import { CHECK_MS, checkMs } from "../streams/feeds.ts";
 
 /** A socket, as far as it holds something. */
-type Holder = {
-  readonly outgoing: {
-    readonly unreadBytes: number;
-    readonly madeBytes: number;
-    /** Whether the server has sent its Close: what it holds then changes only when its peer goes. */
-    readonly isClosed: boolean;
-  };
+type Holder = { readonly outgoing: { readonly unreadBytes: number; readonly madeBytes: number } };
+
+/** The sockets of a gateway. */
+type Sockets = {
+  readonly open: () => Iterable<Holder>;
+  /** What those keep that were closed, which changes only when their peers go. */
+  readonly closed: { readonly bytes: number };
 };
 
 /** The sockets are asked once in so long, for large answers and for messages: there may be thousands. */
@@ -22,34 +23,55 @@ export const REPLAY_BYTES = 262_144;
 const SLOW_BYTES = LIMITS.isolateBytes / 6;
 /** A client that has as much unread is slow; nobody's part is smaller. */
 export const LEAST_PAUSE_BYTES = 65_536;
-/** A gateway that has not counted for so long holds little: it would have been woken to. */
-const COUNTED_MS = 2 * CHECK_MS;
+/** How often it is counted again for closed sockets alone: before their share counts as lost. */
+const CLOSED_CHECK_MS = 30_000;
+/** What a gateway counted so long ago says nothing of its open sockets, or of all: it would have been woken to count again. */
+const COUNTED_MS = { open: 2 * CHECK_MS, all: 2 * CLOSED_CHECK_MS };
 /** Held in all, above which no large answer is begun: what is left is for what clients publish. */
 const ANSWERS_BYTES = (LIMITS.isolateBytes * 5) / 6;
 /** Held in all, above which a socket with something unread gets no further large answer: those that read still do. */
 const UNREAD_BYTES = LIMITS.isolateBytes / 2;
-/** How often it is counted again for closed sockets alone: before their share counts as lost. */
-const CLOSED_CHECK_MS = 30_000;
+/** What closed sockets of an isolate may keep for hours, and for a while. */
+const CLOSED_BYTES = { usual: LIMITS.isolateBytes / 4, most: (LIMITS.isolateBytes * 3) / 4 };
+/** That while, in waits for the answer to a Close: letting go of their peers costs every client of their gateway a reconnect. */
+const PATIENCE = 12;
 
-/** How many clients of each gateway of the isolate were slow when it last counted. */
-const slowClients = new Map<string, { readonly count: number; readonly atMs: number }>();
+/** What a gateway counted. */
+type Count = {
+  /** Clients that were slow. */
+  readonly slow: number;
+  readonly unreadBytes: number;
+  /** Of closed sockets. */
+  readonly closedBytes: number;
+  readonly atMs: number;
+};
+
+/** What each gateway of the isolate counted last. */
+const counts = new Map<string, Count>();
+
+/** What the gateways of the isolate counted, no longer ago than that. */
+function sumOf(value: (count: Count) => number, withinMs: number): number {
+  const sinceMs = monotonicMs() - withinMs;
+  let sum = 0;
+  counts.forEach((count) => (sum += count.atMs > sinceMs ? value(count) : 0));
+  return sum;
+}
 
 /**
  * What the sockets of one gateway hold of the memory of their isolate: what they were sent and have not read, and the
  * large answers that are being made for them.
  */
 export class SocketBuffers {
-  readonly #sockets: () => Iterable<Holder>;
+  readonly #sockets: Sockets;
   readonly #wakeBy: (atMs: number) => void;
   readonly #gateway: string;
   readonly #share: Share;
   #countedAt = Number.NEGATIVE_INFINITY;
-  #closedBytes = 0;
 
   /** @param wakeBy Wakes the gateway at a time, to count again: nothing tells that a socket was read. */
-  constructor(gateway: string, sockets: () => Iterable<Holder>, wakeBy: (atMs: number) => void) {
+  constructor(gateway: string, sockets: Sockets, wakeBy: (atMs: number) => void) {
     this.#gateway = gateway;
-    slowClients.delete(gateway);
+    counts.delete(gateway);
     this.#share = Share.ofObject(`sockets of ${gateway}`);
     this.#sockets = sockets;
     this.#wakeBy = wakeBy;
@@ -81,14 +103,18 @@ export class SocketBuffers {
     }
   }
 
-  /** Whether the isolate holds so much that clients which read nothing have to go. */
+  /** Whether the sockets of the isolate have so much unread that clients which read nothing have to go. */
   get isCrowded(): boolean {
-    return !this.#share.take(0, UNREAD_BYTES);
+    return sumOf(({ unreadBytes, closedBytes }) => unreadBytes + closedBytes, COUNTED_MS.all) > UNREAD_BYTES;
   }
 
-  /** Whether closed sockets alone hold as much: their peers do not read, and do not go. */
-  get isCrowdedByClosed(): boolean {
-    return this.#closedBytes > UNREAD_BYTES;
+  /** How long peers may keep what they have not read before they answer the Close, in ms: little when it is much in the isolate. */
+  get patienceMs(): number {
+    const bytes = sumOf(({ closedBytes }) => closedBytes, COUNTED_MS.all);
+    if (bytes <= CLOSED_BYTES.usual || this.#sockets.closed.bytes <= LIMITS.outgoingPauseBytes) {
+      return Infinity;
+    }
+    return bytes <= CLOSED_BYTES.most ? PATIENCE * closeMs() : closeMs();
   }
 
   /** Counts what is held now, and again in a while if it is much. */
@@ -105,9 +131,7 @@ export class SocketBuffers {
 
   /** At how much a socket is paused: fewer bytes when many are slow. */
   #pauseBytes(): number {
-    const sinceMs = monotonicMs() - COUNTED_MS;
-    let slow = 0;
-    slowClients.forEach(({ count, atMs }) => (slow += atMs > sinceMs ? count : 0));
+    const slow = sumOf((count) => count.slow, COUNTED_MS.open);
     return Math.max(LEAST_PAUSE_BYTES, Math.min(LIMITS.outgoingPauseBytes, SLOW_BYTES / slow));
   }
 
@@ -118,22 +142,19 @@ export class SocketBuffers {
       return false;
     }
     this.#countedAt = nowMs;
-    let [open, closed, slow] = [0, 0, 0];
-    for (const { outgoing } of this.#sockets()) {
-      const { unreadBytes, madeBytes, isClosed } = outgoing;
-      if (isClosed) {
-        closed += unreadBytes;
-      } else {
-        open += unreadBytes + madeBytes;
-        slow += unreadBytes > LEAST_PAUSE_BYTES ? 1 : 0;
-      }
+    let [unreadBytes, madeBytes, slow] = [0, 0, 0];
+    for (const { outgoing } of this.#sockets.open()) {
+      const unread = outgoing.unreadBytes;
+      unreadBytes += unread;
+      madeBytes += outgoing.madeBytes;
+      slow += unread > LEAST_PAUSE_BYTES ? 1 : 0;
     }
-    this.#closedBytes = closed;
-    this.#share.set(open + closed);
-    slowClients.set(this.#gateway, { count: slow, atMs: nowMs });
-    if (open > LIMITS.outgoingPauseBytes) {
+    const { bytes: closedBytes } = this.#sockets.closed;
+    this.#share.set(unreadBytes + madeBytes + closedBytes);
+    counts.set(this.#gateway, { slow, unreadBytes, closedBytes, atMs: nowMs });
+    if (unreadBytes + madeBytes > LIMITS.outgoingPauseBytes) {
       this.#wakeBy(Date.now() + checkMs());
-    } else if (closed > LIMITS.outgoingPauseBytes) {
+    } else if (closedBytes > LIMITS.outgoingPauseBytes) {
       this.#wakeBy(Date.now() + CLOSED_CHECK_MS);
     }
     return true;

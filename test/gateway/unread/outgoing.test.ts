@@ -15,15 +15,19 @@ const NEVER_MS = 3_600_000;
 /** What a call of few bytes reserves. */
 const SMALL_BYTES = 65_536;
 
+/** The buffers of a gateway that has counted so many bytes unread. */
+function buffersOf(name: string, unreadBytes: number): SocketBuffers {
+  const open = () => [{ outgoing: { unreadBytes, madeBytes: 0 } }];
+  const buffers = new SocketBuffers(name, { open, closed: { bytes: 0 } }, () => undefined);
+  buffers.count();
+  return buffers;
+}
+
 /** A socket that was sent text, `unacked` of it messages, of which its client reads nothing before it accepts. */
 function unread(name: string, bytes: number, unacked = 0) {
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
-  const buffers = new SocketBuffers(
-    name,
-    () => [],
-    () => undefined,
-  );
+  const buffers = buffersOf(name, 0);
   const outgoing = new Outgoing(server, () => unacked, buffers);
   outgoing.send("x".repeat(bytes));
   const room = (more: number = LIMITS.pageBytes) => outgoing.reserve(more, new Answer(false));
@@ -117,68 +121,95 @@ it("does not count frames that were read while those behind them are not", async
   expect(unreadFrames.stuckMs).toBeLessThan(100);
 });
 
-it("is much that is little otherwise, when nothing of it was read and the isolate is crowded", async () => {
-  const { outgoing } = unread("crowded", 100_000);
-  overrideWait("ROOM_WAIT_MS", 1);
-  const holding = new Share();
-  onTestFinished(() => holding.set(0));
+describe("a little of which nothing was read", () => {
+  it("is much when the sockets of the isolate have half of it unread", async () => {
+    const { outgoing } = unread("crowded", 100_000);
+    overrideWait("ROOM_WAIT_MS", 1);
 
-  expect(outgoing.isOverrun).toBe(false);
-  holding.take(LIMITS.isolateBytes / 2 + 1);
-  await expect.poll(() => outgoing.isOverrun).toBe(true);
-  holding.set(0);
-  expect(outgoing.isOverrun).toBe(false);
+    expect(outgoing.isOverrun).toBe(false);
+    buffersOf("crowding", LIMITS.isolateBytes / 2 + 1);
+    await expect.poll(() => outgoing.isOverrun).toBe(true);
+    buffersOf("crowding", 0);
+    expect(outgoing.isOverrun).toBe(false);
+  });
+
+  it("is little when it is publishes that fill the isolate", async () => {
+    const { outgoing } = unread("published", 100_000);
+    overrideWait("ROOM_WAIT_MS", 1);
+    const publishes = new Share();
+    onTestFinished(() => publishes.set(0));
+    publishes.take(LIMITS.isolateBytes / 2 + 1);
+
+    expect(outgoing.isOverrun).toBe(false);
+    await scheduler.wait(50);
+    expect(outgoing.isOverrun).toBe(false);
+  });
+
+  it("is much when closed sockets keep as much for peers that stay", async () => {
+    const { outgoing } = unread("beside-closed", 100_000);
+    overrideWait("ROOM_WAIT_MS", NEVER_MS);
+    const clients = await askUnread("closed", 3, 9);
+    overrideWait("ROOM_WAIT_MS", 1);
+    await expect.poll(() => closedByAlarm("closed")).toBe(9);
+    await expect.poll(() => outgoing.isOverrun).toBe(true);
+
+    clients.forEach((client) => client.accept());
+    await expect.poll(() => socketsOf("closed", () => true)).toBe(0);
+    expect(outgoing.isOverrun).toBe(false);
+  });
 });
 
 describe("a gateway whose client does not read and does not ask any more", () => {
   it("closes its socket when it looks after it", async () => {
     overrideWait("ROOM_WAIT_MS", NEVER_MS);
-    const client = await askUnread("quiet", 3);
+    const [client] = await askUnread("quiet", 3);
     expect(await closedByAlarm("quiet")).toBe(0);
 
     overrideWait("ROOM_WAIT_MS", 1);
     await expect.poll(() => closedByAlarm("quiet")).toBe(1);
-    const closed = new Promise<CloseEvent>((resolve) => client.addEventListener("close", resolve));
-    client.accept();
+    const closed = new Promise<CloseEvent>((resolve) => client?.addEventListener("close", resolve));
+    client?.accept();
 
     expect((await closed).code).toBe(CloseCode.SlowReader);
   });
 
   it("leaves a socket alone of which less is unread", async () => {
     overrideWait("ROOM_WAIT_MS", 1);
-    const client = await askUnread("less", 2);
+    const [client] = await askUnread("less", 2);
 
     expect(await closedByAlarm("less")).toBe(0);
     await scheduler.wait(50);
     expect(await closedByAlarm("less")).toBe(0);
-    client.accept();
+    client?.accept();
   });
 });
 
-/** Asks a gateway of its own by a socket that reads nothing, for so many megabytes of answers. */
-async function askUnread(name: string, megabytes: number): Promise<WebSocket> {
+/** Asks a gateway of its own by sockets that read nothing, for so many megabytes of answers each. */
+async function askUnread(name: string, megabytes: number, sockets = 1): Promise<WebSocket[]> {
   const stub = env.GATEWAY.getByName(name);
-  const { webSocket } = await stub.fetch("http://stream.test/rpc", { headers: { Upgrade: "websocket" } });
-  if (webSocket === null) {
-    throw new Error("the handshake was refused");
-  }
+  const open = async () => {
+    const { webSocket } = await stub.fetch("http://stream.test/rpc", { headers: { Upgrade: "websocket" } });
+    return webSocket ?? expect.fail("the handshake was refused");
+  };
+  const clients = await Promise.all(Array.from({ length: sockets }, open));
   const call = JSON.stringify({ jsonrpc: "2.0", id: "x".repeat(100_000), method: "getServerInfo" });
   await runInDurableObject(stub, async (gateway: Gateway, ctx) => {
     for (let asked = 0; asked < megabytes * 10; asked += 1) {
       await Promise.all(ctx.getWebSockets().map((ws) => gateway.webSocketMessage(ws, call)));
     }
   });
-  return webSocket;
+  return clients;
 }
 
 /** How many of its sockets a gateway has sent its Close when its alarm is over, which it has set. */
 async function closedByAlarm(name: string): Promise<number> {
-  const stub = env.GATEWAY.getByName(name);
-  expect(await runDurableObjectAlarm(stub)).toBe(true);
-  return runInDurableObject(
-    stub,
-    (_gateway, ctx) => ctx.getWebSockets().filter(({ readyState }) => readyState !== WebSocket.OPEN).length,
-  );
+  expect(await runDurableObjectAlarm(env.GATEWAY.getByName(name))).toBe(true);
+  return socketsOf(name, ({ readyState }) => readyState !== WebSocket.OPEN);
+}
+
+/** How many sockets a gateway has that are so. */
+async function socketsOf(name: string, isSo: (ws: WebSocket) => boolean): Promise<number> {
+  return runInDurableObject(env.GATEWAY.getByName(name), (_gateway, ctx) => ctx.getWebSockets().filter(isSo).length);
 }
 
 function sendFrames(outgoing: Outgoing, count: number, frame = "y"): void {
