@@ -19,7 +19,7 @@ const MS = 1_500;
  * connections take memory by being there: as many that were answered a line each take 60 to 100 MiB.
  */
 const MOST_MIB = [
-  { clients: 1, socket: 12, http: 25 },
+  { clients: 1, socket: 6, http: 25 },
   { clients: 20, socket: 100, http: 130 },
 ];
 
