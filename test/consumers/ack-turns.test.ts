@@ -80,6 +80,31 @@ it("acks through a sequence what its client was given before, and not what it ga
   expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ inFlight: 1, pending: 0 });
 });
 
+it("applies commands to two large consumers by turns in few turns: each turn writes whole cursors", async () => {
+  const [stream, consumers] = ["alternating", ["c1", "c2"]];
+  const client = await connect();
+  await publishMany(client, stream, MESSAGES);
+  const subscriptions: number[] = [];
+  for (const consumer of consumers) {
+    await client.call("createConsumer", { stream, consumer, ...LONG });
+    const { subscription } = await client.call("subscribe", { stream, consumer, maxInFlight: MESSAGES });
+    subscriptions.push(subscription);
+  }
+  await client.untilMessages(consumers.length * MESSAGES);
+  const turns = await noteTurns(stream);
+  const nak = (index: number) => ({
+    jsonrpc: "2.0",
+    id: index,
+    method: "nak",
+    params: { subscription: subscriptions[index % 2], sequences: [Math.floor(index / 2) + 1] },
+  });
+
+  const answers = await client.exchange(JSON.stringify(range(0, 399).map(nak)));
+
+  expect(answers).toMatchObject(range(0, 399).map((id) => ({ id, result: {} })));
+  expect(turns.length).toBeLessThan(10);
+});
+
 it("sends a stream no more than 10,000 sequences by one call", async () => {
   const stream = "sequences-of-call";
   const client = await connect();

@@ -7,7 +7,7 @@ import type { LoadedStream } from "../loaded-stream.ts";
 const PART_SEQUENCES = 1_000;
 
 /**
- * Applies ack commands in order, in turns; whatever has come meanwhile runs between two of them. What a turn has done is
+ * Applies ack commands, those of a holder in order, in turns; whatever has come meanwhile runs between two of them. What a turn has done is
  * done, also when the stream fails before the next one: to apply a command twice is to apply it once.
  *
  * @param current The stream, before each turn, or how the epoch of the commands ended.
@@ -18,7 +18,9 @@ export async function applyAcksInTurns(
   current: () => LoadedStream | StreamEnd,
 ): Promise<string[] | StreamEnd> {
   const unknown = new Set<string>();
-  for (let left = commands.flatMap(partsOf); ;) {
+  // Of each holder together, so that few cursors change in a turn: each is written whole.
+  const byHolder = Map.groupBy(commands, ({ holder }) => holder);
+  for (let left = [...byHolder.values()].flat().flatMap(partsOf); ;) {
     const loaded = current();
     if (typeof loaded === "string") {
       return loaded;

@@ -24,20 +24,19 @@ export function applyTurn(
   const isAckedThrough = ({ kind, holder }: AckCommand) => kind === "ackThrough" && givenBack.has(holder);
   let applied = 0;
   for (const command of commands) {
-    if (work.isSpent && !commands.slice(applied).some(isAckedThrough)) {
+    const consumer = consumers.ofHolder(command.holder);
+    if (consumer === undefined) {
+      unknown.push(command.holder);
+    } else if (work.isSpentFor(consumer) && !commands.slice(applied).some(isAckedThrough)) {
       break;
+    } else {
+      consumers.fullSockets.delete(socketOf(command.holder));
+      work.change(consumer, () => apply(consumer, command), sizeOf(command));
     }
     if (command.kind === "nak") {
       givenBack.add(command.holder);
     }
     applied += 1;
-    const consumer = consumers.ofHolder(command.holder);
-    if (consumer === undefined) {
-      unknown.push(command.holder);
-    } else {
-      consumers.fullSockets.delete(socketOf(command.holder));
-      work.change(consumer, () => apply(consumer, command), sizeOf(command));
-    }
   }
   return { applied, unknown };
 }
