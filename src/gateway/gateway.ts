@@ -251,7 +251,7 @@ export class Gateway extends DurableObject<Env> {
     }
     const closedAt = sockets.flatMap((ws) => attachmentOf(ws)?.closedAt ?? []);
     const areAll = this.#sessions.size === 0;
-    const keptAt = this.#closed.firstClosedAt + this.#host.buffers.patienceMs;
+    const keptAt = this.#closed.muchSince + this.#host.buffers.patienceMs;
     const dueAt = areAll
       ? Math.max(0, ...closedAt) + closeMs()
       : Math.min(keptAt, Math.min(...closedAt) + unansweredMs());

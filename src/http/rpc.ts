@@ -69,6 +69,8 @@ function expectedBytesOf({ headers }: Request): number {
 /** The answer to a body, which has its room in the share; a response when it is no text. */
 async function answerBody(request: Request, context: CallContext, share: Share): Promise<Answer | Response> {
   const bytes = await readBody(request);
+  // It may have taken most of the time after which a share counts as lost.
+  share.touch();
   if (bytes === "tooLarge") {
     return errorResponse(413, frameTooLarge());
   }

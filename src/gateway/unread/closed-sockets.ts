@@ -1,3 +1,5 @@
+import { LIMITS } from "../../../rpc/index.ts";
+
 /**
  * The sockets of a gateway to which the server has sent its Close and whose peers are still there, as far as these have not
  * read what was sent before: the runtime keeps that for them, and does not tell. A gateway does not hibernate meanwhile, as
@@ -25,8 +27,16 @@ export class ClosedSockets {
     return bytes;
   }
 
-  /** When the first of them was closed; Infinity when there is none. */
-  get firstClosedAt(): number {
-    return Math.min(...[...this.#kept.values()].map(({ closedAt }) => closedAt));
+  /** Since when they keep more than what a single socket may have unread of messages; Infinity while they do not. */
+  get muchSince(): number {
+    let bytes = 0;
+    // In the order in which they were closed.
+    for (const kept of this.#kept.values()) {
+      bytes += kept.bytes;
+      if (bytes > LIMITS.outgoingPauseBytes) {
+        return kept.closedAt;
+      }
+    }
+    return Infinity;
   }
 }

@@ -111,7 +111,7 @@ export class SocketBuffers {
   /** How long peers may keep what they have not read before they answer the Close, in ms: little when it is much in the isolate. */
   get patienceMs(): number {
     const bytes = sumOf(({ closedBytes }) => closedBytes, COUNTED_MS.all);
-    if (bytes <= CLOSED_BYTES.usual || this.#sockets.closed.bytes <= LIMITS.outgoingPauseBytes) {
+    if (bytes <= CLOSED_BYTES.usual) {
       return Infinity;
     }
     return bytes <= CLOSED_BYTES.most ? PATIENCE * closeMs() : closeMs();

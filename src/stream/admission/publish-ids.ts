@@ -273,7 +273,7 @@ export class PublishIds {
     const [oldest] = this.#sql
       .exec<Pick<PublishIdsRow, "published_at">>("SELECT published_at FROM publish_ids ORDER BY first_sequence LIMIT 1")
       .toArray();
-    this.#purgedBefore = oldest?.published_at ?? 0;
+    this.#purgedBefore = Math.max(this.#purgedBefore, oldest?.published_at ?? 0);
     // One key for all segments, those too old as well: a longer window may take these in again.
     const [key] = this.#sql
       .exec<Pick<PublishIdSegmentsRow, "key_low" | "key_high">>(
