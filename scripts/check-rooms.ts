@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "..");
 
 /** Whoever owns a table. */
 const SQL_ROOMS =
-  /^src\/(stream\/(log|admission|producers)\/|stream\/consumers\/(table|dead-letters)\.ts|stream\/(schema|record|fan-out|deleted-tables)\.ts|directory\/(schema|listings)\.ts|gateway\/(schema|access-store|(streams|consumers)\/store)\.ts|objects\/upload\/(schema|upload-(attempts|store))\.ts|platform\/schema\.ts)/;
+  /^src\/(stream\/(log|admission|producers)\/|stream\/consumers\/(table|dead-letters\/dead-letters)\.ts|stream\/(schema|record|fan-out|deleted-tables)\.ts|directory\/(schema|listings)\.ts|gateway\/(schema|access-store|(streams|consumers)\/store)\.ts|objects\/upload\/(schema|upload-(attempts|store))\.ts|platform\/schema\.ts)/;
 
 /** All forms of an import of a file: `from "./a.ts"`, `import "./a.ts"` and `import("./a.ts")`, also as a type. */
 const IMPORT = /\b(?:from|import)\b\s*\(?\s*"(\.[^"]+)"/g;

@@ -1,8 +1,8 @@
 import { turnFor } from "../../../platform/pace.ts";
 import { TurnLoop } from "../../turns.ts";
 import type { Consumer } from "../consumer.ts";
-import type { DeadLetters } from "../dead-letters.ts";
-import { expire } from "../expire.ts";
+import type { DeadLetters } from "../dead-letters/dead-letters.ts";
+import { expire } from "../acks/expire.ts";
 
 import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";

@@ -1,6 +1,6 @@
-import type { Log } from "../log/log.ts";
+import type { Log } from "../../log/log.ts";
 
-import type { Consumer } from "./consumer.ts";
+import type { Consumer } from "../consumer.ts";
 import type { DeadLetters, LettersTurn } from "./dead-letters.ts";
 
 type Sources = { readonly letters: DeadLetters; readonly log: Log; readonly nowMs: number };

@@ -1,6 +1,6 @@
-import type { Consumer } from "./consumer.ts";
-import type { DeadLetters } from "./dead-letters.ts";
-import { leasesOf } from "./lease.ts";
+import type { Consumer } from "../consumer.ts";
+import type { DeadLetters } from "../dead-letters/dead-letters.ts";
+import { leasesOf } from "../lease.ts";
 import { TurnWork } from "./turn-work.ts";
 
 /**

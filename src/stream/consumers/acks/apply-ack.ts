@@ -1,7 +1,7 @@
-import type { AckCommand } from "../../internal/consumer-calls.ts";
+import type { AckCommand } from "../../../internal/consumer-calls.ts";
 
-import type { ConsumerCursor } from "./cursor/cursor.ts";
-import type { DeadLetter } from "./cursor/types.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
+import type { DeadLetter } from "../cursor/types.ts";
 
 /** When an ack command arrived, and which sequences were under way to its holder then. */
 type Arrival = { readonly nowMs: number; readonly underway: () => ReadonlySet<number> };

@@ -1,8 +1,8 @@
-import { sizeOf, socketOf } from "../../internal/consumer-calls.ts";
-import type { AckCommand } from "../../internal/consumer-calls.ts";
+import { sizeOf, socketOf } from "../../../internal/consumer-calls.ts";
+import type { AckCommand } from "../../../internal/consumer-calls.ts";
 
-import type { Consumer } from "./consumer.ts";
-import type { Consumers } from "./table.ts";
+import type { Consumer } from "../consumer.ts";
+import type { Consumers } from "../table.ts";
 import { TurnWork } from "./turn-work.ts";
 
 /** How many commands a turn has applied, the first of those that it was given, and their holders that it does not know. */

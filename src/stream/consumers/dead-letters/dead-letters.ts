@@ -1,6 +1,6 @@
-import type { DeadLetterRow } from "../schema.ts";
+import type { DeadLetterRow } from "../../schema.ts";
 
-import type { DeadLetter } from "./cursor/types.ts";
+import type { DeadLetter } from "../cursor/types.ts";
 
 /** Most dead letters that one turn of a call deletes or puts back: 1 to 2 ms of SQLite. */
 const LETTERS_OF_TURN = 500;

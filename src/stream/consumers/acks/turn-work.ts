@@ -1,5 +1,5 @@
-import type { Consumer } from "./consumer.ts";
-import type { ConsumerCursor } from "./cursor/cursor.ts";
+import type { Consumer } from "../consumer.ts";
+import type { ConsumerCursor } from "../cursor/cursor.ts";
 
 /** Changes of messages that a turn makes: 2 to 4 ms. A message that is acked is one, one that is given back is two. */
 const CHANGES_OF_TURN = 2_000;
