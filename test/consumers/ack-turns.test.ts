@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
 import { sizeOf } from "../../src/internal/consumer-calls.ts";
@@ -11,8 +12,8 @@ import {
   untilDelivery,
 } from "../harness/consumers.ts";
 import type { StoredConsumers } from "../harness/consumers.ts";
-import { faultStream } from "../harness/faults.ts";
-import { range } from "../harness/objects.ts";
+import { faultGateway, faultStream } from "../harness/faults.ts";
+import { evict, range } from "../harness/objects.ts";
 
 const MESSAGES = 5_000;
 /** What a turn acks. */
@@ -152,4 +153,36 @@ it("gives back in turns what a socket held for many consumers that closed", asyn
   // A subscription is released at once.
   expect(Math.max(...decreases(turns, inFlight))).toBe(messages);
   expect(new Set(deliveries(stayer).map(([sequence]) => sequence))).toEqual(new Set(range(1, messages)));
+});
+
+it("releases in turns what a gateway does not know any more", async () => {
+  const [stream, consumers, messages] = ["unknown-in-turns", ["c1", "c2", "c3"], 1_200];
+  const [lost, stayer] = [await connect(), await connect()];
+  await publishMany(stayer, stream, messages);
+  for (const consumer of consumers) {
+    await stayer.call("createConsumer", { stream, consumer, ...LONG });
+    await lost.call("subscribe", { stream, consumer, maxInFlight: messages });
+  }
+  await lost.untilMessages(consumers.length * messages);
+  await evict(env.STREAM.getByName(stream));
+  const asked: string[] = [];
+  await faultGateway("unknownHolders", (_original, holders) => {
+    asked.push(...holders);
+    return holders;
+  });
+  const turns = await noteTurns(stream);
+
+  for (const consumer of consumers) {
+    await expect
+      .poll(async () => stayer.call("getConsumer", { stream, consumer }))
+      .toMatchObject({ subscriptions: 0, inFlight: 0, pending: messages });
+  }
+
+  expect(asked).toHaveLength(consumers.length);
+  // A subscription is released at once.
+  expect(Math.max(...decreases(turns, inFlight))).toBe(messages);
+  await stayer.call("subscribe", { stream, consumer: "c3", maxInFlight: messages });
+  await stayer.untilMessages(messages);
+  // What was lost with its gateway counts as no failed delivery.
+  expect(new Set(deliveries(stayer).map(([, deliveryCount]) => deliveryCount))).toEqual(new Set([2]));
 });

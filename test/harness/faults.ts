@@ -17,7 +17,7 @@ type StreamMethods = Pick<
   Stream,
   "publish" | "info" | "follow" | "position" | "readPage" | "joinConsumer" | "applyAcks"
 >;
-type GatewayMethods = Pick<Gateway, "deliver" | "deliverConsumer">;
+type GatewayMethods = Pick<Gateway, "deliver" | "deliverConsumer" | "unknownHolders">;
 type UploadMethods = Pick<Upload, "create" | "putPart">;
 type DirectoryMethods = Pick<Directory, "tell">;
 

@@ -26,6 +26,8 @@ import { leaseHolder, leasesOf, newLease } from "./lease.ts";
 import { LogReader } from "./delivery/log-reader.ts";
 import { DeliveryPusher } from "./delivery/pusher.ts";
 import type { PushOutcome } from "./delivery/pusher.ts";
+import { Releases } from "./delivery/releases.ts";
+import type { Release } from "./delivery/releases.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { ConsumerDeletions } from "./deletions.ts";
 import { passEarly } from "./new-messages.ts";
@@ -66,6 +68,7 @@ export class ConsumerCoordinator {
   readonly #counter: PendingCounter;
   readonly #pusher: DeliveryPusher;
   readonly #deliveries: DeliveryTurns;
+  readonly #releases: Releases;
 
   constructor(host: CoordinatorHost) {
     const { sql } = host.ctx.storage;
@@ -76,21 +79,19 @@ export class ConsumerCoordinator {
     this.#reader = new LogReader(host.log);
     this.#consumers = new Consumers(sql);
     this.#deadLetters = new DeadLetters(sql);
-    this.#counter = new PendingCounter(host, this.#consumers, () => host.transactor.loaded?.consumers === this);
+    const isCurrent = () => host.transactor.loaded?.consumers === this;
+    this.#counter = new PendingCounter(host, this.#consumers, isCurrent);
     host.log.watchDeletions(new ConsumerDeletions(this.#consumers, this.#reader, this.#counter));
     // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
-    this.#deliveries = new DeliveryTurns(
-      { ctx: host.ctx, consumers: this.#consumers, deadLetters: this.#deadLetters, reader: this.#reader },
-      () => {
-        const isCurrent = host.transactor.loaded?.consumers === this;
-        if (isCurrent) {
-          this.#deliverDue();
-        }
-        return isCurrent;
-      },
-      (error) => this.#deferred(error),
+    const failed = (error: unknown) => this.#deferred(error);
+    const turns = { ctx: host.ctx, isCurrent, failed, consumers: this.#consumers };
+    this.#deliveries = new DeliveryTurns({ ...turns, deadLetters: this.#deadLetters, reader: this.#reader }, () =>
+      this.#deliverDue(),
+    );
+    this.#releases = new Releases({ ...turns, apply: this.#applyAck.bind(this) }, () =>
+      this.#change((nowMs) => this.#releases.applySome(nowMs)),
     );
     this.#pusher.check(this.#consumers.all);
   }
@@ -192,7 +193,14 @@ export class ConsumerCoordinator {
   /** Applies ack commands of subscriptions, in order, as many as one turn may. */
   applyAcks(commands: readonly AckCommand[]): AcksTurn {
     return this.#change((nowMs) =>
-      applyTurn(commands, this.#consumers, (consumer, command) => this.#applyAck(consumer, command, nowMs)),
+      applyTurn(
+        commands,
+        ({ holder }) => this.#consumers.ofHolder(holder),
+        (consumer, command) => {
+          this.#consumers.heard(command.holder);
+          this.#applyAck(consumer, command, nowMs);
+        },
+      ),
     );
   }
 
@@ -254,26 +262,28 @@ export class ConsumerCoordinator {
 
   /**
    * Takes back the batches of a push that certainly or possibly did not reach their subscription. What reached a
-   * subscription that was released meanwhile counts as delivered.
+   * subscription that was released meanwhile counts as delivered. Subscriptions that are over are released, in turns.
    */
   pushCompleted({ batches, unknown, full, isUnsure }: PushOutcome): void {
-    const isOver = (holder: string) => unknown.includes(holder) || this.#consumers.ofHolder(holder) === undefined;
-    if (!isUnsure && full.size === 0 && !batches.some(({ batch: { holder } }) => isOver(holder))) {
+    const over = batches.flatMap(({ consumer, batch: { holder } }): Release[] =>
+      unknown.has(holder) || this.#consumers.ofHolder(holder) === undefined
+        ? [{ kind: "release", consumer, holder, isLost: this.#pusher.wasLost(holder) }]
+        : [],
+    );
+    if (!isUnsure && full.size === 0 && over.length === 0) {
       return;
     }
     this.#attempt(() =>
       this.#change((nowMs) => {
         full.forEach(({ batch }) => this.#consumers.fullSockets.add(socketOf(batch.holder)));
         for (const addressed of batches) {
-          const { holder } = addressed.batch;
-          const consumer = this.#consumers.get(addressed.consumer);
-          takeBack(consumer, addressed, { unknown, full, isUnsure, nowMs });
-          if (consumer !== undefined && isOver(holder)) {
-            this.#applyAck(consumer, { kind: "release", holder, isLost: this.#pusher.wasLost(holder) }, nowMs);
-          }
+          takeBack(this.#consumers.get(addressed.consumer), addressed, { unknown, full, isUnsure, nowMs });
         }
+        this.#releases.add(over);
+        this.#releases.applySome(nowMs);
       }),
     );
+    this.#releases.goOn();
   }
 
   /** Writes each cursor that changed; the last step of every transaction of the stream. */
@@ -355,11 +365,7 @@ export class ConsumerCoordinator {
 
   #applyAck(consumer: Consumer, command: AckCommand, nowMs: number): void {
     const underway = () => this.#pusher.underway(command.holder);
-    this.#deadLetters.add(consumer.id, applyAck(consumer.cursor, command, { nowMs, underway }));
-    if (command.kind === "ack") {
-      // A late ack also removes the dead letter that the message became meanwhile.
-      this.#deadLetters.delete(consumer.id, command.sequences);
-    }
+    applyAck(consumer, command, { deadLetters: this.#deadLetters, nowMs, underway });
     if (command.kind === "release") {
       this.#pusher.released(command);
       this.#consumers.deleteSubscription(command.holder);

@@ -1,4 +1,5 @@
 import type { ConsumerConfig } from "../../../rpc/index.ts";
+import { socketOf } from "../../internal/consumer-calls.ts";
 import { RefusedError } from "../refuse.ts";
 import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 
@@ -17,7 +18,7 @@ export class Consumers {
   readonly #byName = new Map<string, Consumer>();
   /** The consumer of each subscription. */
   readonly #byHolder = new Map<string, Consumer>();
-  /** Sockets whose subscriptions get nothing until one of them is heard; see `socketOf`. */
+  /** Sockets whose subscriptions get nothing until one of them is {@link heard}; see `socketOf`. */
   readonly fullSockets = new Set<string>();
 
   constructor(sql: SqlStorage) {
@@ -66,6 +67,11 @@ export class Consumers {
   /** The consumer of a subscription. */
   ofHolder(holder: string): Consumer | undefined {
     return this.#byHolder.get(holder);
+  }
+
+  /** Something came of a subscription: its socket gets messages again. */
+  heard(holder: string): void {
+    this.fullSockets.delete(socketOf(holder));
   }
 
   /** Gives all other consumers their turn before this one. */

@@ -1,8 +1,8 @@
-import { sizeOf, socketOf } from "../../../internal/consumer-calls.ts";
+import { sizeOf } from "../../../internal/consumer-calls.ts";
 import type { AckCommand } from "../../../internal/consumer-calls.ts";
 
 import type { Consumer } from "../consumer.ts";
-import type { Consumers } from "../table.ts";
+
 import { TurnWork } from "./turn-work.ts";
 
 /** How many commands a turn has applied, the first of those that it was given, and their holders that it does not know. */
@@ -13,10 +13,10 @@ export type AcksTurn = { readonly applied: number; readonly unknown: readonly st
  * is up to an `ackThrough` behind a `nak` of its holder: between two turns the message may be delivered to it again, which
  * its client has not seen.
  */
-export function applyTurn(
-  commands: readonly AckCommand[],
-  consumers: Consumers,
-  apply: (consumer: Consumer, command: AckCommand) => void,
+export function applyTurn<Command extends AckCommand>(
+  commands: readonly Command[],
+  consumerOf: (command: Command) => Consumer | undefined,
+  apply: (consumer: Consumer, command: Command) => void,
 ): AcksTurn {
   const unknown: string[] = [];
   const work = new TurnWork();
@@ -24,13 +24,12 @@ export function applyTurn(
   const isAckedThrough = ({ kind, holder }: AckCommand) => kind === "ackThrough" && givenBack.has(holder);
   let applied = 0;
   for (const command of commands) {
-    const consumer = consumers.ofHolder(command.holder);
+    const consumer = consumerOf(command);
     if (consumer === undefined) {
       unknown.push(command.holder);
     } else if (work.isSpentFor(consumer) && !commands.slice(applied).some(isAckedThrough)) {
       break;
     } else {
-      consumers.fullSockets.delete(socketOf(command.holder));
       work.change(consumer, () => apply(consumer, command), sizeOf(command));
     }
     if (command.kind === "nak") {

@@ -19,6 +19,10 @@ type Consumers = { readonly all: readonly Consumer[]; moveToBack(consumer: Consu
 /** What delivers uses of its stream. */
 type DeliveryHost = {
   readonly ctx: DurableObjectState;
+  /** False when the stream was loaded anew, and another one delivers for it. */
+  readonly isCurrent: () => boolean;
+  /** Is told why a turn has thrown. */
+  readonly failed: (error: unknown) => void;
   readonly consumers: Consumers;
   readonly deadLetters: DeadLetters;
   readonly reader: LogReader;
@@ -36,18 +40,21 @@ export class DeliveryTurns {
   #batches: AddressedBatch[] = [];
   #isBehind = false;
 
-  /**
-   * @param turn Runs a transaction that calls {@link deliver}; false when there is nobody to deliver to any more.
-   * @param failed Is told why that has thrown.
-   */
-  constructor(host: DeliveryHost, turn: () => boolean, failed: (error: unknown) => void) {
+  /** @param turn Runs a transaction that calls {@link deliver}. */
+  constructor(host: DeliveryHost, turn: () => void) {
     this.#consumers = host.consumers;
     this.#deadLetters = host.deadLetters;
     this.#reader = host.reader;
     this.#loop = new TurnLoop(
       host.ctx,
-      () => turn() && this.#isBehind,
-      failed,
+      () => {
+        if (!host.isCurrent()) {
+          return false;
+        }
+        turn();
+        return this.#isBehind;
+      },
+      host.failed,
       () => turnFor(TURN_MS, WAITS_MS),
     );
   }

@@ -23,7 +23,7 @@ type PusherHost = {
 export type PushOutcome = {
   readonly batches: readonly AddressedBatch[];
   /** Holders that the gateway has no subscription for: nothing was sent to them. */
-  readonly unknown: readonly string[];
+  readonly unknown: ReadonlySet<string>;
   /** Batches that were not sent, because the socket of their holder is full. */
   readonly full: ReadonlySet<AddressedBatch>;
   /** The call failed: the gateway may have received it or not. */
@@ -130,12 +130,12 @@ export class DeliveryPusher {
       const reply = await this.#stub(gateway).deliverConsumer({ stream, epoch, batches, takesFull: true });
       const { unknown, full: indices } = Array.isArray(reply) ? { unknown: reply, full: [] as number[] } : reply;
       const full = new Set(addressed.filter((_one, index) => indices.includes(index)));
-      outcome = { batches: addressed, unknown, full, isUnsure: false };
+      outcome = { batches: addressed, unknown: new Set(unknown), full, isUnsure: false };
     } catch (error) {
       logError("messages of a consumer did not reach their gateway", error, { stream, gateway });
       // A stub stays broken after an error.
       this.#stubs.delete(gateway);
-      outcome = { batches: addressed, unknown: [], full: new Set(), isUnsure: true };
+      outcome = { batches: addressed, unknown: new Set(), full: new Set(), isUnsure: true };
     }
     addressed.forEach((one) => this.#removeUnderway(one));
     this.#onCompleted(outcome);
@@ -146,7 +146,7 @@ export class DeliveryPusher {
   async #ask(gateway: string, addressed: readonly AddressedBatch[]): Promise<void> {
     try {
       const holders = addressed.map(({ batch }) => batch.holder);
-      const unknown = await this.#namespace.getByName(gateway).unknownHolders(holders);
+      const unknown = new Set(await this.#namespace.getByName(gateway).unknownHolders(holders));
       this.#onCompleted({ batches: addressed, unknown, full: new Set(), isUnsure: false });
     } catch (error) {
       logError("a gateway could not be asked for its subscriptions", error, { stream: this.#stream.name, gateway });

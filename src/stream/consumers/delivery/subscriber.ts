@@ -17,6 +17,7 @@ export class Subscriber {
   /** Size of each message delivered to it since the stream was loaded, by sequence. Acked ones are removed later. */
   readonly #sizes = new Map<number, number>();
   #bytes = 0;
+  #hasLeft = false;
   /** Of the cursor when acked messages were last looked for: every change of the stream asks for the room of all. */
   #lookedAt = -1;
 
@@ -29,13 +30,18 @@ export class Subscriber {
     this.#fullSockets = fullSockets;
   }
 
-  /** Whether its socket has so much unread that it gets no messages. */
+  /** Whether it gets no messages: its socket has too much unread, or it has left. */
   get isFull(): boolean {
-    return this.#fullSockets.has(this.#socket);
+    return this.#hasLeft || this.#fullSockets.has(this.#socket);
+  }
+
+  /** It gets nothing from now on, and is to be released. */
+  leave(): void {
+    this.#hasLeft = true;
   }
 
   /**
-   * How many more messages it may get. None while its socket is full, while it has a suspect in flight, or as much text
+   * How many more messages it may get. None while it {@link isFull}, while it has a suspect in flight, or as much text
    * in flight as may wait for one socket.
    */
   room(cursor: ConsumerCursor): number {

@@ -10,7 +10,7 @@ export function takeBack(
   { unknown, full, isUnsure, nowMs }: Omit<PushOutcome, "batches"> & { nowMs: number },
 ): void {
   const { sequences, batch } = addressed;
-  if (unknown.includes(batch.holder) || full.has(addressed)) {
+  if (unknown.has(batch.holder) || full.has(addressed)) {
     consumer?.cursor.revertDelivery(batch.holder, sequences, nowMs);
   } else if (isUnsure) {
     consumer?.cursor.markUncertain(batch.holder, sequences, nowMs);
