@@ -6,8 +6,11 @@ import { errorOf } from "../../parts/use-call.ts";
 
 import { countedStream } from "./counted-stream.ts";
 
+/** Of each part of an upload in parts, but the last. */
+const PART_BYTES = LIMITS.objectBodyBytes;
+
 /** What goes in parts over the socket: it shows how far it is, and goes on after a lost connection. More goes by HTTP. */
-const IN_PARTS_BYTES = LIMITS.uploadParts * LIMITS.objectBodyBytes;
+const IN_PARTS_BYTES = LIMITS.uploadParts * PART_BYTES;
 
 /** What is there already of a key. */
 export type Existing = { readonly etag: string; readonly info?: ObjectInfo };
@@ -132,7 +135,8 @@ export class Uploads {
     const { key, file } = upload;
     const isInParts = file.size <= IN_PARTS_BYTES;
     this.#set(id, { state: { is: "sending" }, sent: isInParts ? 0 : undefined });
-    const body = isInParts ? countedStream(file, (read) => this.#set(id, { sent: storedOf(read) })) : file;
+    const showStored = (given: number) => this.#set(id, { sent: storedOf(given) });
+    const body = isInParts ? countedStream(file, PART_BYTES, showStored) : file;
     const contentType = file.type === "" ? {} : { contentType: file.type };
     try {
       const info = await this.#client.objects.put(key, body, { ...contentType, ...condition, signal });
@@ -189,9 +193,12 @@ export function hasEnded({ is }: UploadState): boolean {
   return is === "stored" || is === "cancelled" || is === "failed";
 }
 
-/** Of a body that is read in parts: what is stored at least. The client reads two parts before it sends the first. */
-function storedOf(read: number): number {
-  return Math.max(0, read - 2 * LIMITS.objectBodyBytes);
+/**
+ * What is stored when the client asks for the next part of a body, of which it was given so much. It reads two parts before
+ * it sends the first, and then each when all before it are stored.
+ */
+function storedOf(given: number): number {
+  return given < 2 * PART_BYTES ? 0 : given;
 }
 
 function isNamed<Name extends "NotFound" | "Forbidden" | "Conflict">(

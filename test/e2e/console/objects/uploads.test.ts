@@ -5,12 +5,14 @@ import type { Socket } from "node:net";
 import type { Locator, Page } from "playwright-core";
 import { expect } from "vitest";
 
+import { LIMITS } from "../../../../rpc/index.ts";
 import type { Client } from "../../server/client.ts";
 import { Proxy } from "../../server/proxy.ts";
 import { inBrowser, title, tokenOf } from "../console.ts";
 
 /** Seven parts, the last one short. */
 const LARGE = randomBytes(5_000_000);
+const PART_BYTES = LIMITS.objectBodyBytes;
 
 type Given = { name: string; mimeType: string; buffer: Buffer };
 
@@ -66,6 +68,11 @@ class Hold {
     for (const socket of this.#sockets) {
       socket.resume();
     }
+  }
+
+  /** Whether there is something that it holds. */
+  get isHolding(): boolean {
+    return this.#left < 0;
   }
 
   release(): void {
@@ -147,6 +154,26 @@ inBrowser(title("finds at the end that somebody has put the name meanwhile"), as
   await page.getByText("Somebody has put an object of this name meanwhile.").waitFor();
 
   expect(await textOf(client, "large.bin")).toBe("theirs");
+});
+
+inBrowser(title("shows nothing of a large upload as stored before it is"), async ({ open, server }) => {
+  await using proxy = await Proxy.to(server.url);
+  const page = await open("#/objects", { at: proxy.url });
+  const hold = new Hold(proxy);
+  // Half of the first part, which is a third longer in base64.
+  hold.after(500_000);
+  const row = upload(page, "large.bin");
+
+  await choose(page, file("large.bin", LARGE));
+  await expect.poll(() => hold.isHolding).toBe(true);
+  expect(await progressOf(row)).toBe(0);
+  // The rest of it, the second part and half of the third.
+  hold.after(2_000_000);
+  await expect.poll(() => hold.isHolding).toBe(true);
+  await expect.poll(() => progressOf(row)).toBe(2 * PART_BYTES);
+  hold.release();
+
+  await row.getByText("Stored.", { exact: true }).waitFor();
 });
 
 inBrowser(title("shows how far a large upload is, also after another view"), async ({ open, connect, server }) => {
