@@ -24,14 +24,19 @@ const SETTLED_SAMPLES = 8;
 const MOST_MS = 10_000;
 /** So often V8 collects, and memory is looked at: what nobody holds any more is not to count. */
 const SAMPLE_MS = 100;
+/** What is held is in so many samples one after the other; an answer that is being made, and what it leaves, is not. */
+const HELD_SAMPLES = 3;
 const HONEST_CLIENTS = 4;
 const WARM_MS = 3_000;
 
 /** Who does what a case does, and for how long. */
 type Load = { readonly clients: number; readonly ms: number };
 
-/** How far a server's memory grew, in MiB, and what became of the messages of honest clients beside it. */
-export type Growth = { readonly grownMiB: number; readonly beside: HonestReport };
+/**
+ * How far a server's memory grew, in MiB, at most and by what it held for a while, and what became of the messages of honest
+ * clients beside it.
+ */
+export type Growth = { readonly grownMiB: number; readonly heldMiB: number; readonly beside: HonestReport };
 
 /**
  * How long the messages of honest clients take: alone, while a case is run on another server of this machine, which takes
@@ -53,7 +58,7 @@ export async function measureGrowth(server: Server, given: BoundsCase, { clients
     await held.whenSettled(ms);
     await held.stop();
   });
-  return { grownMiB: Math.round(held.grownMiB), beside };
+  return { grownMiB: Math.round(held.grownMiB), heldMiB: Math.round(held.heldMiB), beside };
 }
 
 /** Runs a case in the same way beside honest clients. Nothing is collected by force meanwhile, which would hold them up. */
@@ -114,6 +119,8 @@ class HeldMemory {
   readonly #inspector: Inspector;
   readonly #before: number;
   #most: number;
+  #mostHeld: number;
+  readonly #latest: number[] = [];
   /** Samples since it grew. */
   #unchanged = 0;
   #isOver = false;
@@ -124,6 +131,7 @@ class HeldMemory {
     this.#inspector = inspector;
     this.#before = residentMiB(server);
     this.#most = this.#before;
+    this.#mostHeld = this.#before;
   }
 
   static async watch(server: Server): Promise<HeldMemory> {
@@ -137,6 +145,11 @@ class HeldMemory {
   /** From before to the most that was seen. */
   get grownMiB(): number {
     return this.#most - this.#before;
+  }
+
+  /** From before to the most that was held. */
+  get heldMiB(): number {
+    return this.#mostHeld - this.#before;
   }
 
   /** Waits so long, and until it grows no more: a machine that is busy takes longer. */
@@ -160,6 +173,11 @@ class HeldMemory {
       const mebibytes = residentMiB(this.#server);
       this.#unchanged = mebibytes > this.#most + 1 ? 0 : this.#unchanged + 1;
       this.#most = Math.max(this.#most, mebibytes);
+      this.#latest.push(mebibytes);
+      if (this.#latest.length === HELD_SAMPLES) {
+        this.#mostHeld = Math.max(this.#mostHeld, Math.min(...this.#latest));
+        this.#latest.shift();
+      }
       await delay(SAMPLE_MS);
     }
   }

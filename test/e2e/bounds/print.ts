@@ -23,12 +23,14 @@ const cases = [...CASES, FLOOR].filter(
 for (const given of cases) {
   for (const clients of numbers.split(",").map(Number)) {
     const load = { clients, ms: Number(ms) };
-    const { grownMiB } = await on((server) => measureGrowth(server, given, load));
+    const { grownMiB, heldMiB } = await on((server) => measureGrowth(server, given, load));
     const delays: Delays[] = [];
     for (let round = 0; round < Number(rounds); round += 1) {
       delays.push(await on((server) => on((other) => measureDelays({ server, other }, given, load))));
     }
-    process.stdout.write(`${given.name}, ${clients} clients: +${grownMiB} MiB; ${described(delays)}\n`);
+    process.stdout.write(
+      `${given.name}, ${clients} clients: +${heldMiB} MiB, at most ${grownMiB}; ${described(delays)}\n`,
+    );
   }
 }
 
