@@ -8,6 +8,7 @@ import type { Log } from "../log/log.ts";
 import { ConsumerCursor } from "./cursor/cursor.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
 import type { DeadLetter, Delivery, DeliverRequest, LostMessages } from "./cursor/types.ts";
+import type { UnsettledTotal } from "./cursor/unsettled-total.ts";
 import type { Subscriber } from "./delivery/subscriber.ts";
 import type { ScanRange } from "./scan.ts";
 
@@ -30,6 +31,7 @@ export class Consumer {
   #filter: CompiledFilter | undefined;
   #savedVersion: number;
   #savedNext: number;
+  #storedRuns = 0;
   /** How many new messages match the filter, counted through a sequence. */
   #counted: { through: number; count: number } | undefined;
   /** What {@link nextDeadline} found last, of which version of the cursor. */
@@ -45,13 +47,15 @@ export class Consumer {
     this.#savedNext = cursor.nextSequence;
   }
 
-  /** A new consumer. */
-  static create(identity: ConsumerIdentity, { nextSequence, notBefore }: Start): Consumer {
-    return new Consumer(identity, new ConsumerCursor(identity.config, nextSequence, notBefore));
+  /** A new consumer. @param total Of the consumers of its stream. */
+  static create(identity: ConsumerIdentity, start: Start, total: UnsettledTotal): Consumer {
+    return new Consumer(identity, new ConsumerCursor(identity.config, start, total));
   }
 
-  static restore(identity: ConsumerIdentity, stored: StoredCursor): Consumer {
-    return new Consumer(identity, ConsumerCursor.fromStored(identity.config, stored));
+  static restore(identity: ConsumerIdentity, stored: StoredCursor, total: UnsettledTotal): Consumer {
+    const consumer = new Consumer(identity, ConsumerCursor.fromStored(identity.config, stored, total));
+    consumer.saved(stored);
+    return consumer;
   }
 
   get config(): ConsumerConfig {
@@ -72,8 +76,14 @@ export class Consumer {
     return version !== this.#savedVersion || nextSequence >= this.#savedNext + SAVE_AFTER_SEQUENCES;
   }
 
+  /** How many runs its cursor had when it was last written. */
+  get storedRuns(): number {
+    return this.#storedRuns;
+  }
+
   /** To be called when the cursor was written. */
-  saved(): void {
+  saved({ runs }: StoredCursor): void {
+    this.#storedRuns = runs.length;
     this.#savedVersion = this.cursor.version;
     this.#savedNext = this.cursor.nextSequence;
   }

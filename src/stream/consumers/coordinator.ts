@@ -123,7 +123,7 @@ export class ConsumerCoordinator {
     }
     expectRoom("consumers", this.#consumers.size);
     const start = startAt(config.from);
-    const consumer = Consumer.create({ id: newConsumerId(), name, config }, start);
+    const consumer = Consumer.create({ id: newConsumerId(), name, config }, start, this.#consumers.unsettled);
     this.#change(() => this.#consumers.insert(consumer));
     return withSkipped(this.#info(consumer), start.skipped);
   }

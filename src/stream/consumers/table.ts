@@ -5,6 +5,7 @@ import type { ConsumerRow, ConsumerSubscriptionRow } from "../schema.ts";
 
 import { Consumer } from "./consumer.ts";
 import type { StoredCursor } from "./cursor/stored.ts";
+import { UnsettledTotal } from "./cursor/unsettled-total.ts";
 import { Subscriber } from "./delivery/subscriber.ts";
 import type { SubscriberSpec } from "./delivery/subscriber.ts";
 
@@ -13,6 +14,8 @@ import type { SubscriberSpec } from "./delivery/subscriber.ts";
  * hold, in memory. Mutators run within the caller's transaction.
  */
 export class Consumers {
+  /** Of all of them. */
+  readonly unsettled = new UnsettledTotal();
   readonly #sql: SqlStorage;
   /** By name, in the order of their turns. */
   readonly #byName = new Map<string, Consumer>();
@@ -26,7 +29,7 @@ export class Consumers {
     for (const { id, name, config: configText, cursor: cursorText } of this.#rows()) {
       // Written by insert() and save().
       const [config, cursor]: [ConsumerConfig, StoredCursor] = [JSON.parse(configText), JSON.parse(cursorText)];
-      this.#byName.set(name, Consumer.restore({ id, name, config }, cursor));
+      this.#byName.set(name, Consumer.restore({ id, name, config }, cursor, this.unsettled));
     }
     const byId = new Map([...this.#byName.values()].map((consumer) => [consumer.id, consumer]));
     for (const { holder, consumer: id, gateway, max_in_flight } of this.#subscriptionRows()) {
@@ -81,14 +84,15 @@ export class Consumers {
   }
 
   insert(consumer: Consumer): void {
+    const cursor = consumer.cursor.toStored();
     this.#sql.exec(
       "INSERT INTO consumers (id, name, config, cursor) VALUES (?, ?, ?, ?)",
       consumer.id,
       consumer.name,
       JSON.stringify(consumer.config),
-      JSON.stringify(consumer.cursor.toStored()),
+      JSON.stringify(cursor),
     );
-    consumer.saved();
+    consumer.saved(cursor);
     this.#byName.set(consumer.name, consumer);
   }
 
@@ -101,9 +105,9 @@ export class Consumers {
   save(): void {
     for (const consumer of this.#byName.values()) {
       if (consumer.isChanged) {
-        const cursor = JSON.stringify(consumer.cursor.toStored());
-        this.#sql.exec("UPDATE consumers SET cursor = ? WHERE id = ?", cursor, consumer.id);
-        consumer.saved();
+        const cursor = consumer.cursor.toStored();
+        this.#sql.exec("UPDATE consumers SET cursor = ? WHERE id = ?", JSON.stringify(cursor), consumer.id);
+        consumer.saved(cursor);
       }
     }
   }
@@ -113,6 +117,8 @@ export class Consumers {
     this.#sql.exec("DELETE FROM consumers WHERE id = ?", consumer.id);
     this.#sql.exec("DELETE FROM consumer_subscriptions WHERE consumer = ?", consumer.id);
     this.#byName.delete(consumer.name);
+    const { inFlight, waiting } = consumer.cursor.info();
+    this.unsettled.size -= inFlight + waiting;
     for (const holder of consumer.subscribers.keys()) {
       this.#byHolder.delete(holder);
     }

@@ -1,15 +1,20 @@
 import { describe, expect, test } from "vitest";
 
 import { ConsumerCursor } from "../../../src/stream/consumers/cursor/cursor.ts";
+import { UnsettledTotal } from "../../../src/stream/consumers/cursor/unsettled-total.ts";
 import { UNSURE_WAIT_MS } from "../../../src/stream/consumers/cursor/types.ts";
 import type { CursorConfig, LogPage } from "../../../src/stream/consumers/cursor/types.ts";
 
 const START_MS = 1_000_000;
 const ACK_WAIT_MS = 30_000;
 
-function cursorWith(config: Partial<CursorConfig> = {}): ConsumerCursor {
+function cursorWith(config: Partial<CursorConfig> = {}, total = new UnsettledTotal()): ConsumerCursor {
   const backoffMs = [1_000, 5_000];
-  return new ConsumerCursor({ ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 100, backoffMs, ...config }, 1);
+  return new ConsumerCursor(
+    { ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 100, backoffMs, ...config },
+    { nextSequence: 1 },
+    total,
+  );
 }
 
 /** Every sequence matches. */
@@ -42,6 +47,20 @@ function cursorWithSuspects(through: number, config: Partial<CursorConfig> = {})
 }
 
 describe("handing out", () => {
+  test("keeps what all cursors of a stream have unsettled within their total, and gives each a few", () => {
+    const total = new UnsettledTotal(10, 2);
+    const [first, second] = [cursorWith({}, total), cursorWith({}, total)];
+
+    expect(offer(first, { through: 100 })).toHaveLength(10);
+    expect(offer(second, { through: 100 })).toEqual([1, 2]);
+    expect(first.nak({ holder: "a", sequences: [1, 2, 3], nowMs: START_MS })).toEqual([]);
+    expect(offer(second, { through: 100 })).toEqual([]);
+    first.ack([1, 2, 3, 4]);
+
+    expect(offer(second, { through: 100 })).toEqual([3, 4]);
+    expect(total.size).toBe(10);
+  });
+
   test("keeps what is in flight within the consumer's maxInFlight", () => {
     const cursor = cursorWith({ maxInFlight: 5 });
 
@@ -514,7 +533,11 @@ describe("suspicion", () => {
     const before = cursorWithSuspects(3, config);
     offerAlone(before, "a");
 
-    const after = ConsumerCursor.fromStored(config, JSON.parse(JSON.stringify(before.toStored())));
+    const after = ConsumerCursor.fromStored(
+      config,
+      JSON.parse(JSON.stringify(before.toStored())),
+      new UnsettledTotal(),
+    );
 
     expect(after.roomOf("a", 9)).toBe(0);
     expect(after.dueSequences(START_MS, 9)).toEqual([]);
@@ -525,7 +548,7 @@ describe("suspicion", () => {
   test("makes no difference in strict order, where everything is delivered alone", () => {
     const stored = cursorWithSuspects(2).toStored();
     const config = { ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 1, backoffMs: [] };
-    const cursor = ConsumerCursor.fromStored(config, stored);
+    const cursor = ConsumerCursor.fromStored(config, stored, new UnsettledTotal());
 
     expect(cursor.dueSuspect(START_MS)).toBeUndefined();
     expect(offer(cursor, { holder: "a" })).toEqual([1]);
@@ -562,11 +585,15 @@ describe("deletion and seek", () => {
 describe("stored form", () => {
   test("keeps holders, deadlines and delivery counts across a restart", () => {
     const config = { ackWaitMs: ACK_WAIT_MS, maxDeliver: 3, maxInFlight: 100, backoffMs: [] };
-    const before = new ConsumerCursor(config, 1);
+    const before = new ConsumerCursor(config, { nextSequence: 1 }, new UnsettledTotal());
     offer(before, { holder: "a", through: 3 });
     before.nak({ holder: "a", sequences: [2], delayMs: 5, nowMs: START_MS });
 
-    const after = ConsumerCursor.fromStored(config, JSON.parse(JSON.stringify(before.toStored())));
+    const after = ConsumerCursor.fromStored(
+      config,
+      JSON.parse(JSON.stringify(before.toStored())),
+      new UnsettledTotal(),
+    );
 
     expect(after.info()).toEqual(before.info());
     expect(after.inFlightOf("a")).toBe(2);

@@ -1,4 +1,5 @@
 import { ConsumerCursor } from "../../../src/stream/consumers/cursor/cursor.ts";
+import { UnsettledTotal } from "../../../src/stream/consumers/cursor/unsettled-total.ts";
 import { UNSURE_WAIT_MS } from "../../../src/stream/consumers/cursor/types.ts";
 import type {
   CursorConfig,
@@ -43,7 +44,7 @@ export class ConsumerWorld {
     this.config = config;
     this.#mostInFlight = config.maxInFlight;
     this.model = new ConsumerModel(config);
-    this.cursor = new ConsumerCursor(config, 1);
+    this.cursor = new ConsumerCursor(config, { nextSequence: 1 }, new UnsettledTotal());
     this.#stored = JSON.stringify(this.cursor.toStored());
     this.#storedVersion = this.cursor.version;
   }
@@ -176,7 +177,7 @@ export class ConsumerWorld {
   }
 
   recreate(nextSequence: number): void {
-    this.cursor = new ConsumerCursor(this.config, nextSequence);
+    this.cursor = new ConsumerCursor(this.config, { nextSequence }, new UnsettledTotal());
     this.model.recreate(nextSequence);
     this.#forgetFrom(1);
     this.#store();
@@ -185,7 +186,7 @@ export class ConsumerWorld {
   /** From the row as last written, which is not after every command but after those that raised `version`. */
   restart(): void {
     const stored = JSON.parse(this.#stored) as StoredCursor;
-    this.cursor = ConsumerCursor.fromStored(this.config, stored);
+    this.cursor = ConsumerCursor.fromStored(this.config, stored, new UnsettledTotal());
     this.model.nextSequence = stored.nextSequence;
     this.#storedVersion = this.cursor.version;
     assertSame(this.cursor.toStored(), stored, "stored again");

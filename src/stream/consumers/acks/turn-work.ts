@@ -4,10 +4,13 @@ import type { ConsumerCursor } from "../cursor/cursor.ts";
 /** Changes of messages that a turn makes: 2 to 4 ms. A message that is acked is one, one that is given back is two. */
 const CHANGES_OF_TURN = 2_000;
 const CHANGES_OF_REDELIVERY = 2;
-/** A cursor that has changed is written whole, once a turn, which takes as long as to change a tenth of what it has. */
-const WRITTEN_PART = 0.1;
+/**
+ * A cursor that has changed is written whole, once a turn, which takes as long as so many changes for each message that it has,
+ * and for each of its runs.
+ */
+const WRITTEN = { message: 0.1, run: 0.3 };
 
-/** What one turn does to the messages that consumers have delivered. */
+/** What one turn does to the messages of consumers. */
 export class TurnWork {
   readonly #changed = new Set<ConsumerCursor>();
   #changes = 0;
@@ -26,14 +29,15 @@ export class TurnWork {
   }
 
   /** Counts what is done to a consumer's cursor. @param least How many changes it counts as in any case. */
-  change({ cursor }: Consumer, act: () => void, least = 0): void {
+  change<T>({ cursor, storedRuns }: Consumer, act: () => T, least = 0): T {
     const { version } = cursor;
-    act();
+    const result = act();
     this.#changes += Math.max(least, cursor.version - version);
     if (cursor.version !== version && !this.#changed.has(cursor)) {
       const { inFlight, waiting } = cursor.info();
-      this.#written += WRITTEN_PART * (inFlight + waiting);
+      this.#written += WRITTEN.message * (inFlight + waiting) + WRITTEN.run * storedRuns;
       this.#changed.add(cursor);
     }
+    return result;
   }
 }

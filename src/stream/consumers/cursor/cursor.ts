@@ -41,10 +41,11 @@
 import { joinLost } from "./lost.ts";
 import { packRuns, unpackRuns } from "./stored.ts";
 import type { StoredCursor } from "./stored.ts";
-import { MAX_UNSETTLED_MESSAGES, UNSURE_WAIT_MS } from "./types.ts";
+import { UNSURE_WAIT_MS } from "./types.ts";
 import type {
   CursorConfig,
   CursorInfo,
+  CursorStart,
   DeadLetter,
   Delivery,
   DeliverRequest,
@@ -54,6 +55,7 @@ import type {
   TermRequest,
 } from "./types.ts";
 import { UnsettledMessages } from "./unsettled-messages.ts";
+import type { UnsettledTotal } from "./unsettled-total.ts";
 import {
   backoffAfter,
   countedOf,
@@ -81,17 +83,21 @@ export class ConsumerCursor {
   #lost: LostMessages | undefined;
   #version = 0;
 
-  /** A cursor that has delivered nothing. It starts at `nextSequence`, but not before the time `notBefore`. */
-  constructor(config: CursorConfig, nextSequence: number, notBefore?: number) {
+  /**
+   * A cursor that has delivered nothing. It starts at `nextSequence`, but not before the time `notBefore`.
+   *
+   * @param total Of all cursors of its stream.
+   */
+  constructor(config: CursorConfig, { nextSequence, notBefore }: CursorStart, total: UnsettledTotal) {
     this.#config = config;
-    this.#unsettled = new UnsettledMessages(config.maxInFlight === 1);
+    this.#unsettled = new UnsettledMessages(config.maxInFlight === 1, total);
     this.#nextSequence = nextSequence;
     this.#notBefore = notBefore;
   }
 
   /** Messages in flight keep their holder and their deadline. */
-  static fromStored(config: CursorConfig, stored: StoredCursor): ConsumerCursor {
-    const cursor = new ConsumerCursor(config, stored.nextSequence, stored.notBefore);
+  static fromStored(config: CursorConfig, stored: StoredCursor, total: UnsettledTotal): ConsumerCursor {
+    const cursor = new ConsumerCursor(config, stored, total);
     cursor.#paused = stored.paused;
     cursor.#lost = stored.lost;
     for (const message of unpackRuns(stored)) {
@@ -137,8 +143,7 @@ export class ConsumerCursor {
 
   /** How many of those may be new messages; when it is 0, the log need not be read. */
   get roomForNew(): number {
-    const { maxInFlight, maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
-    return Math.max(0, Math.min(this.room, (maxInFlight === 1 ? 1 : maxUnsettled) - this.#unsettled.size));
+    return Math.max(0, Math.min(this.room, this.#unsettled.roomForNew(this.#config.maxUnsettled)));
   }
 
   info(): CursorInfo {
@@ -385,10 +390,9 @@ export class ConsumerCursor {
    * not new or unsettled messages, and no more than there is room for.
    */
   requeue(sequences: readonly number[], nowMs: number): number[] {
-    const { maxUnsettled = MAX_UNSETTLED_MESSAGES } = this.#config;
     return sequences.filter((sequence) => {
       const isOver = sequence < this.#nextSequence && this.#unsettled.get(sequence) === undefined;
-      const isTaken = isOver && this.#unsettled.size < maxUnsettled;
+      const isTaken = isOver && this.#unsettled.roomUpTo(this.#config.maxUnsettled) > 0;
       if (isTaken) {
         this.#unsettled.put(newlyWaiting(sequence, nowMs));
       }

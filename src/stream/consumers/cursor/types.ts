@@ -19,6 +19,9 @@ export type CursorConfig = {
   readonly maxUnsettled?: number;
 };
 
+/** Where a cursor begins; see `ConsumerCursor`. */
+export type CursorStart = { readonly nextSequence: number; readonly notBefore?: number | undefined };
+
 /** A part of the log, without gaps, as the owner read it. */
 export type LogPage = {
   /** At or below the cursor's `nextSequence`. */

@@ -1,5 +1,7 @@
 import { SequenceQueue } from "./sequence-queue.ts";
+import { MAX_UNSETTLED_MESSAGES } from "./types.ts";
 import { holderOf, isInFlightAt, isSuspect } from "./unsettled.ts";
+import type { UnsettledTotal } from "./unsettled-total.ts";
 import type { Unsettled } from "./unsettled.ts";
 
 type Holder = {
@@ -17,6 +19,7 @@ type Holder = {
 export class UnsettledMessages {
   /** In strict order the next message to deliver is the one with the lowest sequence, not the first that is due. */
   #isStrict: boolean;
+  readonly #total: UnsettledTotal;
   readonly #messages = new Map<number, Unsettled>();
   readonly #bySequence = new SequenceQueue();
   readonly #byDeadline = new SequenceQueue();
@@ -27,8 +30,10 @@ export class UnsettledMessages {
   #redelivered = 0;
   #version = 0;
 
-  constructor(isStrict: boolean) {
+  /** @param total Has those of other consumers too. */
+  constructor(isStrict: boolean, total: UnsettledTotal) {
     this.#isStrict = isStrict;
+    this.#total = total;
   }
 
   /** Changes the order, and moves suspects to the queue where they belong then. */
@@ -46,6 +51,16 @@ export class UnsettledMessages {
 
   get size(): number {
     return this.#messages.size;
+  }
+
+  /** How many more there may be, also by what all consumers of the stream have. */
+  roomUpTo(most = MAX_UNSETTLED_MESSAGES): number {
+    return Math.min(most - this.size, this.#total.roomFor(this.size));
+  }
+
+  /** How many of those may be new ones: none beside another in strict order. */
+  roomForNew(most?: number): number {
+    return this.#isStrict && this.size > 0 ? 0 : this.roomUpTo(most);
   }
 
   get inFlight(): number {
@@ -172,6 +187,7 @@ export class UnsettledMessages {
     const previous = this.#take(sequence);
     this.#version++;
     this.#messages.set(sequence, message);
+    this.#total.size += 1;
     this.#bySequence.set(sequence, sequence);
     const waiting = isSuspect(message) && !this.#isStrict ? this.#suspects : this.#byRedelivery;
     (state === "inFlight" ? this.#byDeadline : waiting).set(sequence, dueAt);
@@ -198,6 +214,7 @@ export class UnsettledMessages {
 
     this.#version++;
     this.#messages.delete(sequence);
+    this.#total.size -= 1;
     this.#bySequence.delete(sequence);
     if (message.state === "inFlight") {
       this.#byDeadline.delete(sequence);

@@ -3,6 +3,7 @@ import { TurnLoop } from "../../turns.ts";
 import type { Consumer } from "../consumer.ts";
 import type { DeadLetters } from "../dead-letters/dead-letters.ts";
 import { expire } from "../acks/expire.ts";
+import { TurnWork } from "../acks/turn-work.ts";
 
 import { Dispatcher } from "./dispatcher.ts";
 import type { AddressedBatch } from "./dispatcher.ts";
@@ -70,10 +71,10 @@ export class DeliveryTurns {
       return;
     }
     const isExpired = expire(this.#consumers.all, this.#deadLetters, nowMs);
-    const dispatcher = new Dispatcher(this.#reader, nowMs);
-    const isDelivered = this.#consumers.all.every((consumer) => this.#dispatch(consumer, dispatcher));
+    const turn = { dispatcher: new Dispatcher(this.#reader, nowMs), work: new TurnWork() };
+    const isDelivered = this.#consumers.all.every((consumer) => this.#dispatch(consumer, turn));
     this.#isBehind = !isExpired || !isDelivered;
-    this.#batches.push(...dispatcher.batches);
+    this.#batches.push(...turn.dispatcher.batches);
   }
 
   /** After the transaction: what is to be pushed. What is left is delivered by the next turn. */
@@ -85,12 +86,12 @@ export class DeliveryTurns {
   }
 
   /** Returns whether a consumer has all that it can have now. */
-  #dispatch(consumer: Consumer, dispatcher: Dispatcher): boolean {
-    if (dispatcher.isSpent) {
+  #dispatch(consumer: Consumer, { dispatcher, work }: { dispatcher: Dispatcher; work: TurnWork }): boolean {
+    if (dispatcher.isSpent || work.isSpentFor(consumer)) {
       return !dispatcher.mayServe(consumer);
     }
     // Round robin: a consumer that had its turn moves to the back; those that come after the bounds are hit do not.
     this.#consumers.moveToBack(consumer);
-    return dispatcher.dispatch(consumer);
+    return work.change(consumer, () => dispatcher.dispatch(consumer));
   }
 }
