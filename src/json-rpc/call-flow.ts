@@ -1,7 +1,7 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { FairTurns } from "../platform/fair-turns.ts";
-import { ISOLATE_FULL } from "../platform/isolate-budget.ts";
+import { isolateFull } from "../platform/isolate-budget.ts";
 import type { Share } from "../platform/isolate-budget.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
@@ -93,7 +93,7 @@ export class CallFlow {
       return TOO_MUCH_TEXT;
     }
     if (bytes === undefined) {
-      return ISOLATE_FULL;
+      return isolateFull();
     }
     if (this.#inFlight >= LIMITS.requestsInFlight) {
       return TOO_MANY;

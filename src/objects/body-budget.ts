@@ -1,5 +1,5 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
-import { dropLostShares, ISOLATE_FULL, Share } from "../platform/isolate-budget.ts";
+import { dropLostShares, isolateFull, Share } from "../platform/isolate-budget.ts";
 
 /** A body is decoded, text, and part of a frame. */
 const COPIES = 3;
@@ -25,7 +25,7 @@ export async function withBodyInMemory<T>(bytes: number, work: () => Promise<T>)
   }
   const share = new Share();
   if (!share.take(bytes * COPIES)) {
-    throw ISOLATE_FULL;
+    throw isolateFull();
   }
   bodies.add(share);
   try {

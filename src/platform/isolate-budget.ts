@@ -1,12 +1,15 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 
 import { monotonicMs } from "./clock.ts";
+import { logWarning } from "./log.ts";
 
 /** A share that was not touched for so long belonged to a request or an object that is gone. */
 const LOST_MS = 60_000;
 /** How long a caller waits for room before it is told Busy, and how often it looks. */
 const WAIT_MS = 2_000;
 const LOOK_MS = 25;
+/** Room counts as wanted for so long after somebody has waited for it. */
+const WANTED_MS = 1_000;
 /** Owners that may wait at once: more are told Busy at once, as to wait costs too. */
 const MOST_WAITING = 32;
 
@@ -14,10 +17,15 @@ const MOST_WAITING = 32;
 export class Pool {
   readonly most: number;
   bytes = 0;
+  /** Until when somebody wants what there is not. */
+  wantedUntil = 0;
+  /** What is said when it is full. Made once, as many may be refused at once. */
+  readonly full: RpcError;
 
   /** @param most In bytes. */
   constructor(most: number) {
     this.most = most;
+    this.full = busyFor(most, "requests of HTTP hold as much as they may; nothing was done");
   }
 }
 
@@ -79,13 +87,21 @@ export class Share {
   async whenTaken(bytes: number): Promise<RpcError | undefined> {
     const dueAt = monotonicMs() + WAIT_MS;
     while (!this.take(bytes)) {
+      if (this.#pool !== undefined) {
+        this.#pool.wantedUntil = monotonicMs() + WANTED_MS;
+      }
       if (monotonicMs() >= dueAt || areManyWaiting()) {
-        return ISOLATE_FULL;
+        return this.#pool === undefined ? isolateFull() : told(this.#pool.full);
       }
       waitedUntil.push(monotonicMs() + LOOK_MS);
       await scheduler.wait(LOOK_MS);
     }
     return undefined;
+  }
+
+  /** Whether somebody else waits for room in its pool, or has lately. */
+  get isWanted(): boolean {
+    return this.#pool !== undefined && this.#pool.wantedUntil > monotonicMs();
   }
 
   /** Gives bytes back. */
@@ -121,12 +137,22 @@ export class Share {
   }
 }
 
-/** What is said when the isolate holds too much already. Made once, as many may be refused at once. */
-export const ISOLATE_FULL = new RpcError("Busy", "the server holds too much for its clients; nothing was done", {
-  what: "isolateBytes",
-  limit: LIMITS.isolateBytes,
-  retryAfterMs: WAIT_MS,
-});
+function busyFor(limit: number, message: string): RpcError {
+  return new RpcError("Busy", message, { what: "isolateBytes", limit, retryAfterMs: WAIT_MS });
+}
+
+const ISOLATE_FULL = busyFor(LIMITS.isolateBytes, "the server holds too much for its clients; nothing was done");
+
+/** What is said when the isolate holds too much already. */
+export function isolateFull(): RpcError {
+  return told(ISOLATE_FULL);
+}
+
+/** Logs a refusal for want of room. */
+function told(busy: RpcError): RpcError {
+  logWarning("a call is refused, as too much is held for clients", { error: busy.message, heldBytes });
+  return busy;
+}
 
 function areManyWaiting(): boolean {
   const nowMs = monotonicMs();

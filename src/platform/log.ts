@@ -8,6 +8,9 @@ const STACK_CHARACTERS = 2_000;
 const LINES = 5;
 const WINDOW_MS = 10_000;
 
+/** Names and numbers that help to find it. */
+type Facts = Record<string, string | number>;
+
 /** The lines of one kind of fault in the window that began last. */
 type Told = {
   sinceMs: number;
@@ -31,7 +34,7 @@ const told = new Map<string, Told>();
  * @param facts Names and numbers that help to find it.
  * @returns The id to find it by: that of its line, or when it has none of the last line of its kind.
  */
-export function logError(what: string, error: unknown, facts: Record<string, string | number> = {}): string {
+export function logError(what: string, error: unknown, facts: Facts = {}): string {
   const kind = kindOf(what, Date.now());
   const untold = takeLine(kind);
   if (untold !== undefined) {
@@ -47,12 +50,32 @@ export function logError(what: string, error: unknown, facts: Record<string, str
  *
  * @param kind What is told apart when lines are counted: one of a bounded number of texts.
  */
-export function logNotice(what: string, kind: string, facts: Record<string, string | number>): void {
-  const untold = takeLine(kindOf(`${what}: ${kind}`, Date.now()));
-  if (untold !== undefined) {
-    const bounded = Object.entries(facts).map(([name, fact]) => [name, boundedFact(fact)]);
-    console.log(JSON.stringify({ level: "info", what, ...Object.fromEntries(bounded), ...untold }));
+export function logNotice(what: string, kind: string, facts: Facts): void {
+  const line = noticeOf("info", { what, kind, facts });
+  if (line !== undefined) {
+    console.log(line);
   }
+}
+
+/** Logs that a client met a bound that keeps it from harming others, as {@link logNotice} does. @param what The kind: a constant. */
+export function logWarning(what: string, facts: Facts): void {
+  const line = noticeOf("warn", { what, kind: "", facts });
+  if (line !== undefined) {
+    console.warn(line);
+  }
+}
+
+/** The line; undefined when there were as many of its kind. */
+function noticeOf(
+  level: "info" | "warn",
+  { what, kind, facts }: { what: string; kind: string; facts: Facts },
+): string | undefined {
+  const untold = takeLine(kindOf(`${what}: ${kind}`, Date.now()));
+  if (untold === undefined) {
+    return undefined;
+  }
+  const bounded = Object.entries(facts).map(([name, fact]) => [name, boundedFact(fact)]);
+  return JSON.stringify({ level, what, ...Object.fromEntries(bounded), ...untold });
 }
 
 /** Takes one of the lines of a kind. @returns What the line tells of those that had none; undefined: it is one of them. */

@@ -91,6 +91,8 @@ it("counts the bodies of objects", async () => {
 
 it("answers POST /rpc with 503, Busy and when to try again while there is no room, and as soon as there is", async () => {
   const holding = fillBut(0);
+  const warnings = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  onTestFinished(() => warnings.mockRestore());
 
   const refused = await post(PING);
   const waiting = post(PING);
@@ -101,6 +103,11 @@ it("answers POST /rpc with 503, Busy and when to try again while there is no roo
     body: { error: { code: ErrorCode.Busy, data: { what: "isolateBytes", retryAfterMs: expect.any(Number) } } },
   });
   expect(await waiting).toMatchObject({ status: 200, body: { id: 1 } });
+  expect(JSON.parse(String(warnings.mock.calls[0]?.[0]))).toMatchObject({
+    level: "warn",
+    what: "a call is refused, as too much is held for clients",
+    heldBytes: LIMITS.isolateBytes,
+  });
 });
 
 it("still counts when a body's length is said to be no number", async () => {
