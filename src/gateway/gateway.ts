@@ -11,7 +11,7 @@ import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
 import { FairTurns } from "../platform/fair-turns.ts";
 import { Share } from "../platform/isolate-budget.ts";
-import { logError } from "../platform/log.ts";
+import { logError, logWarning } from "../platform/log.ts";
 import { migrate } from "../platform/schema.ts";
 import { streamOfPath } from "../internal/routes.ts";
 import { closeMs, unansweredMs } from "../platform/settings.ts";
@@ -119,6 +119,12 @@ export class Gateway extends DurableObject<Env> {
     }
     const limit = socketsPerSubject(access, this.#host.env);
     if (limit !== undefined && this.#socketsOf(access) >= limit) {
+      const { subject = "" } = access;
+      logWarning("a socket is refused, as its subject has as many as it may", {
+        gateway: this.#host.gateway,
+        subject,
+        limit,
+      });
       return new Response(null, { status: 429, headers });
     }
     const { 0: client, 1: server } = new WebSocketPair();

@@ -1,12 +1,15 @@
 import { isRpcError, LIMITS, RpcError } from "../../rpc/index.ts";
 import { withDeadline } from "../platform/call-object.ts";
 import type { CallKind } from "../platform/call-object.ts";
-import { logError } from "../platform/log.ts";
+import { logError, logWarning } from "../platform/log.ts";
 
 import { invalid } from "./bytes.ts";
 
 /** When to write a key again that was written too often: R2 takes about one write a second for each key. */
 const WRITE_RATE_MS = 1_000;
+
+/** Logs why a call has failed. */
+type Log = (error: unknown) => void;
 
 /**
  * The errors by which R2 refuses a call before it does anything, by R2's error code. A Worker finds it at the end of
@@ -35,21 +38,26 @@ export async function callBucket<T>(kind: CallKind, call: () => Promise<T>): Pro
 
 /** Puts a stream: as {@link callBucket} for a change, but it takes as long as the stream does. */
 export async function streamToBucket<T>(put: () => Promise<T>): Promise<T> {
-  return withFailures("changes", put);
+  // A client that goes before its body has come whole is no fault of the server, and does not look otherwise.
+  return withFailures("changes", put, (error) => logWarning("a body did not reach R2", { error: String(error) }));
 }
 
-async function withFailures<T>(kind: CallKind, call: () => Promise<T>): Promise<T> {
+async function withFailures<T>(kind: CallKind, call: () => Promise<T>, log?: Log): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw bucketFailure(error, kind);
+    throw bucketFailure(error, kind, log);
   }
 }
 
 /**
  * What to tell a caller whose call of R2 threw. A TypeError is a fault of this server and stays one: nothing was sent.
  */
-export function bucketFailure(error: unknown, kind: CallKind): unknown {
+export function bucketFailure(
+  error: unknown,
+  kind: CallKind,
+  log: Log = () => logError("a call of R2 failed", error, { kind }),
+): unknown {
   if (error instanceof TypeError || isRpcError(error)) {
     return error;
   }
@@ -57,7 +65,7 @@ export function bucketFailure(error: unknown, kind: CallKind): unknown {
   if (refusal !== undefined) {
     return refusal();
   }
-  logError("a call of R2 failed", error, { kind });
+  log(error);
   return kind === "reads"
     ? new RpcError("Unavailable", "the objects could not be reached; nothing was done")
     : new RpcError("OutcomeUnknown", "the objects could not be reached; it may or may not have been done");

@@ -192,6 +192,8 @@ describe("socketsPerSubject", () => {
     const shards = env.GATEWAY_SHARDS;
     Reflect.set(env, "GATEWAY_SHARDS", "1");
     onTestFinished(() => void Reflect.set(env, "GATEWAY_SHARDS", shards));
+    const warnings = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    onTestFinished(() => warnings.mockRestore());
     const access = publisher({ socketsPerSubject: 2 });
     const headers = { Authorization: `Bearer ${await tokenFor(access)}` };
     const held = [await connect("/rpc", headers), await connect("/rpc", headers)];
@@ -201,6 +203,12 @@ describe("socketsPerSubject", () => {
     const closed = await connect("/rpc", { ...headers, "Sec-WebSocket-Protocol": "durable-stream.v1" });
 
     expect(refused.status).toBe(429);
+    expect(JSON.parse(String(warnings.mock.calls[0]?.[0]))).toMatchObject({
+      level: "warn",
+      what: "a socket is refused, as its subject has as many as it may",
+      subject: access.subject,
+      limit: 2,
+    });
     expect(await refused.json()).toMatchObject({
       error: { code: ErrorCode.RateLimited, data: { retryAfterMs: 5_000 } },
     });

@@ -1,6 +1,7 @@
 import { LIMITS } from "../../../rpc/index.ts";
 import { monotonicMs } from "../../platform/clock.ts";
 import { Share } from "../../platform/isolate-budget.ts";
+import { logWarning } from "../../platform/log.ts";
 import { closeMs } from "../../platform/settings.ts";
 
 import { CHECK_MS, checkMs } from "../streams/feeds.ts";
@@ -75,6 +76,11 @@ export class SocketBuffers {
     this.#share = Share.ofObject(`sockets of ${gateway}`);
     this.#sockets = sockets;
     this.#wakeBy = wakeBy;
+  }
+
+  /** Logs that a socket is closed, as its client reads too slowly. @param access Whose it is. */
+  tellOverrun(unreadBytes: number, { subject = "" }: { readonly subject?: string | undefined }): void {
+    logWarning("a socket is closed, as its client reads too slowly", { gateway: this.#gateway, subject, unreadBytes });
   }
 
   /**

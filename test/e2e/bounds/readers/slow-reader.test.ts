@@ -112,7 +112,10 @@ test("one that reads as much as it asks for gets all of it, however much it asks
   expect(answers.filter(({ error }) => error !== undefined)).toEqual([]);
 });
 
-test("a socket is closed with 4413 when 4 MiB of answers wait for it, and others are not", async ({ connect }) => {
+test("a socket is closed with 4413 when 4 MiB of answers wait for it, and others are not", async ({
+  connect,
+  server,
+}) => {
   const [client, other] = [await connect(), await connect()];
   const shared = { stream: "overrun", consumer: "c" };
   await client.call("createConsumer", shared);
@@ -131,6 +134,7 @@ test("a socket is closed with 4413 when 4 MiB of answers wait for it, and others
 
   expect(subscriptions).toBe(0);
   expect((await client.untilClosed()).code).toBe(4413);
+  expect(server.log).toContain('"level":"warn","what":"a socket is closed, as its client reads too slowly"');
   expect((await other.call("getServerInfo", {})).name).toBe("durable-stream");
 });
 
