@@ -74,8 +74,16 @@ export class Output {
     }
   }
 
-  /** Results of one kind: for people a table of the columns that are named. */
-  async table<Row extends object>(rows: readonly Row[], columns: readonly (keyof Row & string)[]): Promise<void> {
+  /**
+   * Results of one kind: for people a table of the columns that are named.
+   *
+   * @param texts What people are shown in a column in place of its field.
+   */
+  async table<Row extends object>(
+    rows: readonly Row[],
+    columns: readonly (keyof Row & string)[],
+    texts: { readonly [Column in keyof Row]?: (row: Row) => string } = {},
+  ): Promise<void> {
     if (!this.form.isHuman) {
       await this.write(rows.map((row) => this.line(row)).join(""));
     } else if (rows.length > 0) {
@@ -83,7 +91,7 @@ export class Output {
       await this.write(
         this.#table(
           heads,
-          rows.map((row) => columns.map((column) => fieldText(column, row[column]))),
+          rows.map((row) => columns.map((column) => texts[column]?.(row) ?? fieldText(column, row[column]))),
         ),
       );
     } else {

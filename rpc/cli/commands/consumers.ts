@@ -64,16 +64,11 @@ function listCommand(cli: Cli): Command {
   }).action(async (stream: string) => {
     const client = await cli.connect();
     const { consumers } = await client.listConsumers({ stream });
-    await cli.output.table(consumers, [
-      "consumer",
-      "ackFloor",
-      "pending",
-      "inFlight",
-      "redelivered",
-      "deadLetters",
-      "subscriptions",
-      "paused",
-    ]);
+    await cli.output.table(
+      consumers,
+      ["consumer", "ackFloor", "pending", "inFlight", "redelivered", "deadLetters", "subscriptions", "paused"],
+      { pending: (info) => pendingText(info, "≥ ") },
+    );
   });
 }
 
@@ -115,11 +110,17 @@ function removeCommand(cli: Cli): Command {
     .option("-y, --yes", "do not ask")
     .action(async (stream: string, consumer: string, { yes }: { yes?: true }) => {
       const client = await cli.connect();
-      const { deadLetters, pending } = await client.getConsumer({ stream, consumer });
+      const info = await client.getConsumer({ stream, consumer });
+      const [pending, deadLetters] = [pendingText(info, "at least "), countText(info.deadLetters)];
       await cli.confirm(
-        `Delete ${consumer}, which has ${countText(pending)} messages to deliver and ${countText(deadLetters)} dead letters?`,
+        `Delete ${consumer}, which has ${pending} messages to deliver and ${deadLetters} dead letters?`,
         yes,
       );
       await cli.output.record(await client.deleteConsumer({ stream, consumer }));
     });
+}
+
+/** What a consumer has to deliver. @param atLeast What is said before a count that still goes on. */
+function pendingText({ pending, pendingIsEstimate }: ConsumerInfo, atLeast: string): string {
+  return `${pendingIsEstimate === true ? atLeast : ""}${countText(pending)}`;
 }

@@ -1,4 +1,8 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+
 import { expect } from "vitest";
+import { WebSocketServer } from "ws";
 
 import type { ConsumerInfo, DeadLetter } from "../../../rpc/index.ts";
 import type { Target } from "../server/client.ts";
@@ -47,6 +51,24 @@ test("lists consumers in a table for people", async ({ server }) => {
   const { stdout } = await run(server, ["consumer", "ls", "table", "--human"]);
 
   expect(stdout).toMatch(/^consumer +ack floor +pending .*\npackers +0 +3 /);
+});
+
+// A server counts to the end within moments: this one never does.
+test("tells people of a count that goes on that it is the least, and leaves JSON as it is", async () => {
+  const counted = { consumer: "counted", pending: 1_234 };
+  const counting = { consumer: "counting", pending: 5_678, pendingIsEstimate: true };
+  await using server = await scriptedServer({
+    listConsumers: { consumers: [counted, counting] },
+    getConsumer: { ...counting, deadLetters: 9 },
+  });
+
+  const { stdout } = await run(server, ["consumer", "ls", "orders", "--human"]);
+  const asked = await run(server, ["consumer", "rm", "orders", "counting"]);
+
+  expect(stdout).toMatch(/^counted +1,234$/m);
+  expect(stdout).toMatch(/^counting +≥ 5,678$/m);
+  expect(asked.stderr).toContain("which has at least 5,678 messages to deliver and 9 dead letters?");
+  expect(await rows(server, ["consumer", "ls", "orders"])).toEqual([counted, counting]);
 });
 
 test("work runs a command for each message, acks on 0, and makes dead letters of the rest, which dead handles", async ({
@@ -122,3 +144,29 @@ test("work ends when its command can not be run, and blames no message", async (
     { pending: 3, deadLetters: 0, inFlight: 0 },
   ]);
 });
+
+/** A server that has an answer for each of these methods, and only that. */
+async function scriptedServer(results: Readonly<Record<string, unknown>>): Promise<Target & AsyncDisposable> {
+  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+  server.on("connection", (socket) => {
+    socket.on("message", (data: Buffer) => {
+      if (data.toString() === "ping") {
+        socket.send("pong");
+        return;
+      }
+      const { id, method }: { id: number; method: string } = JSON.parse(data.toString());
+      socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: results[method] }));
+    });
+  });
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    apiKey: "any",
+    async [Symbol.asyncDispose]() {
+      server.clients.forEach((socket) => socket.terminate());
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
