@@ -62,11 +62,11 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   outgoingPauseBytes:
     "unacked bytes at which a subscription is sent nothing until it acks, and buffered bytes at which a socket is sent nothing; fewer when many clients have not read",
   outgoingCloseBytes:
-    "unread bytes at which a socket is closed with 4413, on a runtime that has `bufferedAmount`; when nothing was read for a while 2.5 MiB, for which each unread frame counts as a KiB besides, or 64 KiB while half of `isolateBytes` is held; large answers are Busy from about half of it on",
+    "what a socket was sent and its client has not read: beyond it the socket is closed with 4413, on a runtime that has `bufferedAmount`. A socket of which nothing was read for two seconds, and a second more for each 256 KiB, is closed sooner: beyond 2.5 MiB, counting a KiB more for each unread frame, and beyond 64 KiB while the sockets of the isolate have half of `isolateBytes` unread. A large answer begins when it fits 2.25 MiB together with what is unread; it waits two seconds for that at most, and is Busy then",
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   isolateBytes:
-    "what one isolate holds for its clients: bodies of POST /rpc and answers to them that are not taken, bodies of objects, frames that are not answered and what waits to be published of them, what sockets are sent and do not read; one more is Busy",
+    "what one isolate holds for its clients: a call beyond it is Busy, a body over HTTP is answered with 503. It counts what sockets were sent and have not read, closed ones too while their peers are there; large answers to sockets while they are made, six times; frames that are not answered, as they are in memory; what waits to be published; bodies of objects in calls, three times. Requests over HTTP have a third of it at most: each body counts six times, and each answer above 64 KiB three times until it is taken",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",
