@@ -17,8 +17,12 @@ import type { ProducerRuns, PublishProducer } from "./producer-runs.ts";
  *
  * - What there is keeps its meaning. Types get optional fields, and methods optional params at the end; a receiver passes
  *   over what it does not know, and a sender gets along with what is left out.
- * - What has to be understood, as a method or a kind of command, is taken by one version and used from the next one on.
+ * - What has to be understood, as a method or a kind of command, is taken by one version and used from the next one on, or
+ *   its sender gets along with a receiver that does not know it.
  * - A version that stops to use a method still has it: it is removed in the one after that.
+ *
+ * A version is a release: a number in CHANGELOG.md. Whoever deploys from between two of them skips none
+ * (docs/guides/deploying.md).
  */
 
 /**
