@@ -211,7 +211,7 @@ export const ERRORS: Readonly<Record<ErrorName, { meaning: string; data?: string
   },
   LimitReached: { meaning: "a count or a stream's own bound is reached", data: "`limit`, and `what` is limited" },
   Busy: {
-    meaning: "too much in flight; nothing was done",
+    meaning: "too much in flight, or too slow; nothing was done",
     data: "`limit`, `what` is limited, and where it can be told `retryAfterMs`",
   },
   NeedsSocket: { meaning: "the method works on a WebSocket only" },
