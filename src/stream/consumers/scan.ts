@@ -11,7 +11,7 @@ import type { LogReader } from "./delivery/log-reader.ts";
 /** What a turn of the stream's thread may read, as bytes of messages: about 1 ms. */
 export const TURN_BYTES = 131_072;
 /** What reading a message costs beside its bytes, and a step by itself. */
-const MESSAGE_COST = 128;
+export const MESSAGE_COST = 128;
 const STEP_COST = 4_096;
 
 /** How much may still be read before other requests have to have a turn. */
@@ -20,6 +20,11 @@ export class Effort {
 
   constructor(bytes: number) {
     this.#left = bytes;
+  }
+
+  /** Less than 0 when the last step took more than there was. */
+  get left(): number {
+    return this.#left;
   }
 
   get isSpent(): boolean {
@@ -37,7 +42,7 @@ export type ScanSources = { readonly log: Log; readonly reader: LogReader; reado
 
 /** The messages of the log from a sequence above its floor on, and which of them are wanted; undefined for all. */
 export type ScanRange = { readonly from: number; readonly filter: CompiledFilter | undefined };
-type FilteredRange = ScanRange & { readonly filter: CompiledFilter };
+export type FilteredRange = ScanRange & { readonly filter: CompiledFilter };
 
 /** How far a scan came, `from - 1` when it only prepared the next step, and the wanted messages up to there. */
 type Step = { readonly through: number; readonly found: LostMessages | undefined };
@@ -120,10 +125,19 @@ function readStep({ from, filter }: FilteredRange, end: number, { reader, effort
   }
   effort.spend({ bytes: reader.bytesRead - before, messages: page.messages.length });
   const through = Math.min(page.last, end);
-  const wanted = ({ sequence, subject }: MessageText) => sequence <= through && filter.matches(subject);
-  const matching = page.messages.filter(wanted);
-  const [first, last] = [matching.at(0), matching.at(-1)];
-  return first === undefined || last === undefined
-    ? { through, found: undefined }
-    : { through, found: { from: first.sequence, to: last.sequence, total: matching.length } };
+  const messages = page.messages.filter(({ sequence }) => sequence <= through);
+  return { through, found: foundIn(messages, { from, filter }) };
+}
+
+/** Those of some messages that are in a range. */
+export function foundIn(messages: readonly MessageText[], { from, filter }: FilteredRange): LostMessages | undefined {
+  let [first, last, total] = [0, 0, 0];
+  for (const { sequence, subject } of messages) {
+    if (sequence >= from && filter.matches(subject)) {
+      first = total === 0 ? sequence : first;
+      last = sequence;
+      total += 1;
+    }
+  }
+  return total === 0 ? undefined : { from: first, to: last, total };
 }
