@@ -1,8 +1,12 @@
 import { LIMITS } from "../../../../rpc/index.ts";
 import { splitMessages } from "../../../internal/message-text.ts";
 import type { MessageText } from "../../../internal/message-text.ts";
+import type { MessageRange } from "../../../internal/calls.ts";
 import type { CompiledFilter } from "../../../internal/subject.ts";
 import type { Log } from "../../log/log.ts";
+
+import { KeptPages } from "./kept-pages.ts";
+import type { Page } from "./kept-pages.ts";
 
 /** Most text that is read around one of several scattered messages, unless its row has more. */
 const NEAR_BYTES = 65_536;
@@ -10,11 +14,8 @@ const NEAR_BYTES = 65_536;
 /** Most text of a page, unless its first row has more. */
 const PAGE_BYTES = 131_072;
 
-/** Pages that are kept: some megabytes with their messages. */
-const MAX_PAGES = 8;
-
-/** A part of the log without gaps, split into the messages that exist there. */
-type Page = { readonly first: number; readonly last: number; readonly messages: readonly MessageText[] };
+/** What a page has from a position on. */
+type Part = Pick<Page, "first" | "last" | "messages">;
 
 /**
  * Reads the log for consumers, and keeps the pages that were read last. A consumer takes a few messages at a time, as its
@@ -25,8 +26,7 @@ type Page = { readonly first: number; readonly last: number; readonly messages: 
  */
 export class LogReader {
   readonly #log: Log;
-  /** The one used last is the last. */
-  #pages: Page[] = [];
+  readonly #pages = new KeptPages();
   #bytesRead = 0;
 
   constructor(log: Log) {
@@ -50,23 +50,21 @@ export class LogReader {
    * @param wanted How many sequences are enough, if the log has to be read. A page is read ahead for one who goes on where
    *   another ended.
    */
-  from(position: number, wanted: number, filter?: CompiledFilter): Page | undefined {
+  from(position: number, wanted: number, filter?: CompiledFilter): Part | undefined {
     const from = Math.max(position, this.#log.floor + 1);
     const { last: end } = this.#log;
     if (from > end) {
       return undefined;
     }
-    let page = this.#kept(from);
+    let page = this.#pages.find(from);
     if (page === undefined) {
       const candidate = this.#candidate(from, end, filter);
       if (candidate > end) {
         return { first: from, last: end, messages: [] };
       }
-      page = this.#kept(candidate) ?? this.#read(candidate, wanted);
+      page = this.#pages.find(candidate) ?? this.#read(candidate, wanted);
     }
-    if (page !== this.#pages.at(-1)) {
-      this.#pages = [...this.#pages.filter((other) => other !== page).slice(1 - MAX_PAGES), page];
-    }
+    this.#pages.use(page);
     return { first: from, last: page.last, messages: page.messages.slice(indexFrom(page.messages, from)) };
   }
 
@@ -90,7 +88,7 @@ export class LogReader {
       if (!unread.has(sequence)) {
         continue;
       }
-      const page = this.#kept(sequence) ?? this.#readNear(sequence, unread);
+      const page = this.#pages.find(sequence) ?? this.#readNear(sequence, unread);
       for (const message of page.messages) {
         if (unread.delete(message.sequence)) {
           messages.push(message);
@@ -105,7 +103,7 @@ export class LogReader {
 
   /** To be called before single messages are deleted. */
   forget(): void {
-    this.#pages = [];
+    this.#pages.clear();
   }
 
   #candidate(from: number, end: number, filter: CompiledFilter | undefined): number {
@@ -117,24 +115,22 @@ export class LogReader {
     return sequence;
   }
 
-  #kept(sequence: number): Page | undefined {
-    return this.#pages.findLast(({ first, last }) => first <= sequence && sequence <= last);
-  }
-
   /** Reads as far as the wanted sequences are close together. */
   #readNear(sequence: number, wanted: ReadonlySet<number>): Page {
     let end = sequence;
     wanted.forEach((one) => (end = one < sequence + LIMITS.pageMessages ? Math.max(end, one) : end));
-    const { first, last, bytes, text } = this.#log.read(sequence, end - sequence + 1, NEAR_BYTES);
-    this.#bytesRead += bytes;
-    return { first, last, messages: splitMessages(text) };
+    return this.#split(this.#log.read(sequence, end - sequence + 1, NEAR_BYTES));
   }
 
   #read(from: number, wanted: number): Page {
-    const goesOn = this.#pages.some(({ last }) => last === from - 1);
-    const { first, last, bytes, text } = this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES);
+    const goesOn = this.#pages.hasEnd(from - 1);
+    return this.#split(this.#log.read(from, goesOn ? LIMITS.pageMessages : wanted, PAGE_BYTES));
+  }
+
+  #split({ first, last, bytes, text }: MessageRange): Page {
     this.#bytesRead += bytes;
-    return { first, last, messages: splitMessages(text) };
+    // A copy: a part of a row keeps the whole of it in memory.
+    return { first, last, bytes, messages: splitMessages(` ${text}`.slice(1)) };
   }
 }
 
