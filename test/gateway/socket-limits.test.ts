@@ -180,27 +180,37 @@ it("counts frames that wait behind a batch among the 16 MiB, and stores no publi
   expect((await last.call("getStreamInfo", { stream })).messages).toBe(3 + (16 + 15) * 4);
 });
 
-it("counts frames as they are in memory: what the isolate has no room for is Busy, and small calls are not", async () => {
-  const clients = await connectTogether();
-  const [client, other] = clients;
-  const stream = "frames-in-memory";
-  const release = await holdStream(stream);
-  // Less than a megabyte of text, and more than ten in memory.
-  const messages = Array.from({ length: 4 }, () => ({ data: Array.from({ length: 75_000 }, () => ({})) }));
-  const held = [client, client, other, other].map((each) => each.request("publishBatch", { stream, messages }));
-  await Promise.all(clients.map((each) => each.call("getServerInfo", {})));
+// Each is less than a megabyte of text, and some ten in memory.
+it.for([
+  ["empty objects", 4, 75_000, () => ({})],
+  ["objects with a key of their own", 5, 18_000, (index: number) => ({ [`k${index.toString(36)}`]: 1 })],
+] as const)(
+  "counts frames of %s as they are in memory: what the isolate has no room for is Busy, and small calls are not",
+  async ([kind, frames, objects, objectOf]) => {
+    const clients = await connectTogether();
+    const [client, other] = clients;
+    const stream = `frames-in-memory-${kind.replaceAll(" ", "-")}`;
+    const release = await holdStream(stream);
+    const messages = Array.from({ length: 4 }, (_, message) => ({
+      data: Array.from({ length: objects }, (_object, index) => objectOf(message * objects + index)),
+    }));
+    const held = Array.from({ length: frames }, (_, frame) =>
+      (frame % 2 === 0 ? client : other).request("publishBatch", { stream, messages }),
+    );
+    await Promise.all(clients.map((each) => each.call("getServerInfo", {})));
 
-  const busy = await other.callError("getMessages", { stream: `${stream}-other`, messages });
-  const small = await other.call("getServerInfo", {});
-  await release();
-  const answers = await Promise.all(held);
-  const after = await other.callError("getMessages", { stream: `${stream}-other`, messages });
+    const busy = await other.callError("getMessages", { stream: `${stream}-other`, messages });
+    const small = await other.call("getServerInfo", {});
+    await release();
+    const answers = await Promise.all(held);
+    const after = await other.callError("getMessages", { stream: `${stream}-other`, messages });
 
-  expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "isolateBytes" } });
-  expect(small.name).toBe("durable-stream");
-  expect(answers.map(({ error }) => error)).toEqual(Array(4).fill(undefined));
-  expect(after.code).toBe(ErrorCode.InvalidParams);
-});
+    expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "isolateBytes" } });
+    expect(small.name).toBe("durable-stream");
+    expect(answers.map(({ error }) => error)).toEqual(Array(frames).fill(undefined));
+    expect(after.code).toBe(ErrorCode.InvalidParams);
+  },
+);
 
 it("has room for publishes while large answers have all that they may", async () => {
   const client = await connect();

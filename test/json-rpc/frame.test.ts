@@ -22,6 +22,12 @@ function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
+/** What a hundred objects with these keys count. */
+function valueBytesOf(keysOf: (index: number) => string[]): number {
+  const params = Array.from({ length: 100 }, (_, index) => Object.fromEntries(keysOf(index).map((key) => [key, 1])));
+  return readFrame(JSON.stringify({ jsonrpc: "2.0", method: "a", params })).valueBytes - 32;
+}
+
 describe("readFrame", () => {
   it("gives every request as it is, one or a batch, whatever else its object holds", () => {
     fc.assert(
@@ -96,6 +102,19 @@ describe("readFrame", () => {
     // Nine arrays and objects, and two other values.
     expect(batch.valueBytes).toBe(9 * 32 + 2 * 12);
     expect(readFrame(JSON.stringify(calls[0])).valueBytes).toBe(5 * 32 + 2 * 12);
+  });
+
+  it("counts keys that no object before has, beyond those of an ordinary message", () => {
+    const same = valueBytesOf(() => ["a", "b"]);
+    const nested = valueBytesOf((index) => (index % 2 === 0 ? ["a", "b"] : ["id", "a"]));
+    const distinct = valueBytesOf((index) => [`a${index}`, "b"]);
+    const ending = valueBytesOf((index) => ["b", `a${index}`]);
+    const numbers = valueBytesOf(() => ["1000", "b"]);
+
+    const plainly = 100 * (32 + 2 * 12);
+    expect([same, nested]).toEqual([plainly, plainly]);
+    expect([distinct, numbers]).toEqual(Array(2).fill(plainly + (200 - 16) * 64));
+    expect(ending).toBe(plainly + (101 - 16) * 64);
   });
 
   it("takes a deep object as it takes a deep array", () => {
