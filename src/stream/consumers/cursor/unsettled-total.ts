@@ -2,7 +2,7 @@
  * Most unsettled messages of all consumers of a stream: each takes some 330 bytes of memory, and at worst a run of its own in a
  * stored cursor, which is written whole. A deletion that all consumers lose something by writes all of them.
  */
-const MOST = 50_000;
+const MOST = 40_000;
 /** So many each consumer may have whatever the others have. */
 const LEAST_EACH = 200;
 
