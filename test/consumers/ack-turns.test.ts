@@ -106,6 +106,38 @@ it("applies commands to large consumers by turns in few turns: each turn writes 
   expect(turns.length).toBeLessThan(10);
 });
 
+it("applies commands of the many holders of two large consumers in few turns, in whatever order they come", async () => {
+  const [stream, holders, messages] = ["holders-by-turns", 20, 6_000];
+  const client = await connect();
+  await publishMany(client, stream, messages);
+  const subscriptions: number[] = [];
+  for (const consumer of ["c1", "c2"]) {
+    await client.call("createConsumer", { stream, consumer, ...LONG, maxInFlight: messages });
+    for (let holder = 0; holder < holders; holder += 1) {
+      const { subscription } = await client.call("subscribe", { stream, consumer, maxInFlight: messages / holders });
+      subscriptions.push(subscription);
+    }
+  }
+  await client.untilMessages(2 * messages);
+  const alternating = range(0, holders - 1).flatMap((holder) => [holder, holders + holder]);
+  const commands = (method: string, of: (sequences: number[]) => number[]) =>
+    alternating.map((index, id) => {
+      const subscription = subscriptions[index] ?? 0;
+      const sequences = of(deliveries(client, subscription).map(([sequence]) => sequence));
+      return { jsonrpc: "2.0", id, method, params: { subscription, sequences } };
+    });
+  // In runs of one message each, which take longest to write.
+  await client.exchange(JSON.stringify(commands("nak", (all) => all.filter((one) => one % 2 === 0))));
+  const turns = await noteTurns(stream);
+
+  const answers = await client.exchange(
+    JSON.stringify(commands("ack", (all) => all.filter((one) => one % 2 === 1).slice(0, 1))),
+  );
+
+  expect(answers).toMatchObject(alternating.map((_index, id) => ({ id, result: {} })));
+  expect(turns.length).toBeLessThan(10);
+});
+
 it("sends a stream no more than 10,000 sequences by one call", async () => {
   const stream = "sequences-of-call";
   const client = await connect();

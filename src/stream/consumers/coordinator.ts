@@ -85,8 +85,7 @@ export class ConsumerCoordinator {
     // A failed transaction may have replaced this coordinator before a push completes: the outcome goes to the current
     // one.
     this.#pusher = new DeliveryPusher(host, (outcome) => host.transactor.loaded?.consumers.pushCompleted(outcome));
-    const failed = (error: unknown) => this.#deferred(error);
-    const turns = { ctx: host.ctx, isCurrent, failed, consumers: this.#consumers };
+    const turns = { ctx: host.ctx, isCurrent, failed: this.#deferred.bind(this), consumers: this.#consumers };
     this.#deliveries = new DeliveryTurns({ ...turns, deadLetters: this.#deadLetters, reader: this.#reader }, () =>
       this.#deliverDue(),
     );
@@ -188,6 +187,11 @@ export class ConsumerCoordinator {
   /** Adds subscriptions to consumers. Idempotent. @param check Throws a RefusedError for a call that is not to be done. */
   join(calls: readonly JoinCall[], check: (call: JoinCall) => void): (JoinReply | Refused)[] {
     return this.#change(() => calls.map((call) => orRefused(() => this.#join(call, check))));
+  }
+
+  /** The id of the consumer of a subscription. */
+  idOf(holder: string): number | undefined {
+    return this.#consumers.ofHolder(holder)?.id;
   }
 
   /** Applies ack commands of subscriptions, in order, as many as one turn may. */
@@ -294,9 +298,9 @@ export class ConsumerCoordinator {
   /** Sets the alarm for the next deadline. Called often, because an alarm can be lost. */
   arm(nowMs: number): void {
     const deadlines = this.#consumers.all.map((consumer) => consumer.nextDeadline(nowMs));
-    const atMs = this.#deliveries.isBehind
-      ? nowMs + RESUME_MS
-      : Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
+    const dueAtMs = Math.ceil(Math.min(Infinity, ...deadlines) / ALARM_GRAIN_MS) * ALARM_GRAIN_MS;
+    const isBehind = this.#deliveries.isBehind || this.#releases.isLeft;
+    const atMs = isBehind ? nowMs + RESUME_MS : dueAtMs;
     if (atMs < Infinity) {
       this.#alarm.ensureBy(atMs, nowMs);
     }

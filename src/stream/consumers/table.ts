@@ -49,6 +49,12 @@ export class Consumers {
     return [...this.#byName.values()];
   }
 
+  /** The same; those with the fewest unsettled first while all have nearly as many as they may together. */
+  get inTurn(): Consumer[] {
+    const unsettled = ({ cursor }: Consumer) => cursor.info().inFlight + cursor.info().waiting;
+    return this.unsettled.isCrowded ? this.all.toSorted((a, b) => unsettled(a) - unsettled(b)) : this.all;
+  }
+
   /** The gateways of all subscriptions. */
   get gateways(): Set<string> {
     return new Set(this.all.flatMap(({ subscribers }) => [...subscribers.values()].map(({ gateway }) => gateway)));

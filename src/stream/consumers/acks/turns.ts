@@ -18,13 +18,13 @@ export async function applyAcksInTurns(
   current: () => LoadedStream | StreamEnd,
 ): Promise<string[] | StreamEnd> {
   const unknown = new Set<string>();
-  // Of each holder together, so that few cursors change in a turn: each is written whole.
-  const byHolder = Map.groupBy(commands, ({ holder }) => holder);
-  for (let left = [...byHolder.values()].flat().flatMap(partsOf); ;) {
+  let left: readonly AckCommand[] | undefined;
+  for (;;) {
     const loaded = current();
     if (typeof loaded === "string") {
       return loaded;
     }
+    left ??= inOrder(commands, loaded).flatMap(partsOf);
     const turn = loaded.consumers.applyAcks(left);
     turn.unknown.forEach((holder) => unknown.add(holder));
     left = left.slice(turn.applied);
@@ -33,6 +33,12 @@ export async function applyAcksInTurns(
     }
     await pauseBetweenTurns();
   }
+}
+
+/** Those of each consumer together, and of each holder, so that few cursors change in a turn: each is written whole. */
+function inOrder(commands: readonly AckCommand[], { consumers }: LoadedStream): AckCommand[] {
+  const byConsumer = Map.groupBy(commands, ({ holder }) => consumers.idOf(holder));
+  return [...byConsumer.values()].flatMap((ofOne) => [...Map.groupBy(ofOne, ({ holder }) => holder).values()].flat());
 }
 
 /** Commands that do the same one after the other. */

@@ -5,6 +5,7 @@
 const MOST = 40_000;
 /** So many each consumer may have whatever the others have. */
 const LEAST_EACH = 200;
+const CROWDED_PART = 0.9;
 
 /** How many messages are unsettled at all consumers of a stream together. */
 export class UnsettledTotal {
@@ -15,6 +16,11 @@ export class UnsettledTotal {
   constructor(most: number = MOST, leastEach: number = LEAST_EACH) {
     this.#most = most;
     this.#leastEach = leastEach;
+  }
+
+  /** Whether there are nearly as many as there may be. */
+  get isCrowded(): boolean {
+    return this.size >= CROWDED_PART * this.#most;
   }
 
   /** How many more there may be of a consumer that has so many. */

@@ -15,7 +15,11 @@ const TURN_MS = 4;
 const WAITS_MS = { least: 2, most: 50 };
 
 /** The consumers of a stream, in the order of their turns. */
-type Consumers = { readonly all: readonly Consumer[]; moveToBack(consumer: Consumer): void };
+type Consumers = {
+  readonly all: readonly Consumer[];
+  readonly inTurn: readonly Consumer[];
+  moveToBack(consumer: Consumer): void;
+};
 
 /** What delivers uses of its stream. */
 type DeliveryHost = {
@@ -72,7 +76,7 @@ export class DeliveryTurns {
     }
     const isExpired = expire(this.#consumers.all, this.#deadLetters, nowMs);
     const turn = { dispatcher: new Dispatcher(this.#reader, nowMs), work: new TurnWork() };
-    const isDelivered = this.#consumers.all.every((consumer) => this.#dispatch(consumer, turn));
+    const isDelivered = this.#consumers.inTurn.every((consumer) => this.#dispatch(consumer, turn));
     this.#isBehind = !isExpired || !isDelivered;
     this.#batches.push(...turn.dispatcher.batches);
   }

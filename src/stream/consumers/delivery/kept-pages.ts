@@ -11,7 +11,7 @@ const MOST_PAGES = 8;
 export type Page = {
   readonly first: number;
   readonly last: number;
-  /** UTF-8 bytes of the messages. */
+  /** What the text of the messages takes in memory. */
   readonly bytes: number;
   readonly messages: readonly MessageText[];
 };

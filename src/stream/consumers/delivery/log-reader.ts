@@ -130,7 +130,9 @@ export class LogReader {
   #split({ first, last, bytes, text }: MessageRange): Page {
     this.#bytesRead += bytes;
     // A copy: a part of a row keeps the whole of it in memory.
-    return { first, last, bytes, messages: splitMessages(` ${text}`.slice(1)) };
+    const messages = splitMessages(` ${text}`.slice(1));
+    // Two bytes each when one is beyond Latin-1.
+    return { first, last, bytes: bytes === text.length ? bytes : 2 * text.length, messages };
   }
 }
 

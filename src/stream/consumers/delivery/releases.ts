@@ -42,17 +42,26 @@ export class Releases {
           return false;
         }
         turn();
-        return this.#left.length > 0;
+        return this.isLeft;
       },
       failed,
     );
   }
 
+  /** Whether another turn is to come. */
+  get isLeft(): boolean {
+    return this.#left.length > 0;
+  }
+
+  /** What has no subscription any more goes first: when the stream is loaded again, nobody asks for it. */
   add(releases: readonly Release[]): void {
-    for (const { consumer, holder } of releases) {
-      this.#consumers.get(consumer)?.subscribers.get(holder)?.leave();
+    const [ended, left]: [Release[], Release[]] = [[], []];
+    for (const release of releases) {
+      const subscriber = this.#consumers.get(release.consumer)?.subscribers.get(release.holder);
+      subscriber?.leave();
+      (subscriber === undefined ? ended : left).push(release);
     }
-    this.#left = [...this.#left, ...releases];
+    this.#left = [...ended, ...this.#left, ...left];
   }
 
   /** Releases as many as one turn may, within a transaction. */
@@ -65,7 +74,7 @@ export class Releases {
 
   /** After the transaction: what is left goes by further turns. */
   goOn(): void {
-    if (this.#left.length > 0) {
+    if (this.isLeft) {
       this.#loop.start();
     }
   }
