@@ -66,7 +66,7 @@ export const LIMIT_MEANINGS: Readonly<Record<LimitName, string>> = {
   publishQueueBytes:
     "bytes waiting in one gateway to be committed, or behind a batch before them; publishes beyond it are Busy",
   isolateBytes:
-    "what one isolate holds for its clients: a call beyond it is Busy, a body over HTTP is answered with 503. It counts what sockets were sent and have not read, closed ones too while their peers are there; large answers to sockets while they are made, six times; frames that are not answered, as they are in memory; what waits to be published; bodies of objects in calls, three times. Requests over HTTP have a third of it at most: each body counts six times, and each answer above 64 KiB three times until it is taken",
+    "what one isolate holds for its clients: a call beyond it is Busy, a body over HTTP is answered with 503. It counts what sockets were sent and have not read, closed ones too while their peers are there; large answers to sockets while they are made, six times; frames that are not answered, as they are in memory; what waits to be published; bodies of objects in calls, three times. Requests over HTTP have a third of it at most, and a twelfth for bodies of which less than 64 KiB has come: each body counts six times, and each answer above 64 KiB three times until it is taken",
   consumers: "consumers of one stream; one more is LimitReached",
   consumerSubscriptions: "subscriptions that share one consumer; one more is LimitReached",
   consumerLeases: "leases of one consumer that hold messages; one more is LimitReached",

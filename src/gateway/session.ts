@@ -201,7 +201,7 @@ export class Session implements Connection, SessionSocket {
 
   /** Closes the socket when its client reads too slowly. @returns Whether it is closed. */
   endSlowReader(): boolean {
-    if (this.#outgoing.isOverrun) {
+    if (!this.#isClosed && this.#outgoing.isOverrun) {
       this.#host.buffers.tellOverrun(this.#outgoing.unreadBytes, this.#access.current);
       this.close(CloseCode.SlowReader, "slow reader");
     }

@@ -94,24 +94,26 @@ export async function openObject(
  * Puts an object.
  *
  * @param body A stream must be of known length: R2 takes no other.
+ * @param isClients Whether a stream is a client's, which may go away.
  * @returns Null when `onlyIf` does not hold; nothing is stored then.
  */
 export async function putIf(
   bucket: R2Bucket,
   { key, sha256, ...options }: PutOptions,
   body: PutBody,
+  isClients = false,
 ): Promise<R2Object | null> {
   const put = () => bucket.put(key, body, sha256 === undefined ? options : { ...options, sha256 });
-  return body instanceof ReadableStream ? streamToBucket(put) : callBucket("changes", put);
+  return body instanceof ReadableStream ? streamToBucket(put, isClients) : callBucket("changes", put);
 }
 
 /**
- * Puts an object, as {@link putIf}.
+ * Puts an object of a client, as {@link putIf}.
  *
  * @throws Conflict when `onlyIf` does not hold: `exists` and, if there is an object, its `etag`.
  */
 export async function putObject(bucket: R2Bucket, options: PutOptions, body: PutBody): Promise<R2Object> {
-  const object = await putIf(bucket, options, body);
+  const object = await putIf(bucket, options, body, true);
   if (object === null) {
     throw unexpected(await headObject(bucket, options.key));
   }

@@ -36,10 +36,17 @@ export async function callBucket<T>(kind: CallKind, call: () => Promise<T>): Pro
   return withFailures(kind, () => withDeadline(call()));
 }
 
-/** Puts a stream: as {@link callBucket} for a change, but it takes as long as the stream does. */
-export async function streamToBucket<T>(put: () => Promise<T>): Promise<T> {
-  // A client that goes before its body has come whole is no fault of the server, and does not look otherwise.
-  return withFailures("changes", put, (error) => logWarning("a body did not reach R2", { error: String(error) }));
+/**
+ * Puts a stream: as {@link callBucket} for a change, but it takes as long as the stream does.
+ *
+ * @param isClients A client that goes before its body has come whole is no fault of the server, and does not look otherwise.
+ */
+export async function streamToBucket<T>(put: () => Promise<T>, isClients: boolean): Promise<T> {
+  return withFailures("changes", put, isClients ? warnOfBody : undefined);
+}
+
+function warnOfBody(error: unknown): void {
+  logWarning("a body did not reach R2", { error: String(error) });
 }
 
 async function withFailures<T>(kind: CallKind, call: () => Promise<T>, log?: Log): Promise<T> {

@@ -27,6 +27,10 @@ export class Pool {
     this.most = most;
     this.full = busyFor(most, "requests of HTTP hold as much as they may; nothing was done");
   }
+
+  hasRoom(bytes: number): boolean {
+    return this.bytes + bytes <= this.most;
+  }
 }
 
 /**
@@ -44,16 +48,19 @@ let waitedUntil: number[] = [];
 /**
  * What one owner, an object or a request, holds of the memory that an isolate has for what clients send and do not read:
  * `LIMITS.isolateBytes`. An owner that ends without giving it back, as a request does whose client is gone, loses it after
- * {@link LOST_MS} in which it did not touch it.
+ * {@link LOST_MS}, or less, in which it did not touch it.
  */
 export class Share {
   readonly #pool: Pool | undefined;
   #bytes = 0;
   #touchedAt = 0;
+  /** After how long without a touch it counts as lost. */
+  lostMs: number;
 
   /** @param pool What it is a part of, which leaves room for others. */
-  constructor(pool?: Pool) {
+  constructor(pool?: Pool, lostMs = LOST_MS) {
     this.#pool = pool;
+    this.lostMs = lostMs;
   }
 
   /** The share of an object: what it held before, when it was reset, is gone with its memory. @param name No other's. */
@@ -71,8 +78,7 @@ export class Share {
 
   /** Takes bytes; false when there is no room for them. @param most What the isolate may hold in all then. */
   take(bytes: number, most: number = LIMITS.isolateBytes): boolean {
-    const hasRoom = () =>
-      heldBytes + bytes <= most && (this.#pool === undefined || this.#pool.bytes + bytes <= this.#pool.most);
+    const hasRoom = () => heldBytes + bytes <= most && (this.#pool?.hasRoom(bytes) ?? true);
     if (!hasRoom()) {
       dropLostShares();
       if (!hasRoom()) {
@@ -87,11 +93,13 @@ export class Share {
   async whenTaken(bytes: number): Promise<RpcError | undefined> {
     const dueAt = monotonicMs() + WAIT_MS;
     while (!this.take(bytes)) {
-      if (this.#pool !== undefined) {
-        this.#pool.wantedUntil = monotonicMs() + WANTED_MS;
+      this.touch();
+      const fullPool = this.#pool !== undefined && !this.#pool.hasRoom(bytes) ? this.#pool : undefined;
+      if (fullPool !== undefined) {
+        fullPool.wantedUntil = monotonicMs() + WANTED_MS;
       }
       if (monotonicMs() >= dueAt || areManyWaiting()) {
-        return this.#pool === undefined ? isolateFull() : told(this.#pool.full);
+        return fullPool === undefined ? isolateFull() : told(fullPool.full);
       }
       waitedUntil.push(monotonicMs() + LOOK_MS);
       await scheduler.wait(LOOK_MS);
@@ -131,7 +139,7 @@ export class Share {
 
   /** Drops what an owner that is gone has left. @param nowMs By {@link monotonicMs}. */
   dropIfLost(nowMs: number): void {
-    if (this.#touchedAt <= nowMs - LOST_MS) {
+    if (this.#touchedAt <= nowMs - this.lostMs) {
       this.set(0);
     }
   }

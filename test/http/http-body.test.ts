@@ -21,7 +21,7 @@ it("reads a body of unknown length no further than a frame may be", async () => 
   await response.body?.cancel();
 });
 
-it.each([undefined, "0", "10", String(LIMITS.frameBytes), String(2 * LIMITS.frameBytes)])(
+it.each([undefined, "0", "10", "100000", String(LIMITS.frameBytes), String(2 * LIMITS.frameBytes)])(
   "reads a body whole, whatever its Content-Length says, as %s",
   async (length) => {
     const answered = async (text: string) => {
@@ -47,9 +47,14 @@ it.each([undefined, "0", "10", String(LIMITS.frameBytes), String(2 * LIMITS.fram
 function stalled(bytes: number): Promise<Response> {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
-  onTestFinished(() => writer.abort().catch(() => undefined));
   void writer.write(new TextEncoder().encode("{".padEnd(bytes))).catch(() => undefined);
-  return posted(readable, LIMITS.frameBytes);
+  const response = posted(readable, LIMITS.frameBytes);
+  // The next test begins with all room.
+  onTestFinished(async () => {
+    await writer.abort().catch(() => undefined);
+    await response.catch(() => undefined);
+  });
+  return response;
 }
 
 function posted(body: ReadableStream | string, length?: number | string): Promise<Response> {
@@ -90,6 +95,20 @@ it("keeps nobody out for bodies that do not come", async () => {
 
   expect(await large.json()).toMatchObject({ result: { state: null } });
   expect(await chunked.json()).toMatchObject({ result: { state: null } });
+});
+
+it("answers small posts while as many large ones wait for room as may", async () => {
+  overrideWait("REQUEST_DEADLINE_MS", 600_000);
+  for (let count = 0; count < 40; count += 1) {
+    void stalled(70_000).catch(() => undefined);
+  }
+
+  for (let count = 0; count < 20; count += 1) {
+    const small = await posted(callOf(100), 100);
+    const chunked = await posted(new Blob([callOf(100)]).stream());
+    expect(await small.json()).toMatchObject({ result: { state: null } });
+    expect(await chunked.json()).toMatchObject({ result: { state: null } });
+  }
 });
 
 it("ends a body that stalls when others wait for the room that it has", async () => {

@@ -51,8 +51,7 @@ export class Consumers {
 
   /** The same; those with the fewest unsettled first while all have nearly as many as they may together. */
   get inTurn(): Consumer[] {
-    const unsettled = ({ cursor }: Consumer) => cursor.info().inFlight + cursor.info().waiting;
-    return this.unsettled.isCrowded ? this.all.toSorted((a, b) => unsettled(a) - unsettled(b)) : this.all;
+    return this.unsettled.isCrowded ? this.all.toSorted((a, b) => unsettledOf(a) - unsettledOf(b)) : this.all;
   }
 
   /** The gateways of all subscriptions. */
@@ -123,8 +122,7 @@ export class Consumers {
     this.#sql.exec("DELETE FROM consumers WHERE id = ?", consumer.id);
     this.#sql.exec("DELETE FROM consumer_subscriptions WHERE consumer = ?", consumer.id);
     this.#byName.delete(consumer.name);
-    const { inFlight, waiting } = consumer.cursor.info();
-    this.unsettled.size -= inFlight + waiting;
+    this.unsettled.size -= unsettledOf(consumer);
     for (const holder of consumer.subscribers.keys()) {
       this.#byHolder.delete(holder);
     }
@@ -161,4 +159,9 @@ export class Consumers {
     consumer.subscribers.set(subscriber.holder, subscriber);
     this.#byHolder.set(subscriber.holder, consumer);
   }
+}
+
+function unsettledOf({ cursor }: Consumer): number {
+  const { inFlight, waiting } = cursor.info();
+  return inFlight + waiting;
 }
