@@ -26,7 +26,7 @@ import { Inspector } from "./inspector.ts";
 
 const HOST = "127.0.0.1";
 const STOP_MS = 10_000;
-/** The runtime evicts an object as soon as no request to it is open; under load that may not be soon, or ever. */
+/** What a caller waits for: the runtime evicts an object as soon as no request to it is open, which under load may not be soon, or ever. */
 const EVICT_MS = 1_000;
 /** Enough to see what a server said last. */
 const LOG_CHARACTERS = 100_000;
@@ -71,6 +71,8 @@ export class Server {
   #inspectorPort: number | undefined;
   #log = "";
   #evictions = 0;
+  /** Evictions of which nobody was told the outcome, by their object. */
+  readonly #evicting = new Map<string, { readonly child: ChildProcess; readonly done: Promise<boolean> }>();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -206,9 +208,27 @@ export class Server {
     if (child === undefined) {
       throw new Error("the server does not run");
     }
+    const key = `${eviction.className} ${eviction.name}`;
+    const pending = this.#evicting.get(key);
+    const done = pending?.child === child ? pending.done : this.#beginEviction(child, eviction);
+    this.#evicting.set(key, { child, done });
+    const late = AbortSignal.timeout(EVICT_MS);
+    const isEvicted = await Promise.race([done, once(late, "abort")]);
+    if (typeof isEvicted !== "boolean") {
+      // It goes on: the next call waits for it, and tells what came of it.
+      return false;
+    }
+    this.#evicting.delete(key);
+    return isEvicted;
+  }
+
+  #beginEviction(child: ChildProcess, eviction: Eviction): Promise<boolean> {
     this.#evictions += 1;
     const request: EvictionRequest = { ...eviction, eviction: this.#evictions };
     const done = whenEvicted(child, request.eviction);
+    done.catch(() => {
+      // Told to whoever waits for it.
+    });
     child.send(request);
     return done;
   }
@@ -229,24 +249,16 @@ export class Server {
   }
 }
 
-/** What the child process said of an eviction; false when that takes too long. */
+/** What the child process said of an eviction. */
 async function whenEvicted(child: ChildProcess, eviction: number): Promise<boolean> {
-  const late = AbortSignal.timeout(EVICT_MS);
-  try {
-    for await (const [message] of on(child, "message", { signal: late, close: ["exit"] })) {
-      const { eviction: done, ...outcome }: EvictionMessage = message;
-      if (done === eviction && "error" in outcome) {
-        throw new Error(outcome.error);
-      }
-      if (done === eviction) {
-        return "isEvicted" in outcome && outcome.isEvicted;
-      }
+  for await (const [message] of on(child, "message", { close: ["exit"] })) {
+    const { eviction: done, ...outcome }: EvictionMessage = message;
+    if (done === eviction && "error" in outcome) {
+      throw new Error(outcome.error);
     }
-  } catch (error) {
-    if (!late.aborted) {
-      throw error;
+    if (done === eviction) {
+      return "isEvicted" in outcome && outcome.isEvicted;
     }
-    return false;
   }
   throw new Error("the server process ended during an eviction");
 }
