@@ -97,17 +97,16 @@ it("keeps nobody out for bodies that do not come", async () => {
   expect(await chunked.json()).toMatchObject({ result: { state: null } });
 });
 
-it("answers small posts while as many large ones wait for room as may", async () => {
+it("answers small posts while bodies that do not come hold all the room that there is for beginnings", async () => {
   overrideWait("REQUEST_DEADLINE_MS", 600_000);
-  for (let count = 0; count < 40; count += 1) {
-    void stalled(70_000).catch(() => undefined);
+  // Each holds 64 KiB of 4 MiB.
+  for (let count = 0; count < 80; count += 1) {
+    void stalled(60_000).catch(() => undefined);
   }
 
   for (let count = 0; count < 20; count += 1) {
     const small = await posted(callOf(100), 100);
-    const chunked = await posted(new Blob([callOf(100)]).stream());
     expect(await small.json()).toMatchObject({ result: { state: null } });
-    expect(await chunked.json()).toMatchObject({ result: { state: null } });
   }
 });
 

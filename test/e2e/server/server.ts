@@ -226,9 +226,8 @@ export class Server {
     this.#evictions += 1;
     const request: EvictionRequest = { ...eviction, eviction: this.#evictions };
     const done = whenEvicted(child, request.eviction);
-    done.catch(() => {
-      // Told to whoever waits for it.
-    });
+    // Told to whoever waits for it, and not again.
+    done.catch(() => this.#evicting.delete(`${eviction.className} ${eviction.name}`));
     child.send(request);
     return done;
   }
