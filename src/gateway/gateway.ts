@@ -157,14 +157,14 @@ export class Gateway extends DurableObject<Env> {
    *
    * @returns What was not sent.
    */
-  deliverConsumer(push: ConsumerPush): ConsumerPushReply {
+  deliverConsumer(push: ConsumerPush): ConsumerPushReply | Promise<ConsumerPushReply> {
     // A client that is gone without a Close would go on getting its share: the alarm looks for silent ones soon.
     this.#host.wakeBy(Date.now() + LIMITS.idleCloseMs);
     return this.#host.consumerRouter.deliver(push);
   }
 
   /** Which of these holders are no subscription here; all of them after a crash, which takes the sockets down. */
-  unknownHolders(holders: string[]): string[] {
+  unknownHolders(holders: string[]): string[] | Promise<string[]> {
     return this.#host.consumerRouter.unknown(holders);
   }
 

@@ -1,10 +1,12 @@
+import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
+import type { ConsumerPushReply } from "../../src/internal/consumer-calls.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { deliveries, publishMany, streamWithConsumer } from "../harness/consumers.ts";
 import { crash, faultGateway, faultStream } from "../harness/faults.ts";
-import { range } from "../harness/objects.ts";
+import { gatewayOf, range } from "../harness/objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -28,6 +30,11 @@ async function holdFirst(what: "push" | "answer"): Promise<() => void> {
   return () => {
     hold.isReleased = true;
   };
+}
+
+/** How many sockets of a gateway are open. */
+function openSocketsOf(gateway: DurableObjectStub): Promise<number> {
+  return runInDurableObject(gateway, (_gateway, ctx) => ctx.getWebSockets().length);
 }
 
 /** Waits until no subscription shares consumer `c` any more. */
@@ -135,6 +142,54 @@ it("counts what a socket was sent before it closed, however late that is known",
   await stayer.untilMessages(10);
 
   expect(deliveries(stayer)).toEqual(range(1, 10).map((sequence) => [sequence, 2]));
+});
+
+it("takes what a subscription acked before it left, though its stream finds it gone before that is stored", async () => {
+  const [leaver, stayer] = [await connect(), await connect()];
+  const stream = "acked-and-left";
+  await streamWithConsumer(stayer, stream, 10, { ackWaitMs: 60_000 });
+  const gateway = await gatewayOf(leaver);
+  const { subscription } = await leaver.call("subscribe", { stream, consumer: "c" });
+  await leaver.untilMessages(10);
+  const acks = { calls: 0, mayGo: false };
+  await faultStream("applyAcks", async (original, ...call) => {
+    acks.calls += 1;
+    while (!acks.mayGo) {
+      await scheduler.wait(2);
+    }
+    return original(...call);
+  });
+  const pushes: { holder: string; reply?: ConsumerPushReply }[] = [];
+  await faultGateway("deliverConsumer", async (original, push) => {
+    const seen: (typeof pushes)[number] = { holder: push.batches[0]?.holder ?? "" };
+    // There may be some of tests before.
+    if (push.stream === stream) {
+      pushes.push(seen);
+    }
+    seen.reply = await original(push);
+    return seen.reply;
+  });
+
+  range(1, 10).forEach((sequence) => leaver.notify("ack", { subscription, sequences: [sequence] }));
+  await expect.poll(() => acks.calls).toBe(1);
+  const openSockets = await openSocketsOf(gateway);
+  leaver.close();
+  await expect.poll(() => openSocketsOf(gateway)).toBe(openSockets - 1);
+  await stayer.call("publish", { stream, data: "behind it" });
+  await expect.poll(() => pushes).toHaveLength(1);
+  const [push] = pushes;
+  const answers: string[][] = [];
+  const asking = gateway.unknownHolders([push?.holder ?? ""]).then((unknown) => void answers.push(unknown));
+  const meanwhile = await stayer.call("getConsumer", { stream, consumer: "c" });
+  const answered = { push: push?.reply, answers: [...answers] };
+  acks.mayGo = true;
+  await asking;
+  await untilAlone(stayer, stream);
+
+  expect(answered).toEqual({ push: undefined, answers: [] });
+  expect(meanwhile.subscriptions).toBe(1);
+  expect([push?.reply, ...answers]).toEqual([[push?.holder], [push?.holder]]);
+  expect(await stayer.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ ackFloor: 10, redelivered: 0 });
 });
 
 it("repeats a settlement whose call was lost with its stream, before and after it was stored", async () => {

@@ -36,6 +36,8 @@ export type Route = {
 export class ConsumerRouter {
   readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
   readonly #routes = new Map<string, Route>();
+  /** The holders of those that have left, until their streams know it, and what they acked before. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #batchers = new Map<string, AckBatcher>();
   readonly #joins: Rounds<JoinCall, JoinReply>;
 
@@ -72,9 +74,7 @@ export class ConsumerRouter {
 
   /** Tells a stream that a subscription is over. */
   release(of: StreamEpoch, over: { holder: string; isLost: boolean }): void {
-    this.applyAck(of, { kind: "release", ...over }).catch(() => {
-      // Safe: a stream that was not told learns it by its next push, or redelivers at the ack deadline.
-    });
+    this.#leaving.set(over.holder, this.#release(of, over));
   }
 
   /** Sends an ack command to a stream; done when it is stored. */
@@ -99,7 +99,7 @@ export class ConsumerRouter {
    *
    * @returns What was not sent.
    */
-  deliver({ batches, takesFull }: ConsumerPush): ConsumerPushReply {
+  deliver({ batches, takesFull }: ConsumerPush): ConsumerPushReply | Promise<ConsumerPushReply> {
     const unknown = new Set<string>();
     const full: number[] = [];
     for (const [index, batch] of batches.entries()) {
@@ -113,12 +113,17 @@ export class ConsumerRouter {
         route.moved();
       }
     }
-    return full.length === 0 ? [...unknown] : { unknown: [...unknown], full };
+    if (full.length > 0) {
+      // At once: their sockets ask again soon, which the stream is to hear after this.
+      return { unknown: [...unknown], full };
+    }
+    return this.#hasLeaving(unknown) ? this.#afterLeaving(unknown) : [...unknown];
   }
 
   /** Which of these holders are no subscription here. */
-  unknown(holders: readonly string[]): string[] {
-    return holders.filter((holder) => !this.#routes.has(holder));
+  unknown(holders: readonly string[]): string[] | Promise<string[]> {
+    const unknown = holders.filter((holder) => !this.#routes.has(holder));
+    return this.#hasLeaving(unknown) ? this.#afterLeaving(unknown) : unknown;
   }
 
   /** Ends subscriptions, and tells their clients why. */
@@ -163,5 +168,25 @@ export class ConsumerRouter {
       over.map(({ spec }) => spec.holder),
       reason,
     );
+  }
+
+  async #release(of: StreamEpoch, over: { holder: string; isLost: boolean }): Promise<void> {
+    try {
+      await this.applyAck(of, { kind: "release", ...over });
+    } catch {
+      // Safe: a stream that was not told learns it by its next push, or redelivers at the ack deadline.
+    }
+    this.#leaving.delete(over.holder);
+  }
+
+  #hasLeaving(unknown: Iterable<string>): boolean {
+    return this.#leaving.size > 0 && [...unknown].some((holder) => this.#leaving.has(holder));
+  }
+
+  /** A stream that hears that a holder is unknown forgets it: what it acked before it left would be refused, and delivered again. */
+  async #afterLeaving(unknown: Iterable<string>): Promise<string[]> {
+    const holders = [...unknown];
+    await Promise.all(holders.flatMap((holder) => this.#leaving.get(holder) ?? []));
+    return holders;
   }
 }
