@@ -180,6 +180,10 @@ export class Session implements Connection, SessionSocket {
     this.#contexts.add(context);
     const answer = await answerFrame(frame, context, this.#bounds);
     await turnForText(answer.characters - answer.turned);
+    if (answer.turned > 0) {
+      // To make it and to send it are half the work each: what has come meanwhile is read between them.
+      await scheduler.wait(0);
+    }
     this.#contexts.delete(context);
     if (this.#access.rate?.takeCounted() === true) {
       // A sleep may come before it is paid off.
