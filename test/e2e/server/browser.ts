@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 
 import { chromium } from "playwright-core";
-import type { BrowserContext } from "playwright-core";
+import type { Browser, BrowserContext } from "playwright-core";
 
 import { executable } from "./browser-path.ts";
 import { test as base } from "./fixtures.ts";
@@ -32,13 +32,20 @@ const TYPES: Record<string, string> = { html: "text/html", js: "text/javascript"
 /** The title of a test that needs a browser, which says so where there is none. */
 export const title = (what: string) => (whyNoBrowser === undefined ? what : `NOT RUN: ${whyNoBrowser}: ${what}`);
 
-/** `test` with a browser that was never used. */
-export const withBrowser = base.extend<{ browser: BrowserContext }>({
-  browser: async ({ data }, use) => {
-    const context = await chromium.launchPersistentContext(join(data, "browser"), {
-      executablePath: executable ?? "",
-      args: FLAGS,
-    });
+/** `test` with a browser that was never used: a profile of its own, in a process that the tests of a file share. */
+export const withBrowser = base.extend<{ $file: { program: Browser }; $test: { browser: BrowserContext } }>({
+  program: [
+    // oxlint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const program = await chromium.launch({ executablePath: executable ?? "", args: FLAGS });
+      await use(program);
+      await program.close();
+    },
+    { scope: "file" },
+  ],
+
+  browser: async ({ program }, use) => {
+    const context = await program.newContext();
     await use(context);
     await context.close();
   },
