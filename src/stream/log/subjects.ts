@@ -15,6 +15,9 @@ const PART = { messages: 1_024, bytes: 131_072 };
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
 const MOST_PASSED = 64;
+/** So many are asked for by a query: few by the first, as a match may be near, and where lists of subjects are long. */
+const ROWS = { few: 4, many: 16 };
+const LONG_LIST = 65_536;
 /** Text of lists of subjects that is looked through at once: some 5 ms. To parse a list takes as long as so many times. */
 const MOST_TEXT = 4_194_304;
 const PARSING = 8;
@@ -213,10 +216,9 @@ export class Subjects {
 
   #firstAmong(from: number, end: number, filter: CompiledFilter): Candidate & { readonly size: number } {
     let [next, size, passed, text] = [from, 0, 0, 0];
-    let row = this.#rowAt(from, filter) ?? this.#rowBehind(from, filter);
-    for (; row !== undefined && row.first_sequence <= end; row = this.#rowBehind(row.first_sequence, filter)) {
-      if (row.first_sequence > next) {
-        return { sequence: next, size };
+    for (const row of this.#rowsFrom(from, filter)) {
+      if (row.first_sequence > Math.min(next, end)) {
+        break;
       }
       size += row.size;
       passed += 1;
@@ -237,27 +239,44 @@ export class Subjects {
     return { ...(candidateOf(open.match(filter), next) ?? { sequence: open.last + 1 }), size };
   }
 
+  /** The one that holds a sequence, or is the last before it, and those behind. */
+  *#rowsFrom(sequence: number, filter: CompiledFilter): Generator<FoundRow> {
+    const first = this.#rowAt(sequence, filter);
+    let behind = sequence;
+    if (first !== undefined) {
+      behind = first.first_sequence;
+      yield first;
+    }
+    let wanted = ROWS.few;
+    for (;;) {
+      const rows = this.#rows("first_sequence > ? ORDER BY first_sequence", behind, { filter, limit: wanted });
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < wanted) {
+        return;
+      }
+      behind = last.first_sequence;
+      wanted = rows.some(({ size }) => size > LONG_LIST) ? ROWS.few : ROWS.many;
+    }
+  }
+
   /** The one that holds a sequence, or is the last before it. */
   #rowAt(sequence: number, filter: CompiledFilter): FoundRow | undefined {
-    return this.#row("first_sequence <= ? ORDER BY first_sequence DESC", sequence, filter);
+    return this.#rows("first_sequence <= ? ORDER BY first_sequence DESC", sequence, { filter, limit: 1 })[0];
   }
 
-  /** The first that begins behind a sequence. */
-  #rowBehind(sequence: number, filter: CompiledFilter): FoundRow | undefined {
-    return this.#row("first_sequence > ? ORDER BY first_sequence", sequence, filter);
-  }
-
-  #row(which: string, sequence: number, { literal }: CompiledFilter): FoundRow | undefined {
+  #rows(which: string, sequence: number, { filter, limit }: { filter: CompiledFilter; limit: number }): FoundRow[] {
     // The list of subjects is long: SQLite looks into it for what every match has, and hands over only those that do.
     return this.#sql
       .exec<FoundRow>(
         `SELECT first_sequence, last_sequence, blocks, length(subjects) AS size,
            CASE WHEN instr(subjects, ?) > 0 THEN subjects END AS subjects
-         FROM subjects WHERE ${which} LIMIT 1`,
-        literal,
+         FROM subjects WHERE ${which} LIMIT ?`,
+        filter.literal,
         sequence,
+        limit,
       )
-      .toArray()[0];
+      .toArray();
   }
 
   #openAt(sequence: number): SegmentBuilder | undefined {
