@@ -68,11 +68,9 @@ export async function measureDelays(
   { clients, ms }: Load,
 ): Promise<Delays> {
   const targets = { server: await prepared(server), other: await prepared(other) };
-  // What has run already is compiled.
-  for (const target of Object.values(targets)) {
-    await runFor(WARM_MS, { name: given.name, target, clients: 1, isUnread: false });
-  }
   const besides = async (target: Target) => {
+    // What has run a moment ago is compiled: V8 drops the code of what has not run for a while.
+    await runFor(WARM_MS, { name: given.name, target, clients: 1, isUnread: false });
     await using process = await ClientsProcess.start();
     return await honest(server, async () => {
       await process.begin({ name: given.name, target, clients, isUnread: true });
