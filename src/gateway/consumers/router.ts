@@ -114,7 +114,7 @@ export class ConsumerRouter {
       }
     }
     if (full.length > 0) {
-      // At once: their sockets ask again soon, which the stream is to hear after this.
+      // At once, though others may be leaving: a full socket asks again soon, and its stream is to know by then that it is full.
       return { unknown: [...unknown], full };
     }
     return this.#hasLeaving(unknown) ? this.#afterLeaving(unknown) : [...unknown];

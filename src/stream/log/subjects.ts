@@ -15,8 +15,9 @@ const PART = { messages: 1_024, bytes: 131_072 };
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
 const MOST_PASSED = 64;
-/** So many are asked for by a query: few by the first, as a match may be near, and where lists of subjects are long. */
+/** So many are asked for by a query: few by the first, as a match may be near, and behind one with a long list of subjects. */
 const ROWS = { few: 4, many: 16 };
+/** As text. */
 const LONG_LIST = 65_536;
 /** Text of lists of subjects that is looked through at once: some 5 ms. To parse a list takes as long as so many times. */
 const MOST_TEXT = 4_194_304;
