@@ -70,6 +70,7 @@ type World = {
   server: Server;
   proxy: Proxy;
   load: Load;
+  writers: ProducerWriter[];
   lineage: Lineage;
   random: () => number;
   /** Tells whether the load was what it is meant to be. */
@@ -118,8 +119,9 @@ const disturbances: Record<Disturbance, (world: World) => boolean | Promise<bool
     victim?.freeze();
     return victim !== undefined;
   },
-  kill: async ({ server }) => {
+  kill: async ({ server, writers }) => {
     await server.kill9();
+    await Promise.all(writers.map((writer) => writer.expire()));
     await server.start();
     return true;
   },
@@ -183,7 +185,7 @@ describe("producers whose server, sockets and stream fail again and again", () =
         expired: writers.filter(({ failures }) => failures.has("Unavailable")).length,
       });
       const isMet = () => Object.values(met()).every((count) => count > 0);
-      const done = await disturb({ server, proxy, load, lineage, random, isMet });
+      const done = await disturb({ server, proxy, load, writers, lineage, random, isMet });
       load.isOver = true;
       await Promise.all([...running, lineage.whenOver()]);
       await using direct = new DurableStream({ url: server.url, token: server.apiKey });

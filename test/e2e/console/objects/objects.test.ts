@@ -219,7 +219,7 @@ inBrowser(title("says that an object is gone, at its page and at its download"),
   const client = await connect();
   await put(client, ["one"]);
   const page = await open(objectPage("one"));
-  await page.getByRole("region", { name: "Metadata" }).waitFor();
+  await page.getByRole("region", { name: "Preview" }).getByText("one", { exact: true }).waitFor();
   await client.call("deleteObject", { key: "one" });
 
   await page.getByRole("button", { name: "Download" }).click();

@@ -87,14 +87,22 @@ export class ProducerWriter {
     }
   }
 
-  async #publish(): Promise<void> {
+  /** Publishes with little time while there is no server, until one is known not to have been sent: `Unavailable`. */
+  async expire(): Promise<void> {
+    const before = this.failures.get("Unavailable") ?? 0;
+    while ((this.failures.get("Unavailable") ?? 0) === before) {
+      await this.#publish({ timeoutMs: 10 });
+    }
+  }
+
+  async #publish(given?: { timeoutMs: number }): Promise<void> {
     const random = this.#random;
     const count = random() < 0.5 ? 1 : 1 + Math.floor(random() * 40);
     const first: Numbered = { by: this.#by, generation: this.#generation, number: this.#number + 1 };
     this.#number += count;
     const messages = numbered(first, count);
     const { stream } = this.#load;
-    const options = random() < 0.05 ? { timeoutMs: random() ** 2 * 60 } : {};
+    const options = given ?? (random() < 0.05 ? { timeoutMs: random() ** 2 * 60 } : {});
     const [message] = messages;
     try {
       if (count === 1 && message !== undefined) {
