@@ -10,6 +10,7 @@ import type { ConsumerPush, ConsumerPushReply } from "../internal/consumer-calls
 import type { StreamEnd } from "../internal/epoch.ts";
 import { Deadlines } from "../platform/deadlines.ts";
 import { FairTurns } from "../platform/fair-turns.ts";
+import { Gathering } from "../platform/gathering.ts";
 import { Share } from "../platform/isolate-budget.ts";
 import { logError, logWarning } from "../platform/log.ts";
 import { migrate } from "../platform/schema.ts";
@@ -66,8 +67,8 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
-    const deadlines = new Deadlines();
-    const publishers = new Publishers(env, publishBudget, deadlines);
+    const calls = { env, deadlines: new Deadlines(), gathering: new Gathering() };
+    const publishers = new Publishers(calls, publishBudget);
     this.#feeds = feeds;
     this.#alarm = alarm;
     this.#host = {
@@ -80,7 +81,8 @@ export class Gateway extends DurableObject<Env> {
       keeper: new Keeper(),
       reads: new FairTurns(READS),
       replays: new FairTurns(REPLAYS),
-      consumerRouter: new ConsumerRouter(env, deadlines),
+      gathering: calls.gathering,
+      consumerRouter: new ConsumerRouter(calls),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
       frames: Share.ofObject(`frames of ${gateway}`),

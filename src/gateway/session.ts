@@ -51,7 +51,7 @@ export class Session implements Connection, SessionSocket {
     this.#access = new SocketAccess(host, attachment, access);
     this.#heardKeptAt = attachment.heardAt;
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
-    this.#bounds = { flow: new CallFlow(host.publishBudget, host.reads, host.frames), answers: this.#outgoing };
+    this.#bounds = { flow: new CallFlow(host), answers: this.#outgoing };
     this.#streams = new StreamSubscriptions(host, this);
     this.#consumers = new ConsumerSubscriptions(host, this);
     // Read first: restoring one subscription may already write the attachment anew.

@@ -66,6 +66,9 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
     const admitted = frame.elements.map((element) => admit(element, held, caller));
     const turn = flow?.turnFor({ ...publishesOf(admitted), text });
     const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
+    if (!admitted.some(isGathered)) {
+      flow?.passed();
+    }
     const waiting = turnToRead(entries, flow);
     const isDropped = waiting !== undefined && !(await waiting);
     if (!isDropped) {
@@ -141,6 +144,11 @@ function publishesOf(entries: readonly Entry[]): { publishes: number; isLate: bo
     isBehind ||= kind === "single" || kind === "refused";
   }
   return { publishes, isLate };
+}
+
+/** Whether an entry goes with those of other frames. */
+function isGathered({ kind }: Entry): boolean {
+  return kind === "publish" || kind === "ack";
 }
 
 /** The entries in order; neighbouring publishes and acks are one step. */

@@ -1,6 +1,7 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { FairTurns } from "../platform/fair-turns.ts";
+import type { Gathering } from "../platform/gathering.ts";
 import { isolateFull } from "../platform/isolate-budget.ts";
 import type { Share } from "../platform/isolate-budget.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
@@ -20,6 +21,18 @@ export type CallSize = "small" | "large";
 const SMALL_FRAME_BYTES = 16_384;
 const SMALL_FRAMES_MOST = (LIMITS.isolateBytes * 9) / 8;
 
+/** What bounds the calls of all sockets of a gateway together. */
+export type FlowHost = {
+  /** Bounds the text of the frames that wait for their turn. */
+  readonly publishBudget: PublishBudget;
+  /** The turns of reads. */
+  readonly reads: FairTurns<CallFlow>;
+  /** What their frames take of the isolate. */
+  readonly frames: Share;
+  /** The waits for what is to be published and acked together. */
+  readonly gathering: Gathering;
+};
+
 /** A frame that is not answered yet. */
 export type HeldFrame = {
   /** Length of its text, in UTF-16. */
@@ -35,33 +48,29 @@ export type HeldFrame = {
  * take of the isolate.
  */
 export class CallFlow {
-  readonly #budget: PublishBudget;
-  readonly #reads: FairTurns<CallFlow>;
-  readonly #frames: Share;
+  readonly #host: FlowHost;
   #frameBytes = 0;
   #inFlight = 0;
   #largeInFlight = 0;
   #last: Promise<void> | undefined;
 
-  /**
-   * @param budget Bounds the text of the frames that wait for their turn, of all sockets of a gateway.
-   * @param reads The turns of the reads of all these sockets.
-   * @param frames What the frames of all these sockets take of the isolate.
-   */
-  constructor(budget: PublishBudget, reads: FairTurns<CallFlow>, frames: Share) {
-    this.#budget = budget;
-    this.#reads = reads;
-    this.#frames = frames;
+  constructor(host: FlowHost) {
+    this.#host = host;
+  }
+
+  /** A frame neither publishes nor acks. */
+  passed(): void {
+    this.#host.gathering.passed();
   }
 
   /** The turn of a read among those of all sockets; as {@link FairTurns.take}. */
   turnToRead(): Promise<boolean> | undefined {
-    return this.#reads.take(this);
+    return this.#host.reads.take(this);
   }
 
   /** The socket is closed: what was to be read is not wanted any more. */
   closed(): void {
-    this.#reads.forget(this);
+    this.#host.reads.forget(this);
   }
 
   /**
@@ -73,13 +82,13 @@ export class CallFlow {
     this.#frameBytes += characters;
     const bytes = characters + valueBytes;
     const most = bytes <= SMALL_FRAME_BYTES ? SMALL_FRAMES_MOST : LIMITS.isolateBytes;
-    return { characters, bytes: this.#frames.take(bytes, most) ? bytes : undefined };
+    return { characters, bytes: this.#host.frames.take(bytes, most) ? bytes : undefined };
   }
 
   /** A frame is answered. */
   releaseFrame({ characters, bytes = 0 }: HeldFrame): void {
     this.#frameBytes -= characters;
-    this.#frames.release(bytes);
+    this.#host.frames.release(bytes);
   }
 
   /**
@@ -137,10 +146,10 @@ export class CallFlow {
       return undefined;
     }
     const waitingBytes = this.#last === undefined ? 0 : utf8Bytes(text);
-    if (!this.#budget.take(waitingBytes)) {
+    if (!this.#host.publishBudget.take(waitingBytes)) {
       return "full";
     }
-    const before = this.#last?.then(() => this.#budget.release(waitingBytes));
+    const before = this.#last?.then(() => this.#host.publishBudget.release(waitingBytes));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last = promise;
     let left = publishes;

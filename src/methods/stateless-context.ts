@@ -1,5 +1,7 @@
 import type { Access } from "../access/access.ts";
 import { expectLive } from "../access/authenticate.ts";
+import { Deadlines } from "../platform/deadlines.ts";
+import { Gathering } from "../platform/gathering.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 import { publishRateOf } from "../publishing/publish-rates.ts";
@@ -12,7 +14,8 @@ import type { CallContext } from "./context.ts";
  * and in one commit when they are published together; their place among those of other callers is up to the stream.
  */
 export function statelessContext(env: Env, access: Access): CallContext {
-  const publishers = new Publishers(env, new PublishBudget());
+  const host = { env, deadlines: new Deadlines(), gathering: new Gathering() };
+  const publishers = new Publishers(host, new PublishBudget());
   return {
     env,
     access,

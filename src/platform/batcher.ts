@@ -2,6 +2,7 @@ import { RpcError } from "../../rpc/index.ts";
 
 import { asOutcome, backoffMs } from "./call-object.ts";
 import type { Deadlines } from "./deadlines.ts";
+import type { Gathering } from "./gathering.ts";
 import { requestDeadlineMs } from "./settings.ts";
 
 /** What one call carries, and how it is made. */
@@ -12,6 +13,8 @@ export type BatcherOptions<Item, Reply, Result> = {
   readonly maxSize?: number;
   /** Those of the object that makes the calls. */
   readonly deadlines: Deadlines;
+  /** That of this object too. */
+  readonly gathering: Gathering;
   /**
    * Whether the next call may begin while one that has passed its deadline is still under way.
    *
@@ -44,8 +47,8 @@ type Waiting<Item, Result> = {
  * Group commit: items for one object go in order, at most one call under way. What is added meanwhile goes in the next
  * call, so the busier the caller, the larger its batches.
  *
- * An idle batcher calls at once. After a call it waits for a zero timer, which fires when every socket that was readable
- * has been read: without it the batches would be as small as what one fsync lets in. After a failed call it backs off.
+ * An idle batcher calls at once. After a call it waits until all is {@link Gathering | gathered} that was on its way: without it
+ * the batches would be as small as what one fsync lets in. After a failed call it backs off.
  */
 export class Batcher<Item, Reply, Result> {
   readonly #options: BatcherOptions<Item, Reply, Result>;
@@ -84,6 +87,7 @@ export class Batcher<Item, Reply, Result> {
         this.#isFlushing = true;
         void this.#flush();
       }
+      this.#options.gathering.look();
     });
   }
 
@@ -92,7 +96,7 @@ export class Batcher<Item, Reply, Result> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await scheduler.wait(backoffMs(this.#failures));
+      await (this.#failures > 0 ? scheduler.wait(backoffMs(this.#failures)) : this.#options.gathering.whenGathered());
       this.#refuse(this.#options.refusalOf);
     }
     this.#isFlushing = false;

@@ -1,6 +1,7 @@
 import type { PublishReply } from "../internal/calls.ts";
 import { Batcher } from "../platform/batcher.ts";
 import type { Deadlines } from "../platform/deadlines.ts";
+import type { Gathering } from "../platform/gathering.ts";
 
 import { outcomes, publishCall } from "./publish-call.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
@@ -11,12 +12,15 @@ const CALL_REQUESTS = 1_000;
 /** Text of one call: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
 
+/** The object that publishes. */
+export type PublisherHost = { readonly env: Env; readonly deadlines: Deadlines; readonly gathering: Gathering };
+
 /** The publishes of one gateway to one stream, in order, with as few commits as there can be. */
 export type Publisher = Batcher<PublishGroup, PublishReply, readonly PublishOutcome[]>;
 
 /** Makes an idle publisher. */
 export function publisherOf(
-  { env, deadlines }: { env: Env; deadlines: Deadlines },
+  { env, deadlines, gathering }: PublisherHost,
   stream: string,
   onIdle: () => void,
 ): Publisher {
@@ -25,6 +29,7 @@ export function publisherOf(
     maxItems: CALL_REQUESTS,
     maxSize: CALL_BYTES,
     deadlines,
+    gathering,
     // Two calls at once would lose the order.
     mayOverlap: false,
     call: async (groups) => {

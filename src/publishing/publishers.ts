@@ -1,6 +1,5 @@
 import { RpcError } from "../../rpc/index.ts";
 
-import { Deadlines } from "../platform/deadlines.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
@@ -8,20 +7,20 @@ import { QUEUE_FULL } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
 import { publisherOf } from "./publisher.ts";
-import type { Publisher } from "./publisher.ts";
+import type { Publisher, PublisherHost } from "./publisher.ts";
 
 /** Publishers that are kept when nothing waits for them: to make one anew, and its stub, costs a lone publish a twentieth. */
 const KEPT = 256;
 
 /** The publishers of a gateway, one for each stream that is being published to. */
 export class Publishers {
-  readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
+  readonly #host: PublisherHost;
   readonly #budget: PublishBudget;
   readonly #publishers = new Map<string, Publisher>();
 
   /** @param budget Bounds what they hold together. */
-  constructor(env: Env, budget: PublishBudget, deadlines = new Deadlines()) {
-    this.#host = { env, deadlines };
+  constructor(host: PublisherHost, budget: PublishBudget) {
+    this.#host = host;
     this.#budget = budget;
   }
 

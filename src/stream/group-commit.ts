@@ -1,4 +1,5 @@
 import type { PublishCall, PublishReply } from "../internal/calls.ts";
+import { Gathering } from "../platform/gathering.ts";
 
 /** Most size of the calls of one commit: a single one may exceed it. */
 const COMMIT_BYTES = 4_194_304;
@@ -16,13 +17,14 @@ const COMPANY_COMMITS = 16;
 const PROBE_COMMITS = 16;
 
 /**
- * Group commit of the calls of several gateways. Calls that come after a commit until a zero timer fires, which is when
- * all that was readable has been read, are committed together. A lone caller, whose next call comes when the one before
+ * Group commit of the calls of several gateways. Calls that come after a commit, until all is {@link Gathering | gathered} that was
+ * on its way, are committed together. A lone caller, whose next call comes when the one before
  * is answered, has its calls committed at once.
  */
 export class GroupCommit {
   readonly #commit: (calls: readonly PublishCall[]) => readonly PublishReply[];
   #waiting: Waiting[] = [];
+  readonly #gathering = new Gathering();
   #isBusy = false;
   /** How many of the next commits wait for company. */
   #waits = 0;
@@ -37,6 +39,7 @@ export class GroupCommit {
   async add(call: PublishCall): Promise<PublishReply> {
     const { promise, resolve, reject } = Promise.withResolvers<PublishReply>();
     this.#waiting.push({ call, resolve, reject });
+    this.#gathering.look();
     if (!this.#isBusy) {
       this.#isBusy = true;
       void this.#run();
@@ -51,7 +54,7 @@ export class GroupCommit {
       this.#waits = group.length > 1 ? COMPANY_COMMITS : Math.max(0, this.#waits - 1);
       this.#commits += 1;
       if (this.#waits > 0 || this.#commits % PROBE_COMMITS === 0) {
-        await scheduler.wait(0);
+        await this.#gathering.whenGathered();
       }
     }
     this.#isBusy = false;

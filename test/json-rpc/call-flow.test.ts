@@ -4,14 +4,16 @@ import { LIMITS } from "../../rpc/index.ts";
 import { CallFlow } from "../../src/json-rpc/call-flow.ts";
 import type { HeldFrame, Turn } from "../../src/json-rpc/call-flow.ts";
 import { FairTurns } from "../../src/platform/fair-turns.ts";
+import { Gathering } from "../../src/platform/gathering.ts";
 import { Share } from "../../src/platform/isolate-budget.ts";
 import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 
 const FRAME = "x".repeat(1_000_000);
 const SMALL: HeldFrame = { characters: 5, bytes: 15 };
 
-function newFlow(budget = new PublishBudget(), frames = new Share()): CallFlow {
-  return new CallFlow(budget, new FairTurns({ atOnce: 16, eachMs: 1 }), frames);
+function newFlow(publishBudget = new PublishBudget(), frames = new Share()): CallFlow {
+  const reads = new FairTurns<CallFlow>({ atOnce: 16, eachMs: 1 });
+  return new CallFlow({ publishBudget, reads, frames, gathering: new Gathering() });
 }
 
 /** The turn of a frame for which there is room; its publishes are behind another call. */

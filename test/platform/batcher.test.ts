@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import { Batcher } from "../../src/platform/batcher.ts";
 import { Deadlines } from "../../src/platform/deadlines.ts";
+import { Gathering } from "../../src/platform/gathering.ts";
 
 type Call = { items: readonly string[]; reply: () => void; fail: (error: Error) => void };
 
@@ -13,6 +14,7 @@ function batcherOf({ mayOverlap }: { mayOverlap: boolean }) {
   const batcher = new Batcher<string, undefined, string>({
     maxItems: 3,
     deadlines: new Deadlines(),
+    gathering: new Gathering(),
     maxSize: 10,
     mayOverlap,
     call: (items) =>

@@ -7,11 +7,10 @@ import type {
   JoinReply,
 } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
-import type { Deadlines } from "../../platform/deadlines.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
-import type { StreamEpoch } from "./ack-batcher.ts";
+import type { AckBatcherHost, StreamEpoch } from "./ack-batcher.ts";
 import { joinConsumers } from "./join.ts";
 import { Rounds } from "../rounds.ts";
 
@@ -34,16 +33,16 @@ export type Route = {
  * each names as its holder, ack commands back to the stream.
  */
 export class ConsumerRouter {
-  readonly #host: { readonly env: Env; readonly deadlines: Deadlines };
+  readonly #host: AckBatcherHost;
   readonly #routes = new Map<string, Route>();
   /** The holders of those that have left, until their streams know it, and what they acked before. */
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #batchers = new Map<string, AckBatcher>();
   readonly #joins: Rounds<JoinCall, JoinReply>;
 
-  constructor(env: Env, deadlines: Deadlines) {
-    this.#host = { env, deadlines };
-    this.#joins = new Rounds({ ...ROUND, ask: (stream, calls) => joinConsumers(env, stream, calls) });
+  constructor(host: AckBatcherHost) {
+    this.#host = host;
+    this.#joins = new Rounds({ ...ROUND, ask: (stream, calls) => joinConsumers(host.env, stream, calls) });
   }
 
   /** Whether any consumer is shared here. */
