@@ -67,8 +67,8 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
-    const calls = { env, deadlines: new Deadlines(), gathering: new Gathering() };
-    const publishers = new Publishers(calls, publishBudget);
+    const batcherHost = { env, deadlines: new Deadlines(), gathering: new Gathering() };
+    const publishers = new Publishers(batcherHost, publishBudget);
     this.#feeds = feeds;
     this.#alarm = alarm;
     this.#host = {
@@ -81,8 +81,8 @@ export class Gateway extends DurableObject<Env> {
       keeper: new Keeper(),
       reads: new FairTurns(READS),
       replays: new FairTurns(REPLAYS),
-      gathering: calls.gathering,
-      consumerRouter: new ConsumerRouter(calls),
+      gathering: batcherHost.gathering,
+      consumerRouter: new ConsumerRouter(batcherHost),
       consumerStore: new ConsumerSubscriptionStore(ctx.storage.sql),
       publishBudget,
       frames: Share.ofObject(`frames of ${gateway}`),

@@ -66,9 +66,7 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
     const admitted = frame.elements.map((element) => admit(element, held, caller));
     const turn = flow?.turnFor({ ...publishesOf(admitted), text });
     const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-    if (!admitted.some(isGathered)) {
-      flow?.passed();
-    }
+    flow?.noteOthers(entries.filter((entry) => !isGathered(entry)).length);
     const waiting = turnToRead(entries, flow);
     const isDropped = waiting !== undefined && !(await waiting);
     if (!isDropped) {
@@ -147,8 +145,8 @@ function publishesOf(entries: readonly Entry[]): { publishes: number; isLate: bo
 }
 
 /** Whether an entry goes with those of other frames. */
-function isGathered({ kind }: Entry): boolean {
-  return kind === "publish" || kind === "ack";
+function isGathered(entry: Entry): entry is Publish | Ack {
+  return entry.kind === "publish" || entry.kind === "ack";
 }
 
 /** The entries in order; neighbouring publishes and acks are one step. */
@@ -156,7 +154,7 @@ function stepsOf(entries: readonly Entry[]): Step[] {
   const steps: Step[] = [];
   let gathered: (Publish | Ack)[] = [];
   for (const entry of entries) {
-    if (entry.kind === "publish" || entry.kind === "ack") {
+    if (isGathered(entry)) {
       if (gathered.length === 0) {
         steps.push({ kind: "gathered", calls: gathered });
       }

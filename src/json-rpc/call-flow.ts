@@ -27,7 +27,7 @@ export type FlowHost = {
   readonly publishBudget: PublishBudget;
   /** The turns of reads. */
   readonly reads: FairTurns<CallFlow>;
-  /** What their frames take of the isolate. */
+  /** What their frames take of the isolate that are not answered. */
   readonly frames: Share;
   /** The waits for what is to be published and acked together. */
   readonly gathering: Gathering;
@@ -58,9 +58,11 @@ export class CallFlow {
     this.#host = host;
   }
 
-  /** A frame neither publishes nor acks. */
-  passed(): void {
-    this.#host.gathering.passed();
+  /** So many calls of a frame neither publish nor ack. */
+  noteOthers(calls: number): void {
+    if (calls > 0) {
+      this.#host.gathering.noteOthers(calls);
+    }
   }
 
   /** The turn of a read among those of all sockets; as {@link FairTurns.take}. */

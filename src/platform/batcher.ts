@@ -5,16 +5,17 @@ import type { Deadlines } from "./deadlines.ts";
 import type { Gathering } from "./gathering.ts";
 import { requestDeadlineMs } from "./settings.ts";
 
+/** An object that makes calls, and what it shares among its batchers. */
+export type BatcherHost = { readonly env: Env; readonly deadlines: Deadlines; readonly gathering: Gathering };
+
 /** What one call carries, and how it is made. */
 export type BatcherOptions<Item, Reply, Result> = {
   /** Most items of one call, each counted as it was added; a single one may exceed it. */
   readonly maxItems: number;
   /** Most size of one call's items together; a single item may exceed it. No bound when left out. */
   readonly maxSize?: number;
-  /** Those of the object that makes the calls. */
-  readonly deadlines: Deadlines;
-  /** That of this object too. */
-  readonly gathering: Gathering;
+  /** The object that makes the calls. */
+  readonly host: Pick<BatcherHost, "deadlines" | "gathering">;
   /**
    * Whether the next call may begin while one that has passed its deadline is still under way.
    *
@@ -87,7 +88,7 @@ export class Batcher<Item, Reply, Result> {
         this.#isFlushing = true;
         void this.#flush();
       }
-      this.#options.gathering.look();
+      this.#options.host.gathering.look();
     });
   }
 
@@ -96,7 +97,9 @@ export class Batcher<Item, Reply, Result> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await (this.#failures > 0 ? scheduler.wait(backoffMs(this.#failures)) : this.#options.gathering.whenGathered());
+      await (this.#failures > 0
+        ? scheduler.wait(backoffMs(this.#failures))
+        : this.#options.host.gathering.whenGathered());
       this.#refuse(this.#options.refusalOf);
     }
     this.#isFlushing = false;
@@ -120,12 +123,12 @@ export class Batcher<Item, Reply, Result> {
 
   /** Answers every item of a batch by the call's deadline. Returns when the next call may begin. */
   async #send(batch: readonly Waiting<Item, Result>[]): Promise<void> {
-    const { mayOverlap, deadlines, call, outcomes, facts = {} } = this.#options;
+    const { mayOverlap, host, call, outcomes, facts = {} } = this.#options;
     const items = batch.map(({ item }) => item);
     const startedAt = mayOverlap ? Math.min(...batch.map(({ addedAt }) => addedAt)) : Date.now();
     const dueAt = startedAt + requestDeadlineMs();
     const abandoned = mayOverlap ? Promise.withResolvers<never>() : undefined;
-    const deadline = deadlines.add(dueAt, () => {
+    const deadline = host.deadlines.add(dueAt, () => {
       const late = new RpcError(
         "OutcomeUnknown",
         "the stream did not answer in time; it may or may not have been done",
@@ -150,7 +153,7 @@ export class Batcher<Item, Reply, Result> {
       const outcome = asOutcome(error, "changes", { facts });
       batch.forEach(({ reject }) => reject(outcome));
     } finally {
-      deadlines.end(deadline);
+      host.deadlines.end(deadline);
       this.#isStuck = false;
     }
   }

@@ -1,7 +1,6 @@
 import type { PublishReply } from "../internal/calls.ts";
 import { Batcher } from "../platform/batcher.ts";
-import type { Deadlines } from "../platform/deadlines.ts";
-import type { Gathering } from "../platform/gathering.ts";
+import type { BatcherHost } from "../platform/batcher.ts";
 
 import { outcomes, publishCall } from "./publish-call.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
@@ -12,28 +11,20 @@ const CALL_REQUESTS = 1_000;
 /** Text of one call: far below the 32 MiB that an RPC may carry. */
 const CALL_BYTES = 4_194_304;
 
-/** The object that publishes. */
-export type PublisherHost = { readonly env: Env; readonly deadlines: Deadlines; readonly gathering: Gathering };
-
 /** The publishes of one gateway to one stream, in order, with as few commits as there can be. */
 export type Publisher = Batcher<PublishGroup, PublishReply, readonly PublishOutcome[]>;
 
 /** Makes an idle publisher. */
-export function publisherOf(
-  { env, deadlines, gathering }: PublisherHost,
-  stream: string,
-  onIdle: () => void,
-): Publisher {
+export function publisherOf(host: BatcherHost, stream: string, onIdle: () => void): Publisher {
   let stub: ReturnType<Env["STREAM"]["getByName"]> | undefined;
   return new Batcher<PublishGroup, PublishReply, readonly PublishOutcome[]>({
     maxItems: CALL_REQUESTS,
     maxSize: CALL_BYTES,
-    deadlines,
-    gathering,
+    host,
     // Two calls at once would lose the order.
     mayOverlap: false,
     call: async (groups) => {
-      stub ??= env.STREAM.getByName(stream);
+      stub ??= host.env.STREAM.getByName(stream);
       try {
         return await stub.publish(publishCall(stream, groups));
       } catch (error) {

@@ -1,5 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 
+import type { BatcherHost } from "../platform/batcher.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
 
@@ -7,19 +8,19 @@ import { QUEUE_FULL } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";
 import { publisherOf } from "./publisher.ts";
-import type { Publisher, PublisherHost } from "./publisher.ts";
+import type { Publisher } from "./publisher.ts";
 
 /** Publishers that are kept when nothing waits for them: to make one anew, and its stub, costs a lone publish a twentieth. */
 const KEPT = 256;
 
 /** The publishers of a gateway, one for each stream that is being published to. */
 export class Publishers {
-  readonly #host: PublisherHost;
+  readonly #host: BatcherHost;
   readonly #budget: PublishBudget;
   readonly #publishers = new Map<string, Publisher>();
 
   /** @param budget Bounds what they hold together. */
-  constructor(host: PublisherHost, budget: PublishBudget) {
+  constructor(host: BatcherHost, budget: PublishBudget) {
     this.#host = host;
     this.#budget = budget;
   }

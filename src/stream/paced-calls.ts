@@ -8,7 +8,7 @@ import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;
-/** What a page with a filter takes at least: the index is looked through, and of a row that is read few messages are taken. Half a millisecond, so that a turn takes four. */
+/** What a page with a filter takes at least: the index is looked through, and of a row that is read few messages are taken. That is half a millisecond, so a turn is four. */
 const FILTERED_BYTES = 8_192;
 /** What subscriptions that join together take: they may be delivered to, and every consumer is looked at; and each of them. */
 const JOIN_BYTES = { all: 32_768, each: 2_048 };

@@ -11,10 +11,10 @@ type Call = { items: readonly string[]; reply: () => void; fail: (error: Error) 
 function batcherOf({ mayOverlap }: { mayOverlap: boolean }) {
   const calls: Call[] = [];
   const onIdle = vi.fn<() => void>();
+  const gathering = new Gathering();
   const batcher = new Batcher<string, undefined, string>({
     maxItems: 3,
-    deadlines: new Deadlines(),
-    gathering: new Gathering(),
+    host: { deadlines: new Deadlines(), gathering },
     maxSize: 10,
     mayOverlap,
     call: (items) =>
@@ -33,7 +33,14 @@ function batcherOf({ mayOverlap }: { mayOverlap: boolean }) {
       }
       return call;
     });
-  return { batcher, calls, callAt, onIdle };
+  return { batcher, calls, callAt, onIdle, gathering };
+}
+
+/** What is due runs, but no timer. */
+async function microtasks(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
 }
 
 afterEach(() => {
@@ -54,6 +61,41 @@ it("sends what is added at once in one call, and what is added meanwhile in the 
   expect(await Promise.all([...first, second])).toEqual(["a", "b", "c"]);
   expect(calls.map(({ items }) => items)).toEqual([["a", "b"], ["c"]]);
   await vi.waitFor(() => expect(onIdle).toHaveBeenCalledOnce());
+});
+
+describe("a batcher that waits for company", () => {
+  it("calls when enough else has come for its object", async () => {
+    const { batcher, calls, callAt, gathering } = batcherOf({ mayOverlap: false });
+    const first = batcher.add("a", 1);
+    (await callAt(0)).reply();
+    const second = batcher.add("b", 1);
+    await first;
+    await microtasks();
+
+    expect(calls).toHaveLength(1);
+    gathering.noteOthers(16);
+    await microtasks();
+    expect(calls).toHaveLength(2);
+
+    calls[1]?.reply();
+    await second;
+  });
+
+  it("looks at what has come for others when something is added", async () => {
+    const { batcher, calls, callAt } = batcherOf({ mayOverlap: false });
+    const first = batcher.add("a", 1);
+    (await callAt(0)).reply();
+    await first;
+    await microtasks();
+
+    new Gathering().noteOthers(16);
+    const second = batcher.add("b", 1);
+    await microtasks();
+    expect(calls).toHaveLength(2);
+
+    calls[1]?.reply();
+    await second;
+  });
 });
 
 it("bounds a call by items and by size, which one item alone may exceed", async () => {

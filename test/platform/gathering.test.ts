@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { Gathering } from "../../src/platform/gathering.ts";
 
-/** Frames of others that end a wait. */
+/** Calls that end a wait. */
 const MOST = 16;
 
 /** A wait, and whether it is over before any timer can fire. */
@@ -21,12 +21,6 @@ function waitOf(gathering: Gathering) {
   return { waiting, isOverSoon };
 }
 
-function pass(gathering: Gathering, frames: number): void {
-  for (let frame = 0; frame < frames; frame += 1) {
-    gathering.passed();
-  }
-}
-
 describe("Gathering", () => {
   it("waits for a timer, which fires when what is on its way has come", async () => {
     const gathering = new Gathering();
@@ -38,13 +32,13 @@ describe("Gathering", () => {
     await waiting;
   });
 
-  it("waits no longer than for so many frames that bring nothing to gather", async () => {
+  it("waits no longer than for so many calls that bring nothing to gather", async () => {
     const gathering = new Gathering();
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    pass(gathering, MOST - 1);
+    gathering.noteOthers(MOST - 1);
     expect(await isOverSoon()).toBe(false);
-    pass(gathering, 1);
+    gathering.noteOthers(1);
     expect(await isOverSoon()).toBe(true);
 
     await waiting;
@@ -54,7 +48,7 @@ describe("Gathering", () => {
     const [own, other] = [new Gathering(), new Gathering()];
     const { waiting, isOverSoon } = waitOf(own);
 
-    pass(other, MOST);
+    other.noteOthers(MOST);
     expect(await isOverSoon()).toBe(false);
     own.look();
     expect(await isOverSoon()).toBe(true);
@@ -62,12 +56,25 @@ describe("Gathering", () => {
     await waiting;
   });
 
+  it("leaves no timer behind, of which an object may have 10,000", async () => {
+    const gathering = new Gathering();
+
+    for (let wait = 0; wait < 10_001; wait += 1) {
+      const { waiting } = waitOf(gathering);
+      gathering.noteOthers(MOST);
+      await waiting;
+    }
+
+    const { waiting } = waitOf(gathering);
+    await waiting;
+  });
+
   it("counts from when each wait began", async () => {
     const gathering = new Gathering();
-    pass(gathering, MOST);
+    gathering.noteOthers(MOST);
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    pass(gathering, MOST - 1);
+    gathering.noteOthers(MOST - 1);
     expect(await isOverSoon()).toBe(false);
 
     await waiting;

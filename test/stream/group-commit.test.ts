@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
+import { Gathering } from "../../src/platform/gathering.ts";
 import { GroupCommit } from "../../src/stream/group-commit.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
 
@@ -24,6 +25,27 @@ it("commits together what comes while it waits, and answers each call", async ()
 
   expect(replies).toHaveLength(9);
   expect(groups).toEqual([...Array.from({ length: 16 }, () => 1), 8]);
+});
+
+it("waits no longer for company when much else has come", async () => {
+  const groups: number[] = [];
+  const commit = new GroupCommit((calls) => {
+    groups.push(calls.length);
+    return calls.map(() => reply);
+  });
+  for (let lone = 0; lone < 16; lone += 1) {
+    await commit.add(call("s"));
+  }
+  const waiting = commit.add(call("s"));
+
+  new Gathering().noteOthers(16);
+  const last = commit.add(call("s"));
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
+
+  expect(groups.slice(16)).toEqual([2]);
+  await Promise.all([waiting, last]);
 });
 
 it("fails every call of a commit that fails, and goes on", async () => {

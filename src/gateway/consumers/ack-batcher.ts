@@ -3,9 +3,8 @@ import { sizeOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../../internal/epoch.ts";
 import { Batcher } from "../../platform/batcher.ts";
+import type { BatcherHost } from "../../platform/batcher.ts";
 import { asOutcome, isOverloaded } from "../../platform/call-object.ts";
-import type { Deadlines } from "../../platform/deadlines.ts";
-import type { Gathering } from "../../platform/gathering.ts";
 
 /** Commands of one call, and their sequences: those of a single one may be as many. What follows waits until they are stored. */
 const [CALL_COMMANDS, CALL_SEQUENCES] = [1_000, 10_000];
@@ -17,9 +16,6 @@ export type StreamEpoch = { readonly stream: string; readonly epoch: string };
 
 /** The holders the stream does not know, or why its epoch is over; and the error of the first call, if it was repeated. */
 type Reply = { unknown: string[] | StreamEnd; lost: RpcError | undefined };
-
-/** The object that passes acks on. */
-export type AckBatcherHost = { readonly env: Env; readonly deadlines: Deadlines; readonly gathering: Gathering };
 
 /** What an ack batcher tells its owner. */
 export type AckBatcherEvents = {
@@ -41,15 +37,14 @@ export class AckBatcher {
   readonly #events: AckBatcherEvents;
   readonly #batcher: Batcher<AckCommand, Reply, undefined>;
 
-  constructor({ env, deadlines, gathering }: AckBatcherHost, of: StreamEpoch, events: AckBatcherEvents) {
-    this.#env = env;
+  constructor(host: BatcherHost, of: StreamEpoch, events: AckBatcherEvents) {
+    this.#env = host.env;
     this.#of = of;
     this.#events = events;
     this.#batcher = new Batcher({
       maxItems: CALL_COMMANDS,
       maxSize: CALL_SEQUENCES,
-      deadlines,
-      gathering,
+      host,
       // To apply a command twice is to apply it once.
       mayOverlap: true,
       call: (commands, dueAt) => this.#call(gathered(commands), dueAt),

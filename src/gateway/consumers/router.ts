@@ -7,10 +7,11 @@ import type {
   JoinReply,
 } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
+import type { BatcherHost } from "../../platform/batcher.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";
-import type { AckBatcherHost, StreamEpoch } from "./ack-batcher.ts";
+import type { StreamEpoch } from "./ack-batcher.ts";
 import { joinConsumers } from "./join.ts";
 import { Rounds } from "../rounds.ts";
 
@@ -33,14 +34,14 @@ export type Route = {
  * each names as its holder, ack commands back to the stream.
  */
 export class ConsumerRouter {
-  readonly #host: AckBatcherHost;
+  readonly #host: BatcherHost;
   readonly #routes = new Map<string, Route>();
   /** The holders of those that have left, until their streams know it, and what they acked before. */
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #batchers = new Map<string, AckBatcher>();
   readonly #joins: Rounds<JoinCall, JoinReply>;
 
-  constructor(host: AckBatcherHost) {
+  constructor(host: BatcherHost) {
     this.#host = host;
     this.#joins = new Rounds({ ...ROUND, ask: (stream, calls) => joinConsumers(host.env, stream, calls) });
   }
