@@ -1,14 +1,18 @@
-import type { PageReply } from "../internal/calls.ts";
+import type { PageCall, PageReply } from "../internal/calls.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { pauseBetweenTurns } from "../platform/pace.ts";
 import type { Refused } from "../platform/refused.ts";
 import { requestDeadlineMs } from "../platform/settings.ts";
 
+import { readInParts } from "./page-parts.ts";
 import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;
-/** What a page with a filter takes at least: the index is looked through, and of a row that is read few messages are taken. That is half a millisecond, so a turn is four. */
+/**
+ * What a page with a filter takes at least: the index is looked through, and of a row that is read few messages are taken. It is
+ * half a millisecond, so eight of them are a turn.
+ */
 const FILTERED_BYTES = 8_192;
 /** What subscriptions that join together take: they may be delivered to, and every consumer is looked at; and each of them. */
 const JOIN_BYTES = { all: 32_768, each: 2_048 };
@@ -22,10 +26,14 @@ export class PacedCalls {
   #last: Promise<unknown> = Promise.resolve();
   #bytes = 0;
 
-  /** Reads a page in its turn, with or without a filter. */
-  read(call: () => PageReply, filter: string | undefined): Promise<PageReply> {
+  /** Reads a page in its turn, with or without a filter. @param read As {@link readInParts} takes it. */
+  read(read: (...call: PageCall) => PageReply, call: PageCall): Promise<PageReply> {
+    const [, , , , filter] = call;
     const least = filter === undefined ? 0 : FILTERED_BYTES;
-    return this.#run(call, (page) => (page === undefined || "refused" in page ? 0 : Math.max(page.bytes, least)));
+    return this.#run(
+      () => readInParts(read, call),
+      (page) => (page === undefined || "refused" in page ? 0 : Math.max(page.bytes, least)),
+    );
   }
 
   /** Has so many subscriptions join consumers in their turn. @returns What became of each. */
@@ -34,13 +42,13 @@ export class PacedCalls {
     return Array.isArray(joined) ? joined : Array.from({ length: count }, () => joined);
   }
 
-  #run<Reply>(call: () => Reply, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
+  #run<Reply>(call: () => Reply | Promise<Reply>, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
     const untilMs = monotonicMs() + requestDeadlineMs() / 2;
-    const turn = this.#last.then(() => {
+    const turn = this.#last.then(async () => {
       if (monotonicMs() > untilMs) {
         return refuse("Unavailable", "the stream has too much to do; try again", {});
       }
-      const reply = call();
+      const reply = await call();
       this.#bytes += bytesOf(reply);
       return reply;
     });

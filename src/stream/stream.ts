@@ -103,8 +103,7 @@ export class Stream extends DurableObject<Env> {
    * @returns Undefined when the stream was never used; a refusal as in {@link expectStart}, or of {@link PacedCalls}.
    */
   async readPage(...call: PageCall): ReturnType<PacedCalls["read"]> {
-    const [, , , epoch, filter] = call;
-    return this.#paced.read(() => this.#ifUsed(epoch, (loaded) => readFrom(loaded, ...call)), filter);
+    return this.#paced.read((...part) => this.#ifUsed(part[3], (loaded) => readFrom(loaded, ...part)), call);
   }
 
   /**
