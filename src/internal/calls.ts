@@ -127,7 +127,9 @@ export type Page = MessageRange &
      * Of a read with a filter: a stretch at that position in which all messages are there and none matches. The range begins
      * after it, and is empty when it goes to the end of the log. Left out when nothing was passed over.
      */
-    passed?: { from: number; to: number };
+    passed?: { from: number; to: number } | undefined;
+    /** Of a read with a filter: length of the lists of subjects that were looked through. */
+    looked?: number | undefined;
   };
 
 /**

@@ -93,14 +93,14 @@ export function readFrom(place: Place, ...call: PageCall): Page {
   const [from, messages, bytes, epoch, filter, takesPieces = false] = call;
   expectStart(place, epoch, from);
   const { nextSequence, notBefore: _notBefore, ...start } = startOf(place, from);
-  const { passed, through } = passedFrom(place.log, nextSequence, filter);
+  const { passed, through, looked } = passedFrom(place.log, nextSequence, filter);
   const first = passed === undefined ? nextSequence : passed.to + 1;
   const page = inPieces(place.log.read(first, Math.min(messages, through - first + 1), bytes), takesPieces);
   if (passed === undefined) {
-    return { ...page, ...start };
+    return { ...page, ...start, looked };
   }
   const publishedAt = page.last < first ? place.log.publishedAt(page.last) : page.publishedAt;
-  return { ...page, publishedAt, ...start, passed };
+  return { ...page, publishedAt, ...start, passed, looked };
 }
 
 /**
@@ -111,13 +111,13 @@ function passedFrom(
   log: Log,
   nextSequence: number,
   filter: string | undefined,
-): { passed: Page["passed"]; through: number } {
+): Pick<Page, "passed" | "looked"> & { through: number } {
   if (filter === undefined) {
-    return { passed: undefined, through: Infinity };
+    return { through: Infinity };
   }
   const from = Math.max(nextSequence, log.floor + 1);
-  const { sequence, through } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
+  const { sequence, through, size: looked } = log.subjects.firstCandidate(from, log.last, compileFilter(filter));
   // What is deleted has to be told.
   const to = log.firstHole(from, sequence - 1) - 1;
-  return { passed: to < from ? undefined : { from, to }, through };
+  return { passed: to < from ? undefined : { from, to }, through, looked };
 }
