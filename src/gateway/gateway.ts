@@ -67,7 +67,9 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
-    const batcherHost = { env, deadlines: new Deadlines(), gathering: new Gathering() };
+    // No callback of it may throw, as that would reset the object.
+    const holdBack = (until: () => Promise<void>) => void ctx.blockConcurrencyWhile(until);
+    const batcherHost = { env, deadlines: new Deadlines(), gathering: new Gathering(holdBack) };
     const publishers = new Publishers(batcherHost, publishBudget);
     this.#feeds = feeds;
     this.#alarm = alarm;

@@ -66,13 +66,14 @@ export async function answerFrame(text: string, context: CallContext, bounds: Ca
     const admitted = frame.elements.map((element) => admit(element, held, caller));
     const turn = flow?.turnFor({ ...publishesOf(admitted), text });
     const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-    flow?.noteOthers(entries.filter((entry) => !isGathered(entry)).length);
+    const gathered = entries.filter(isGathered).length;
+    flow?.note(gathered, entries.length - gathered);
     const waiting = turnToRead(entries, flow);
     const isDropped = waiting !== undefined && !(await waiting);
     if (!isDropped) {
       await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
     }
-    await leaveLanes(entries);
+    await leaveLanes(entries, flow);
     return answer;
   } finally {
     if (held !== undefined) {
@@ -239,11 +240,10 @@ async function runOne(
  * Gives up the places of the publishes of a frame, which are answered together. When one has to be sent again, it waits
  * for the frames that the client has sent behind it.
  */
-async function leaveLanes(entries: readonly Entry[]): Promise<void> {
+async function leaveLanes(entries: readonly Entry[], flow: CallFlow | undefined): Promise<void> {
   const places = entries.filter((entry) => entry.kind === "publish" || entry.kind === "refused");
   if (places.some(({ lane, order }) => lane?.isToRepeat(order) === true)) {
-    // Resumes when every readable socket was read.
-    await scheduler.wait(0);
+    await flow?.whenRead();
   }
   for (const { lane } of places) {
     lane?.leave();

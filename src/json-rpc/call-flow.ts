@@ -58,11 +58,14 @@ export class CallFlow {
     this.#host = host;
   }
 
-  /** So many calls of a frame neither publish nor ack. */
-  noteOthers(calls: number): void {
-    if (calls > 0) {
-      this.#host.gathering.noteOthers(calls);
-    }
+  /** A frame has come, with so many calls that publish or ack and so many others. */
+  note(gathered: number, others: number): void {
+    this.#host.gathering.note(gathered, others);
+  }
+
+  /** Resolves when the frames have been read that its client sent behind this one. */
+  whenRead(): Promise<void> {
+    return this.#host.gathering.whenRead();
   }
 
   /** The turn of a read among those of all sockets; as {@link FairTurns.take}. */

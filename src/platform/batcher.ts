@@ -97,13 +97,20 @@ export class Batcher<Item, Reply, Result> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#send(this.#take());
-      await (this.#failures > 0
-        ? scheduler.wait(backoffMs(this.#failures))
-        : this.#options.host.gathering.whenGathered());
+      await this.#pause();
       this.#refuse(this.#options.refusalOf);
     }
     this.#isFlushing = false;
     this.#options.onIdle();
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#failures === 0) {
+      await this.#options.host.gathering.whenGathered();
+      return;
+    }
+    // An object that has too many timers is refused another: what waits here goes on all the same.
+    await scheduler.wait(backoffMs(this.#failures)).catch(() => undefined);
   }
 
   #take(): Waiting<Item, Result>[] {

@@ -73,7 +73,7 @@ describe("a batcher that waits for company", () => {
     await microtasks();
 
     expect(calls).toHaveLength(1);
-    gathering.noteOthers(16);
+    gathering.note(0, 16);
     await microtasks();
     expect(calls).toHaveLength(2);
 
@@ -88,7 +88,7 @@ describe("a batcher that waits for company", () => {
     await first;
     await microtasks();
 
-    new Gathering().noteOthers(16);
+    new Gathering().note(0, 16);
     const second = batcher.add("b", 1);
     await microtasks();
     expect(calls).toHaveLength(2);

@@ -36,9 +36,9 @@ describe("Gathering", () => {
     const gathering = new Gathering();
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    gathering.noteOthers(MOST - 1);
+    gathering.note(0, MOST - 1);
     expect(await isOverSoon()).toBe(false);
-    gathering.noteOthers(1);
+    gathering.note(0, 1);
     expect(await isOverSoon()).toBe(true);
 
     await waiting;
@@ -48,7 +48,7 @@ describe("Gathering", () => {
     const [own, other] = [new Gathering(), new Gathering()];
     const { waiting, isOverSoon } = waitOf(own);
 
-    other.noteOthers(MOST);
+    other.note(0, MOST);
     expect(await isOverSoon()).toBe(false);
     own.look();
     expect(await isOverSoon()).toBe(true);
@@ -56,25 +56,65 @@ describe("Gathering", () => {
     await waiting;
   });
 
-  it("leaves no timer behind, of which an object may have 10,000", async () => {
+  it("has one timer for all that wait, of which an object may have 10,000", async () => {
     const gathering = new Gathering();
 
     for (let wait = 0; wait < 10_001; wait += 1) {
       const { waiting } = waitOf(gathering);
-      gathering.noteOthers(MOST);
+      gathering.note(0, MOST);
       await waiting;
     }
 
-    const { waiting } = waitOf(gathering);
-    await waiting;
+    await Promise.all(Array.from({ length: 10_001 }, () => gathering.whenRead()));
+    await scheduler.wait(0);
+  });
+
+  it("waits for nothing where an object may have no more timers", async () => {
+    const timers: number[] = [];
+    try {
+      for (;;) {
+        timers.push(setTimeout(() => undefined, 600_000));
+      }
+    } catch {
+      await new Gathering().whenGathered();
+    } finally {
+      timers.forEach((timer) => clearTimeout(timer));
+    }
+  });
+
+  it("holds back what comes after many calls, until a timer has fired", async () => {
+    const held: (() => Promise<void>)[] = [];
+    const gathering = new Gathering((until) => held.push(until));
+
+    gathering.note(0, 63);
+    expect(held).toHaveLength(0);
+    gathering.note(0, 1);
+    expect(held).toHaveLength(1);
+    gathering.note(63 * 64, 0);
+    expect(held).toHaveLength(1);
+    gathering.note(64, 0);
+    expect(held).toHaveLength(2);
+
+    await Promise.all(held.map((until) => until()));
+  });
+
+  it("counts anew what comes to be held back when every socket has been read", async () => {
+    const held: (() => Promise<void>)[] = [];
+    const gathering = new Gathering((until) => held.push(until));
+
+    gathering.note(0, 63);
+    await gathering.whenRead();
+    gathering.note(0, 63);
+
+    expect(held).toHaveLength(0);
   });
 
   it("counts from when each wait began", async () => {
     const gathering = new Gathering();
-    gathering.noteOthers(MOST);
+    gathering.note(0, MOST);
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    gathering.noteOthers(MOST - 1);
+    gathering.note(0, MOST - 1);
     expect(await isOverSoon()).toBe(false);
 
     await waiting;

@@ -38,7 +38,7 @@ it("waits no longer for company when much else has come", async () => {
   }
   const waiting = commit.add(call("s"));
 
-  new Gathering().noteOthers(16);
+  new Gathering().note(0, 16);
   const last = commit.add(call("s"));
   for (let turn = 0; turn < 20; turn += 1) {
     await Promise.resolve();

@@ -1,6 +1,7 @@
 /** What many ask for at once does not hold up what another asks: it is the order of the answers that shows it. */
 import { expect } from "vitest";
 
+import { ErrorCode } from "../../../rpc/index.ts";
 import { Client } from "../server/client.ts";
 import type { Target } from "../server/client.ts";
 import { test } from "../server/fixtures.ts";
@@ -8,6 +9,9 @@ import { test } from "../server/fixtures.ts";
 const STREAM = "read-in-turns";
 const READS = 4_000;
 const CALLS = 2_500;
+const WINDOW = 200;
+/** More than are answered while something else is done once. */
+const FLOOD = 30_000;
 
 /** Two clients whose sockets are at one gateway. */
 async function neighbours(target: Target): Promise<[Client, Client]> {
@@ -61,4 +65,39 @@ test("a publish behind another is stored before thousands of calls are answered 
 
   expect(before).toBeLessThan(CALLS / 5);
   await Promise.all(calls);
+});
+
+test("a client that always has calls on the way keeps nobody out", async ({ server }) => {
+  const [busy, other] = await neighbours(server);
+  const flood = { answered: 0, isOver: false };
+  const calls = Array.from({ length: WINDOW }, async () => {
+    while (!flood.isOver && flood.answered < FLOOD) {
+      await busy.request("none", {});
+      flood.answered += 1;
+    }
+  });
+  await busy.until(() => flood.answered > WINDOW || undefined, "the flood");
+
+  await other.call("publish", { stream: STREAM, data: 1 });
+  const latecomer = await Client.connect(server);
+  await latecomer.call("publish", { stream: STREAM, data: 1 });
+  const before = flood.answered;
+  flood.isOver = true;
+  await Promise.all(calls);
+
+  expect(before).toBeLessThan(FLOOD);
+});
+
+test("a client that publishes far more at once than it may is told so, and stays", async ({ server }) => {
+  const client = await Client.connect(server);
+
+  const answers = await Promise.all(
+    Array.from({ length: 20_000 }, (_, data) => client.request("publish", { stream: "at-once", data })),
+  );
+
+  const refused = answers.filter(({ error }) => error !== undefined);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(new Set(refused.map(({ error }) => error?.code))).toEqual(new Set([ErrorCode.Busy, ErrorCode.Unavailable]));
+  const { lastSequence } = await client.call("getStreamInfo", { stream: "at-once" });
+  expect(lastSequence).toBe(answers.length - refused.length);
 });
