@@ -67,8 +67,11 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
-    // No callback of it may throw, as that would reset the object.
-    const holdBack = (until: () => Promise<void>) => void ctx.blockConcurrencyWhile(until);
+    const holdBack = (until: () => Promise<void>) => {
+      ctx.blockConcurrencyWhile(until).catch((error: unknown) => {
+        logError("a gateway could not go on", error, { gateway });
+      });
+    };
     const batcherHost = { env, deadlines: new Deadlines(), gathering: new Gathering(holdBack) };
     const publishers = new Publishers(batcherHost, publishBudget);
     this.#feeds = feeds;

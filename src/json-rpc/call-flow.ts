@@ -63,7 +63,7 @@ export class CallFlow {
     this.#host.gathering.note(gathered, others);
   }
 
-  /** Resolves when the frames have been read that its client sent behind this one. */
+  /** Resolves when the frames have been read that its client sent behind this one, as far as they have come. */
   whenRead(): Promise<void> {
     return this.#host.gathering.whenRead();
   }

@@ -13,7 +13,7 @@ let others = 0;
 
 type Wait = { readonly othersBefore: number; readonly end: () => void };
 
-/** Holds whatever comes for an object back until something is done. It is not told of failures. */
+/** Holds whatever comes for an object back until something is done that does not fail. */
 type HoldBack = (until: () => Promise<void>) => void;
 
 /**
@@ -33,7 +33,9 @@ export class Gathering {
   readonly #holdBack: HoldBack | undefined;
   /** In the order in which they began. */
   readonly #waits = new Set<Wait>();
-  #whenRead: Promise<void> | undefined;
+  /** Which all waits share that began before it fires, and the one behind it. */
+  #timer: Promise<void> | undefined;
+  #nextTimer: Promise<void> | undefined;
   /** Calls since it is known that every socket that was readable had been read. */
   #calls = 0;
 
@@ -50,8 +52,8 @@ export class Gathering {
     this.#calls += othersOfFrame + gathered * GATHERED_PART;
     if (this.#calls >= READ_CALLS && this.#holdBack !== undefined) {
       this.#calls = 0;
-      // By a timer of its own: those that began before are held back too.
-      this.#holdBack(timerFires);
+      // By a timer that begins in there: what began before is held back too. An object that has too many is refused it, and goes on.
+      this.#holdBack(() => scheduler.wait(0).catch(() => undefined));
     }
   }
 
@@ -71,28 +73,46 @@ export class Gathering {
     const { promise, resolve: end } = Promise.withResolvers<void>();
     const wait = { othersBefore: others, end };
     this.#waits.add(wait);
-    void this.whenRead().then(end);
+    void this.#whenTimerFires().then(end, end);
     await promise;
     this.#waits.delete(wait);
   }
 
   /**
-   * Resolves when every socket that was readable has been read. By one timer for all that wait: an object may have 10,000, and they
-   * add up while none fires.
+   * Resolves when every socket that is readable now has been read, but for what is held back: by a timer that begins after the call,
+   * so that a frame that comes before it fires, and asks too, waits for a later one.
+   *
+   * @throws When the object has as many timers as it may.
    */
-  whenRead(): Promise<void> {
-    this.#whenRead ??= this.#read();
-    return this.#whenRead;
+  async whenRead(): Promise<void> {
+    if (this.#timer === undefined) {
+      return this.#whenTimerFires();
+    }
+    this.#nextTimer ??= this.#afterThisTimer();
+    return this.#nextTimer;
   }
 
-  async #read(): Promise<void> {
-    await timerFires();
-    this.#whenRead = undefined;
-    this.#calls = 0;
+  /** By one timer for all that wait: an object may have 10,000, and they add up while none fires. */
+  #whenTimerFires(): Promise<void> {
+    this.#timer ??= this.#fire();
+    return this.#timer;
   }
-}
 
-/** Waits for a zero timer. An object that has too many timers is refused another: then there is no wait. */
-async function timerFires(): Promise<void> {
-  await scheduler.wait(0).catch(() => undefined);
+  async #fire(): Promise<void> {
+    try {
+      await scheduler.wait(0);
+    } finally {
+      this.#timer = undefined;
+      this.#calls = 0;
+    }
+  }
+
+  async #afterThisTimer(): Promise<void> {
+    try {
+      await this.#timer;
+    } finally {
+      this.#nextTimer = undefined;
+    }
+    await this.#whenTimerFires();
+  }
 }

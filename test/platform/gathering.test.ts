@@ -69,6 +69,24 @@ describe("Gathering", () => {
     await scheduler.wait(0);
   });
 
+  it("tells who asks whether all is read by a timer that begins later", async () => {
+    const gathering = new Gathering();
+    const order: string[] = [];
+    const note = async (name: string, when: Promise<void>) => {
+      await when;
+      order.push(name);
+    };
+
+    await Promise.all([
+      note("first", gathering.whenRead()),
+      note("second", gathering.whenRead()),
+      note("a timer between", scheduler.wait(0)),
+      note("third", gathering.whenRead()),
+    ]);
+
+    expect(order).toEqual(["first", "a timer between", "second", "third"]);
+  });
+
   it("waits for nothing where an object may have no more timers", async () => {
     const timers: number[] = [];
     try {
