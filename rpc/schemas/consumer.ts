@@ -193,7 +193,10 @@ export type FetchMessagesParams = v.InferOutput<typeof FetchMessagesParams>;
 export const FetchMessagesResult = v.strictObject({
   epoch: Epoch,
   lease: Lease,
-  messages: v.pipe(v.array(ConsumerMessage), v.description("Empty when there is none to deliver now.")),
+  messages: v.pipe(
+    v.array(ConsumerMessage),
+    v.description("Empty when there is none to deliver now. Fewer than `limit` may be, though there are more."),
+  ),
 });
 export type FetchMessagesResult = v.InferOutput<typeof FetchMessagesResult>;
 

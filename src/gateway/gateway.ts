@@ -67,6 +67,7 @@ export class Gateway extends DurableObject<Env> {
     const wakeBy = (atMs: number) => alarm.ensureBy(atMs, Date.now());
     const feeds = new Feeds({ env, gateway, wakeBy });
     const publishBudget = new PublishBudget(Share.ofObject(`publishes of ${gateway}`));
+    // By the input gate: nothing comes to this object, sockets included, until it is done.
     const holdBack = (until: () => Promise<void>) => {
       ctx.blockConcurrencyWhile(until).catch((error: unknown) => {
         logError("a gateway could not go on", error, { gateway });

@@ -182,7 +182,7 @@ export class Session implements Connection, SessionSocket {
     await turnForText(answer.characters - answer.turned);
     if (answer.turned > 0) {
       // To make it and to send it are half the work each: what has come meanwhile is read between them.
-      await scheduler.wait(0);
+      await this.#host.gathering.whenRead();
     }
     this.#contexts.delete(context);
     if (this.#access.rate?.takeCounted() === true) {

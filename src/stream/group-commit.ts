@@ -18,8 +18,8 @@ const PROBE_COMMITS = 16;
 
 /**
  * Group commit of the calls of several gateways. Calls that come after a commit, until all is {@link Gathering | gathered} that was
- * on its way, are committed together. A lone caller, whose next call comes when the one before
- * is answered, has its calls committed at once.
+ * on its way, are committed together. A lone caller, whose next call comes when the one before is answered, has its calls committed
+ * at once.
  */
 export class GroupCommit {
   readonly #commit: (calls: readonly PublishCall[]) => readonly PublishReply[];

@@ -29,3 +29,10 @@ export function setWait(wait: Wait, ms: number): () => void {
     }
   };
 }
+
+/** What is due runs, but no timer. */
+export async function microtasks(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
+}

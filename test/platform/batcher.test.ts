@@ -4,6 +4,7 @@ import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
 import { Batcher } from "../../src/platform/batcher.ts";
 import { Deadlines } from "../../src/platform/deadlines.ts";
 import { Gathering } from "../../src/platform/gathering.ts";
+import { microtasks } from "../harness/waits.ts";
 
 type Call = { items: readonly string[]; reply: () => void; fail: (error: Error) => void };
 
@@ -34,13 +35,6 @@ function batcherOf({ mayOverlap }: { mayOverlap: boolean }) {
       return call;
     });
   return { batcher, calls, callAt, onIdle, gathering };
-}
-
-/** What is due runs, but no timer. */
-async function microtasks(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) {
-    await Promise.resolve();
-  }
 }
 
 afterEach(() => {

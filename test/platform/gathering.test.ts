@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { Gathering } from "../../src/platform/gathering.ts";
+import { microtasks } from "../harness/waits.ts";
 
 /** Calls that end a wait. */
 const MOST = 16;
@@ -13,9 +14,7 @@ function waitOf(gathering: Gathering) {
     isOver = true;
   })();
   const isOverSoon = async () => {
-    for (let turn = 0; turn < 10; turn += 1) {
-      await Promise.resolve();
-    }
+    await microtasks();
     return isOver;
   };
   return { waiting, isOverSoon };

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { Gathering } from "../../src/platform/gathering.ts";
 import { GroupCommit } from "../../src/stream/group-commit.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
+import { microtasks } from "../harness/waits.ts";
 
 const call = (stream: string, id?: string): PublishCall => {
   const plain = { stream, bodies: ['"data":1}'], bytes: [9], counts: [1] };
@@ -40,9 +41,7 @@ it("waits no longer for company when much else has come", async () => {
 
   new Gathering().note(0, 16);
   const last = commit.add(call("s"));
-  for (let turn = 0; turn < 20; turn += 1) {
-    await Promise.resolve();
-  }
+  await microtasks();
 
   expect(groups.slice(16)).toEqual([2]);
   await Promise.all([waiting, last]);

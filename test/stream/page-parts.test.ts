@@ -7,7 +7,7 @@ import { whole } from "../../src/internal/pieces.ts";
 import { connect } from "../harness/client.ts";
 import { range } from "../harness/objects.ts";
 
-/** So much of a message is padding: three make a row, and a page is of several parts. */
+/** 40 kB, so that six are a part and a page is of several parts. */
 const PADDING = "é".repeat(20_000);
 const COUNT = 60;
 
@@ -32,7 +32,7 @@ function pageOf(reply: PageReply): Page {
 }
 
 /** The sequences of a page, as its text tells them. */
-function sequencesOf({ text }: Page): number[] {
+function sequencesOf({ text }: Pick<Page, "text">): number[] {
   return (JSON.parse(`[${text}]`) as { sequence: number }[]).map(({ sequence }) => sequence);
 }
 
@@ -47,9 +47,9 @@ it("reads a page of several parts as it would one of a part, and one that ends w
     expect({ first, lastSequence, count }).toEqual({ first: sequence, lastSequence: COUNT, count: last - first + 1 });
     expect(bytes).toBe(new TextEncoder().encode(text).length);
     expect(bytes).toBeLessThanOrEqual(LIMITS.pageBytes);
-    // A further row, and all of a page but that, were not left out.
+    // It is full, but for a message or two.
     expect(last === COUNT || bytes > LIMITS.pageBytes / 2).toBe(true);
-    seen.push(...sequencesOf({ text } as Page));
+    seen.push(...sequencesOf({ text }));
     sequence = last + 1;
   }
 
@@ -70,7 +70,7 @@ it("passes over what was deleted, at the end of a part as well", async () => {
   const { last, count, text, bytes } = await page(stream, 1);
 
   const left = range(1, COUNT).filter((sequence) => !deleted.includes(sequence));
-  expect(sequencesOf({ text } as Page)).toEqual(left);
+  expect(sequencesOf({ text })).toEqual(left);
   expect({ last, count, bytes }).toEqual({
     last: COUNT,
     count: left.length,
