@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 import type { TestProjectConfiguration } from "vitest/config";
 
 import { completeRun } from "./test/e2e/suite/complete-run.ts";
+import { LongestFirst } from "./test/e2e/suite/longest-first.ts";
 import { lengthsOf, LONG, LONG_RUNS, ONLY_LONG, SHORT } from "./test/lengths.ts";
 
 // The key of the tests is the one given below, whatever a local .env holds.
@@ -34,7 +35,7 @@ const isClient = (file: string) => file.startsWith("test/client/");
 
 type EndToEnd = { name: string; isMeasured: boolean; maxWorkers: number; groupOrder: number };
 
-/** Tests that run a whole server beside themselves: they go after the others are done. */
+/** Tests that run a whole server beside themselves: they go after the others are done, but for long ones. */
 function endToEnd(mode: string, { name, isMeasured, maxWorkers, groupOrder }: EndToEnd): TestProjectConfiguration {
   const isOne = (file: string) => isEndToEnd(file) && MEASURED.includes(file) === isMeasured;
   const { include, exclude, provide } = filesOf(mode, isMeasured ? MEASURED : ["test/e2e/**/*.test.ts"], isOne);
@@ -59,6 +60,7 @@ function endToEnd(mode: string, { name, isMeasured, maxWorkers, groupOrder }: En
 
 export default defineConfig(({ mode }) => ({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         plugins: [
@@ -110,7 +112,7 @@ export default defineConfig(({ mode }) => ({
           sequence: { groupOrder: 0 },
         },
       },
-      endToEnd(mode, { name: "node", isMeasured: false, maxWorkers: 3, groupOrder: 1 }),
+      endToEnd(mode, { name: "node", isMeasured: false, maxWorkers: 3, groupOrder: mode === "long" ? 0 : 1 }),
       endToEnd(mode, { name: "measured", isMeasured: true, maxWorkers: 1, groupOrder: 2 }),
     ],
   },

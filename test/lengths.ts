@@ -58,23 +58,23 @@ export const LONG: Lengths = {
   objectParts: 261,
 };
 
-/** The tests that have a length: what `npm run test:long` runs. */
+/** The tests that have a length: what `npm run test:long` runs, those that take longest first. */
 export const LONG_RUNS = [
-  "test/consumers/cursor/model.test.ts",
-  "test/stream/producers/model.test.ts",
-  "test/client/calls/producers.test.ts",
-  "test/gateway/races.test.ts",
-  "test/runtime/idle.test.ts",
-  "test/e2e/bounds/long-streams.test.ts",
-  "test/e2e/console/messages/load.test.ts",
-  "test/e2e/faults/client-disconnects.test.ts",
-  "test/e2e/faults/consumers.test.ts",
   "test/e2e/faults/directory.test.ts",
-  "test/e2e/idle.test.ts",
-  "test/e2e/faults/kill.test.ts",
-  "test/e2e/objects/large-objects.test.ts",
-  "test/e2e/package/git-install.test.ts",
+  "test/stream/producers/model.test.ts",
   "test/e2e/faults/producers.test.ts",
+  "test/e2e/faults/client-disconnects.test.ts",
+  "test/e2e/bounds/long-streams.test.ts",
+  "test/e2e/objects/large-objects.test.ts",
+  "test/e2e/console/messages/load.test.ts",
+  "test/e2e/faults/kill.test.ts",
+  "test/gateway/races.test.ts",
+  "test/e2e/package/git-install.test.ts",
+  "test/client/calls/producers.test.ts",
+  "test/consumers/cursor/model.test.ts",
+  "test/e2e/faults/consumers.test.ts",
+  "test/e2e/idle.test.ts",
+  "test/runtime/idle.test.ts",
 ];
 
 /** Those that have no short form: they wait for the runtime to let idle objects sleep, fill a stream, or install every tool. */
