@@ -8,9 +8,6 @@ import type { StoredConsumerSubscription } from "./consumers/subscription.ts";
 import { STORED_STREAM_NUMBERS } from "./streams/subscription.ts";
 import type { StoredStreamSubscription } from "./streams/subscription.ts";
 
-/** How far `heardAt` of an attachment may be behind: so that not every frame has it written. */
-export const HEARD_GRAIN_MS = 1_000;
-
 /** The form of the attachment of a socket that may do everything. */
 const FORM = 1;
 /**

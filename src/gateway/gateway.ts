@@ -181,19 +181,22 @@ export class Gateway extends DurableObject<Env> {
     this.#host.consumerRouter.end(holders, "consumerDeleted");
   }
 
-  override async webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+  override webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> | void {
     const session = this.#sessionOf(ws);
     if (session === undefined) {
       // After the server's Close nothing can be answered, so nothing is done (RFC 6455 section 1.4). Frames that come
       // after the peer's Close event were sent before it: those are taken.
-      return;
+      return undefined;
     }
-    try {
-      await session.receive(frame);
-    } catch (error) {
+    const failed = (error: unknown) => {
       // The client must not wait for an answer that will not come.
       logError("a frame could not be answered", error, { gateway: this.#host.gateway });
       session.close(CloseCode.InternalError, "internal error");
+    };
+    try {
+      return session.receive(frame)?.catch(failed);
+    } catch (error) {
+      return failed(error);
     }
   }
 
@@ -233,7 +236,7 @@ export class Gateway extends DurableObject<Env> {
   /** Closes a socket that has been silent for too long, whose token has ended, or whose client does not read; or looks for its overdue acks. */
   #lookAfter(ws: WebSocket, session: Session, nowMs: number): void {
     const pingedAt = this.ctx.getWebSocketAutoResponseTimestamp(ws)?.getTime();
-    const goneAt = session.goneAt(pingedAt);
+    const goneAt = session.presence.goneAt(pingedAt);
     if (goneAt !== undefined && goneAt <= nowMs) {
       session.close(CloseCode.Idle, "silent for too long");
       return;
@@ -247,7 +250,7 @@ export class Gateway extends DurableObject<Env> {
     }
     session.checkToken(nowMs);
     session.expire(nowMs);
-    if (pingedAt !== undefined && goneAt !== undefined && session.isOwing(pingedAt)) {
+    if (pingedAt !== undefined && goneAt !== undefined && session.presence.isOwing(pingedAt)) {
       // Too early to tell: look again. A client that has sent something since costs no further alarm, however long it idles.
       this.#alarm.ensureBy(goneAt, nowMs);
     }

@@ -5,6 +5,7 @@ import type { Access } from "../access/access.ts";
 import { decide } from "../access/decide.ts";
 import { callersName } from "../access/prefix.ts";
 import { answerFrame } from "../json-rpc/batch.ts";
+import type { Answer } from "../json-rpc/answer.ts";
 import type { CallerBounds } from "../json-rpc/batch.ts";
 import { CallFlow } from "../json-rpc/call-flow.ts";
 import { frameTooLarge } from "../json-rpc/server.ts";
@@ -14,18 +15,21 @@ import { errorText } from "../platform/error-response.ts";
 import { turnForText } from "../platform/pace.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
-import { HEARD_GRAIN_MS, isBound } from "./attachment.ts";
+import { isBound } from "./attachment.ts";
 import type { Attachment, DecidedSubscription, SessionSocket } from "./attachment.ts";
 import { closeQuietly, isByClient } from "./closing.ts";
 import { ConsumerSubscriptions } from "./consumers/subscriptions.ts";
 import { notification } from "./notification.ts";
 import { Outgoing } from "./unread/outgoing.ts";
+import { Presence } from "./presence.ts";
 import type { SessionContext, SessionHost } from "./session-host.ts";
 import { SocketAccess, TOKEN_ENDED } from "./socket-access.ts";
 import { StreamSubscriptions } from "./streams/subscriptions.ts";
 
 /** One client socket: its requests in flight and its subscriptions. */
 export class Session implements Connection, SessionSocket {
+  /** When its client was heard. */
+  readonly presence: Presence;
   readonly #host: SessionHost;
   readonly #ws: WebSocket;
   readonly #attachment: Attachment;
@@ -39,7 +43,6 @@ export class Session implements Connection, SessionSocket {
   readonly #contexts = new Set<SessionContext>();
   #opening = 0;
   #isClosed = false;
-  #heardKeptAt: number;
   /** Whether something was acked since messages were last sent again. */
   #hasAcked = true;
 
@@ -49,7 +52,7 @@ export class Session implements Connection, SessionSocket {
     this.#ws = ws;
     this.#attachment = attachment;
     this.#access = new SocketAccess(host, attachment, access);
-    this.#heardKeptAt = attachment.heardAt;
+    this.presence = new Presence(attachment);
     this.#outgoing = new Outgoing(ws, () => this.#streams.unackedBytes + this.#consumers.unackedBytes, host.buffers);
     this.#bounds = { flow: new CallFlow(host), answers: this.#outgoing };
     this.#streams = new StreamSubscriptions(host, this);
@@ -143,56 +146,30 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.socket;
   }
 
-  /**
-   * When the client counts as gone unless it sends something before; undefined for one that never pinged, as it need
-   * not ping now.
-   *
-   * @param pingedAt When the runtime last answered a ping of it.
-   */
-  goneAt(pingedAt: number | undefined): number | undefined {
-    return pingedAt === undefined ? undefined : Math.max(pingedAt, this.#attachment.heardAt) + LIMITS.idleCloseMs;
-  }
-
-  /**
-   * Whether the client has sent nothing since it got a consumer's messages. Once it has, it is not checked again until
-   * more is sent: what it does not acknowledge is redelivered anyway.
-   */
-  isOwing(pingedAt: number): boolean {
-    const { pushedAt, heardAt } = this.#attachment;
-    return pushedAt !== undefined && pushedAt >= Math.max(pingedAt, heardAt);
-  }
-
-  /** Takes a frame from the client and answers it. */
-  async receive(frame: string | ArrayBuffer): Promise<void> {
-    this.#heard(Date.now());
+  /** Takes a frame from the client and answers it; at once where all of it is refused. */
+  receive(frame: string | ArrayBuffer): Promise<void> | undefined {
+    if (this.presence.heard(Date.now())) {
+      this.keep(undefined);
+    }
     if (typeof frame !== "string") {
       this.close(CloseCode.UnsupportedData, "text frames only");
-      return;
+      return undefined;
     }
     // A UTF-16 unit is at most three bytes: most frames need no counting.
     if (frame.length * 3 > LIMITS.frameBytes && utf8Bytes(frame) > LIMITS.frameBytes) {
       this.send(errorText(null, frameTooLarge()));
       this.close(CloseCode.TooBig, "frame too big");
-      return;
+      return undefined;
     }
     const isLate = this.isOver;
     const context = this.#context();
-    this.#contexts.add(context);
-    const answer = await answerFrame(frame, context, this.#bounds);
-    await turnForText(answer.characters - answer.turned);
-    if (answer.turned > 0) {
-      // To make it and to send it are half the work each: what has come meanwhile is read between them.
-      await this.#host.gathering.whenRead();
-    }
-    this.#contexts.delete(context);
-    if (this.#access.rate?.takeCounted() === true) {
-      // A sleep may come before it is paid off.
-      this.keep(undefined);
+    const answer = answerFrame(frame, context, this.#bounds);
+    if (answer instanceof Promise) {
+      return this.#answer(answer, context, isLate);
     }
     this.#sendAnswer(answer.text, isLate);
-    context.afterAnswer.forEach((next) => next());
-    answer.clear();
     this.#resume();
+    return undefined;
   }
 
   send(frame: string): void {
@@ -223,7 +200,7 @@ export class Session implements Connection, SessionSocket {
     this.#attachment.consumers = this.#consumers.toStored();
     try {
       this.#ws.serializeAttachment(this.#attachment);
-      this.#heardKeptAt = this.#attachment.heardAt;
+      this.presence.kept();
     } catch {
       // Safe: only a closed socket refuses, and its subscriptions end with it.
     }
@@ -237,7 +214,7 @@ export class Session implements Connection, SessionSocket {
   }
 
   pushed(): void {
-    this.#attachment.pushedAt = Date.now();
+    this.presence.pushed(Date.now());
     this.keepSoon();
   }
 
@@ -334,6 +311,25 @@ export class Session implements Connection, SessionSocket {
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
   }
 
+  async #answer(answering: Promise<Answer>, context: SessionContext, isLate: boolean): Promise<void> {
+    this.#contexts.add(context);
+    const answer = await answering;
+    await turnForText(answer.characters - answer.turned);
+    if (answer.turned > 0) {
+      // To make it and to send it are half the work each: what has come meanwhile is read between them.
+      await this.#host.gathering.whenRead();
+    }
+    this.#contexts.delete(context);
+    if (this.#access.rate?.takeCounted() === true) {
+      // A sleep may come before it is paid off.
+      this.keep(undefined);
+    }
+    this.#sendAnswer(answer.text, isLate);
+    context.afterAnswer.forEach((next) => next());
+    answer.clear();
+    this.#resume();
+  }
+
   /** @param isLate Whether all of it is refused, as the token has ended. */
   #sendAnswer(text: string | undefined, isLate: boolean): void {
     if (isLate) {
@@ -348,13 +344,6 @@ export class Session implements Connection, SessionSocket {
     if (this.#outgoing.takeResumed()) {
       this.#streams.resume();
       this.#consumers.resume();
-    }
-  }
-
-  #heard(nowMs: number): void {
-    this.#attachment.heardAt = nowMs;
-    if (nowMs - this.#heardKeptAt >= HEARD_GRAIN_MS) {
-      this.keep(undefined);
     }
   }
 

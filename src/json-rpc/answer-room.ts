@@ -5,6 +5,8 @@ import type { Answer } from "./answer.ts";
 
 /** What bounds the answers that are made for one caller and not taken by it. */
 export type AnswerRoom = {
+  /** Why a call with so large an answer is not to be begun, where it is known that it would wait in vain. */
+  refusalOf?(bytes: number): RpcError | undefined;
   /**
    * Takes room for large answers before they are made; waits a while for it.
    *
@@ -31,7 +33,7 @@ const LARGEST_BYTES: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** The room that the large answers of a frame need. */
-function answerBytes(methods: readonly string[]): number {
+export function answerBytes(methods: readonly string[]): number {
   const bytes = methods.reduce((sum, method) => sum + (LARGEST_BYTES.get(method) ?? USUAL_BYTES), 0);
   return Math.min(bytes, BATCH_BYTES);
 }

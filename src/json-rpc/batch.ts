@@ -6,9 +6,10 @@ import type { ErrorObject } from "../platform/error-response.ts";
 import { QUEUE_FULL } from "../publishing/publish-budget.ts";
 
 import { Answer } from "./answer.ts";
-import { FrameRoom } from "./answer-room.ts";
+import { answerBytes, FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, HeldFrame, Turn } from "./call-flow.ts";
+import { unknownMethod } from "./errors/answered-errors.ts";
 import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Malformed } from "./frame.ts";
@@ -54,31 +55,50 @@ type Caller = CallerBounds & { readonly context: CallContext; readonly answer: A
  * message is stored.
  *
  * @param bounds A flow counts the calls of a socket and keeps its publishes in order.
- * @returns What to send, to be cleared then. Never rejects.
+ * @returns What to send, to be cleared then. At once when all of it is refused: who asks for more than it may is to cost little,
+ *   and an async function leaves more to collect than a refusal is. Never rejects.
  */
-export async function answerFrame(text: string, context: CallContext, bounds: CallerBounds = {}): Promise<Answer> {
+export function answerFrame(text: string, context: CallContext, bounds: CallerBounds = {}): Answer | Promise<Answer> {
   const frame = readFrame(text);
-  const { flow, answers } = bounds;
-  const answer = new Answer(frame.isBatch);
-  const caller: Caller = { context, flow, answers, answer };
+  const { flow } = bounds;
+  const caller: Caller = { ...bounds, context, answer: new Answer(frame.isBatch) };
   const held = flow?.holdFrame(text, frame.valueBytes);
+  const admitted = frame.elements.map((element) => admit(element, held, caller));
+  const turn = flow?.turnFor({ ...publishesOf(admitted), text });
+  const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
+  const gathered = entries.filter(isGathered).length;
+  flow?.note(gathered, entries.length - gathered);
+  if (entries.every(isRefusedCall)) {
+    entries.forEach((entry) => caller.answer.add(refusalText(entry)));
+    release(held, flow);
+    return caller.answer;
+  }
+  return runFrame(entries, { ...caller, turn: turn === "full" ? undefined : turn }, held);
+}
+
+/** Runs what is not refused of a frame. */
+async function runFrame(
+  entries: readonly Entry[],
+  caller: Caller & { turn: Turn | undefined },
+  held: HeldFrame | undefined,
+): Promise<Answer> {
+  const { flow, answer } = caller;
   try {
-    const admitted = frame.elements.map((element) => admit(element, held, caller));
-    const turn = flow?.turnFor({ ...publishesOf(admitted), text });
-    const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
-    const gathered = entries.filter(isGathered).length;
-    flow?.note(gathered, entries.length - gathered);
     const waiting = turnToRead(entries, flow);
     const isDropped = waiting !== undefined && !(await waiting);
     if (!isDropped) {
-      await runEntries(entries, { ...caller, turn: turn === "full" ? undefined : turn });
+      await runEntries(entries, caller);
     }
     await leaveLanes(entries, flow);
     return answer;
   } finally {
-    if (held !== undefined) {
-      flow?.releaseFrame(held);
-    }
+    release(held, flow);
+  }
+}
+
+function release(held: HeldFrame | undefined, flow: CallFlow | undefined): void {
+  if (held !== undefined) {
+    flow?.releaseFrame(held);
   }
 }
 
@@ -92,37 +112,55 @@ function turnToRead(entries: readonly Entry[], flow: CallFlow | undefined): Prom
 }
 
 /** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */
-function admit(element: Call | Malformed, held: HeldFrame | undefined, { context, flow }: Caller): Entry {
+function admit(element: Call | Malformed, held: HeldFrame | undefined, { context, flow, answers }: Caller): Entry {
   if (!isCall(element)) {
     const { id, ...error } = element;
-    logFailedCall({}, error);
-    return { kind: "refused", id, error, lane: undefined, order: 0 };
+    return failed({}, id, error);
   }
   const { method } = element;
-  const spec: MethodSpec | undefined = isMethodName(method) ? METHODS[method] : undefined;
-  if (isMethodName(method) && spec?.gathered === "ack") {
+  if (!isMethodName(method)) {
+    return failed(element, element.id, unknownMethod(method));
+  }
+  const spec: MethodSpec = METHODS[method];
+  if (spec.gathered === "ack") {
     // Not counted: refused as a notification it would be lost without an answer, and its messages redelivered.
     return { kind: "ack", call: element, method };
   }
-  const isPublish = spec?.gathered === "publish";
-  const size = spec?.largeAnswer === true ? "large" : "small";
+  const isPublish = spec.gathered === "publish";
+  const size = spec.largeAnswer === true ? "large" : "small";
   const stream = isPublish ? streamNamed(element, context.defaultStream) : undefined;
   const lane = stream === undefined ? undefined : context.order.lane(stream);
   const place = { lane, order: lane?.enter() ?? 0 };
-  const busy = held === undefined ? undefined : flow?.enter(size, held);
+  const unread = size === "large" ? answers?.refusalOf?.(answerBytes([method])) : undefined;
+  const busy = unread ?? (held === undefined ? undefined : flow?.enter(size, held));
   if (busy !== undefined) {
     return refused(element, place, busy);
   }
   if (isPublish) {
     return { kind: "publish", call: element, ...place };
   }
-  return { kind: "single", call: element, size, mayWait: spec?.reads === true || method === "subscribe" };
+  return { kind: "single", call: element, size, mayWait: spec.reads === true || method === "subscribe" };
+}
+
+/** An element that is no call of a method that there is. */
+function failed(call: Partial<Call>, id: Call["id"], error: ErrorObject): Refused {
+  logFailedCall(call, error);
+  return { kind: "refused", id, error, lane: undefined, order: 0 };
 }
 
 /** A call that is answered with an error instead of being run; the publishes behind it are held. */
 function refused(call: Call, { lane, order }: LanePlace, error: RpcError): Refused {
   lane?.hold(order);
   return { kind: "refused", id: call.id, error: reportFailed(call, error), lane, order };
+}
+
+/** Whether an element is refused, and no place of publishes is to be given up for it. */
+function isRefusedCall(entry: Entry): entry is Refused {
+  return entry.kind === "refused" && entry.lane === undefined;
+}
+
+function refusalText({ id, error }: Refused): string | undefined {
+  return id === undefined ? undefined : errorText(id, error);
 }
 
 /** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
@@ -218,7 +256,7 @@ async function runOne(
   refusal: RpcError | undefined,
 ): Promise<void> {
   if (entry.kind === "refused") {
-    answer.add(entry.id === undefined ? undefined : errorText(entry.id, entry.error));
+    answer.add(refusalText(entry));
     return;
   }
   const { call, size } = entry;

@@ -5,7 +5,6 @@ import { toJson } from "../internal/json-text.ts";
 import type { CallContext } from "../methods/context.ts";
 import { errorText, reportError } from "../platform/error-response.ts";
 
-import { unknownMethod } from "./errors/answered-errors.ts";
 import { dispatch } from "./dispatch.ts";
 import { logFailedCall } from "./failed-call.ts";
 import type { Call } from "./frame.ts";
@@ -22,14 +21,11 @@ for (const method of Object.keys(METHODS).filter(isMethodName)) {
 server.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => ({ jsonrpc: "2.0", id, error: reportError(error) });
 
 /**
- * Runs one request; those of `gathered.ts` do not come here.
+ * Runs one request of a method that there is; those of `gathered.ts` do not come here.
  *
  * @returns The response as JSON text; undefined for a notification, also when it failed.
  */
 export async function run(call: Call, context: CallContext): Promise<string | undefined> {
-  if (!isMethodName(call.method)) {
-    return call.id === undefined ? undefined : errorText(call.id, reportError(unknownMethod(call.method)));
-  }
   // A notification runs as a request, so that the library maps its error and a fault of the server is logged.
   const response = await (call.id === undefined
     ? server.receive({ ...call, id: null }, { ...context, isNotification: true })

@@ -173,6 +173,16 @@ export class Outgoing implements AnswerRoom {
     return true;
   }
 
+  refusalOf(bytes: number): RpcError | undefined {
+    // Most often nothing waited in vain: the runtime is not asked then.
+    if (this.#unreadInVain === Number.POSITIVE_INFINITY) {
+      return undefined;
+    }
+    const unread = this.unreadBytes;
+    const isFull = unread + Math.min(bytes, LIMITS.pageBytes) > ANSWERS_BYTES.told;
+    return isFull && unread >= this.#unreadInVain ? UNREAD : undefined;
+  }
+
   /**
    * Several calls wait in their order, so that what a client pipelines is answered as fast as it reads. One that is expected to
    * have a large answer has its turn to be sent here: what waits when it is made is held meanwhile, and so long that V8 frees

@@ -16,7 +16,7 @@ export class Gateway extends PlainGateway {
     this.#state = ctx;
   }
 
-  override webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+  override webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> | void {
     countFrame();
     return super.webSocketMessage(ws, frame);
   }

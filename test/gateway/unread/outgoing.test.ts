@@ -195,7 +195,7 @@ async function askUnread(name: string, megabytes: number, sockets = 1): Promise<
   const call = JSON.stringify({ jsonrpc: "2.0", id: "x".repeat(100_000), method: "getServerInfo" });
   await runInDurableObject(stub, async (gateway: Gateway, ctx) => {
     for (let asked = 0; asked < megabytes * 10; asked += 1) {
-      await Promise.all(ctx.getWebSockets().map((ws) => gateway.webSocketMessage(ws, call)));
+      await Promise.all(ctx.getWebSockets().map(async (ws) => gateway.webSocketMessage(ws, call)));
     }
   });
   return clients;
