@@ -13,7 +13,7 @@ const test = base.extend({ options: { vars: { MAX_STREAM_BYTES: "4000000000" } }
 test.for([
   ["1 million small messages", MILLION],
   ["1 GiB", mebibytes(1_024)],
-] as const)("a stream of %s answers a publisher beside every call", { timeout: 300_000 }, async (given, { server }) => {
+] as const)("a stream of %s answers a publisher beside every call", { timeout: 600_000 }, async (given, { server }) => {
   const [name, length] = given;
   const published = await measureHolds(server, length, (held) => {
     process.stdout.write(`${name}: ${lineOf(held)}\n`);
