@@ -9,7 +9,7 @@ import { Answer } from "./answer.ts";
 import { answerBytes, FrameRoom } from "./answer-room.ts";
 import type { AnswerRoom } from "./answer-room.ts";
 import type { CallFlow, CallSize, HeldFrame, Turn } from "./call-flow.ts";
-import { unknownMethod } from "./errors/answered-errors.ts";
+import { unknownMethod } from "../errors/answered-errors.ts";
 import { logFailedCall, reportFailed, streamNamed } from "./failed-call.ts";
 import { isCall, readFrame } from "./frame.ts";
 import type { Call, Malformed } from "./frame.ts";

@@ -5,11 +5,11 @@ import type { CheckedParams, MethodName, MethodSpec } from "../../rpc/index.ts";
 import { decide } from "../access/decide.ts";
 import type { DecidedParams } from "../access/decide.ts";
 import { withoutPrefix, withPrefix } from "../access/prefix.ts";
+import { invalidParams, naming } from "../errors/answered-errors.ts";
+import { faultsOf } from "../errors/params-faults.ts";
 import type { CallContext } from "../methods/context.ts";
 import { HANDLERS } from "../methods/index.ts";
 
-import { invalidParams, naming } from "./errors/answered-errors.ts";
-import { faultsOf } from "./errors/params-faults.ts";
 import { findIllFormed } from "./well-formed.ts";
 
 /** Who makes a call, as far as its params depend on it. */

@@ -1,6 +1,7 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { MethodName } from "../../rpc/index.ts";
 import { callersName } from "../access/prefix.ts";
+import { naming } from "../errors/answered-errors.ts";
 import type { CallContext } from "../methods/context.ts";
 import { publishRequest, publishResult } from "../methods/publish.ts";
 import type { CheckedPublish, PublishMethod } from "../methods/publish.ts";
@@ -9,7 +10,6 @@ import { errorText } from "../platform/error-response.ts";
 import { heldError } from "../publishing/publish-order.ts";
 import type { PublishLane } from "../publishing/publish-order.ts";
 
-import { naming } from "./errors/answered-errors.ts";
 import { dispatch, paramsOf } from "./dispatch.ts";
 import { reportFailed } from "./failed-call.ts";
 import type { Call } from "./frame.ts";

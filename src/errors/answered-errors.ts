@@ -1,7 +1,7 @@
-import { ErrorCode, isRpcError, METHOD_TRAITS, RpcError } from "../../../rpc/index.ts";
-import type { MethodName } from "../../../rpc/index.ts";
-import { callersName } from "../../access/prefix.ts";
-import type { ErrorObject } from "../../platform/error-response.ts";
+import { ErrorCode, isRpcError, METHOD_TRAITS, RpcError } from "../../rpc/index.ts";
+import type { MethodName } from "../../rpc/index.ts";
+import { callersName } from "../access/prefix.ts";
+import type { ErrorObject } from "../platform/error-response.ts";
 
 import { nearestName } from "./nearest.ts";
 import type { Fault } from "./params-faults.ts";

@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 import { safeParse } from "valibot";
 
-import { LIMITS } from "../../../rpc/index.ts";
+import { LIMITS } from "../../rpc/index.ts";
 
 import { noneOf, orList, valueFault, valuesOf } from "./fault-words.ts";
 import { nearestName } from "./nearest.ts";
