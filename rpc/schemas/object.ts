@@ -55,7 +55,7 @@ export const ContentType = v.pipe(
 export const ObjectMetadata = v.pipe(
   StringRecord,
   v.record(
-    v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "a name must be 1 to 64 of [a-z0-9_-]")),
+    v.pipe(v.string(), v.regex(/^[a-z0-9_-]{1,64}$/, "must have a name of 1 to 64 of [a-z0-9_-]")),
     v.pipe(
       v.string(),
       v.check(isWellFormed, "must be well-formed Unicode"),

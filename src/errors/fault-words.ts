@@ -27,7 +27,9 @@ const BY_VALIBOT = "Invalid ";
 export function valueFault(issue: v.BaseIssue<unknown>, path: readonly string[]): string {
   const { type, input, message, received } = issue;
   if (!message.startsWith(BY_VALIBOT)) {
-    return isObject(input) ? message : `${message}, not ${came(input, path)}`;
+    // A name in a record is where the path ends.
+    const isSaid = isObject(input) || issue.path?.at(-1)?.origin === "key";
+    return isSaid ? message : `${message}, not ${came(input, path)}`;
   }
   const isOfLength = type.endsWith("_length") || type.endsWith("_entries");
   return `must be ${expected(issue)}, not ${isOfLength ? received : came(input, path)}`;

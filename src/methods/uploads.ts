@@ -16,7 +16,7 @@ export const uploadHandlers: Handlers<"createUpload" | "uploadPart" | "completeU
     withBody({ data, encoding }, async (body) => {
       const etag = toHex(await crypto.subtle.digest("SHA-256", body));
       if (sha256 !== undefined && sha256 !== etag) {
-        throw invalid("sha256", "not the SHA-256 of the body");
+        throw invalid("sha256", "is not the SHA-256 of the body");
       }
       const part = { partNumber, etag };
       await callUpload(env, uploadId, (stub) => withDeadline(stub.putPart(key, part, body)));

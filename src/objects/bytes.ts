@@ -1,5 +1,6 @@
 import { RpcError } from "../../rpc/index.ts";
 import type { Encoding } from "../../rpc/index.ts";
+import { excerpt } from "../errors/quoted.ts";
 
 /** Arguments of one call of String.fromCharCode: far below the count that overflows the stack. */
 const CHUNK = 0x2000;
@@ -34,7 +35,7 @@ export function encodeBody(bytes: Uint8Array, asked: Encoding | undefined): { da
       return { data: text, encoding: "utf8" };
     }
     if (asked === "utf8") {
-      throw invalid("encoding", "these bytes are not UTF-8: ask for base64");
+      throw invalid("encoding", "must be base64: these bytes are not UTF-8");
     }
   }
   return { data: toBase64(bytes), encoding: "base64" };
@@ -67,9 +68,13 @@ export function toHex(bytes: ArrayBuffer): string {
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The InvalidParams error for one param, of the same form as those of the params check. */
+/**
+ * The InvalidParams error for one param or header, of the same form as those of the params check.
+ *
+ * @param reason What goes on where the name ends: "must be base64".
+ */
 export function invalid(path: string, reason: string): RpcError {
-  return new RpcError("InvalidParams", reason, { issues: [{ path, reason }] });
+  return new RpcError("InvalidParams", `${excerpt(path)} ${reason}`, { issues: [{ path, reason }] });
 }
 
 /** The text of UTF-8 bytes; undefined when they are none. */

@@ -17,11 +17,11 @@ type Log = (error: unknown) => void;
  */
 const REFUSALS: Readonly<Record<number, () => RpcError>> = {
   10_012: () => tooLarge("objectMetadataBytes", "the metadata is too large"),
-  10_020: () => invalid("key", "R2 does not take this key"),
-  10_022: () => invalid("limit", "R2 does not take this limit"),
-  10_029: () => invalid("", "R2 does not take this request"),
+  10_020: () => invalid("key", "is none that R2 takes"),
+  10_022: () => invalid("limit", "is none that R2 takes"),
+  10_029: () => new RpcError("InvalidParams", "R2 does not take this request", { issues: [] }),
   10_031: () => new RpcError("Conflict", "the object is not as expected"),
-  10_037: () => invalid("sha256", "not the SHA-256 of the body"),
+  10_037: () => invalid("sha256", "is not the SHA-256 of the body"),
   10_058: tooManyWrites,
   100_100: () => tooLarge("objectBytes", "the object is too large"),
 };

@@ -132,6 +132,16 @@ describe("params that do not fit", () => {
     ],
     ["authenticate", { token: ["secret"] }, "token must be a string, not an array"],
     ["putObject", { key: "k", data: 5 }, "data must be a string, not a number"],
+    [
+      "putObject",
+      { key: "k", data: "", metadata: { "A.B": "x" } },
+      "metadata.A.B must have a name of 1 to 64 of [a-z0-9_-]",
+    ],
+    [
+      "putObject",
+      { key: "k", data: "", metadata: { a: "\n" } },
+      "metadata.a must have no control characters, not a string",
+    ],
   ])("of %s %j: params.%s", async (method, params, message) => {
     const [path = ""] = message.split(" ");
 

@@ -36,6 +36,11 @@ async function failure(response: Response): Promise<{ status: number; code: numb
   return { status: response.status, code: body.error.code, data: body.error.data };
 }
 
+async function messageOf(response: Response): Promise<string> {
+  const { error } = await response.json<ErrorBody>();
+  return error.message;
+}
+
 async function gzipped(text: string): Promise<Uint8Array> {
   return new Response(new Response(text).body?.pipeThrough(new CompressionStream("gzip"))).bytes();
 }
@@ -554,12 +559,21 @@ describe("the listing", () => {
     expect(rest).not.toHaveProperty("cursor");
   });
 
-  it.each(["?limit=0", "?limit=x", "?limit=1001", "?colour=blue", "?prefix=a&prefix=b", "?delimiter=", "?cursor=x"])(
-    "answers 400 to %s",
-    async (query) => {
-      expect(await failure(await send(`/r2${query}`))).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
-    },
-  );
+  it.each([
+    ["?limit=0", "listObjects: params.limit must be at least 1, not 0"],
+    ["?limit=x", 'listObjects: params.limit must be a number, not "x"'],
+    ["?limit=1001", "listObjects: params.limit must be at most 1000, not 1001"],
+    ["?colour=blue", "listObjects: params.colour is not known; known are prefix, delimiter, cursor, limit"],
+    ["?limits=1", "listObjects: params.limits is not known; did you mean limit?"],
+    ["?prefix=a&prefix=b", "listObjects: params.prefix must be given once"],
+    ["?delimiter=", "listObjects: params.delimiter must be at least 1 character, not 0"],
+    ["?cursor=x", "cursor must be the cursor of a page of the same prefix and delimiter"],
+  ])("answers 400 to %s, in words as a call is", async (query, message) => {
+    const response = await send(`/r2${query}`);
+
+    expect(await messageOf(response.clone())).toBe(message);
+    expect(await failure(response)).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
+  });
 
   it("is for GET only", async () => {
     expect((await failure(await send("/r2", { method: "PUT", body: "x" }))).status).toBe(405);
@@ -642,6 +656,18 @@ describe("hostile requests", () => {
 
     expect(await failure(response)).toMatchObject({ status: 400, code: ErrorCode.InvalidParams });
     expect(await keysOf("hostile/")).toEqual([]);
+  });
+
+  it.each([
+    ["Content-Type", "html", 'must be a media type like text/plain or text/plain; charset=utf-8, not "html"'],
+    ["Content-Type", `text/${"x".repeat(300)}`, "must be at most 255 characters, not 305"],
+    ["x-object-meta-a.b", "1", "must have a name of 1 to 64 of [a-z0-9_-]"],
+    ["x-object-meta-a", "%0d", "must have no control characters"],
+    ["Expires", "soon", "must be a date as HTTP has it, from 1970 to 2188"],
+    ["If-Match", "unquoted", 'must be * or a list of etags in quotes, like "abc"'],
+    ["Content-Range", "bytes 0-0/1", "must be left out: an object is put as a whole"],
+  ])("says of a put with %s: %s what is wrong with which header", async (name, value, reason) => {
+    expect(await messageOf(await put("/r2/hostile/header", "x", { [name]: value }))).toBe(`${name} ${reason}`);
   });
 
   it.each([

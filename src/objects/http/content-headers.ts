@@ -1,6 +1,7 @@
 import * as v from "valibot";
 
 import { ContentType, ObjectMetadata, Sha256 } from "../../../rpc/index.ts";
+import { valueFault } from "../../errors/fault-words.ts";
 
 import { invalid, toBase64, toHex } from "../bytes.ts";
 import { inBucketRange, readHttpDate } from "../http-date.ts";
@@ -151,7 +152,12 @@ function readMetadata(headers: Headers): Record<string, string> {
   const pairs = [...headers]
     .filter(([header]) => header.startsWith(METADATA_PREFIX))
     .map(([header, value]) => [header.slice(METADATA_PREFIX.length), percentDecoded(header, value)]);
-  return parse(ObjectMetadata, Object.fromEntries(pairs), `${METADATA_PREFIX}*`);
+  const metadata = v.safeParse(ObjectMetadata, Object.fromEntries(pairs));
+  if (!metadata.success) {
+    const [issue] = metadata.issues;
+    throw invalid(`${METADATA_PREFIX}${v.getDotPath(issue) ?? "*"}`, issue.message);
+  }
+  return metadata.output;
 }
 
 function percentDecoded(header: string, value: string): string {
@@ -210,7 +216,7 @@ function sha256Digests(header: string, name: string): string[] {
 function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown, name: string): T {
   const parsed = v.safeParse(schema, value);
   if (!parsed.success) {
-    throw invalid(name, parsed.issues[0].message);
+    throw invalid(name, valueFault(parsed.issues[0], [name]));
   }
   return parsed.output;
 }

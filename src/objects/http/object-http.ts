@@ -6,6 +6,8 @@ import type { Access } from "../../access/access.ts";
 import { decide } from "../../access/decide.ts";
 import type { DecidedParams } from "../../access/decide.ts";
 import { withoutPrefix, withPrefix } from "../../access/prefix.ts";
+import { invalidParams } from "../../errors/answered-errors.ts";
+import { faultsOf } from "../../errors/params-faults.ts";
 import { errorResponse } from "../../platform/error-response.ts";
 
 import { deleteObjects, existing, headObject, listObjects, objectInfo, openObject, putObject } from "../bucket.ts";
@@ -49,7 +51,7 @@ export async function answerObjects(
       return await answerListing(request, { env, access }, target.query);
     }
     if (target.query !== "") {
-      throw invalid("query", "there is none here; a ? in a key is %3F");
+      throw invalid("query", "must be left out; a ? in a key is %3F");
     }
     const said = readKey(target.path);
     const method = METHOD_OF.get(request.method);
@@ -124,13 +126,14 @@ async function answerListing(
   const pairs = [...new URLSearchParams(query)].map(([name, value]): [string, unknown] =>
     name === "limit" && /^\d{1,9}$/.test(value) ? [name, Number(value)] : [name, value],
   );
-  const params = v.safeParse(ListObjectsParams, Object.fromEntries(pairs));
+  const given = Object.fromEntries(pairs);
+  const params = v.safeParse(ListObjectsParams, given);
   if (!params.success) {
-    const issues = params.issues.map((issue) => ({ path: v.getDotPath(issue) ?? "", reason: issue.message }));
-    throw new RpcError("InvalidParams", "the query does not fit a listing", { issues });
+    throw invalidParams("listObjects", faultsOf(ListObjectsParams, given));
   }
-  if (new Set(pairs.map(([name]) => name)).size < pairs.length) {
-    throw invalid("", "a parameter is given twice");
+  const twice = pairs.find(([name], index) => pairs.findIndex(([other]) => other === name) < index);
+  if (twice !== undefined) {
+    throw invalidParams("listObjects", [{ path: [twice[0]], reason: "must be given once" }]);
   }
   const { prefix } = access;
   const listed = await listObjects(env.BUCKET, admitted(access, "listObjects", params.output));
@@ -241,7 +244,7 @@ async function answerPut(request: Request, env: Env, { key, said }: { key: strin
     throw new RpcError("TooLarge", "the object is too large", data);
   }
   if (request.headers.has("Content-Range")) {
-    throw invalid("Content-Range", "an object is put as a whole");
+    throw invalid("Content-Range", "must be left out: an object is put as a whole");
   }
   const stored = readPutHeaders(request.headers);
   const conditions = readConditions(request.headers);
@@ -263,7 +266,7 @@ async function answerDelete(request: Request, env: Env, key: string): Promise<Re
   for (const name of ["If-Match", "If-None-Match", "If-Unmodified-Since"]) {
     if (request.headers.has(name)) {
       // R2 has no conditional delete, and a head before it would race with other writers.
-      throw invalid(name, "a delete can not be conditional");
+      throw invalid(name, "must be left out: a delete can not be conditional");
     }
   }
   await deleteObjects(env.BUCKET, key);
