@@ -12,10 +12,9 @@ import { demonstrate } from "./demo/story.ts";
 
 const DEADLINE_MS = 60_000;
 
-const { values: flags } = parseArgs({ options: { url: { type: "string", default: "http://127.0.0.1:8787" } } });
-
-console.log(paint("bold", "\nDurable Stream: a demonstration\n"));
 try {
+  const { values: flags } = parseArgs({ options: { url: { type: "string", default: "http://127.0.0.1:8787" } } });
+  console.log(paint("bold", "\nDurable Stream: a demonstration\n"));
   await using server = await findServer(flags.url);
   const { promise: isLate, reject } = Promise.withResolvers<never>();
   setTimeout(() => reject(new Error(`not done after ${DEADLINE_MS / 1_000} s`)), DEADLINE_MS).unref();

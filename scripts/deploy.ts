@@ -14,6 +14,7 @@ import { loadEnvFile } from "node:process";
 import { parseArgs, parseEnv } from "node:util";
 
 import { createKeysFile } from "./env-file.ts";
+import { fileFault } from "./file-fault.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -34,7 +35,7 @@ async function deploy(flags: readonly string[]): Promise<number> {
     throw new Error("--new-keys and --secrets-file exclude each other");
   }
   if (newKeys !== undefined) {
-    createKeysFile(newKeys);
+    writeKeys(newKeys);
     console.log(`Wrote ${newKeys} with a new API_KEY and TOKEN_KEYS.`);
   }
   const file = newKeys ?? secretsFile;
@@ -86,9 +87,27 @@ function secretsIn(file: string): string[] {
   return Object.keys(secrets);
 }
 
+function writeKeys(file: string): void {
+  try {
+    createKeysFile(file);
+  } catch (error) {
+    const remedy = "it takes a new file; one with keys is for --secrets-file";
+    throw fileFault(error, { tried: "write", where: `--new-keys names ${file}`, remedy });
+  }
+}
+
+function readSecrets(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const remedy = "it takes a file with an API_KEY, which --new-keys writes";
+    throw fileFault(error, { tried: "read", where: `--secrets-file names ${file}`, remedy });
+  }
+}
+
 /** JSON or lines, as wrangler reads it. */
 function parseSecrets(file: string): Record<string, unknown> {
-  const text = readFileSync(file, "utf8");
+  const text = readSecrets(file);
   try {
     return text.trimStart().startsWith("{") ? JSON.parse(text) : parseEnv(text);
   } catch {

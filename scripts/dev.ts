@@ -9,15 +9,22 @@ import { join, resolve } from "node:path";
 import { loadEnvFile } from "node:process";
 import { pathToFileURL } from "node:url";
 
-import { createEnvFile } from "./env-file.ts";
+import { createEnvFile, readEnvFile } from "./env-file.ts";
 import { onStop } from "./stop-signals.ts";
 
 const root = join(import.meta.dirname, "..");
 const wranglerFlags = process.argv.slice(2);
 
-createEnvFile();
-loadEnvFile(join(root, "scripts/wrangler.env"));
-runWrangler();
+try {
+  createEnvFile();
+  // What is loaded into wrangler reads it too, and would show its stack.
+  readEnvFile();
+  loadEnvFile(join(root, "scripts/wrangler.env"));
+  runWrangler();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
 
 function runWrangler(): void {
   const optionalSecrets = pathToFileURL(join(root, "scripts/dev/optional-secrets.ts")).href;

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 
+import { fileFault } from "./file-fault.ts";
 import { withNewKey } from "./jwks.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -20,6 +22,16 @@ export function createEnvFile(): void {
     .replace(/^# TOKEN_KEYS=.*$/m, TOKEN_KEYS);
   writeSecrets(ENV_FILE, text);
   console.log("Wrote .env with a new API_KEY and TOKEN_KEYS.");
+}
+
+/** What is in .env; nothing when there is no such file. @throws Error What one line says when it can not be read. */
+export function readEnvFile(): NodeJS.Dict<string> {
+  try {
+    return existsSync(ENV_FILE) ? parseEnv(readFileSync(ENV_FILE, "utf8")) : {};
+  } catch (error) {
+    const remedy = "move it away, and a new one is written";
+    throw fileFault(error, { tried: "read", where: `settings are in ${ENV_FILE}`, remedy });
+  }
 }
 
 /** Writes a file with the keys of a new deployment. @throws Error When there is such a file. */

@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
+import { fileFault } from "./file-fault.ts";
 import { isKeyAlgorithm, withNewKey } from "./jwks.ts";
 import type { KeyAlgorithm, KeySet } from "./jwks.ts";
 
@@ -29,7 +30,16 @@ function algorithmOf(name: string): KeyAlgorithm {
 }
 
 function keysIn(file: string | undefined): KeySet | undefined {
-  return file === undefined ? undefined : parse(readFileSync(file === "-" ? 0 : file, "utf8"));
+  return file === undefined ? undefined : parse(read(file));
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (error) {
+    const remedy = "it takes the file with the keys of now, or is left out for the first";
+    throw fileFault(error, { tried: "read", where: `--before names ${file}`, remedy });
+  }
 }
 
 /** The error of `JSON.parse` would print a piece of the keys. */

@@ -1,11 +1,9 @@
 import { fork } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseEnv } from "node:util";
 
-import { ENV_FILE } from "../env-file.ts";
+import { readEnvFile } from "../env-file.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -37,8 +35,7 @@ async function isHealthy(url: string): Promise<boolean> {
 
 /** The key of a local server: the environment's, or the one in .env. */
 function readKey(): string {
-  const key =
-    process.env["API_KEY"] ?? (existsSync(ENV_FILE) ? parseEnv(readFileSync(ENV_FILE, "utf8"))["API_KEY"] : undefined);
+  const key = process.env["API_KEY"] ?? readEnvFile()["API_KEY"];
   if (key === undefined || key === "") {
     throw new Error("no key: set API_KEY to the key of that server");
   }

@@ -3,16 +3,14 @@
  * takes those from .env and no others: this gives it the ones that a server can do without, as it would have taken them. They
  * are arguments that only this process sees; those of its command line can be read by every process of this machine.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { parseEnv } from "node:util";
 import { isMainThread } from "node:worker_threads";
 
-import { ENV_FILE } from "../env-file.ts";
+import { readEnvFile } from "../env-file.ts";
 
 const OPTIONAL_SECRETS = ["API_KEY_PREVIOUS", "TOKEN_KEYS"];
 
-if (isMainThread && existsSync(ENV_FILE)) {
-  const settings = parseEnv(readFileSync(ENV_FILE, "utf8"));
+if (isMainThread) {
+  const settings = readEnvFile();
   for (const name of OPTIONAL_SECRETS) {
     const value = settings[name] ?? "";
     // One that is given as a flag goes before .env.

@@ -8,11 +8,16 @@ import { DatabaseSync } from "node:sqlite";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import type { V4WorkerOptions } from "miniflare";
 
+import { fileFault } from "../file-fault.ts";
 import { LOCATION, OFFLINE, SCRIPT } from "./options.ts";
 import type { ServeOptions } from "./options.ts";
 
 /** The name of the worker that has the files of the console. */
 const CONSOLE = "durable-stream-console";
+/** What to do where data can not be. */
+const DATA_REMEDY = "--data or DURABLE_STREAM_DATA names a folder that this user may write";
+/** sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
 /** How long a stop waits for what is under way. */
 const STOP_MS = 5_000;
 
@@ -21,7 +26,7 @@ export type Serving = { miniflare: Miniflare; port: number; stop: () => Promise<
 
 /** Serves until `stop`, which ends the process. */
 export async function serve({ worker, data, host, port, vars, inspectorPort }: ServeOptions): Promise<Serving> {
-  mkdirSync(data, { recursive: true });
+  makeFolder(data);
   lock(data);
   const text = readFileSync(join(worker, "options.json"), "utf8");
   const options: Omit<V4WorkerOptions, "scriptPath"> & { bindings: Record<string, string> } = JSON.parse(text);
@@ -74,13 +79,29 @@ function consoleWorker(directory: string): (V4WorkerOptions & { name: string })[
   return [{ name: CONSOLE, modules: true, script, compatibilityDate: "2026-10-23", assets }];
 }
 
+function makeFolder(data: string): void {
+  try {
+    mkdirSync(data, { recursive: true });
+  } catch (error) {
+    throw fileFault(error, { tried: "make a folder", where: `data is to be in ${data}`, remedy: DATA_REMEDY });
+  }
+}
+
 /** Holds the data of this process, until it ends: two runtimes on one SQLite file may corrupt it. */
 function lock(data: string): void {
-  const database = new DatabaseSync(join(data, "lock.sqlite"));
+  const file = join(data, "lock.sqlite");
+  let database: DatabaseSync;
   try {
+    database = new DatabaseSync(file);
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (error) {
-    throw new Error(`another server uses ${data}`, { cause: error });
+    if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY) {
+      throw new Error(`another server uses ${data}`, { cause: error });
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`data is to be in ${data}, where ${file} can not be written (${reason}): ${DATA_REMEDY}`, {
+      cause: error,
+    });
   }
   // A connection that is collected is closed.
   process.once("exit", () => database.close());

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
-import { loadEnvFile } from "node:process";
 import { parseArgs } from "node:util";
 
-import { createEnvFile, ENV_FILE } from "../env-file.ts";
+import { createEnvFile, ENV_FILE, readEnvFile } from "../env-file.ts";
+import { fileFault } from "../file-fault.ts";
 import type { ServeOptions } from "./options.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -50,9 +50,7 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
   if (help === true) {
     return "help";
   }
-  if (existsSync(ENV_FILE)) {
-    loadEnvFile(ENV_FILE);
-  }
+  loadSettings();
   return {
     port: readPort(port ?? environment("DURABLE_STREAM_PORT") ?? "8787"),
     host: readHost(host ?? environment("DURABLE_STREAM_HOST") ?? "127.0.0.1"),
@@ -61,7 +59,7 @@ export function readSettings(args: string[]): Omit<ServeOptions, "worker"> | "he
       // For who works with it here; a line costs nothing.
       LOG_FAILED_CALLS: "true",
       ...Object.fromEntries(NUMBERS.flatMap((name) => readNumber(name))),
-      API_KEY: readKey(keyFile ?? environment("DURABLE_STREAM_KEY_FILE")),
+      API_KEY: readKey(keyFile),
       // Behind the key: it may have written .env.
       ...Object.fromEntries(TEXTS.flatMap((name) => readText(name))),
     },
@@ -77,6 +75,13 @@ function readFlags(args: string[]) {
     }).values;
   } catch (error) {
     throw new Error(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** Adds what is in .env to the environment, which goes before it. */
+function loadSettings(): void {
+  for (const [name, value] of Object.entries(readEnvFile())) {
+    process.env[name] ??= value;
   }
 }
 
@@ -116,13 +121,14 @@ function readNumber(name: string): [string, string][] {
   return [[name, text]];
 }
 
-function readKey(file: string | undefined): string {
+function readKey(flag: string | undefined): string {
+  const file = flag ?? environment("DURABLE_STREAM_KEY_FILE");
   if (file !== undefined) {
-    return keyIn(file);
+    return keyIn(file, flag === undefined ? "DURABLE_STREAM_KEY_FILE" : "--key-file");
   }
   if (process.env["API_KEY"] === undefined && !existsSync(ENV_FILE)) {
     createEnvFile();
-    loadEnvFile(ENV_FILE);
+    loadSettings();
   }
   const key = environment("API_KEY");
   if (key === undefined) {
@@ -131,15 +137,17 @@ function readKey(file: string | undefined): string {
   return key;
 }
 
-function keyIn(file: string): string {
+function keyIn(file: string, setting: string): string {
+  const where = `${setting} names ${file}`;
+  const remedy = "put the key in such a file, or leave the setting out to use API_KEY";
   let key: string;
   try {
     key = readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new Error(`the key file can not be read: ${String(error)}`, { cause: error });
+    throw fileFault(error, { tried: "read", where, remedy });
   }
   if (key === "") {
-    throw new Error(`the key file ${file} is empty`);
+    throw new Error(`${where}, which is empty: ${remedy}`);
   }
   return key;
 }

@@ -111,6 +111,8 @@ describe("npm run deploy", () => {
       deploy(api, [`--secrets-file=${broken}`]),
       deploy(api, ["--new-keys", kept]),
       deploy(api, ["--secrets-file", join(data, "nothing")]),
+      deploy(api, ["--secrets-file", data]),
+      deploy(api, ["--new-keys", join(data, "nothing/keys")]),
       deploy(api, ["--new-keys", join(data, "new.env"), "--secrets-file", short]),
       deploy(api, ["--new-keys"]),
     ]);
@@ -119,8 +121,10 @@ describe("npm run deploy", () => {
     expect(refused.map(({ output }) => output.trim())).toEqual([
       expect.stringMatching(/^API_KEY in .*short\.env is shorter than 22 characters/),
       expect.stringMatching(/^.*broken\.json begins as JSON and is none$/),
-      expect.stringMatching(/^EEXIST/),
-      expect.stringMatching(/^ENOENT/),
+      `--new-keys names ${kept}, which is there already: it takes a new file; one with keys is for --secrets-file`,
+      `--secrets-file names ${join(data, "nothing")}, which is not there: it takes a file with an API_KEY, which --new-keys writes`,
+      `--secrets-file names ${data}, which is a folder: it takes a file with an API_KEY, which --new-keys writes`,
+      `--new-keys names ${join(data, "nothing/keys")}, whose folder is not there: it takes a new file; one with keys is for --secrets-file`,
       "--new-keys and --secrets-file exclude each other",
       "--new-keys takes a file",
     ]);

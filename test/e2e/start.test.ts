@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, readdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,6 +18,9 @@ const root = join(import.meta.dirname, "../..");
 
 const LISTENS =
   /^Durable Stream listens on (http:\S+:\d+), data in (.*), [\d.]+ s\. To empty it: stop, and delete that folder\.$/m;
+
+const KEY_REMEDY = "put the key in such a file, or leave the setting out to use API_KEY";
+const DATA_REMEDY = "--data or DURABLE_STREAM_DATA names a folder that this user may write";
 
 /** A checkout that is built three times: 18 s by itself, and more than a minute beside other builds. */
 const BUILDS_MS = 180_000;
@@ -148,8 +151,13 @@ describe("npm start", () => {
     [["--host", "example.com"], "the host is an IP address of this machine or localhost"],
     [["--ports", "1"], "Unknown option '--ports'"],
     [["9000"], "Unexpected argument '9000'"],
-    [["--key-file", "/nowhere"], "the key file can not be read"],
-    [["--data", "package.json"], "EEXIST"],
+    [["--key-file", "/nowhere"], `--key-file names /nowhere, which is not there: ${KEY_REMEDY}`],
+    [["--key-file", "/"], `--key-file names /, which is a folder: ${KEY_REMEDY}`],
+    [["--data", "package.json"], `data is to be in ${join(root, "package.json")}, which is a file: ${DATA_REMEDY}`],
+    [
+      ["--data", "package.json/a"],
+      `data is to be in ${join(root, "package.json/a")}, which is below a file: ${DATA_REMEDY}`,
+    ],
   ] as const)("refuses %s in one line", async ([flags, reason]) => {
     const { exitCode, output } = await run(flags);
 
@@ -162,22 +170,49 @@ describe("npm start", () => {
     const keyFile = join(data, "key");
     await writeFile(keyFile, "\n");
     const port = new URL(server.url).port;
+    const unlocked = join(data, "unlocked");
+    await mkdir(join(unlocked, "lock.sqlite"), { recursive: true });
 
     const refused = await Promise.all([
       run([], { API_KEY: "" }),
       run(["--key-file", keyFile]),
+      run([], { DURABLE_STREAM_KEY_FILE: "/nowhere" }),
       run([], { GATEWAY_SHARDS: "none" }),
+      run(["--port", "0", "--data", unlocked]),
       run(["--port", port, "--data", join(data, "other")]),
     ]);
 
     expect(refused).toEqual([
       { exitCode: 1, output: expect.stringMatching(/^there is no key: .*\n$/) },
-      { exitCode: 1, output: `the key file ${keyFile} is empty\n` },
+      { exitCode: 1, output: `--key-file names ${keyFile}, which is empty: ${KEY_REMEDY}\n` },
+      { exitCode: 1, output: `DURABLE_STREAM_KEY_FILE names /nowhere, which is not there: ${KEY_REMEDY}\n` },
       { exitCode: 1, output: 'GATEWAY_SHARDS is a whole number from 1 on, not "none"\n' },
+      {
+        exitCode: 1,
+        output: `data is to be in ${unlocked}, where ${join(unlocked, "lock.sqlite")} can not be written (unable to open database file): ${DATA_REMEDY}\n`,
+      },
       { exitCode: 1, output: `port ${port} of 127.0.0.1 is in use\n` },
     ]);
   });
 });
+
+test.for(["start", "dev", "demo"])(
+  "npm run %s says that .env is a folder, in one line",
+  async (script, { data: checkout }) => {
+    await makeCheckout(checkout);
+    const file = join(checkout, ".env");
+    await mkdir(file);
+    await using npm = new NpmScript(checkout, script, [], { DURABLE_STREAM_PORT: "0" });
+
+    await npm.untilExited();
+
+    expect(npm.exitCode).toBe(1);
+    expect(npm.output).toContain(
+      `settings are in ${file}, which is a folder: move it away, and a new one is written\n`,
+    );
+    expect(npm.output).not.toMatch(/^ +at /m);
+  },
+);
 
 /** scripts/start.ts without npm, in a process of its own. It does not outlive who made it: its server sees to that. */
 class Script {
