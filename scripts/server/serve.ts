@@ -5,12 +5,13 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { V4WorkerOptions } from "miniflare";
 
 import { fileFault } from "../file-fault.ts";
 import { LOCATION, OFFLINE, SCRIPT } from "./options.ts";
 import type { ServeOptions } from "./options.ts";
+import { RuntimeLog } from "./runtime-log.ts";
 
 /** The name of the worker that has the files of the console. */
 const CONSOLE = "durable-stream-console";
@@ -54,7 +55,7 @@ export async function serve({ worker, data, host, port, vars, inspectorPort }: S
       host: "127.0.0.1",
       port: 0,
       resourcePersistencePath: data,
-      log: new Log(LogLevel.WARN),
+      log: new RuntimeLog(),
       ...(inspectorPort === undefined ? {} : { inspectorPort }),
       ...OFFLINE,
     }),

@@ -1,10 +1,11 @@
-import { fork } from "node:child_process";
+import { execFile, fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { appendFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
 
 import { describe, expect } from "vitest";
 import { WebSocket } from "ws";
@@ -98,6 +99,23 @@ describe("npm start", () => {
     script.signal("SIGTERM");
     expect(await script.untilExited()).toBe(0);
     await untilClosed(url);
+  });
+
+  test("starts a runtime that crashed again, and says so as a line of JSON", async ({ data }) => {
+    await using script = new Script(["--port", "0", "--data", data]);
+    const url = await script.untilListening();
+    await using client = clientOf(url);
+    await client.publish({ stream: "orders", data: 1 });
+
+    await script.crashRuntime();
+
+    await expect
+      .poll(() => jsonLines(script.output))
+      .toEqual([
+        { level: "warn", what: "the runtime of this machine", message: expect.stringContaining("is being restarted") },
+      ]);
+    expect(await client.publish({ stream: "orders", data: 2 })).toMatchObject({ sequence: 2 });
+    expect(script.output.match(/restarted/g)).toHaveLength(1);
   });
 
   test("stops while publishes come in, and has all it answered", async ({ data }) => {
@@ -248,6 +266,13 @@ class Script {
     this.#process.kill(signal);
   }
 
+  /** Ends workerd, which is the child of the server, which is the child of the script. */
+  async crashRuntime(): Promise<void> {
+    const [server = 0] = await childrenOf(this.#process.pid ?? 0);
+    const [workerd = 0] = await childrenOf(server);
+    process.kill(workerd, "SIGKILL");
+  }
+
   async untilExited(): Promise<number | null> {
     await this.#exited;
     return this.#process.exitCode;
@@ -257,6 +282,19 @@ class Script {
     this.signal("SIGKILL");
     await this.#exited;
   }
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)("pgrep", ["-P", String(pid)]);
+  return stdout.trim().split("\n").map(Number);
+}
+
+/** What was written as lines of JSON. */
+function jsonLines(output: string): unknown[] {
+  return output
+    .split("\n")
+    .filter((line) => line.startsWith("{") && line.endsWith("}"))
+    .map((line): unknown => JSON.parse(line));
 }
 
 async function run(flags: readonly string[], env?: Record<string, string>) {
