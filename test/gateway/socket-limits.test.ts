@@ -42,11 +42,14 @@ describe("a socket", () => {
     client.send(batchOf(stream, 20));
 
     const busy = await client.callError("getServerInfo", {});
+    // Not looked at: neither is it told what is wrong with its params.
+    const unread = await client.callError("getStreamInfo", { stream: 5 });
     await release();
 
     const batches = await untilBatches(client, 10);
     const refused = batches.map((answers) => answers.filter(({ error }) => error !== undefined).length);
     expect(busy).toMatchObject({ code: ErrorCode.Busy, data: { what: "requestsInFlight", limit: 4_096 } });
+    expect(unread).toEqual(busy);
     expect(refused.toSorted((a, b) => a - b)).toEqual([...Array(9).fill(0), 14]);
     expect(await client.call("getStreamInfo", { stream })).toMatchObject({ lastSequence: 4_096 });
   });
