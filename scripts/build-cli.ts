@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "..");
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) {
-  throw new Error("usage: node scripts/build-cli.ts <folder>");
+  throw new Error("usage: npx node scripts/build-cli.ts <folder>");
 }
 await buildCli(folder);
 

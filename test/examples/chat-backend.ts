@@ -3,7 +3,7 @@
  *
  *     npm run build:package
  *     ALLOWED_ORIGINS=http://127.0.0.1:8080 npm start
- *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… node test/examples/chat-backend.ts
+ *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… npx node test/examples/chat-backend.ts
  */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";

@@ -4,7 +4,7 @@
  * asks the stream where it is, and reads on from there. Batches may be cut otherwise each time, and two pumps of the same
  * file at once do no harm: the stream goes by the numbers.
  *
- *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… node test/examples/pump.ts app.log
+ *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… npx node test/examples/pump.ts app.log
  *
  * In a project of its own, the import is "durable-stream/client".
  */

@@ -4,7 +4,7 @@
  * in one transaction. A replica reads the state, then the snapshot, then everything after it; it may take as long for
  * that as the next checkpoint takes to come.
  *
- *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… node test/examples/replica.ts
+ *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… npx node test/examples/replica.ts
  *
  * In a project of its own, the import is "durable-stream/client".
  */

@@ -2,7 +2,7 @@
  * A work queue: two workers share one consumer, so that every job is done by one of them. A job that fails comes again
  * after `backoffMs`, to whoever is free, and one that fails too often goes to the dead letters.
  *
- *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… node test/examples/work-queue.ts
+ *     STREAM_URL=http://127.0.0.1:8787 API_KEY=… npx node test/examples/work-queue.ts
  *
  * In a project of its own, the import is "durable-stream/client".
  */

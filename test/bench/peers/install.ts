@@ -1,5 +1,5 @@
 /**
- * Finds the peers, or installs them into the cache: `node test/bench/peers/install.ts`. Never anything system-wide.
+ * Finds the peers, or installs them into the cache: `npx node test/bench/peers/install.ts`. Never anything system-wide.
  */
 import { execFile } from "node:child_process";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";

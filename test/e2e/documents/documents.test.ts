@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { globSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -142,6 +143,20 @@ describe("the pages", () => {
     expect(paths.filter((_, index) => areThere[index] !== true)).toEqual([]);
     expect(commands.filter((script) => !(script in scripts))).toEqual([]);
   });
+});
+
+it("says of every program in TypeScript to run it by npx node, as the Node.js that is installed may not", async () => {
+  const programs = globSync("{rpc,scripts,src,test}/**/*.ts", { cwd: root });
+  const commands: string[] = [];
+
+  for (const file of [...PAGES, ...programs]) {
+    const text = await readFile(join(root, file), "utf8");
+    const found = text.matchAll(/(?:[\w@]+ )?\bnode (?:--?\S+ )*[\w/-][\w./-]*\.ts\b/g);
+    commands.push(...[...found].map(([command]) => `${file}: ${command}`));
+  }
+
+  expect(commands.length).toBeGreaterThan(10);
+  expect(commands.filter((command) => !command.includes(": npx node "))).toEqual([]);
 });
 
 async function headingsOf(path: string): Promise<string[]> {
