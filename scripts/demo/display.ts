@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 
-const BAR_CELLS = 20;
+/** As many as leave room for the rest of the line on a terminal of 80 columns. */
+const BAR_CELLS = 10;
 const REDRAW_MS = 80;
 /** Between two lines where no line can be drawn over. */
 const PLAIN_MS = 1_000;

@@ -21,6 +21,7 @@ export class Follower {
   #socket: WebSocket | undefined;
   /** All that came, over all its sockets. */
   readonly messages: Message[] = [];
+  /** The last sequence that came. */
   readonly received = new Milestones();
   /** Everything up to this count's sequence is done. */
   readonly handled = new Milestones();
@@ -56,7 +57,11 @@ export class Follower {
     this.begins = nextSequence;
   }
 
-  /** Loses its socket, as networks do: the client goes on with another after what is done. @returns What had come. */
+  /**
+   * Loses its socket, as networks do: the client goes on with another after what is done.
+   *
+   * @returns The last sequence that had come.
+   */
   breakConnection(): number {
     this.#socket?.close();
     return this.received.count;

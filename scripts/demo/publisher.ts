@@ -15,7 +15,7 @@ const BATCHES_IN_FLIGHT = 4;
 export class Publisher {
   readonly #client: DurableStream;
   readonly #stream: string;
-  /** How many are acknowledged. */
+  /** Up to which sequence they are acknowledged. */
   readonly published = new Milestones();
 
   constructor(client: DurableStream, stream: string) {

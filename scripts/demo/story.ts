@@ -38,9 +38,10 @@ export async function demonstrate(server: DemoServer): Promise<boolean> {
     late: new Follower(server, { name: "late", stream, maxInFlight: 1_000, handleMs: 0 }),
   };
   const all = Object.values(followers);
+  // A follower may be at a message before the publisher is told that it is stored.
   const display = new Display(() => [
-    { label: "published", done: publisher.published.count, of: CITIES.length },
-    ...all.map(({ name, received }) => ({ label: name, done: received.count, of: CITIES.length })),
+    { label: "acknowledged", done: publisher.published.count, of: CITIES.length },
+    ...all.map(({ name, received }) => ({ label: `${name} at`, done: received.count, of: CITIES.length })),
   ]);
   const stage = { client, stream, publisher, followers, display };
   let revision: number;
@@ -90,7 +91,7 @@ async function joinAll({ publisher, followers, display }: Stage): Promise<void> 
   const { first, slow, late } = followers;
   const { published } = publisher;
   const tell = (name: string, does: string): void => {
-    display.tell(`${name.padEnd(10)}  ${does} when ${formatCount(published.count)} are published`);
+    display.tell(`${name.padEnd(10)}  ${does} when ${formatCount(published.count)} are acknowledged`);
   };
 
   await published.whenReached(FIRST_JOINS_AT);
@@ -107,7 +108,7 @@ async function joinAll({ publisher, followers, display }: Stage): Promise<void> 
 
   await late.received.whenReached(LATE_BREAKS_AT);
   const last = late.breakConnection();
-  tell("late", `lost its connection after ${formatCount(last)}, and its client goes on by itself,`);
+  tell("late", `lost its connection after sequence ${formatCount(last)}, and its client goes on by itself,`);
 
   await Promise.all(Object.values(followers).map((follower) => follower.handled.whenReached(CITIES.length)));
   await Promise.all(Object.values(followers).map((follower) => follower.close()));

@@ -54,7 +54,8 @@ describe("npm run demo", () => {
 
 /** Everything in the table and below it is as it should be. */
 function expectSuccess(demo: NpmScript): void {
-  expect(demo.output).toMatch(/late\s+lost its connection after [\d,]+, and its client goes on/);
+  expect(demo.output).toMatch(/late\s+lost its connection after sequence [\d,]+, and its client goes on/);
+  expect(demo.output).toMatch(/^ +acknowledged +[\d,]+ {3}first at +[\d,]+ {3}slow at +[\d,]+ {3}late at +[\d,]+$/m);
   expect(demo.output.match(/ checkpoint\s+\d+:/g)).toHaveLength(5);
   expect(rowOf(demo, "published")).toEqual(["1", CITIES]);
   const followers = ["first", "slow", "late"].map((name) => rowOf(demo, name));
