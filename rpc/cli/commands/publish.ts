@@ -32,6 +32,10 @@ export function pubCommand(cli: Cli): Command {
       ["pub logs --text < app.log", "each line as a string"],
     ],
   })
+    .description(
+      "Publish messages: arguments, or a line of JSON each from a file or the standard input. " +
+        "On a terminal it prints the sequences of arguments and of typed lines; else, as in a pipe, only with --verbose.",
+    )
     .option("-f, --file <file>", "read messages from a file; - is the standard input")
     .option("-t, --text", "each argument or line is a string, not JSON")
     .option("-s, --subject <subject>", "routing key of each message")

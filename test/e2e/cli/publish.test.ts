@@ -54,6 +54,24 @@ test("publishes a line of JSON each from the standard input or a file, in order"
   expect(messages.map(({ data }) => JSON.stringify(data))).toEqual([...lines, ...lines]);
 });
 
+test("says nothing to a pipe but with --verbose, as its help says", async ({ server }) => {
+  const quiet = await run(server, ["pub", "quiet", "1", "2"]);
+  const told = await run(server, ["pub", "quiet", "--verbose"], { input: "3\n4\n" });
+  const help = await run(undefined, ["pub", "--help"]);
+
+  expect(quiet).toMatchObject({ code: 0, stdout: "" });
+  expect(
+    told.stdout
+      .trim()
+      .split("\n")
+      .map((line): unknown => JSON.parse(line)),
+  ).toEqual([
+    { sequence: 3, duplicate: false },
+    { sequence: 4, duplicate: false },
+  ]);
+  expect(help.stdout.replaceAll(/\s+/g, " ")).toContain("else, as in a pipe, only with --verbose.");
+});
+
 test("takes each line as a string with --text", async ({ server }) => {
   await run(server, ["pub", "text", "--text"], { input: 'a "b"\r\n{"c":1}\n' });
 
