@@ -14,7 +14,7 @@ import { answerSigned } from "./objects/http/signed-object.ts";
 import { isSigned } from "./objects/object-url.ts";
 import { asOutcome } from "./platform/call-object.ts";
 import { errorResponse } from "./platform/error-response.ts";
-import { turnFor } from "./platform/pace.ts";
+import { turnFor } from "./platform/scheduling/pace.ts";
 import { closeMs } from "./platform/settings.ts";
 
 export { Directory } from "./directory/directory.ts";

@@ -1,4 +1,4 @@
-import { turnFor } from "../platform/pace.ts";
+import { turnFor } from "../platform/scheduling/pace.ts";
 
 /** A stream that takes longer for a round is asked the next one meanwhile. */
 const SLOW_MS = 1_000;

@@ -12,7 +12,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ClientAck } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
-import { turnForText } from "../platform/pace.ts";
+import { turnForText } from "../platform/scheduling/pace.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { isBound } from "./attachment.ts";

@@ -7,7 +7,7 @@ import type { CallContext } from "../methods/context.ts";
 import { statelessContext } from "../methods/stateless-context.ts";
 import { errorResponse, JSON_HEADERS } from "../platform/error-response.ts";
 import { Pool, Share } from "../platform/isolate-budget.ts";
-import { turnForText } from "../platform/pace.ts";
+import { turnForText } from "../platform/scheduling/pace.ts";
 
 import { answerStream } from "./answer-stream.ts";
 import { readBody } from "./body.ts";

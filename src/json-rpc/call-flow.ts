@@ -1,9 +1,9 @@
 import { LIMITS, RpcError } from "../../rpc/index.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
-import type { FairTurns } from "../platform/fair-turns.ts";
-import type { Gathering } from "../platform/gathering.ts";
 import { isolateFull } from "../platform/isolate-budget.ts";
 import type { Share } from "../platform/isolate-budget.ts";
+import type { FairTurns } from "../platform/scheduling/fair-turns.ts";
+import type { Gathering } from "../platform/scheduling/gathering.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 /** A frame's turn among the frames of its socket that publish. */

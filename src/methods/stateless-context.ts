@@ -1,7 +1,7 @@
 import type { Access } from "../access/access.ts";
 import { expectLive } from "../access/authenticate.ts";
-import { Deadlines } from "../platform/deadlines.ts";
-import { Gathering } from "../platform/gathering.ts";
+import { Deadlines } from "../platform/scheduling/deadlines.ts";
+import { Gathering } from "../platform/scheduling/gathering.ts";
 import { PublishBudget } from "../publishing/publish-budget.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 import { publishRateOf } from "../publishing/publish-rates.ts";

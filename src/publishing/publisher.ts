@@ -1,6 +1,6 @@
 import type { PublishReply } from "../internal/calls.ts";
-import { Batcher } from "../platform/batcher.ts";
-import type { BatcherHost } from "../platform/batcher.ts";
+import { Batcher } from "../platform/scheduling/batcher.ts";
+import type { BatcherHost } from "../platform/scheduling/batcher.ts";
 
 import { outcomes, publishCall } from "./publish-call.ts";
 import type { PublishGroup, PublishOutcome } from "./publish-call.ts";

@@ -1,8 +1,8 @@
 import { RpcError } from "../../rpc/index.ts";
 
-import type { BatcherHost } from "../platform/batcher.ts";
 import { reportError } from "../platform/error-response.ts";
 import { refusalError } from "../platform/refused.ts";
+import type { BatcherHost } from "../platform/scheduling/batcher.ts";
 
 import { QUEUE_FULL } from "./publish-budget.ts";
 import type { PublishBudget } from "./publish-budget.ts";

@@ -1,7 +1,7 @@
 import { directoryOf } from "../internal/directory-calls.ts";
 import type { StreamNews } from "../internal/directory-calls.ts";
-import type { AlarmClock } from "../platform/alarm-clock.ts";
 import { asOutcome, withDeadline } from "../platform/call-object.ts";
+import type { AlarmClock } from "../platform/scheduling/alarm-clock.ts";
 import { requestDeadlineMs } from "../platform/settings.ts";
 
 import type { StreamRecord } from "./record.ts";

@@ -2,7 +2,7 @@ import { LIMITS } from "../../rpc/index.ts";
 import type { GetProducerResult, ListProducersResult, StreamInfo } from "../../rpc/index.ts";
 import { endOf } from "../internal/epoch.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";
-import type { AlarmClock } from "../platform/alarm-clock.ts";
+import type { AlarmClock } from "../platform/scheduling/alarm-clock.ts";
 
 import { PublishIds } from "./admission/publish-ids.ts";
 import { ConsumerCoordinator } from "./consumers/coordinator.ts";

@@ -1,7 +1,7 @@
 import type { Page, PageCall, PageReply } from "../internal/calls.ts";
 import { monotonicMs } from "../platform/clock.ts";
-import { pauseBetweenTurns } from "../platform/pace.ts";
 import type { Refused } from "../platform/refused.ts";
+import { pauseBetweenTurns } from "../platform/scheduling/pace.ts";
 import { requestDeadlineMs } from "../platform/settings.ts";
 
 import { readInParts } from "./page-parts.ts";

@@ -1,7 +1,7 @@
 import type { Page, PageCall, PageReply } from "../internal/calls.ts";
 import { MESSAGE_SEPARATOR } from "../internal/message-text.ts";
 import { inPieces } from "../internal/pieces.ts";
-import { pauseBetweenTurns } from "../platform/pace.ts";
+import { pauseBetweenTurns } from "../platform/scheduling/pace.ts";
 
 import { ROW_BYTES } from "./log/log.ts";
 

@@ -21,7 +21,7 @@ import type {
   StreamConfig,
   StreamInfo,
 } from "../../rpc/index.ts";
-import { AlarmClock } from "../platform/alarm-clock.ts";
+import { AlarmClock } from "../platform/scheduling/alarm-clock.ts";
 import type { CheckpointCall, PageCall, PublishCall, PublishReply, PutStateCall, Start } from "../internal/calls.ts";
 import type { DeadLetterPage, FetchReply, JoinCall, JoinReply, AckCommand } from "../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../internal/epoch.ts";

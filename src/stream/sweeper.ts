@@ -1,5 +1,5 @@
-import type { AlarmClock } from "../platform/alarm-clock.ts";
 import { logError } from "../platform/log.ts";
+import type { AlarmClock } from "../platform/scheduling/alarm-clock.ts";
 
 import type { LoadedStream } from "./loaded-stream.ts";
 import type { Transactor } from "./transactor.ts";

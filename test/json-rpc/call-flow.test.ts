@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { LIMITS } from "../../rpc/index.ts";
 import { CallFlow } from "../../src/json-rpc/call-flow.ts";
 import type { HeldFrame, Turn } from "../../src/json-rpc/call-flow.ts";
-import { FairTurns } from "../../src/platform/fair-turns.ts";
-import { Gathering } from "../../src/platform/gathering.ts";
 import { Share } from "../../src/platform/isolate-budget.ts";
+import { FairTurns } from "../../src/platform/scheduling/fair-turns.ts";
+import { Gathering } from "../../src/platform/scheduling/gathering.ts";
 import { PublishBudget } from "../../src/publishing/publish-budget.ts";
 
 const FRAME = "x".repeat(1_000_000);

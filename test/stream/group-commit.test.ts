@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { Gathering } from "../../src/platform/gathering.ts";
+import { Gathering } from "../../src/platform/scheduling/gathering.ts";
 import { GroupCommit } from "../../src/stream/group-commit.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
 import { microtasks } from "../harness/waits.ts";

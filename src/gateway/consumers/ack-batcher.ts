@@ -2,9 +2,9 @@ import { RpcError } from "../../../rpc/index.ts";
 import { sizeOf } from "../../internal/consumer-calls.ts";
 import type { AckCommand } from "../../internal/consumer-calls.ts";
 import type { Seen, StreamEnd } from "../../internal/epoch.ts";
-import { Batcher } from "../../platform/batcher.ts";
-import type { BatcherHost } from "../../platform/batcher.ts";
 import { asOutcome, isOverloaded } from "../../platform/call-object.ts";
+import { Batcher } from "../../platform/scheduling/batcher.ts";
+import type { BatcherHost } from "../../platform/scheduling/batcher.ts";
 
 /** Commands of one call, and their sequences: those of a single one may be as many. What follows waits until they are stored. */
 const [CALL_COMMANDS, CALL_SEQUENCES] = [1_000, 10_000];

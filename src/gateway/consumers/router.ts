@@ -7,7 +7,7 @@ import type {
   JoinReply,
 } from "../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../internal/epoch.ts";
-import type { BatcherHost } from "../../platform/batcher.ts";
+import type { BatcherHost } from "../../platform/scheduling/batcher.ts";
 
 import type { ConsumerSubscription } from "./subscription.ts";
 import { AckBatcher } from "./ack-batcher.ts";

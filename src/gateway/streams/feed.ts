@@ -6,7 +6,7 @@ import { whole } from "../../internal/pieces.ts";
 import { logError } from "../../platform/log.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import { callStream } from "../../platform/call-object.ts";
-import { chargeText } from "../../platform/pace.ts";
+import { chargeText } from "../../platform/scheduling/pace.ts";
 
 import { MessageBatch } from "../message-batch.ts";
 import type { StreamSubscription } from "./subscription.ts";

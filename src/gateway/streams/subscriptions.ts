@@ -3,7 +3,7 @@ import type { SubscribeResult, SubscribeStreamParams, SubscriptionClosedNotifica
 import type { Start } from "../../internal/calls.ts";
 import type { CallContext } from "../../methods/context.ts";
 
-import type { FairTurns } from "../../platform/fair-turns.ts";
+import type { FairTurns } from "../../platform/scheduling/fair-turns.ts";
 import type { Follower } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
 import { notification } from "../notification.ts";

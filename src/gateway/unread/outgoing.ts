@@ -2,7 +2,7 @@ import { LIMITS, RpcError } from "../../../rpc/index.ts";
 import type { AnswerRoom } from "../../json-rpc/answer-room.ts";
 import type { Answer } from "../../json-rpc/answer.ts";
 import { monotonicMs } from "../../platform/clock.ts";
-import { turnForText } from "../../platform/pace.ts";
+import { turnForText } from "../../platform/scheduling/pace.ts";
 import { areFirstAcksAwaited, isBufferTold, waitMs } from "../../platform/settings.ts";
 
 import { LEAST_PAUSE_BYTES, REPLAY_BYTES } from "./socket-buffers.ts";

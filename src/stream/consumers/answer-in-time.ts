@@ -2,7 +2,7 @@ import type { Refused } from "../../platform/refused.ts";
 import { requestDeadlineMs } from "../../platform/settings.ts";
 
 import { refuse } from "../refuse.ts";
-import { pauseBetweenTurns } from "../../platform/pace.ts";
+import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
 /**
  * Tries until there is an answer or half the time of a request is up: nothing must be delivered to, or changed for, a caller

@@ -1,6 +1,6 @@
 import type { DeleteMessagesResult } from "../../../rpc/index.ts";
 import type { Refused } from "../../platform/refused.ts";
-import { pauseBetweenTurns } from "../../platform/pace.ts";
+import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
 import type { Log } from "./log.ts";
 

@@ -1,6 +1,6 @@
 import type { AckCommand } from "../../../internal/consumer-calls.ts";
 import type { StreamEnd } from "../../../internal/epoch.ts";
-import { pauseBetweenTurns } from "../../../platform/pace.ts";
+import { pauseBetweenTurns } from "../../../platform/scheduling/pace.ts";
 import type { LoadedStream } from "../../loaded-stream.ts";
 
 /** Sequences of one command that are applied at once: half of a turn at most. */

@@ -2,7 +2,7 @@ import type { ChangeDeadLettersParams, ConsumerInfo, SeekConsumerParams } from "
 import type { Refused } from "../../../platform/refused.ts";
 import type { LoadedStream } from "../../loaded-stream.ts";
 import { expectStart, startOf } from "../../start.ts";
-import { pauseBetweenTurns } from "../../../platform/pace.ts";
+import { pauseBetweenTurns } from "../../../platform/scheduling/pace.ts";
 
 import { deleteLetters, retryLetters } from "./change-dead-letters.ts";
 import type { ChangeLetters } from "./change-dead-letters.ts";

@@ -1,4 +1,4 @@
-import { turnFor } from "../../../platform/pace.ts";
+import { turnFor } from "../../../platform/scheduling/pace.ts";
 import { TurnLoop } from "../../turns.ts";
 import type { Consumer } from "../consumer.ts";
 import type { DeadLetters } from "../dead-letters/dead-letters.ts";

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { ErrorCode, LIMITS, RpcError } from "../../rpc/index.ts";
-import { Batcher } from "../../src/platform/batcher.ts";
-import { Deadlines } from "../../src/platform/deadlines.ts";
-import { Gathering } from "../../src/platform/gathering.ts";
-import { microtasks } from "../harness/waits.ts";
+import { ErrorCode, LIMITS, RpcError } from "../../../rpc/index.ts";
+import { Batcher } from "../../../src/platform/scheduling/batcher.ts";
+import { Deadlines } from "../../../src/platform/scheduling/deadlines.ts";
+import { Gathering } from "../../../src/platform/scheduling/gathering.ts";
+import { microtasks } from "../../harness/waits.ts";
 
 type Call = { items: readonly string[]; reply: () => void; fail: (error: Error) => void };
 

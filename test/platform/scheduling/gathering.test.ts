@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { Gathering } from "../../src/platform/gathering.ts";
-import { microtasks } from "../harness/waits.ts";
+import { Gathering } from "../../../src/platform/scheduling/gathering.ts";
+import { microtasks } from "../../harness/waits.ts";
 
 /** Calls that end a wait. */
 const MOST = 16;

@@ -1,4 +1,4 @@
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs } from "../clock.ts";
 import { turnFor } from "./pace.ts";
 
 /** After so long one more may begin at once: slower than any work comes that is much. */

@@ -1,9 +1,9 @@
-import { RpcError } from "../../rpc/index.ts";
+import { RpcError } from "../../../rpc/index.ts";
 
-import { asOutcome, backoffMs } from "./call-object.ts";
+import { asOutcome, backoffMs } from "../call-object.ts";
+import { requestDeadlineMs } from "../settings.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Gathering } from "./gathering.ts";
-import { requestDeadlineMs } from "./settings.ts";
 
 /** An object that makes calls, and what it shares among its batchers. */
 export type BatcherHost = { readonly env: Env; readonly deadlines: Deadlines; readonly gathering: Gathering };

@@ -1,4 +1,4 @@
-import { waitMs } from "./settings.ts";
+import { waitMs } from "../settings.ts";
 
 /** An alarm that is overdue by this much is taken as lost: the runtime gives one up after six failures. */
 const LOST_AFTER_MS = 5_000;

@@ -1,4 +1,4 @@
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs } from "../clock.ts";
 
 /** Longer than a timer of 0 takes: a call crosses several objects, and would meet a turn at each of them. */
 const PAUSE_MS = 2;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import { FairTurns } from "../../src/platform/fair-turns.ts";
+import { FairTurns } from "../../../src/platform/scheduling/fair-turns.ts";
 
 const TURNS = { atOnce: 16, eachMs: 1 };
 const PIECES = 40;
