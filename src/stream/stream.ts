@@ -34,7 +34,7 @@ import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { GroupCommit } from "./scheduling/group-commit.ts";
 import { applyAcksInTurns } from "./consumers/acks/turns.ts";
 import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
@@ -47,7 +47,7 @@ import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from
 import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
-import { PacedCalls } from "./paced-calls.ts";
+import { PacedCalls } from "./scheduling/paced-calls.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 

@@ -2,8 +2,8 @@ import { logError } from "../platform/log.ts";
 import type { AlarmClock } from "../platform/scheduling/alarm-clock.ts";
 
 import type { LoadedStream } from "./loaded-stream.ts";
+import { TurnLoop } from "./scheduling/turns.ts";
 import type { Transactor } from "./transactor.ts";
-import { TurnLoop } from "./turns.ts";
 
 /** When the alarm goes on with what an eviction has interrupted, and gives back what a deleted stream has stored. */
 const RESUME_MS = 60_000;

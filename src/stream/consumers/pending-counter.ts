@@ -1,6 +1,6 @@
 import { logError } from "../../platform/log.ts";
 import type { Log } from "../log/log.ts";
-import { TurnLoop } from "../turns.ts";
+import { TurnLoop } from "../scheduling/turns.ts";
 
 import type { Consumer } from "./consumer.ts";
 import { LogReader } from "./delivery/log-reader.ts";

@@ -1,5 +1,5 @@
 import { turnFor } from "../../../platform/scheduling/pace.ts";
-import { TurnLoop } from "../../turns.ts";
+import { TurnLoop } from "../../scheduling/turns.ts";
 import type { Consumer } from "../consumer.ts";
 import type { DeadLetters } from "../dead-letters/dead-letters.ts";
 import { expire } from "../acks/expire.ts";

@@ -1,5 +1,5 @@
 import type { AckCommand } from "../../../internal/consumer-calls.ts";
-import { TurnLoop } from "../../turns.ts";
+import { TurnLoop } from "../../scheduling/turns.ts";
 import { applyTurn } from "../acks/turn.ts";
 import type { Consumer } from "../consumer.ts";
 

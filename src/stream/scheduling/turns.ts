@@ -1,4 +1,4 @@
-import { pauseBetweenTurns } from "../platform/scheduling/pace.ts";
+import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
 /**
  * Work of a stream that goes on in turns by itself, until nothing is left or a turn fails. An eviction ends it, and

@@ -1,5 +1,5 @@
-import type { PublishCall, PublishReply } from "../internal/calls.ts";
-import { Gathering } from "../platform/scheduling/gathering.ts";
+import type { PublishCall, PublishReply } from "../../internal/calls.ts";
+import { Gathering } from "../../platform/scheduling/gathering.ts";
 
 /** Most size of the calls of one commit: a single one may exceed it. */
 const COMMIT_BYTES = 4_194_304;

@@ -1,9 +1,9 @@
-import type { Page, PageCall, PageReply } from "../internal/calls.ts";
-import { MESSAGE_SEPARATOR } from "../internal/message-text.ts";
-import { inPieces } from "../internal/pieces.ts";
-import { pauseBetweenTurns } from "../platform/scheduling/pace.ts";
+import type { Page, PageCall, PageReply } from "../../internal/calls.ts";
+import { MESSAGE_SEPARATOR } from "../../internal/message-text.ts";
+import { inPieces } from "../../internal/pieces.ts";
+import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
-import { ROW_BYTES } from "./log/log.ts";
+import { ROW_BYTES } from "../log/log.ts";
 
 /** Most text that is read at once, but for a single row: a page of a megabyte would hold the stream for three milliseconds. */
 const PART_BYTES = 2 * ROW_BYTES;

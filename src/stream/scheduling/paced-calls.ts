@@ -1,11 +1,11 @@
-import type { Page, PageCall, PageReply } from "../internal/calls.ts";
-import { monotonicMs } from "../platform/clock.ts";
-import type { Refused } from "../platform/refused.ts";
-import { pauseBetweenTurns } from "../platform/scheduling/pace.ts";
-import { requestDeadlineMs } from "../platform/settings.ts";
+import type { Page, PageCall, PageReply } from "../../internal/calls.ts";
+import { monotonicMs } from "../../platform/clock.ts";
+import type { Refused } from "../../platform/refused.ts";
+import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
+import { requestDeadlineMs } from "../../platform/settings.ts";
 
+import { refuse } from "../refuse.ts";
 import { readInParts } from "./page-parts.ts";
-import { refuse } from "./refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long. */
 const PACED_BYTES = 65_536;

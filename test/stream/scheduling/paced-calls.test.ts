@@ -2,11 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { ErrorCode, LIMITS } from "../../rpc/index.ts";
-import type { Stream } from "../../src/stream/stream.ts";
-import { connect } from "../harness/client.ts";
-import { range } from "../harness/objects.ts";
-import { overrideWait } from "../harness/waits.ts";
+import { ErrorCode, LIMITS } from "../../../rpc/index.ts";
+import type { Stream } from "../../../src/stream/stream.ts";
+import { connect } from "../../harness/client.ts";
+import { range } from "../../harness/objects.ts";
+import { overrideWait } from "../../harness/waits.ts";
 
 const LARGE = "x".repeat(200_000);
 const CALLS = 12;

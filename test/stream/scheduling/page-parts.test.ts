@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
-import type { Page, PageReply } from "../../src/internal/calls.ts";
-import { whole } from "../../src/internal/pieces.ts";
-import { connect } from "../harness/client.ts";
-import { range } from "../harness/objects.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import type { Page, PageReply } from "../../../src/internal/calls.ts";
+import { whole } from "../../../src/internal/pieces.ts";
+import { connect } from "../../harness/client.ts";
+import { range } from "../../harness/objects.ts";
 
 /** 40 kB, so that six are a part and a page is of several parts. */
 const PADDING = "é".repeat(20_000);

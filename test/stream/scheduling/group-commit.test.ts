@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { Gathering } from "../../src/platform/scheduling/gathering.ts";
-import { GroupCommit } from "../../src/stream/group-commit.ts";
-import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
-import { microtasks } from "../harness/waits.ts";
+import { Gathering } from "../../../src/platform/scheduling/gathering.ts";
+import { GroupCommit } from "../../../src/stream/scheduling/group-commit.ts";
+import type { PublishCall, PublishReply } from "../../../src/internal/calls.ts";
+import { microtasks } from "../../harness/waits.ts";
 
 const call = (stream: string, id?: string): PublishCall => {
   const plain = { stream, bodies: ['"data":1}'], bytes: [9], counts: [1] };
