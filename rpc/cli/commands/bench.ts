@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { DurableStream, Subscription } from "../../client.ts";
 import type { Cli } from "../cli.ts";
 import { command } from "../command.ts";
-import { Pipeline } from "../pipeline.ts";
+import { Pipeline } from "../messages/pipeline.ts";
 import { whole } from "../values.ts";
 
 type Options = { readonly messages: number; readonly size: number };

@@ -7,9 +7,9 @@ import type { From } from "../../index.ts";
 import type { Cli } from "../cli.ts";
 import { command } from "../command.ts";
 import { usage } from "../failure.ts";
-import { pagesOf } from "../pages.ts";
-import { recordOf } from "../record.ts";
-import type { MessageRecord } from "../record.ts";
+import { pagesOf } from "../messages/pages.ts";
+import { recordOf } from "../messages/record.ts";
+import type { MessageRecord } from "../messages/record.ts";
 import { rateText } from "../text.ts";
 import { from } from "../values.ts";
 

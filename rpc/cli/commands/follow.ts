@@ -5,7 +5,7 @@ import type { StreamEvent } from "../../client.ts";
 import type { From, Message } from "../../index.ts";
 import type { Cli } from "../cli.ts";
 import { command } from "../command.ts";
-import { gapText, pagesOf } from "../pages.ts";
+import { gapText, pagesOf } from "../messages/pages.ts";
 import { escaped, timeText } from "../text.ts";
 import { from, given, whole } from "../values.ts";
 

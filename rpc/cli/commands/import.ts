@@ -4,10 +4,10 @@ import type { Command } from "commander";
 
 import type { Cli } from "../cli.ts";
 import { command } from "../command.ts";
-import { Importer } from "../importer.ts";
 import { linesOf } from "../input.ts";
-import { Pipeline } from "../pipeline.ts";
-import { recordOf } from "../record.ts";
+import { Importer } from "../messages/importer.ts";
+import { Pipeline } from "../messages/pipeline.ts";
+import { recordOf } from "../messages/record.ts";
 import { countText, rateText } from "../text.ts";
 
 type Options = { readonly file?: string; readonly ids: boolean };

@@ -8,8 +8,8 @@ import { command } from "../command.ts";
 import { usage } from "../failure.ts";
 import { jsonOf, linesOf } from "../input.ts";
 import type { Line } from "../input.ts";
-import { Pipeline } from "../pipeline.ts";
-import type { Stored } from "../pipeline.ts";
+import { Pipeline } from "../messages/pipeline.ts";
+import type { Stored } from "../messages/pipeline.ts";
 import { rateText } from "../text.ts";
 import { given, pair, whole } from "../values.ts";
 

@@ -1,7 +1,7 @@
-import type { Message } from "../index.ts";
-import { usage } from "./failure.ts";
-import type { Line } from "./input.ts";
-import { jsonOf } from "./input.ts";
+import type { Message } from "../../index.ts";
+import { usage } from "../failure.ts";
+import type { Line } from "../input.ts";
+import { jsonOf } from "../input.ts";
 
 /** A message of an export. */
 export type MessageRecord = Message;

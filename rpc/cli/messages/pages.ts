@@ -1,7 +1,7 @@
-import type { DurableStream } from "../client.ts";
-import type { From, Message } from "../index.ts";
-import type { Cli } from "./cli.ts";
-import { given } from "./values.ts";
+import type { DurableStream } from "../../client.ts";
+import type { From, Message } from "../../index.ts";
+import type { Cli } from "../cli.ts";
+import { given } from "../values.ts";
 
 /** What is read of a stream. */
 export type Reading = { readonly stream: string; readonly from: From; readonly filter?: string | undefined };

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 
-import { DurableStreamError } from "../client.ts";
-import type { DurableStream } from "../client.ts";
-import type { Message } from "../index.ts";
-import { refused, usage } from "./failure.ts";
+import { DurableStreamError } from "../../client.ts";
+import type { DurableStream } from "../../client.ts";
+import type { Message } from "../../index.ts";
+import { refused, usage } from "../failure.ts";
+import { given } from "../values.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { ExportRecord } from "./record.ts";
-import { given } from "./values.ts";
 
 /** Most messages of one publishBatch, and sequences of one deletion, as the contract has it. */
 const MOST = 500;

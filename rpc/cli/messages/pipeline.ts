@@ -1,4 +1,4 @@
-import type { DurableStreamOptions } from "../client.ts";
+import type { DurableStreamOptions } from "../../client.ts";
 
 /** Most messages on their way, and most characters of them. */
 const MOST = { messages: 16_384, characters: 8_388_608 };
