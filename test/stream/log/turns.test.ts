@@ -2,11 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { messageText, utf8Bytes } from "../../src/internal/message-text.ts";
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { counted } from "../harness/consumers.ts";
-import { evict, range } from "../harness/objects.ts";
+import { messageText, utf8Bytes } from "../../../src/internal/message-text.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { counted } from "../../harness/consumers.ts";
+import { evict, range } from "../../harness/objects.ts";
 
 /** What is rewritten, or read, in a turn at most. */
 const TURN_BYTES = 131_072;

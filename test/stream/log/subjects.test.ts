@@ -2,12 +2,12 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, inject, it } from "vitest";
 
-import { subjectMatcher } from "../../src/internal/subject.ts";
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { counted, forgetSubjects } from "../harness/consumers.ts";
-import { faultStream } from "../harness/faults.ts";
-import { evict, range } from "../harness/objects.ts";
+import { subjectMatcher } from "../../../src/internal/subject.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { counted, forgetSubjects } from "../../harness/consumers.ts";
+import { faultStream } from "../../harness/faults.ts";
+import { evict, range } from "../../harness/objects.ts";
 
 /** So long that a few batches of messages with one each end a segment of the index. */
 const LONG_TOKEN = "x".repeat(200);

@@ -2,10 +2,10 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, inject, it } from "vitest";
 
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { publishMany } from "../harness/consumers.ts";
-import { evict, range } from "../harness/objects.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { publishMany } from "../../harness/consumers.ts";
+import { evict, range } from "../../harness/objects.ts";
 
 /** What is looked at of the holes around a place, at most. */
 const STRETCH = 2_048;
