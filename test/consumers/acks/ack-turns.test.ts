@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { sizeOf } from "../../src/internal/consumer-calls.ts";
-import { connect } from "../harness/client.ts";
+import { sizeOf } from "../../../src/internal/consumer-calls.ts";
+import { connect } from "../../harness/client.ts";
 import {
   decreases,
   deliveries,
@@ -10,10 +10,10 @@ import {
   publishMany,
   streamWithConsumer,
   untilDelivery,
-} from "../harness/consumers.ts";
-import type { StoredConsumers } from "../harness/consumers.ts";
-import { faultGateway, faultStream } from "../harness/faults.ts";
-import { evict, range } from "../harness/objects.ts";
+} from "../../harness/consumers.ts";
+import type { StoredConsumers } from "../../harness/consumers.ts";
+import { faultGateway, faultStream } from "../../harness/faults.ts";
+import { evict, range } from "../../harness/objects.ts";
 
 const MESSAGES = 5_000;
 /** What a turn acks. */

@@ -2,13 +2,13 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
-import type { Stream } from "../../src/stream/stream.ts";
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { decreases, deliveries, noteTurns, publishMany } from "../harness/consumers.ts";
-import type { StoredConsumers } from "../harness/consumers.ts";
-import { crash } from "../harness/faults.ts";
-import { range, untilListed } from "../harness/objects.ts";
+import type { Stream } from "../../../src/stream/stream.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { decreases, deliveries, noteTurns, publishMany } from "../../harness/consumers.ts";
+import type { StoredConsumers } from "../../harness/consumers.ts";
+import { crash } from "../../harness/faults.ts";
+import { range, untilListed } from "../../harness/objects.ts";
 
 const CONSUMERS = range(1, 4).map((number) => `c${number}`);
 /** What each has in flight, which is all that it may have. */

@@ -1,12 +1,12 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
-import type { ConsumerPushReply } from "../../src/internal/consumer-calls.ts";
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { deliveries, publishMany, streamWithConsumer } from "../harness/consumers.ts";
-import { crash, faultGateway, faultStream } from "../harness/faults.ts";
-import { gatewayOf, range } from "../harness/objects.ts";
+import type { ConsumerPushReply } from "../../../src/internal/consumer-calls.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { deliveries, publishMany, streamWithConsumer } from "../../harness/consumers.ts";
+import { crash, faultGateway, faultStream } from "../../harness/faults.ts";
+import { gatewayOf, range } from "../../harness/objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

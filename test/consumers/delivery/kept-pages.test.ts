@@ -2,11 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 
-import { LIMITS } from "../../rpc/index.ts";
-import { LogReader } from "../../src/stream/consumers/delivery/log-reader.ts";
-import { Log } from "../../src/stream/log/log.ts";
-import { connect } from "../harness/client.ts";
-import { range } from "../harness/objects.ts";
+import { LIMITS } from "../../../rpc/index.ts";
+import { LogReader } from "../../../src/stream/consumers/delivery/log-reader.ts";
+import { Log } from "../../../src/stream/log/log.ts";
+import { connect } from "../../harness/client.ts";
+import { range } from "../../harness/objects.ts";
 
 /** What all readers of an isolate keep, and what one keeps. */
 const MOST_BYTES = 8_388_608;

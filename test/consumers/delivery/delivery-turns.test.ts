@@ -2,11 +2,11 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
-import type { Stream } from "../../src/stream/stream.ts";
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
-import { crash, faultGateway } from "../harness/faults.ts";
-import { range, untilListed } from "../harness/objects.ts";
+import type { Stream } from "../../../src/stream/stream.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
+import { crash, faultGateway } from "../../harness/faults.ts";
+import { range, untilListed } from "../../harness/objects.ts";
 
 const CONSUMERS = range(1, 8).map((number) => `c${number}`);
 /** Less for a consumer than one subscription may be sent, more for all than a turn delivers. */
