@@ -68,7 +68,7 @@ export const LONG_RUNS = [
   "test/e2e/objects/large-objects.test.ts",
   "test/e2e/console/messages/load.test.ts",
   "test/e2e/faults/kill.test.ts",
-  "test/gateway/races.test.ts",
+  "test/gateway/streams/races.test.ts",
   "test/e2e/package/git-install.test.ts",
   "test/client/calls/producers.test.ts",
   "test/consumers/cursor/model.test.ts",

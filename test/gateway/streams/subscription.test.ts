@@ -1,11 +1,17 @@
 import fc from "fast-check";
 import { test } from "vitest";
 
-import { MessageBatch } from "../../src/gateway/message-batch.ts";
-import { StreamSubscription } from "../../src/gateway/streams/subscription.ts";
-import type { StreamSubscriptionSpec } from "../../src/gateway/streams/subscription.ts";
-import { joinMessages, utf8Bytes, messageBody, messageText, splitMessages } from "../../src/internal/message-text.ts";
-import type { MessageText } from "../../src/internal/message-text.ts";
+import { MessageBatch } from "../../../src/gateway/message-batch.ts";
+import { StreamSubscription } from "../../../src/gateway/streams/subscription.ts";
+import type { StreamSubscriptionSpec } from "../../../src/gateway/streams/subscription.ts";
+import {
+  joinMessages,
+  utf8Bytes,
+  messageBody,
+  messageText,
+  splitMessages,
+} from "../../../src/internal/message-text.ts";
+import type { MessageText } from "../../../src/internal/message-text.ts";
 
 const ACK_WAIT_MS = 100;
 

@@ -1,9 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { connect } from "../harness/client.ts";
-import { faultStream } from "../harness/faults.ts";
-import { evict, gatewayOf } from "../harness/objects.ts";
+import { connect } from "../../harness/client.ts";
+import { faultStream } from "../../harness/faults.ts";
+import { evict, gatewayOf } from "../../harness/objects.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
-import { connect } from "../harness/client.ts";
-import type { TestClient } from "../harness/client.ts";
+import { connect } from "../../harness/client.ts";
+import type { TestClient } from "../../harness/client.ts";
 
 async function publish(client: TestClient, stream: string, count: number): Promise<void> {
   const messages = Array.from({ length: count }, (_, index) => ({ data: index }));

@@ -1,7 +1,7 @@
 import { expect, inject, it } from "vitest";
 
-import { connect } from "../harness/client.ts";
-import { range } from "../harness/objects.ts";
+import { connect } from "../../harness/client.ts";
+import { range } from "../../harness/objects.ts";
 
 const { raceRounds: ROUNDS } = inject("lengths");
 const RACES_PER_ROUND = 100;

@@ -1,11 +1,11 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 
-import { CHECK_MS } from "../../src/gateway/streams/feeds.ts";
-import { connect } from "../harness/client.ts";
-import { faultGateway, faultStream } from "../harness/faults.ts";
-import { evict, range } from "../harness/objects.ts";
-import { overrideWait } from "../harness/waits.ts";
+import { CHECK_MS } from "../../../src/gateway/streams/feeds.ts";
+import { connect } from "../../harness/client.ts";
+import { faultGateway, faultStream } from "../../harness/faults.ts";
+import { evict, range } from "../../harness/objects.ts";
+import { overrideWait } from "../../harness/waits.ts";
 
 /** Between two checks for a lost push, in the tests that wait for one. */
 const SHORT_CHECK_MS = 500;

@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 
-import { connect } from "../harness/client.ts";
-import { announcement, gatewayOf } from "../harness/objects.ts";
+import { connect } from "../../harness/client.ts";
+import { announcement, gatewayOf } from "../../harness/objects.ts";
 
 it("starts where it is asked to: first, new, a sequence, a time, the last few", async () => {
   const stream = "starts";
