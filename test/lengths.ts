@@ -64,7 +64,7 @@ export const LONG_RUNS = [
   "test/stream/producers/model.test.ts",
   "test/e2e/faults/producers.test.ts",
   "test/e2e/faults/client-disconnects.test.ts",
-  "test/e2e/bounds/long-streams.test.ts",
+  "test/e2e/bounds/long-streams/long-streams.test.ts",
   "test/e2e/objects/large-objects.test.ts",
   "test/e2e/console/messages/load.test.ts",
   "test/e2e/faults/kill.test.ts",
@@ -81,7 +81,7 @@ export const LONG_RUNS = [
 export const ONLY_LONG = [
   "test/runtime/idle.test.ts",
   "test/e2e/idle.test.ts",
-  "test/e2e/bounds/long-streams.test.ts",
+  "test/e2e/bounds/long-streams/long-streams.test.ts",
   "test/e2e/package/git-install.test.ts",
 ];
 

@@ -1,6 +1,6 @@
 /**
  * Prints how long each call with a rare filter takes on a long stream, and how long it holds the stream's thread, as another
- * caller sees it: `npx node test/e2e/bounds/filtered.ts [--messages 1000000] [--mib 0] [--worker folder]`.
+ * caller sees it: `npx node test/e2e/bounds/long-streams/filtered.ts [--messages 1000000] [--mib 0] [--worker folder]`.
  *
  * `--mib` makes the messages so large that the stream holds as much; `--worker` takes another build than this one.
  */
@@ -10,10 +10,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { builtWorker } from "../../../scripts/server/build.ts";
-import { cpuMsOf } from "../../bench/driver/processes.ts";
-import { Client } from "../server/client.ts";
-import { Server } from "../server/server.ts";
+import { builtWorker } from "../../../../scripts/server/build.ts";
+import { cpuMsOf } from "../../../bench/driver/processes.ts";
+import { Client } from "../../server/client.ts";
+import { Server } from "../../server/server.ts";
 
 const STREAM = "long";
 const BATCH = 500;

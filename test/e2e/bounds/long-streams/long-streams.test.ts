@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 
-import { test as base } from "../server/fixtures.ts";
+import { test as base } from "../../server/fixtures.ts";
 
 import { lineOf, measureHolds, mebibytes, MILLION } from "./holds.ts";
 

@@ -1,13 +1,14 @@
 /**
  * Prints how long a publisher waits beside each call on a long stream that could be long:
- * `npx node test/e2e/bounds/hold.ts [MiB, or million] [folder of another built Worker]`; 1,024 MiB unless given.
+ * `npx node test/e2e/bounds/long-streams/hold.ts [MiB, or million] [folder of another built Worker]`; 1,024 MiB
+ * unless given.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { builtWorker } from "../../../scripts/server/build.ts";
-import { Server } from "../server/server.ts";
+import { builtWorker } from "../../../../scripts/server/build.ts";
+import { Server } from "../../server/server.ts";
 
 import { lineOf, measureHolds, mebibytes, MILLION } from "./holds.ts";
 

@@ -1,8 +1,8 @@
 /** What each call that could be long does to a publisher beside it, on a long stream. */
 import { setTimeout as delay } from "node:timers/promises";
 
-import { Client } from "../server/client.ts";
-import type { Server } from "../server/server.ts";
+import { Client } from "../../server/client.ts";
+import type { Server } from "../../server/server.ts";
 
 const STREAM = "long";
 const CONSUMER = "everything";
