@@ -3,11 +3,11 @@ import { join } from "node:path";
 
 import { expect } from "vitest";
 
-import type { Message, StreamInfo } from "../../../rpc/index.ts";
-import type { Client } from "../server/client.ts";
-import { sharingServer } from "../server/fixtures.ts";
-import { rows, run, Running } from "./command-line.ts";
-import { folderOf } from "./folder.ts";
+import type { Message, StreamInfo } from "../../../../rpc/index.ts";
+import type { Client } from "../../server/client.ts";
+import { sharingServer } from "../../server/fixtures.ts";
+import { rows, run, Running } from "../command-line.ts";
+import { folderOf } from "../folder.ts";
 
 const test = sharingServer().extend<{ folder: string }>({ folder: folderOf });
 

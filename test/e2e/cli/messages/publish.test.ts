@@ -3,11 +3,11 @@ import { join } from "node:path";
 
 import { expect } from "vitest";
 
-import type { Message } from "../../../rpc/index.ts";
-import { sharingServer } from "../server/fixtures.ts";
-import { Proxy } from "../server/proxy.ts";
-import { rows, run, Running } from "./command-line.ts";
-import { folderOf } from "./folder.ts";
+import type { Message } from "../../../../rpc/index.ts";
+import { sharingServer } from "../../server/fixtures.ts";
+import { Proxy } from "../../server/proxy.ts";
+import { rows, run, Running } from "../command-line.ts";
+import { folderOf } from "../folder.ts";
 
 const test = sharingServer().extend<{ folder: string }>({ folder: folderOf });
 

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 
-import { sharingServer } from "../server/fixtures.ts";
-import { rows } from "./command-line.ts";
+import { sharingServer } from "../../server/fixtures.ts";
+import { rows } from "../command-line.ts";
 
 const test = sharingServer();
 

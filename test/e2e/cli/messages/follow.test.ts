@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 
-import type { Message } from "../../../rpc/index.ts";
-import { sharingServer } from "../server/fixtures.ts";
-import { Proxy } from "../server/proxy.ts";
-import { rows, run, Running } from "./command-line.ts";
+import type { Message } from "../../../../rpc/index.ts";
+import { sharingServer } from "../../server/fixtures.ts";
+import { Proxy } from "../../server/proxy.ts";
+import { rows, run, Running } from "../command-line.ts";
 
 const test = sharingServer();
 
