@@ -4,10 +4,10 @@ import { promisify } from "node:util";
 
 import { expect } from "vitest";
 
-import { test } from "../server/fixtures.ts";
-import type { Server } from "../server/server.ts";
+import { test } from "../../server/fixtures.ts";
+import type { Server } from "../../server/server.ts";
 
-const examples = join(import.meta.dirname, "../../examples");
+const examples = join(import.meta.dirname, "../../../examples");
 
 /** Runs an example as its comment says, and returns what it wrote. */
 async function run(name: string, { url, apiKey }: Server): Promise<string[]> {

@@ -6,14 +6,14 @@ import { createInterface } from "node:readline";
 
 import { expect } from "vitest";
 
-import { DurableStream } from "../../../rpc/client.ts";
-import type { Message } from "../../../rpc/index.ts";
+import { DurableStream } from "../../../../rpc/client.ts";
+import type { Message } from "../../../../rpc/index.ts";
 
-import { randomOf } from "../faults/loads/load.ts";
-import { test } from "../server/fixtures.ts";
-import type { Server } from "../server/server.ts";
+import { randomOf } from "../../faults/loads/load.ts";
+import { test } from "../../server/fixtures.ts";
+import type { Server } from "../../server/server.ts";
 
-const example = join(import.meta.dirname, "../../examples/pump.ts");
+const example = join(import.meta.dirname, "../../../examples/pump.ts");
 const STREAM = "lines-of-app.log";
 const SEED = Date.now() % 1_000_000;
 /** The pump is killed this often, and the file grows each time. */

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
-import type { DurableStream } from "../../../rpc/client.ts";
+import type { DurableStream } from "../../../../rpc/client.ts";
 
-import { jwks, newKey } from "../access/token-maker.ts";
-import { test as base, whyNoBrowser } from "../server/browser.ts";
-import { freePort } from "../server/free-port.ts";
+import { jwks, newKey } from "../../access/token-maker.ts";
+import { test as base, whyNoBrowser } from "../../server/browser.ts";
+import { freePort } from "../../server/free-port.ts";
 
-const root = join(import.meta.dirname, "../../..");
+const root = join(import.meta.dirname, "../../../..");
 
 const PATIENCE = { timeout: 20_000, interval: 20 };
 /** How long each token of a page lasts. */

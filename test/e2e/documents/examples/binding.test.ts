@@ -2,11 +2,11 @@ import { join } from "node:path";
 
 import { describe, expect } from "vitest";
 
-import { ErrorCode } from "../../../rpc/index.ts";
-import { startInOneRuntime } from "../binding/bound-workers.ts";
-import { test } from "../server/fixtures.ts";
+import { ErrorCode } from "../../../../rpc/index.ts";
+import { startInOneRuntime } from "../../binding/bound-workers.ts";
+import { test } from "../../server/fixtures.ts";
 
-const example = join(import.meta.dirname, "../../examples/orders-worker.ts");
+const example = join(import.meta.dirname, "../../../examples/orders-worker.ts");
 
 describe("a Worker that calls this one by service binding", () => {
   test("publishes, reads and follows, within what its props allow", async ({ data }) => {
