@@ -5,8 +5,8 @@ import { expect } from "vitest";
 
 import type { DurableStream } from "../../../rpc/client.ts";
 
-import { test as base, title, whyNoBrowser } from "../server/browser.ts";
 import type { Target } from "../server/client.ts";
+import { test as base, title, whyNoBrowser } from "./browser.ts";
 
 /** 3 × 2 pixels. */
 const GIF = Buffer.from("R0lGODlhAwACAIAAAP8AAAAAACwAAAAAAwACAAACAoRRADs=", "base64");

@@ -7,7 +7,7 @@ import type { Right } from "../../../rpc/index.ts";
 
 import { jwks, newKey, signedBy } from "../access/token-maker.ts";
 import { signIn } from "./sign-in.ts";
-import { title, whyNoBrowser, withBrowser } from "../server/browser.ts";
+import { title, whyNoBrowser, withBrowser } from "../browser/browser.ts";
 
 /** What tokens are signed with. */
 const key = newKey("HS256", "tokens");

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
 import { builtWorker } from "../../../scripts/server/build.ts";
-import { executable } from "../server/browser-path.ts";
+import { executable } from "../browser/browser-path.ts";
 import { Server } from "../server/server.ts";
 import { busy, fill, PLACES } from "./places.ts";
 import { signIn } from "./sign-in.ts";

@@ -12,7 +12,7 @@ import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { beforeAll, describe, expect } from "vitest";
 
-import { test, whyNoBrowser } from "../server/browser.ts";
+import { test, whyNoBrowser } from "../browser/browser.ts";
 import { FIELD_QUESTIONS, HEAD, METHOD_QUESTIONS, POINTED_AT } from "./hovers.ts";
 import { LanguageServer } from "./language-server.ts";
 import { installNode, makeProject } from "./project.ts";

@@ -9,7 +9,7 @@ import { expect } from "vitest";
 import type { DurableStream } from "../../../../rpc/client.ts";
 
 import { jwks, newKey } from "../../access/token-maker.ts";
-import { test as base, whyNoBrowser } from "../../server/browser.ts";
+import { test as base, whyNoBrowser } from "../../browser/browser.ts";
 import { freePort } from "../../server/free-port.ts";
 
 const root = join(import.meta.dirname, "../../../..");

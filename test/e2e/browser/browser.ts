@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext } from "playwright-core";
 
+import { test as base } from "../server/fixtures.ts";
 import { executable } from "./browser-path.ts";
-import { test as base } from "./fixtures.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
