@@ -7,7 +7,7 @@ import { parseEnv, promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
 
-import { CloudflareApi } from "./server/cloudflare-api.ts";
+import { CloudflareApi } from "./cloudflare-api.ts";
 import { test as base } from "./server/fixtures.ts";
 
 const root = join(import.meta.dirname, "../..");
