@@ -67,7 +67,7 @@ export function answerFrame(text: string, context: CallContext, bounds: CallerBo
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
   const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
   const gathered = entries.filter(isGathered).length;
-  flow?.note(gathered, entries.length - gathered);
+  flow?.note({ gathered, others: entries.length - gathered, bytes: text.length + frame.valueBytes });
   if (entries.every(isRefusedCall)) {
     entries.forEach((entry) => caller.answer.add(refusalText(entry)));
     release(held, flow);

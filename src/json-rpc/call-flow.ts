@@ -3,7 +3,7 @@ import { utf8Bytes } from "../internal/message-text.ts";
 import { isolateFull } from "../platform/isolate-budget.ts";
 import type { Share } from "../platform/isolate-budget.ts";
 import type { FairTurns } from "../platform/scheduling/fair-turns.ts";
-import type { Gathering } from "../platform/scheduling/gathering.ts";
+import type { Arrived, Gathering } from "../platform/scheduling/gathering.ts";
 import type { PublishBudget } from "../publishing/publish-budget.ts";
 
 /** A frame's turn among the frames of its socket that publish. */
@@ -58,9 +58,9 @@ export class CallFlow {
     this.#host = host;
   }
 
-  /** A frame has come, with so many calls that publish or ack and so many others. */
-  note(gathered: number, others: number): void {
-    this.#host.gathering.note(gathered, others);
+  /** A frame has come. */
+  note(arrived: Arrived): void {
+    this.#host.gathering.note(arrived);
   }
 
   /** Resolves when the frames have been read that its client sent behind this one, as far as they have come. */

@@ -6,6 +6,7 @@ import { connect } from "../harness/client.ts";
 import { streamWithConsumer } from "../harness/consumers.ts";
 import { SHORT_DEADLINE_MS, shortenRequestDeadline } from "../harness/waits.ts";
 import { crash, faultStream } from "../harness/faults.ts";
+import { holdStream } from "../harness/hold.ts";
 import { post } from "../harness/http.ts";
 
 const OUTCOME_UNKNOWN = -32_008;
@@ -543,18 +544,27 @@ it("overtakes no publish that was refused as Busy, on any of six sockets that se
   const stream = "crowded";
   const clients = await Promise.all(Array.from({ length: 6 }, () => connect()));
   await clients[0]?.call("configureStream", { stream, maxBytes: 1_000_000_000 });
+  // A stream that commits keeps up: so none does before one is refused, and it goes on while others still come.
+  const release = await holdStream(stream);
+  const { promise: whenRefused, resolve: tellRefused } = Promise.withResolvers<void>();
 
-  const outcomes = await Promise.all(
+  const publishing = Promise.all(
     clients.map((client) =>
       Promise.all(
         Array.from({ length: 60 }, async (_each, index) => {
           const data = index % 2 === 0 ? `${index} ${"x".repeat(250_000)}` : index;
           const { result, error } = await client.request("publish", { stream, data });
+          if (error !== undefined) {
+            tellRefused();
+          }
           return { sequence: (result as { sequence: number } | undefined)?.sequence, code: error?.code };
         }),
       ),
     ),
   );
+  await whenRefused;
+  await release();
+  const outcomes = await publishing;
 
   const refused = outcomes.flat().filter(({ code }) => code !== undefined);
   expect(new Set(refused.map(({ code }) => code))).toEqual(new Set([-32_012, UNAVAILABLE]));

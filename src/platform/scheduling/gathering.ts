@@ -3,10 +3,21 @@ const MOST_OTHERS = 16;
 
 /**
  * After so many calls no more is read until other sockets were looked at: some 5 ms of reads. What publishes or acks counts less, as
- * thousands of them go together.
+ * a thousand of them go together; and text, with what it becomes when it is parsed, as so many bytes of it take as long as a call.
  */
 const READ_CALLS = 64;
-const GATHERED_PART = 1 / 64;
+const GATHERED_PART = 1 / 16;
+const CALL_BYTES = 16_384;
+
+/** What has come in a frame. */
+export type Arrived = {
+  /** Calls that publish or ack. */
+  readonly gathered: number;
+  /** All other calls. */
+  readonly others: number;
+  /** What its text and the values in it take. */
+  readonly bytes: number;
+};
 
 /** Calls that brought nothing to gather, in this isolate. */
 let others = 0;
@@ -36,20 +47,20 @@ export class Gathering {
   /** Which all waits share that began before it fires, and the one behind it. */
   #timer: Promise<void> | undefined;
   #nextTimer: Promise<void> | undefined;
-  /** Calls since it is known that every socket that was readable had been read. */
+  /** Calls, and what takes as long, since it is known that every socket that was readable had been read. */
   #calls = 0;
 
   constructor(holdBack?: HoldBack) {
     this.#holdBack = holdBack;
   }
 
-  /** Calls of a frame have come for this object, so many that publish or ack and so many others. */
-  note(gathered: number, othersOfFrame: number): void {
-    if (othersOfFrame > 0) {
-      others += othersOfFrame;
+  /** A frame has come for this object. */
+  note(arrived: Arrived): void {
+    if (arrived.others > 0) {
+      others += arrived.others;
       this.look();
     }
-    this.#calls += othersOfFrame + gathered * GATHERED_PART;
+    this.#calls += arrived.others + arrived.gathered * GATHERED_PART + arrived.bytes / CALL_BYTES;
     if (this.#calls >= READ_CALLS && this.#holdBack !== undefined) {
       this.#calls = 0;
       // By a timer that begins in there: what began before is held back too. An object that has too many is refused it, and goes on.

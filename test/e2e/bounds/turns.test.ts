@@ -16,6 +16,8 @@ const CALLS = 2_500;
 const WINDOW = 200;
 /** More than are answered while something else is done once. */
 const FLOOD = 30_000;
+/** Frames of 300 kB: they take a second to read. */
+const LARGE = 400;
 
 /** Two clients whose sockets are at one gateway. */
 async function neighbours(target: Target): Promise<[Client, Client]> {
@@ -90,6 +92,25 @@ test("a client that always has calls on the way keeps nobody out", async ({ serv
   await Promise.all(calls);
 
   expect(before).toBeLessThan(FLOOD);
+});
+
+test("a client whose calls are large keeps nobody out, though they publish", async ({ server }) => {
+  const [busy, other] = await neighbours(server);
+  const tooLarge = { method: "publish", params: { stream: STREAM, data: "x".repeat(300_000) } };
+  const frame = JSON.stringify({ jsonrpc: "2.0", ...tooLarge });
+
+  let isOver = false;
+  process.kill(-server.processGroup, "SIGSTOP");
+  for (let sent = 0; sent < LARGE; sent += 1) {
+    busy.send(frame);
+  }
+  const last = busy.request("none", {}).then(() => (isOver = true));
+  const published = other.call("publish", { stream: STREAM, data: 1 });
+  process.kill(-server.processGroup, "SIGCONT");
+  await published;
+
+  expect(isOver).toBe(false);
+  await last;
 });
 
 test("a client that publishes far more at once than it may is told so, and stays", async ({ server }) => {

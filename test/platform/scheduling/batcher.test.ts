@@ -67,7 +67,7 @@ describe("a batcher that waits for company", () => {
     await microtasks();
 
     expect(calls).toHaveLength(1);
-    gathering.note(0, 16);
+    gathering.note({ gathered: 0, others: 16, bytes: 0 });
     await microtasks();
     expect(calls).toHaveLength(2);
 
@@ -82,7 +82,7 @@ describe("a batcher that waits for company", () => {
     await first;
     await microtasks();
 
-    new Gathering().note(0, 16);
+    new Gathering().note({ gathered: 0, others: 16, bytes: 0 });
     const second = batcher.add("b", 1);
     await microtasks();
     expect(calls).toHaveLength(2);

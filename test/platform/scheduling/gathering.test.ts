@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { Gathering } from "../../../src/platform/scheduling/gathering.ts";
+import type { Arrived } from "../../../src/platform/scheduling/gathering.ts";
 import { microtasks } from "../../harness/waits.ts";
 
 /** Calls that end a wait. */
@@ -20,6 +21,11 @@ function waitOf(gathering: Gathering) {
   return { waiting, isOverSoon };
 }
 
+/** So many calls that neither publish nor ack. */
+function calls(others: number): Arrived {
+  return { gathered: 0, others, bytes: 0 };
+}
+
 describe("Gathering", () => {
   it("waits for a timer, which fires when what is on its way has come", async () => {
     const gathering = new Gathering();
@@ -35,9 +41,9 @@ describe("Gathering", () => {
     const gathering = new Gathering();
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    gathering.note(0, MOST - 1);
+    gathering.note(calls(MOST - 1));
     expect(await isOverSoon()).toBe(false);
-    gathering.note(0, 1);
+    gathering.note(calls(1));
     expect(await isOverSoon()).toBe(true);
 
     await waiting;
@@ -47,7 +53,7 @@ describe("Gathering", () => {
     const [own, other] = [new Gathering(), new Gathering()];
     const { waiting, isOverSoon } = waitOf(own);
 
-    other.note(0, MOST);
+    other.note(calls(MOST));
     expect(await isOverSoon()).toBe(false);
     own.look();
     expect(await isOverSoon()).toBe(true);
@@ -60,7 +66,7 @@ describe("Gathering", () => {
 
     for (let wait = 0; wait < 10_001; wait += 1) {
       const { waiting } = waitOf(gathering);
-      gathering.note(0, MOST);
+      gathering.note(calls(MOST));
       await waiting;
     }
 
@@ -99,18 +105,22 @@ describe("Gathering", () => {
     }
   });
 
-  it("holds back what comes after many calls, until a timer has fired", async () => {
+  it("holds back what comes after many calls, or much text, until a timer has fired", async () => {
     const held: (() => Promise<void>)[] = [];
     const gathering = new Gathering((until) => held.push(until));
 
-    gathering.note(0, 63);
+    gathering.note(calls(63));
     expect(held).toHaveLength(0);
-    gathering.note(0, 1);
+    gathering.note(calls(1));
     expect(held).toHaveLength(1);
-    gathering.note(63 * 64, 0);
+    gathering.note({ gathered: 1_008, others: 0, bytes: 0 });
     expect(held).toHaveLength(1);
-    gathering.note(64, 0);
+    gathering.note({ gathered: 16, others: 0, bytes: 0 });
     expect(held).toHaveLength(2);
+    gathering.note({ gathered: 1, others: 0, bytes: 1_000_000 });
+    expect(held).toHaveLength(2);
+    gathering.note({ gathered: 1, others: 0, bytes: 48_576 });
+    expect(held).toHaveLength(3);
 
     await Promise.all(held.map((until) => until()));
   });
@@ -119,19 +129,19 @@ describe("Gathering", () => {
     const held: (() => Promise<void>)[] = [];
     const gathering = new Gathering((until) => held.push(until));
 
-    gathering.note(0, 63);
+    gathering.note(calls(63));
     await gathering.whenRead();
-    gathering.note(0, 63);
+    gathering.note(calls(63));
 
     expect(held).toHaveLength(0);
   });
 
   it("counts from when each wait began", async () => {
     const gathering = new Gathering();
-    gathering.note(0, MOST);
+    gathering.note(calls(MOST));
     const { waiting, isOverSoon } = waitOf(gathering);
 
-    gathering.note(0, MOST - 1);
+    gathering.note(calls(MOST - 1));
     expect(await isOverSoon()).toBe(false);
 
     await waiting;

@@ -39,7 +39,7 @@ it("waits no longer for company when much else has come", async () => {
   }
   const waiting = commit.add(call("s"));
 
-  new Gathering().note(0, 16);
+  new Gathering().note({ gathered: 0, others: 16, bytes: 0 });
   const last = commit.add(call("s"));
   await microtasks();
 
