@@ -29,7 +29,7 @@ export function readEnvFile(): NodeJS.Dict<string> {
   try {
     return existsSync(ENV_FILE) ? parseEnv(readFileSync(ENV_FILE, "utf8")) : {};
   } catch (error) {
-    const remedy = "move it away, and a new one is written";
+    const remedy = "make it a file that can be read, or move it away";
     throw fileFault(error, { tried: "read", where: `settings are in ${ENV_FILE}`, remedy });
   }
 }

@@ -75,7 +75,7 @@ export type Attachment = {
   endsAt?: number | undefined;
   /** When to tell the client that its token ends; left out once it was told, and of a token without an end. */
   noticeAt?: number | undefined;
-  /** When the last frame came; after an eviction up to {@link HEARD_GRAIN_MS} too early. */
+  /** When the last frame came; after an eviction up to a second too early (`presence.ts`). */
   heardAt: number;
   /** When a consumer's messages were last sent. */
   pushedAt: number | undefined;

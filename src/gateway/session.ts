@@ -12,7 +12,7 @@ import { frameTooLarge } from "../json-rpc/server.ts";
 import { utf8Bytes } from "../internal/message-text.ts";
 import type { CallContext, Connection, ClientAck } from "../methods/context.ts";
 import { errorText } from "../platform/error-response.ts";
-import { turnForText } from "../platform/scheduling/pace.ts";
+import { isLargeText, turnForText } from "../platform/scheduling/pace.ts";
 import { PublishOrder } from "../publishing/publish-order.ts";
 
 import { isBound } from "./attachment.ts";
@@ -146,7 +146,7 @@ export class Session implements Connection, SessionSocket {
     return this.#attachment.socket;
   }
 
-  /** Takes a frame from the client and answers it; at once where all of it is refused. */
+  /** Takes a frame from the client and answers it; at once where none of it is run. */
   receive(frame: string | ArrayBuffer): Promise<void> | undefined {
     if (this.presence.heard(Date.now())) {
       this.keep(undefined);
@@ -164,7 +164,7 @@ export class Session implements Connection, SessionSocket {
     const isLate = this.isOver;
     const context = this.#context();
     const answer = answerFrame(frame, context, this.#bounds);
-    if (answer instanceof Promise) {
+    if (answer instanceof Promise || isLargeText(answer.characters)) {
       return this.#answer(answer, context, isLate);
     }
     this.#sendAnswer(answer.text, isLate);
@@ -311,7 +311,7 @@ export class Session implements Connection, SessionSocket {
     throw new RpcError("InvalidParams", "the subscription is not of a consumer", { issues });
   }
 
-  async #answer(answering: Promise<Answer>, context: SessionContext, isLate: boolean): Promise<void> {
+  async #answer(answering: Answer | Promise<Answer>, context: SessionContext, isLate: boolean): Promise<void> {
     this.#contexts.add(context);
     const answer = await answering;
     await turnForText(answer.characters - answer.turned);

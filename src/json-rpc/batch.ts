@@ -43,6 +43,9 @@ const ANSWER_TOO_LARGE = new RpcError("TooLarge", "the batch has too large an an
 /** What bounds a caller: its calls, which only a socket has, and its large answers. */
 export type CallerBounds = { readonly flow?: CallFlow | undefined; readonly answers?: AnswerRoom | undefined };
 
+/** Why a call is not run, and whose it is. */
+type Failure = { readonly error: RpcError; readonly context: CallContext };
+
 /** Who sent the frame, and what is answered to it. */
 type Caller = CallerBounds & { readonly context: CallContext; readonly answer: Answer };
 
@@ -55,8 +58,8 @@ type Caller = CallerBounds & { readonly context: CallContext; readonly answer: A
  * message is stored.
  *
  * @param bounds A flow counts the calls of a socket and keeps its publishes in order.
- * @returns What to send, to be cleared then. At once when all of it is refused: who asks for more than it may is to cost little,
- *   and an async function leaves more to collect than a refusal is. Never rejects.
+ * @returns What to send, to be cleared then. At once when none of it is run nor was a publish: who asks for more than it may
+ *   is to cost little, and an async function leaves more to collect than a refusal is. Never rejects.
  */
 export function answerFrame(text: string, context: CallContext, bounds: CallerBounds = {}): Answer | Promise<Answer> {
   const frame = readFrame(text);
@@ -65,7 +68,7 @@ export function answerFrame(text: string, context: CallContext, bounds: CallerBo
   const held = flow?.holdFrame(text, frame.valueBytes);
   const admitted = frame.elements.map((element) => admit(element, held, caller));
   const turn = flow?.turnFor({ ...publishesOf(admitted), text });
-  const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, flow)) : admitted;
+  const entries = turn === "full" ? admitted.map((entry) => refusePublish(entry, caller)) : admitted;
   const gathered = entries.filter(isGathered).length;
   flow?.note({ gathered, others: entries.length - gathered, bytes: text.length + frame.valueBytes });
   if (entries.every(isRefusedCall)) {
@@ -112,14 +115,15 @@ function turnToRead(entries: readonly Entry[], flow: CallFlow | undefined): Prom
 }
 
 /** Counts a call as in flight from when its frame is read, or refuses it. A publish takes its place in its lane here. */
-function admit(element: Call | Malformed, held: HeldFrame | undefined, { context, flow, answers }: Caller): Entry {
+function admit(element: Call | Malformed, held: HeldFrame | undefined, caller: Caller): Entry {
+  const { context, flow, answers } = caller;
   if (!isCall(element)) {
     const { id, ...error } = element;
-    return failed({}, id, error);
+    return failed({ id }, error, caller);
   }
   const { method } = element;
   if (!isMethodName(method)) {
-    return failed(element, element.id, unknownMethod(method));
+    return failed(element, unknownMethod(method), caller);
   }
   const spec: MethodSpec = METHODS[method];
   if (spec.gathered === "ack") {
@@ -134,7 +138,7 @@ function admit(element: Call | Malformed, held: HeldFrame | undefined, { context
   const unread = size === "large" ? answers?.refusalOf?.(answerBytes([method])) : undefined;
   const busy = unread ?? (held === undefined ? undefined : flow?.enter(size, held));
   if (busy !== undefined) {
-    return refused(element, place, busy);
+    return refused(element, place, { error: busy, context });
   }
   if (isPublish) {
     return { kind: "publish", call: element, ...place };
@@ -143,15 +147,15 @@ function admit(element: Call | Malformed, held: HeldFrame | undefined, { context
 }
 
 /** An element that is no call of a method that there is. */
-function failed(call: Partial<Call>, id: Call["id"], error: ErrorObject): Refused {
-  logFailedCall(call, error);
-  return { kind: "refused", id, error, lane: undefined, order: 0 };
+function failed(call: Partial<Call>, error: ErrorObject, { context }: Caller): Refused {
+  logFailedCall(call, error, context.defaultStream);
+  return { kind: "refused", id: call.id, error, lane: undefined, order: 0 };
 }
 
 /** A call that is answered with an error instead of being run; the publishes behind it are held. */
-function refused(call: Call, { lane, order }: LanePlace, error: RpcError): Refused {
+function refused(call: Call, { lane, order }: LanePlace, { error, context }: Failure): Refused {
   lane?.hold(order);
-  return { kind: "refused", id: call.id, error: reportFailed(call, error), lane, order };
+  return { kind: "refused", id: call.id, error: reportFailed(call, error, context.defaultStream), lane, order };
 }
 
 /** Whether an element is refused, and no place of publishes is to be given up for it. */
@@ -164,12 +168,12 @@ function refusalText({ id, error }: Refused): string | undefined {
 }
 
 /** Refuses a publish of a frame that would have to wait for its turn, when too much waits already. */
-function refusePublish(entry: Entry, flow: CallFlow | undefined): Entry {
+function refusePublish(entry: Entry, { context, flow }: Caller): Entry {
   if (entry.kind !== "publish") {
     return entry;
   }
   flow?.leave("small");
-  return refused(entry.call, entry, QUEUE_FULL);
+  return refused(entry.call, entry, { error: QUEUE_FULL, context });
 }
 
 /** How many publishes there are, and whether one of them is behind a call that has to be answered first. */

@@ -226,7 +226,7 @@ test.for(["start", "dev", "demo"])(
 
     expect(npm.exitCode).toBe(1);
     expect(npm.output).toContain(
-      `settings are in ${file}, which is a folder: move it away, and a new one is written\n`,
+      `settings are in ${file}, which is a folder: make it a file that can be read, or move it away\n`,
     );
     expect(npm.output).not.toMatch(/^ +at /m);
   },

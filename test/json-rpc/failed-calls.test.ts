@@ -29,6 +29,7 @@ it("logs a call that failed in one line with its method, its stream and the erro
   await client.callError("publish", { stream: "orders", data: "tea", expect: { lastSequence: 7 } });
   await client.callError("getConsumer", { consumer: "packers" });
   await client.callError("ack", { subscription: 1, through: 1 });
+  await client.exchange('{"jsonrpc":"2.0","id":1,"method":"getConsumers"}');
 
   expect(lines()).toEqual([
     expect.objectContaining({ method: "publish", stream: "orders", error: "InvalidParams", at: "subject" }),
@@ -39,6 +40,11 @@ it("logs a call that failed in one line with its method, its stream and the erro
       error: expect.stringMatching(/^NotFound: /),
     }),
     expect.objectContaining({ method: "ack", stream: "of-the-path", error: expect.stringMatching(/^NotFound: /) }),
+    expect.objectContaining({
+      method: "getConsumers",
+      stream: "of-the-path",
+      error: expect.stringMatching(/^MethodNotFound: /),
+    }),
   ]);
   expect(lines().map(({ level, what }) => `${level} ${what}`)).toEqual(lines().map(() => "info a call failed"));
 });

@@ -561,6 +561,9 @@ describe("the listing", () => {
 
   it.each([
     ["?limit=0", "listObjects: params.limit must be at least 1, not 0"],
+    ["?limit=-1", "listObjects: params.limit must be at least 1, not -1"],
+    ["?limit=1.5", "listObjects: params.limit must be a whole number, not 1.5"],
+    ["?limit=9999999999", "listObjects: params.limit must be at most 1000, not 9999999999"],
     ["?limit=x", 'listObjects: params.limit must be a number, not "x"'],
     ["?limit=1001", "listObjects: params.limit must be at most 1000, not 1001"],
     ["?colour=blue", "listObjects: params.colour is not known; known are prefix, delimiter, cursor, limit"],

@@ -124,7 +124,7 @@ async function answerListing(
     return methodNotAllowed("GET");
   }
   const pairs = [...new URLSearchParams(query)].map(([name, value]): [string, unknown] =>
-    name === "limit" && /^\d{1,9}$/.test(value) ? [name, Number(value)] : [name, value],
+    name === "limit" && /^-?\d+(\.\d+)?$/.test(value) ? [name, Number(value)] : [name, value],
   );
   const given = Object.fromEntries(pairs);
   const params = v.safeParse(ListObjectsParams, given);

@@ -46,7 +46,7 @@ type Waits = { readonly least?: number; readonly most?: number };
 
 /** Text was read and is sent now, of which it was not known before how much it is: others wait for it as {@link turnFor} has them. */
 export function chargeText(characters: number): void {
-  if (characters < LARGE_CHARACTERS) {
+  if (!isLargeText(characters)) {
     return;
   }
   const nowMs = monotonicMs();
@@ -54,7 +54,12 @@ export function chargeText(characters: number): void {
   freeAtMs = Math.max(freeAtMs, Math.min(chargedMs, nowMs + MOST_CHARGED_MS));
 }
 
+/** Whether text is so large that it waits for its turn. */
+export function isLargeText(characters: number): boolean {
+  return characters >= LARGE_CHARACTERS;
+}
+
 /** The turn of text to be read or sent; undefined for one that is small, which waits for none. */
 export function turnForText(characters = 0): Promise<void> | undefined {
-  return characters < LARGE_CHARACTERS ? undefined : turnFor(characters / CHARACTERS_PER_MS);
+  return isLargeText(characters) ? turnFor(characters / CHARACTERS_PER_MS) : undefined;
 }

@@ -37,23 +37,27 @@ function unread(name: string, bytes: number, unacked = 0) {
 it("lets a large answer that found no room be followed by others only when more was read", async () => {
   const { client, server, outgoing, room } = unread("in-vain", LIMITS.outgoingCloseBytes);
   overrideWait("ROOM_WAIT_MS", 10);
+  expect(outgoing.refusalOf(LIMITS.pageBytes)).toBeUndefined();
   expect(await room()).toMatchObject({ data: { what: "outgoingCloseBytes" } });
 
   overrideWait("ROOM_WAIT_MS", NEVER_MS);
+  expect(outgoing.refusalOf(LIMITS.pageBytes)).toMatchObject({ data: { what: "outgoingCloseBytes" } });
   // What is sent since was not read either.
   outgoing.send("y".repeat(1_000));
   expect(await Promise.all([room(), room()])).toEqual([expect.any(Error), expect.any(Error)]);
 
   client.accept();
   await expect.poll(() => server.bufferedAmount).toBe(0);
+  expect(outgoing.refusalOf(LIMITS.pageBytes)).toBeUndefined();
   expect(await room()).toBeUndefined();
 });
 
 it("has room for a small answer where a page finds none", async () => {
-  const { room } = unread("small", (LIMITS.outgoingCloseBytes * 3) / 8);
+  const { outgoing, room } = unread("small", (LIMITS.outgoingCloseBytes * 3) / 8);
   overrideWait("ROOM_WAIT_MS", 10);
   expect(await room()).toBeInstanceOf(Error);
 
+  expect(outgoing.refusalOf(SMALL_BYTES)).toBeUndefined();
   expect(await room(SMALL_BYTES)).toBeUndefined();
 });
 
