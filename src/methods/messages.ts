@@ -63,10 +63,15 @@ async function readMessages(params: GetMessagesParams, { env }: CallContext) {
     if (next === undefined) {
       break;
     }
+    if (count > 0 && next.skipped !== undefined) {
+      // Deleted since the page before: the call that goes on there says so.
+      break;
+    }
     page = whole(next);
     ({ epoch } = page);
-    // The first page only: what is deleted between two pages was not skipped when the call began.
-    skipped = pages === 0 ? page.skipped : skipped;
+    if (page.skipped !== undefined) {
+      skipped = { from: skipped?.from ?? page.skipped.from, to: page.skipped.to };
+    }
     const taken = take(page, matches, { messages: room, bytes: LIMITS.pageBytes - bytes });
     if (taken.text !== "") {
       texts.push(taken.text);

@@ -1,9 +1,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { ErrorCode } from "../../rpc/index.ts";
 import type { MethodParams } from "../../rpc/index.ts";
+import { Stream } from "../../src/worker.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { forgetSubjects } from "../harness/consumers.ts";
@@ -306,4 +307,27 @@ it("says what a read below the first message skips, and nothing of one that asks
   expect(below.skipped).toEqual({ from: 2, to: 3 });
   expect(below.messages.map((message) => message.sequence)).toEqual([4, 5]);
   expect([first.skipped, last.skipped]).toEqual([undefined, undefined]);
+});
+
+it("says what is deleted while it looks for the first message", async () => {
+  const stream = "read-between-pages";
+  const client = await connect();
+  const messages = Array.from({ length: 500 }, () => ({ data: 0 }));
+  await client.call("publishBatch", { stream, messages });
+  await client.call("publishBatch", { stream, messages });
+  // A page of nothing, and one behind it.
+  const deleted = Array.from({ length: 997 }, (_, index) => index + 2);
+  await client.call("deleteMessages", { stream, sequences: deleted.slice(0, 500) });
+  await client.call("deleteMessages", { stream, sequences: deleted.slice(500) });
+  const spy = vi.spyOn(Stream.prototype, "readPage").mockImplementationOnce(async function (this: Stream, ...call) {
+    const page = await this.readPage(...call);
+    await this.deleteMessages({ stream, through: 999 });
+    return page;
+  });
+  onTestFinished(() => spy.mockRestore());
+
+  const { messages: found, skipped } = await client.call("getMessages", { stream, from: { sequence: 2 } });
+
+  expect(found.map(({ sequence }) => sequence)).toEqual([1_000]);
+  expect(skipped).toEqual({ from: 502, to: 999 });
 });
