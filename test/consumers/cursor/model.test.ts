@@ -137,7 +137,7 @@ const anyCommand = fc.record({
   amount: fc.nat(15),
 });
 
-test(`agrees with the model over ${MODEL_RUNS} sequences of commands`, { timeout: 60_000 + 20 * MODEL_RUNS }, () => {
+test(`agrees with the model over ${MODEL_RUNS} sequences of commands`, { timeout: 60_000 + 60 * MODEL_RUNS }, () => {
   const everySequence = fc.property(
     anyConfig,
     fc.array(anyCommand, { maxLength: 100, size: "max" }),

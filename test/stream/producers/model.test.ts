@@ -158,7 +158,7 @@ async function runWithin(stream: string, act: (home: Home) => Promise<void>): Pr
   await runInDurableObject(env.STREAM.getByName(stream), (_stream, state) => act(within(stream, state)));
 }
 
-it(`agrees with the model over ${MODEL_RUNS} sequences of commands`, { timeout: 60_000 + 20 * MODEL_RUNS }, () =>
+it(`agrees with the model over ${MODEL_RUNS} sequences of commands`, { timeout: 60_000 + 60 * MODEL_RUNS }, () =>
   runWithin("producers-model", (home) =>
     fc.assert(
       fc.asyncProperty(anySequence, (commands) => run(home, commands)),
@@ -169,7 +169,7 @@ it(`agrees with the model over ${MODEL_RUNS} sequences of commands`, { timeout: 
 
 it(
   `agrees with the model over ${EVICTED_RUNS} sequences with real evictions`,
-  { timeout: 60_000 + 20 * MODEL_RUNS },
+  { timeout: 60_000 + 60 * MODEL_RUNS },
   () =>
     fc.assert(
       fc.asyncProperty(anySequence, (commands) => run(without("producers-model-evicted"), commands)),
@@ -179,7 +179,7 @@ it(
 
 it(
   "agrees with the model where the producers are written again after so many rows",
-  { timeout: 60_000 + 20 * MODEL_RUNS },
+  { timeout: 60_000 + 60 * MODEL_RUNS },
   () =>
     runWithin("producers-model-rows", (home) =>
       fc.assert(
