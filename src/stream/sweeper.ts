@@ -10,8 +10,9 @@ const RESUME_MS = 60_000;
 
 /**
  * Deletes what a stream has stored and nobody sees any more, in turns: the rows below its floor, publish ids that are too
- * old, and the rows of the lives before it. Each turn is a transaction of its own, and whatever has come meanwhile runs before the next one. Begins again
- * after an eviction, by the next event or the alarm.
+ * old, and the rows of the lives before it; then has the log index what it is behind with. Each turn is a transaction of
+ * its own, and whatever has come meanwhile runs before the next one. Begins again after an eviction, by the next event or
+ * the alarm.
  */
 export class Sweeper {
   readonly #ctx: DurableObjectState;
@@ -31,14 +32,13 @@ export class Sweeper {
     );
   }
 
-  /** Begins, if there is something to delete. When there is no stream, that is left to {@link resume}. */
+  /** Begins, if there is something to do. When there is no stream, that is left to {@link resume}. */
   start(): void {
-    if (!this.#isLeft) {
-      return;
+    if (this.#isLeft) {
+      // Even when it is under way: an alarm that has just fired is set no more.
+      this.#alarm.ensureBy(Date.now() + RESUME_MS, Date.now());
     }
-    // Even when it is under way: an alarm that has just fired is set no more.
-    this.#alarm.ensureBy(Date.now() + RESUME_MS, Date.now());
-    if (this.#transactor.loaded !== undefined) {
+    if (this.#transactor.loaded !== undefined && (this.#isLeft || this.#isBehind)) {
       this.#turns.start();
     }
   }
@@ -70,15 +70,21 @@ export class Sweeper {
     return deleted.isLeft || loaded?.log.hasGarbage === true || loaded?.publishIds.hasGarbage === true;
   }
 
+  /** No alarm is for that: it begins again when something is published. */
+  get #isBehind(): boolean {
+    return this.#transactor.loaded?.log.subjects.isBehind === true;
+  }
+
   /** One turn. @returns Whether another one is to come: when there is no stream, what is left is for {@link resume}. */
   #sweep(): boolean {
     const { loaded, deleted } = this.#transactor;
-    if (loaded === undefined || !this.#isLeft) {
+    if (loaded === undefined || !(this.#isLeft || this.#isBehind)) {
       return false;
     }
+    const isLeft = this.#isLeft;
     this.#transactor.change(loaded.record.name, Date.now(), ({ log, publishIds }) =>
-      ([log, publishIds].find(({ hasGarbage }) => hasGarbage) ?? deleted).sweep(),
+      isLeft ? ([log, publishIds].find(({ hasGarbage }) => hasGarbage) ?? deleted).sweep() : log.subjects.catchUp(),
     );
-    return this.#isLeft;
+    return this.#isLeft || this.#isBehind;
   }
 }

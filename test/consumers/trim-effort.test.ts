@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { LIMITS } from "../../rpc/index.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
-import { counted, publishSubjects } from "../harness/consumers.ts";
+import { counted, publishSubjects, readsPage } from "../harness/consumers.ts";
 import { range } from "../harness/objects.ts";
 
 /** What one trim looks through, and what its last step may take more. */
@@ -25,7 +25,7 @@ async function countLooked(stream: string): Promise<() => Looked> {
   await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => {
     const exec = storage.sql.exec.bind(storage.sql);
     const counting: typeof storage.sql.exec = (query, ...bindings) => {
-      if (query.includes("messages FROM start, batches")) {
+      if (readsPage(query)) {
         looked.pages += 1;
         exec<{ messages: string }>(query, ...bindings)
           .toArray()

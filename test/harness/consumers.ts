@@ -73,6 +73,11 @@ export function forgetSubjects({ sql }: DurableObjectStorage): void {
   sql.exec("DELETE FROM subjects");
 }
 
+/** Whether a statement reads a page of the log, or a part of what is not indexed. */
+export function readsPage(query: string): boolean {
+  return /^WITH (?:start|RECURSIVE part) /.test(query);
+}
+
 /** What a stream has stored of its consumers: of each the messages that are in flight or wait, and its dead letters. */
 export type StoredConsumers = { readonly unsettled: readonly (readonly Unsettled[])[]; readonly deadLetters: number };
 

@@ -4,7 +4,7 @@ import type { MessageText } from "../../internal/message-text.ts";
 import type { StreamRow } from "../schema.ts";
 
 import { Batches, cut } from "./batches.ts";
-import type { BatchHead } from "./batches.ts";
+import type { BatchHead, PartSize } from "./batches.ts";
 import { Garbage } from "./garbage.ts";
 import { Holes } from "./holes.ts";
 import { without } from "./row-text.ts";
@@ -210,6 +210,17 @@ export class Log {
       return emptyRange(first, 0);
     }
     return cut(this.#batches.texts(first, end, maxBytes), first, end);
+  }
+
+  /**
+   * Reads what a turn may read of a stretch of any length, from a sequence above the floor on.
+   *
+   * @param most The first row comes whatever its size.
+   * @returns The page, and of how many rows it is.
+   */
+  readPart(first: number, end: number, most: PartSize): { page: MessageRange; rows: number } {
+    const rows = this.#batches.textsOfPart(first, end, most);
+    return { page: cut(rows, first, end), rows: rows.length };
   }
 
   /** Number of messages after a sequence. */

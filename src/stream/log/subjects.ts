@@ -3,14 +3,19 @@ import { splitMessages, SUBJECT, subjectOf } from "../../internal/message-text.t
 import type { CompiledFilter } from "../../internal/subject.ts";
 import type { SubjectsRow } from "../schema.ts";
 
+import type { PartSize } from "./batches.ts";
 import { SegmentBuilder, rowMatch } from "./segment.ts";
 import type { SegmentMatch } from "./segment.ts";
 
 /** A segment of fewer rows is not written: it would nearly be one for each. */
 const LEAST_ROWS = 4;
-/** How long a segment is that is made of a stretch that was not indexed, and how much of it is read at once: some 1 ms. */
+/**
+ * How long a segment is that is made of a stretch that was not indexed, and how much of it is read at once: some 1 ms. A row
+ * takes as long as `ROW` messages that are looked at.
+ */
 const FILL = { messages: 4_096, bytes: 1_048_576 };
-const PART = { messages: 1_024, bytes: 131_072 };
+const PART = { messages: 1_024, bytes: 131_072, rows: 512 };
+const ROW = 2;
 /** A stretch that is as short is read, which is no more work than to look whether it has to be. */
 const SHORT_MESSAGES = 500;
 /** Segments that are passed at once. */
@@ -51,7 +56,7 @@ type FoundCandidate = Required<Candidate> & { readonly size: number };
 /** The log, as its index sees it. */
 type IndexedLog = {
   readonly floor: number;
-  read(from: number, maxMessages: number, maxBytes: number): MessageRange;
+  readPart(first: number, end: number, most: PartSize): { page: MessageRange; rows: number };
   /** Bytes of the rows from the one that holds a sequence to the end. */
   bytesFrom(sequence: number): number;
 };
@@ -73,6 +78,8 @@ export class Subjects {
   /** Whether the part that {@link fill} read last has messages with a subject: then so may the next one. */
   #expectsSubjects = true;
   #isResumed = false;
+  /** The end of what {@link catchUp} indexes; undefined for nothing. */
+  #behind: number | undefined;
 
   constructor(sql: SqlStorage, log: IndexedLog) {
     this.#sql = sql;
@@ -132,15 +139,15 @@ export class Subjects {
    * Goes on indexing what is unknown from a sequence through another, as much as a turn may read. It is known when its
    * segment is long enough, after some calls.
    *
-   * @returns What it read, and how many messages it had to look at.
+   * @returns What it read, and how many messages it had to look at, or what its rows cost as messages.
    */
   fill(from: number, through: number): { bytes: number; messages: number } {
-    if (this.#filling?.segment.first !== from) {
+    if (this.#filling !== undefined && !isWithin(from, this.#filling.segment)) {
       this.#endFilling();
     }
     this.#filling ??= { segment: new SegmentBuilder(from), bytes: 0 };
     const { segment } = this.#filling;
-    const page = this.#partAfter(segment, through);
+    const { page, rows } = this.#partAfter(segment, through);
     const hasSubjects = this.#expectsSubjects;
     if (hasSubjects) {
       addPage(segment, page);
@@ -156,7 +163,7 @@ export class Subjects {
     ) {
       this.#endFilling();
     }
-    return { bytes: page.bytes, messages: hasSubjects ? page.last - page.first + 1 : 0 };
+    return { bytes: page.bytes, messages: hasSubjects ? page.last - page.first + 1 : rows * ROW };
   }
 
   /** Whether {@link fill} has begun a segment and not ended it. */
@@ -164,9 +171,29 @@ export class Subjects {
     return this.#filling !== undefined;
   }
 
-  /** Whether an unknown stretch that goes on to the end of the log is worth a row. */
+  /** Whether an unknown stretch is worth a row. */
   isWorthFilling(from: number, last: number): boolean {
-    return last - from + 1 >= FILL.messages || this.#log.bytesFrom(from) >= FILL.bytes;
+    const isLong = last - from + 1 >= FILL.messages;
+    return isLong || (from <= last && this.#log.bytesFrom(from) - this.#log.bytesFrom(last + 1) >= FILL.bytes);
+  }
+
+  /** Whether something is left to {@link catchUp}. */
+  get isBehind(): boolean {
+    return this.#behind !== undefined;
+  }
+
+  /**
+   * Goes on indexing what an eviction has lost, or a version without this index wrote last: what is before the first row
+   * that was appended since, as much as a turn may read. A commit does none of it: it may be all of the log.
+   */
+  catchUp(): void {
+    const through = this.#behind ?? 0;
+    const from = Math.max(this.#lastKnown(through), this.#log.floor) + 1;
+    if (this.isWorthFilling(from, through)) {
+      this.fill(from, through);
+    } else {
+      this.#behind = undefined;
+    }
   }
 
   /** Deletes what ends at a floor or before. */
@@ -180,31 +207,35 @@ export class Subjects {
     );
   }
 
-  /** A segment from a sequence on. After an eviction the segment of before is lost: when it was long, it is read again. */
+  /** A segment from a sequence on. After an eviction the segment of before is lost: {@link catchUp} reads it again. */
   #begin(first: number): SegmentBuilder {
     if (!this.#isResumed) {
       this.#isResumed = true;
-      const [newest] = this.#sql
-        .exec<{ last: number }>("SELECT last_sequence AS last FROM subjects ORDER BY first_sequence DESC LIMIT 1")
-        .toArray();
-      const since = Math.max(newest?.last ?? 0, this.#log.floor) + 1;
-      if (since < first && this.isWorthFilling(since, first - 1)) {
-        do {
-          this.fill(since, first - 1);
-        } while (this.isFilling);
-      }
+      this.#behind = first - 1;
     }
     return new SegmentBuilder(first);
   }
 
+  /** The last sequence through another that is known. */
+  #lastKnown(through: number): number {
+    const [newest] = this.#sql
+      .exec<{ last: number }>(
+        "SELECT last_sequence AS last FROM subjects WHERE first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1",
+        through,
+      )
+      .toArray();
+    return newest?.last ?? 0;
+  }
+
   /** What is read next of a segment: to split messages takes long, so there are few, but all of a text without subjects. */
-  #partAfter(segment: SegmentBuilder, through: number): MessageRange {
-    const [from, wanted] = [segment.last + 1, through - segment.last];
-    const few = Math.min(wanted, PART.messages);
-    const page = this.#log.read(from, this.#expectsSubjects ? few : wanted, PART.bytes);
-    this.#expectsSubjects = page.text.includes(SUBJECT);
-    const isTooMuch = this.#expectsSubjects && page.last - page.first >= few;
-    return isTooMuch ? this.#log.read(from, few, PART.bytes) : page;
+  #partAfter(segment: SegmentBuilder, through: number): { page: MessageRange; rows: number } {
+    const from = Math.max(segment.last, this.#log.floor) + 1;
+    const most = { maxBytes: PART.bytes, maxRows: PART.rows };
+    const few = Math.min(through, from + PART.messages - 1);
+    const part = this.#log.readPart(from, this.#expectsSubjects ? few : through, most);
+    this.#expectsSubjects = part.page.text.includes(SUBJECT);
+    const isTooMuch = this.#expectsSubjects && part.page.last > few;
+    return isTooMuch ? this.#log.readPart(from, few, most) : part;
   }
 
   /** What was read so far is known, also when somebody else goes on elsewhere. */
@@ -304,6 +335,11 @@ export class Subjects {
       subjects,
     );
   }
+}
+
+/** Whether what a segment goes on with begins at a sequence, or did before the floor has risen to it. */
+function isWithin(sequence: number, { first, last }: SegmentBuilder): boolean {
+  return first <= sequence && sequence <= last + 1;
 }
 
 /** Adds the messages of a page to a segment, until it is full. */

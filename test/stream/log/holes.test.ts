@@ -4,7 +4,7 @@ import { expect, inject, it } from "vitest";
 
 import { connect } from "../../harness/client.ts";
 import type { TestClient } from "../../harness/client.ts";
-import { publishMany } from "../../harness/consumers.ts";
+import { publishMany, readsPage } from "../../harness/consumers.ts";
 import { evict, range } from "../../harness/objects.ts";
 
 /** What is looked at of the holes around a place, at most. */
@@ -37,7 +37,7 @@ async function countPages(stream: string): Promise<() => number> {
   await runInDurableObject(stub(stream), (_instance, { storage }) => {
     const exec = storage.sql.exec.bind(storage.sql);
     const counting: typeof storage.sql.exec = (query, ...bindings) => {
-      pages += query.includes("messages FROM start, batches") ? 1 : 0;
+      pages += readsPage(query) ? 1 : 0;
       return exec<never>(query, ...bindings);
     };
     Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });

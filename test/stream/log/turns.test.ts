@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { messageText, utf8Bytes } from "../../../src/internal/message-text.ts";
 import { connect } from "../../harness/client.ts";
 import type { TestClient } from "../../harness/client.ts";
-import { counted } from "../../harness/consumers.ts";
+import { counted, readsPage } from "../../harness/consumers.ts";
 import { evict, range } from "../../harness/objects.ts";
 
 /** What is rewritten, or read, in a turn at most. */
@@ -13,7 +13,11 @@ const TURN_BYTES = 131_072;
 
 const stub = (stream: string) => env.STREAM.getByName(stream);
 
-type Statement = { readonly query: string; readonly bindings: readonly unknown[] };
+type Statement = {
+  readonly query: string;
+  readonly bindings: readonly unknown[];
+  readonly cursor: { readonly rowsRead: number };
+};
 
 /** Notes the statements of a stream from now on, by its turns: each is a transaction. */
 async function noteTurns(stream: string): Promise<Statement[][]> {
@@ -21,8 +25,9 @@ async function noteTurns(stream: string): Promise<Statement[][]> {
   await runInDurableObject(stub(stream), (_instance, { storage }) => {
     const [exec, transactionSync] = [storage.sql.exec.bind(storage.sql), storage.transactionSync.bind(storage)];
     const noting: typeof storage.sql.exec = (query, ...bindings) => {
-      turns.at(-1)?.push({ query, bindings });
-      return exec<never>(query, ...bindings);
+      const cursor = exec<never>(query, ...bindings);
+      turns.at(-1)?.push({ query, bindings, cursor });
+      return cursor;
     };
     const beginning: typeof storage.transactionSync = (act) => {
       turns.push([]);
@@ -43,8 +48,41 @@ function rewrittenIn(turns: readonly Statement[][]): number[] {
 
 /** How many pages of the log each turn has read, of those that have. */
 function pagesIn(turns: readonly Statement[][]): number[] {
-  const isPage = ({ query }: Statement) => query.includes("messages FROM start, batches");
+  const isPage = ({ query }: Statement) => readsPage(query);
   return turns.map((turn) => turn.filter(isPage).length).filter((pages) => pages > 0);
+}
+
+/** How many rows each turn has read, as the runtime counts them. */
+function rowsReadIn(stream: string, turns: readonly Statement[][]): Promise<number[]> {
+  return runInDurableObject(stub(stream), () =>
+    turns.map((turn) => turn.reduce((sum, { cursor }) => sum + cursor.rowsRead, 0)),
+  );
+}
+
+/** Adds rows of one message without a subject each, as a version before the index of subjects left them. */
+async function publishedSingly(
+  client: TestClient,
+  stream: string,
+  { rows, characters }: { rows: number; characters: number },
+): Promise<void> {
+  await client.call("publish", { stream, data: "first" });
+  await runInDurableObject(stub(stream), (_instance, { storage }) => {
+    storage.sql.exec(
+      `WITH RECURSIVE numbers (sequence) AS (SELECT 2 UNION ALL SELECT sequence + 1 FROM numbers WHERE sequence <= ?1),
+       made AS (
+         SELECT sequence, published_at, end_bytes,
+           '{"sequence":' || sequence || ',"publishedAt":' || published_at || ',"data":"' || ?2 || '"}' AS text
+         FROM numbers, batches
+       )
+       INSERT INTO batches (first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes, messages)
+       SELECT sequence, sequence, published_at, 1, length(text), end_bytes + SUM(length(text)) OVER (ORDER BY sequence), 0, text
+       FROM made`,
+      rows,
+      "x".repeat(characters),
+    );
+    storage.sql.exec("DELETE FROM subjects");
+  });
+  await evict(stub(stream));
 }
 
 async function sequencesOf(client: TestClient, stream: string): Promise<number[]> {
@@ -147,4 +185,55 @@ it.each([
   // A page of 128 KiB, and another one where the first is found to have more subjects than a turn should look at.
   expect(Math.max(...pagesIn(turns))).toBeLessThanOrEqual(2);
   expect(pagesIn(turns).length).toBeGreaterThan(4);
+});
+
+/** Most rows that a turn reads: 512, each found and then read, which the runtime counts as four, and few beside them. */
+const TURN_ROWS = 2_100;
+const ROWS = 20_000;
+
+it.each([
+  ["small", 10],
+  ["large", 1_000],
+])(
+  "counts %s rows of one message that are not indexed in turns of few rows, and reads each once",
+  async (name, characters) => {
+    const client = await connect();
+    const stream = `turns-single-${name}`;
+    await publishedSingly(client, stream, { rows: ROWS, characters });
+    const turns = await noteTurns(stream);
+
+    await client.call("createConsumer", { stream, consumer: "c", filter: "rare" });
+    const pending = await counted(client, stream, "c");
+    const rowsRead = await rowsReadIn(stream, turns);
+
+    expect(pending).toBe(0);
+    expect(Math.max(...rowsRead)).toBeLessThanOrEqual(TURN_ROWS);
+    expect(rowsRead.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(5 * ROWS);
+  },
+);
+
+it("indexes nothing of what an earlier version left in a publish, and what is worth a row in turns after", async () => {
+  const client = await connect();
+  const stream = "turns-behind";
+  await publishedSingly(client, stream, { rows: ROWS / 2, characters: 500 });
+  const turns = await noteTurns(stream);
+
+  const { sequence } = await client.call("publish", { stream, data: "woken" });
+  const publishes = turns.filter((turn) => turn.some(({ query }) => query.startsWith("INSERT INTO batches")));
+  const left = () =>
+    runInDurableObject(
+      stub(stream),
+      (_instance, { storage }) =>
+        sequence -
+        1 -
+        (storage.sql.exec<{ last: number | null }>("SELECT MAX(last_sequence) AS last FROM subjects").one().last ?? 0),
+    );
+  await expect.poll(left, { timeout: 10_000 }).toBeLessThan(4_096);
+  const rowsRead = await rowsReadIn(stream, turns);
+
+  expect(publishes).toHaveLength(1);
+  expect(pagesIn(publishes)).toEqual([]);
+  expect(pagesIn(turns).length).toBeGreaterThan(30);
+  expect(Math.max(...pagesIn(turns))).toBe(1);
+  expect(Math.max(...rowsRead)).toBeLessThanOrEqual(TURN_ROWS);
 });
