@@ -96,7 +96,7 @@ test("a client that always has calls on the way keeps nobody out", async ({ serv
 
 test("a client whose acks are large keeps nobody out", async ({ server }) => {
   const [busy, other] = await neighbours(server);
-  const params = { subscription: 1, sequences: Array(330_000).fill({}) };
+  const params = { subscription: 1, sequences: Array.from({ length: 330_000 }, () => ({})) };
   const frame = JSON.stringify({ jsonrpc: "2.0", method: "ack", params });
 
   let isOver = false;
