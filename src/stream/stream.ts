@@ -34,6 +34,7 @@ import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
+import { deletePart, Deletions } from "./scheduling/delete-in-turns.ts";
 import { GroupCommit } from "./scheduling/group-commit.ts";
 import { applyAcksInTurns } from "./consumers/acks/turns.ts";
 import { answerInTime } from "./consumers/answer-in-time.ts";
@@ -44,7 +45,6 @@ import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
 import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from "./refuse.ts";
-import { deleteInTurns, deletePart } from "./log/delete-in-turns.ts";
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { PacedCalls } from "./scheduling/paced-calls.ts";
@@ -71,6 +71,7 @@ export class Stream extends DurableObject<Env> {
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #paced = new PacedCalls();
+  readonly #deletions = new Deletions();
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -139,14 +140,12 @@ export class Stream extends DurableObject<Env> {
     return loaded.log.last;
   }
 
-  /** Deletes all messages through a sequence, or single ones, in turns. Undefined when the stream was never used. */
+  /** Deletes all messages through a sequence, or single ones, as {@link Deletions}. Undefined when the stream was never used. */
   async deleteMessages({ epoch, ...what }: DeleteMessagesParams): Promise<DeleteMessagesResult | Refused | undefined> {
-    return deleteInTurns(what, (part) =>
-      this.#ifUsed(epoch, ({ record, log }) => {
-        const { deleted, left } = this.#changeLog(record.name, Date.now(), () => deletePart(log, part));
-        const { last: lastSequence } = log;
-        return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
-      }),
+    return this.#deletions.run(what, (part) =>
+      this.#ifUsed(epoch, ({ record }) =>
+        this.#changeLog(record.name, Date.now(), (loaded) => deletePart(loaded, part)),
+      ),
     );
   }
 

@@ -2,7 +2,8 @@ import type { DeleteMessagesResult } from "../../../rpc/index.ts";
 import type { Refused } from "../../platform/refused.ts";
 import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
-import type { Log } from "./log.ts";
+import type { Log } from "../log/log.ts";
+import { Lane, PACED_BYTES } from "./lane.ts";
 
 /** What is to be deleted: all through a sequence, or single messages. */
 type What = { readonly through: number } | { readonly sequences: readonly number[] };
@@ -11,16 +12,42 @@ type Deleted = { readonly result: DeleteMessagesResult; readonly left: readonly 
 
 /** Between two turns when somebody publishes. */
 const BESIDE_PUBLISHES_MS = 5;
+/** As many as one socket may have on the way. */
+const MOST_WAITING = 4_096;
+/** What the last turn of a deletion takes, as text that is read; there is a pause after each other one. */
+const DELETION_BYTES = PACED_BYTES / 4;
 
 /** Deletes as much as one turn may. Returns how many messages that were, and the sequences that are left to others. */
-export function deletePart(log: Log, what: What): { deleted: number; left: readonly number[] } {
-  return "through" in what
-    ? { deleted: log.deleteThrough(what.through), left: [] }
-    : log.deleteSequences(what.sequences);
+export function deletePart({ record, log }: { record: { epoch: string }; log: Log }, what: What): Deleted {
+  const { deleted, left } =
+    "through" in what ? { deleted: log.deleteThrough(what.through), left: [] } : log.deleteSequences(what.sequences);
+  const { last: lastSequence } = log;
+  return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
+}
+
+/** The deletions of messages of a stream, one after the other, each in turns between which whatever has come runs. */
+export class Deletions {
+  readonly #lane = new Lane(MOST_WAITING);
+
+  /**
+   * Deletes in its turn.
+   *
+   * @param turn Deletes as {@link deletePart}.
+   * @returns A refusal, of {@link Lane} too; undefined when `turn` says so.
+   */
+  run(
+    what: What,
+    turn: (part: What) => Deleted | Refused | undefined,
+  ): Promise<DeleteMessagesResult | Refused | undefined> {
+    return this.#lane.run(
+      () => deleteInTurns(what, turn),
+      (done) => (done === undefined || "refused" in done ? 0 : DELETION_BYTES),
+    );
+  }
 }
 
 /** Deletes in turns; whatever has come meanwhile runs between two of them. */
-export async function deleteInTurns(
+async function deleteInTurns(
   what: What,
   turn: (part: What) => Deleted | Refused | undefined,
 ): Promise<DeleteMessagesResult | Refused | undefined> {
