@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 
 import type { Wait } from "../../src/platform/settings.ts";
 
@@ -35,4 +35,19 @@ export async function microtasks(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) {
     await Promise.resolve();
   }
+}
+
+/** Counts the pauses of all objects that go on at once, until the test is over; the function tells the most there were. */
+export function countPauses(): () => number {
+  const wait = scheduler.wait.bind(scheduler);
+  let now = 0;
+  let most = 0;
+  const spy = vi.spyOn(scheduler, "wait").mockImplementation(async (...given) => {
+    now += 1;
+    most = Math.max(most, now);
+    await wait(...given);
+    now -= 1;
+  });
+  onTestFinished(() => spy.mockRestore());
+  return () => most;
 }

@@ -3,7 +3,7 @@ import type { Refused } from "../../platform/refused.ts";
 import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
 
 import type { Log } from "../log/log.ts";
-import { Lane, PACED_BYTES } from "./lane.ts";
+import { Lane, MOST_WAITING, PACED_BYTES } from "./lane.ts";
 
 /** What is to be deleted: all through a sequence, or single messages. */
 type What = { readonly through: number } | { readonly sequences: readonly number[] };
@@ -12,8 +12,6 @@ type Deleted = { readonly result: DeleteMessagesResult; readonly left: readonly 
 
 /** Between two turns when somebody publishes. */
 const BESIDE_PUBLISHES_MS = 5;
-/** As many as one socket may have on the way. */
-const MOST_WAITING = 4_096;
 /** What the last turn of a deletion takes, as text that is read; there is a pause after each other one. */
 const DELETION_BYTES = PACED_BYTES / 4;
 

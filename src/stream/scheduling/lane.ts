@@ -7,6 +7,8 @@ import { refuse } from "../refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long; some 4 ms. */
 export const PACED_BYTES = 65_536;
+/** Of changes, as many as one socket may have on the way. */
+export const MOST_WAITING = 4_096;
 
 /**
  * Calls of a stream one after the other, in their order: after some of them whatever else has come runs before the next. So
@@ -19,7 +21,8 @@ export class Lane {
   readonly #most: number;
   #last: Promise<unknown> = Promise.resolve();
   #bytes = 0;
-  #waiting = 0;
+  /** Calls that wait, and the one that goes on or has a pause behind it. */
+  #calls = 0;
 
   /** @param most How many may wait; further ones are refused at once, as each has a timer of its own in its gateway. */
   constructor(most = Infinity) {
@@ -27,38 +30,39 @@ export class Lane {
   }
 
   /**
-   * Makes a call in its turn.
+   * Makes a call in its turn, and at once when there is no other.
    *
    * @param bytesOf What it took, as text that is read.
    */
   run<Reply>(call: () => Reply | Promise<Reply>, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
-    if (this.#waiting >= this.#most) {
+    if (this.#calls > this.#most) {
       return Promise.resolve(tooMuch());
     }
+    const isAlone = this.#calls === 0;
     const untilMs = monotonicMs() + requestDeadlineMs() / 2;
-    this.#waiting += 1;
-    const turn = this.#last.then(async () => {
-      this.#waiting -= 1;
-      if (monotonicMs() > untilMs) {
-        return tooMuch();
-      }
+    const make = async () => {
       const reply = await call();
       this.#bytes += bytesOf(reply);
       return reply;
-    });
-    this.#last = turn.then(
-      () => this.#pauseIfDue(),
-      () => undefined,
-    );
+    };
+    this.#calls += 1;
+    const turn = isAlone ? make() : this.#last.then(async () => (monotonicMs() > untilMs ? tooMuch() : make()));
+    this.#last = this.#after(turn);
     return turn;
   }
 
-  async #pauseIfDue(): Promise<void> {
-    if (this.#bytes >= PACED_BYTES) {
-      this.#bytes = 0;
-      // An object that has no timer left goes on without: the next call is not to fail for that.
-      await pauseBetweenTurns().catch(() => undefined);
+  /** The end of a turn, and of the pause behind it. Never rejects. */
+  async #after(turn: Promise<unknown>): Promise<void> {
+    try {
+      await turn;
+      if (this.#bytes >= PACED_BYTES) {
+        this.#bytes = 0;
+        await pauseBetweenTurns();
+      }
+    } catch {
+      // What a call throws is its caller's. An object that has no timer left goes on without: the next call does not fail.
     }
+    this.#calls -= 1;
   }
 }
 
