@@ -184,8 +184,10 @@ export class Gateway extends DurableObject<Env> {
   override webSocketMessage(ws: WebSocket, frame: string | ArrayBuffer): Promise<void> | void {
     const session = this.#sessionOf(ws);
     if (session === undefined) {
-      // After the server's Close nothing can be answered, so nothing is done (RFC 6455 section 1.4). Frames that come
-      // after the peer's Close event were sent before it: those are taken.
+      // After the server's Close nothing can be answered, so nothing is done (RFC 6455 section 1.4), but for the turns of
+      // others. Frames that come after the peer's Close event were sent before it: those are taken.
+      const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
+      this.#host.gathering.note({ gathered: 0, others: 1, bytes });
       return undefined;
     }
     const failed = (error: unknown) => {
