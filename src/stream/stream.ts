@@ -37,10 +37,9 @@ import { storeAdmitted } from "./admission/store.ts";
 import { deletePart, Deletions } from "./scheduling/delete-in-turns.ts";
 import { GroupCommit } from "./scheduling/group-commit.ts";
 import { applyAcksInTurns } from "./consumers/acks/turns.ts";
-import { answerInTime } from "./consumers/answer-in-time.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
 import type { ConsumerCoordinator } from "./consumers/coordinator.ts";
-import { deleteConsumer, deleteDeadLetters, retryDeadLetters, seekConsumer } from "./consumers/dead-letters/turns.ts";
+import { DeadLetterCalls } from "./consumers/dead-letters/turns.ts";
 import { Listing } from "./listing.ts";
 import { inEpoch, loadStream, nextDropAt, producerInfo, producerList, streamInfo } from "./loaded-stream.ts";
 import type { LoadedStream } from "./loaded-stream.ts";
@@ -48,6 +47,7 @@ import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { PacedCalls } from "./scheduling/paced-calls.ts";
+import { sizeOfFetch, Scans } from "./scheduling/scans.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 
@@ -72,6 +72,8 @@ export class Stream extends DurableObject<Env> {
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #paced = new PacedCalls();
   readonly #deletions = new Deletions();
+  readonly #scans = new Scans();
+  readonly #deadLetters = new DeadLetterCalls((ask, epoch) => this.#atConsumers(ask, epoch));
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -221,9 +223,8 @@ export class Stream extends DurableObject<Env> {
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
     return orRefused(() => {
-      const loaded = this.#current();
-      expectState(loaded?.record, expected);
-      expectThrough(loaded, through);
+      expectState(this.#current()?.record, expected);
+      expectThrough(this.#loaded, through);
       return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
         ...record.putState(state),
         deleted: log.deleteThrough(through),
@@ -263,7 +264,7 @@ export class Stream extends DurableObject<Env> {
    *   changed; the next call continues the scan.
    */
   async updateConsumer(consumer: string, changes: ConsumerChanges): Promise<ConsumerInfo | Refused> {
-    return answerInTime(() => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
+    return this.#scans.run(() => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
   }
 
   /** The info of every consumer, sorted by name. */
@@ -273,7 +274,7 @@ export class Stream extends DurableObject<Env> {
 
   /** Deletes a consumer and its dead letters, and returns its last info. */
   async deleteConsumer(consumer: string): Promise<ConsumerInfo | Refused> {
-    return deleteConsumer(this.#atConsumers, consumer);
+    return this.#deadLetters.deleteConsumer(consumer);
   }
 
   /** Pauses or resumes a consumer's deliveries. Idempotent. */
@@ -283,7 +284,7 @@ export class Stream extends DurableObject<Env> {
 
   /** Moves a consumer to another position. */
   async seekConsumer(params: SeekConsumerParams): Promise<ConsumerInfo | Refused> {
-    return seekConsumer(this.#atConsumers, params);
+    return this.#deadLetters.seek(params);
   }
 
   /**
@@ -322,7 +323,8 @@ export class Stream extends DurableObject<Env> {
    *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number, takesPieces = false): Promise<FetchReply | Refused> {
-    return answerInTime(() => this.#atConsumers((consumers) => consumers.fetch(consumer, limit, takesPieces)));
+    const fetch = () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit, takesPieces));
+    return this.#scans.run(fetch, sizeOfFetch);
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */
@@ -339,12 +341,12 @@ export class Stream extends DurableObject<Env> {
 
   /** Makes dead letters due for delivery again, all or some of them, if the log has their message; returns how many. */
   async retryDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
-    return retryDeadLetters(this.#atConsumers, params);
+    return this.#deadLetters.retry(params);
   }
 
   /** Deletes dead letters, all or some of them; returns how many. */
   async deleteDeadLetters(params: ChangeDeadLettersParams): Promise<number | Refused> {
-    return deleteDeadLetters(this.#atConsumers, params);
+    return this.#deadLetters.delete(params);
   }
 
   /**

@@ -4,9 +4,13 @@ import { expect, it } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { evict, range } from "../harness/objects.ts";
+import { countPauses } from "../harness/waits.ts";
 
 const LETTERS = 5_000;
 const MESSAGES = 500;
+const CALLS = 20;
+/** Of what else has a timer at times: publishes that are gathered, rows that are swept. */
+const OTHER_TIMERS = 3;
 
 const stub = (stream: string) => env.STREAM.getByName(stream);
 
@@ -63,6 +67,18 @@ it("deletes all of many in turns, and tells how many there were", async () => {
   expect(await lettersOf(stream)).toBe(0);
   expect(Math.max(...deleted)).toBeLessThanOrEqual(500);
   expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ deadLetters: 0 });
+});
+
+it("changes dead letters for one call after the other, with one timer for all", async () => {
+  const stream = "letters-queued";
+  await withDeadLetters(stream);
+  const pauses = countPauses();
+
+  const params = { stream, consumer: "c" };
+  const counts = await Promise.all(range(1, CALLS).map(() => stub(stream).deleteDeadLetters(params)));
+
+  expect(counts).toEqual([LETTERS, ...range(2, CALLS).map(() => 0)]);
+  expect(pauses()).toBeLessThanOrEqual(1 + OTHER_TIMERS);
 });
 
 it("retries those of many whose message is there, and keeps the others", async () => {

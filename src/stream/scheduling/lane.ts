@@ -33,13 +33,17 @@ export class Lane {
    * Makes a call in its turn, and at once when there is no other.
    *
    * @param bytesOf What it took, as text that is read.
+   * @param untilMs When its caller has waited for too long, by `monotonicMs`.
    */
-  run<Reply>(call: () => Reply | Promise<Reply>, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
+  run<Reply>(
+    call: () => Reply | Promise<Reply>,
+    bytesOf: (reply: Reply) => number,
+    untilMs = monotonicMs() + requestDeadlineMs() / 2,
+  ): Promise<Reply | Refused> {
     if (this.#calls > this.#most) {
       return Promise.resolve(tooMuch());
     }
     const isAlone = this.#calls === 0;
-    const untilMs = monotonicMs() + requestDeadlineMs() / 2;
     const make = async () => {
       const reply = await call();
       this.#bytes += bytesOf(reply);
