@@ -70,6 +70,21 @@ describe("a socket", () => {
     expect([...answers, after].map(({ error }) => error)).toEqual(Array(34).fill(undefined));
   });
 
+  it("makes room when it refuses a request at once, too", async () => {
+    const client = await connect();
+    const text = "x".repeat(900_000);
+
+    const refused: number[] = [];
+    for (let sent = 0; sent * text.length <= LIMITS.requestBytesInFlight; sent += 1) {
+      const { code } = await client.callError("none", { text });
+      refused.push(code);
+    }
+    const after = await client.call("getServerInfo", {});
+
+    expect(refused).toEqual(refused.map(() => ErrorCode.MethodNotFound));
+    expect(after.name).toBe("durable-stream");
+  });
+
   it("takes an ack however many requests are in flight", async () => {
     const client = await connect();
     const stream = "ack-when-busy";
