@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import { connect } from "../harness/client.ts";
 import { publishMany } from "../harness/consumers.ts";
 import { untilListed } from "../harness/objects.ts";
+import { watchStatements } from "../harness/statements.ts";
 
 /** Rows that a stream wrote, as the runtime counts and bills them; setting the alarm is one, too. */
 type Rows = { sql: number; alarms: number };
@@ -12,21 +13,14 @@ type Rows = { sql: number; alarms: number };
 /** Counts the rows a stream writes from now on. */
 async function countRows(stream: string): Promise<Rows> {
   const rows: Rows = { sql: 0, alarms: 0 };
+  await watchStatements(stream, ({ cursor }) => (rows.sql += cursor.rowsWritten));
   await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => {
-    const { sql } = storage;
-    const exec = sql.exec.bind(sql);
     const setAlarm = storage.setAlarm.bind(storage);
-    const countingExec: typeof sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      rows.sql += cursor.rowsWritten;
-      return cursor;
-    };
-    const countingAlarm: typeof storage.setAlarm = async (at, options) => {
+    const counting: typeof storage.setAlarm = async (at, options) => {
       rows.alarms += 1;
       await setAlarm(at, options);
     };
-    Object.defineProperty(sql, "exec", { configurable: true, value: countingExec });
-    Object.defineProperty(storage, "setAlarm", { configurable: true, value: countingAlarm });
+    Object.defineProperty(storage, "setAlarm", { configurable: true, value: counting });
   });
   return rows;
 }

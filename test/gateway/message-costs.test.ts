@@ -8,6 +8,7 @@ import { faultGateway, faultStream } from "../harness/faults.ts";
 import { holdStream } from "../harness/hold.ts";
 import { request } from "../harness/http.ts";
 import { untilListed } from "../harness/objects.ts";
+import { watchStatements } from "../harness/statements.ts";
 
 /**
  * What 10,000 messages cost, in counts and not in time: no machine makes them other. The publishes wait until all are
@@ -229,14 +230,8 @@ async function count(stream: string, frames: number | undefined, work: () => Pro
     parses: 0,
     serialisations: 0,
   };
+  await watchStatements(stream, ({ cursor }) => (costs.rowsWritten += cursor.rowsWritten));
   await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => {
-    const exec = storage.sql.exec.bind(storage.sql);
-    const counting: typeof storage.sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      costs.rowsWritten += cursor.rowsWritten;
-      return cursor;
-    };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });
     const transactionSync = storage.transactionSync.bind(storage);
     const committing: typeof storage.transactionSync = (change) => {
       costs.commits += 1;

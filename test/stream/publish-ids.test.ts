@@ -7,6 +7,7 @@ import { LIMITS } from "../../rpc/index.ts";
 import { digestOf } from "../../src/stream/id-digest.ts";
 import type { PublishCall, PublishReply } from "../../src/internal/calls.ts";
 import { evict, range } from "../harness/objects.ts";
+import { watchStatements } from "../harness/statements.ts";
 
 const WINDOW_MS = 1_000;
 const START_MS = 1_800_000_000_000;
@@ -199,16 +200,10 @@ it("knows ids in rows of an older version, without a segment for them", async ()
 /** How many rows each turn has deleted of ids, from now on. */
 async function notePurges(stream: string): Promise<number[]> {
   const purges: number[] = [];
-  await runInDurableObject(env.STREAM.getByName(stream), (_object, { storage }) => {
-    const exec = storage.sql.exec.bind(storage.sql);
-    const noting: typeof storage.sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      if (query.startsWith("DELETE FROM publish_ids ")) {
-        purges.push(cursor.rowsWritten);
-      }
-      return cursor;
-    };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: noting });
+  await watchStatements(stream, ({ query, cursor }) => {
+    if (query.startsWith("DELETE FROM publish_ids ")) {
+      purges.push(cursor.rowsWritten);
+    }
   });
   return purges;
 }

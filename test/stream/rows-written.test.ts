@@ -4,30 +4,14 @@ import { expect, it } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { evict, untilListed } from "../harness/objects.ts";
-
-/** Counts the rows a stream writes from now on, as the runtime counts and bills them; the function tells how many. */
-async function countRows(stream: string): Promise<() => number> {
-  const count = { rows: 0 };
-  await runInDurableObject(env.STREAM.getByName(stream), (_instance, { storage }) => {
-    const { sql } = storage;
-    const exec = sql.exec.bind(sql);
-    const counting: typeof sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      // Every statement that writes here returns no rows: it is done when exec() returns.
-      count.rows += cursor.rowsWritten;
-      return cursor;
-    };
-    Object.defineProperty(sql, "exec", { configurable: true, value: counting });
-  });
-  return () => count.rows;
-}
+import { countRowsWritten } from "../harness/statements.ts";
 
 /** A stream that exists and is listed, so that its tables and that it is listed are not counted. */
 async function newStream(stream: string) {
   const client = await connect();
   await client.call("publish", { stream, data: 0 });
   await untilListed(stream);
-  return { client, rowsWritten: await countRows(stream) };
+  return { client, rowsWritten: await countRowsWritten(stream) };
 }
 
 it("writes one row for a publish", async () => {
@@ -110,7 +94,7 @@ it("writes as many rows as a commit's size needs, each of 128 KiB at most", asyn
 it("writes nothing to read, to look or to wake", async () => {
   const { client } = await newStream("read");
   await evict(env.STREAM.getByName("read"));
-  const rowsWritten = await countRows("read");
+  const rowsWritten = await countRowsWritten("read");
 
   await client.call("getMessages", { stream: "read" });
   await client.call("getStreamInfo", { stream: "read" });

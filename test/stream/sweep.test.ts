@@ -8,6 +8,7 @@ import type { Stream } from "../../src/stream/stream.ts";
 import { connect } from "../harness/client.ts";
 import type { TestClient } from "../harness/client.ts";
 import { evict, range } from "../harness/objects.ts";
+import { countStatements } from "../harness/statements.ts";
 
 /** A message so large that a batch of five is a row, and two such rows are a turn. */
 const FIFTH = "x".repeat(25_000);
@@ -65,18 +66,7 @@ function deleteAndLook(stream: string, through: number) {
 }
 
 /** Counts the statements by which rows are deleted. */
-async function countDeletes(stream: string): Promise<() => number> {
-  let deletes = 0;
-  await runInDurableObject(stub(stream), (_instance, { storage }) => {
-    const exec = storage.sql.exec.bind(storage.sql);
-    const counting: typeof storage.sql.exec = (query, ...bindings) => {
-      deletes += query.startsWith("DELETE FROM batches") ? 1 : 0;
-      return exec<never>(query, ...bindings);
-    };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });
-  });
-  return () => deletes;
-}
+const countDeletes = (stream: string) => countStatements(stream, (query) => query.startsWith("DELETE FROM batches"));
 
 it("deletes a quarter of a megabyte a turn", async () => {
   const client = await connect();

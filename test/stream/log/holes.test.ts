@@ -1,4 +1,3 @@
-import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, inject, it } from "vitest";
 
@@ -6,6 +5,7 @@ import { connect } from "../../harness/client.ts";
 import type { TestClient } from "../../harness/client.ts";
 import { publishMany, readsPage } from "../../harness/consumers.ts";
 import { evict, range } from "../../harness/objects.ts";
+import { countRowsRead, countStatements } from "../../harness/statements.ts";
 
 /** What is looked at of the holes around a place, at most. */
 const STRETCH = 2_048;
@@ -13,37 +13,11 @@ const MESSAGES = 24_000;
 
 const stub = (stream: string) => env.STREAM.getByName(stream);
 
-/** Counts the rows that statements on holes read from now on, as the runtime does; the function tells how many. */
-async function countRead(stream: string): Promise<() => Promise<number>> {
-  const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-  await runInDurableObject(stub(stream), (_instance, { storage }) => {
-    const exec = storage.sql.exec.bind(storage.sql);
-    const noting: typeof storage.sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      if (query.includes("holes")) {
-        cursors.push(cursor);
-      }
-      return cursor;
-    };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: noting });
-  });
-  return () =>
-    runInDurableObject(stub(stream), () => cursors.splice(0).reduce((sum, { rowsRead }) => sum + rowsRead, 0));
-}
+/** Counts the rows that statements on holes read from now on. */
+const countRead = (stream: string) => countRowsRead(stream, (query) => query.includes("holes"));
 
 /** Counts the pages of the log that a stream reads from now on. */
-async function countPages(stream: string): Promise<() => number> {
-  let pages = 0;
-  await runInDurableObject(stub(stream), (_instance, { storage }) => {
-    const exec = storage.sql.exec.bind(storage.sql);
-    const counting: typeof storage.sql.exec = (query, ...bindings) => {
-      pages += readsPage(query) ? 1 : 0;
-      return exec<never>(query, ...bindings);
-    };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: counting });
-  });
-  return () => pages;
-}
+const countPages = (stream: string) => countStatements(stream, readsPage);
 
 /** Deletes messages one by one, as many in a call as may be. */
 async function deleteSingly(client: TestClient, stream: string, sequences: readonly number[]): Promise<void> {

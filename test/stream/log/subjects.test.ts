@@ -8,6 +8,7 @@ import type { TestClient } from "../../harness/client.ts";
 import { counted, forgetSubjects } from "../../harness/consumers.ts";
 import { faultStream } from "../../harness/faults.ts";
 import { evict, range } from "../../harness/objects.ts";
+import { watchStatements } from "../../harness/statements.ts";
 
 /** So long that a few batches of messages with one each end a segment of the index. */
 const LONG_TOKEN = "x".repeat(200);
@@ -312,16 +313,11 @@ it.each([
 /** Notes how many lists of subjects each look at the index goes through from now on. */
 async function noteLooks(stream: string): Promise<number[]> {
   const looks: number[] = [];
-  await sqlOf(stream, (sql) => {
-    const exec = sql.exec.bind(sql);
-    const noting: typeof sql.exec = (query, ...bindings) => {
-      if (query.includes("instr(subjects")) {
-        // The first one is looked for from its end.
-        looks.push(query.includes("DESC") ? 1 : (looks.pop() ?? 0) + 1);
-      }
-      return exec<never>(query, ...bindings);
-    };
-    Object.defineProperty(sql, "exec", { configurable: true, value: noting });
+  await watchStatements(stream, ({ query }) => {
+    if (query.includes("instr(subjects")) {
+      // The first one is looked for from its end.
+      looks.push(query.includes("DESC") ? 1 : (looks.pop() ?? 0) + 1);
+    }
   });
   return looks;
 }

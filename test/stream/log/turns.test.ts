@@ -7,49 +7,41 @@ import { connect } from "../../harness/client.ts";
 import type { TestClient } from "../../harness/client.ts";
 import { counted, readsPage } from "../../harness/consumers.ts";
 import { evict, range } from "../../harness/objects.ts";
+import { watchStatements } from "../../harness/statements.ts";
+import type { Statement } from "../../harness/statements.ts";
 
 /** What is rewritten, or read, in a turn at most. */
 const TURN_BYTES = 131_072;
 
 const stub = (stream: string) => env.STREAM.getByName(stream);
 
-type Statement = {
-  readonly query: string;
-  readonly bindings: readonly unknown[];
-  readonly cursor: { readonly rowsRead: number };
-};
-
 /** Notes the statements of a stream from now on, by its turns: each is a transaction. */
 async function noteTurns(stream: string): Promise<Statement[][]> {
   const turns: Statement[][] = [[]];
+  await watchStatements(stream, (statement) => turns.at(-1)?.push(statement));
   await runInDurableObject(stub(stream), (_instance, { storage }) => {
-    const [exec, transactionSync] = [storage.sql.exec.bind(storage.sql), storage.transactionSync.bind(storage)];
-    const noting: typeof storage.sql.exec = (query, ...bindings) => {
-      const cursor = exec<never>(query, ...bindings);
-      turns.at(-1)?.push({ query, bindings, cursor });
-      return cursor;
-    };
+    const transactionSync = storage.transactionSync.bind(storage);
     const beginning: typeof storage.transactionSync = (act) => {
       turns.push([]);
       return transactionSync(act);
     };
-    Object.defineProperty(storage.sql, "exec", { configurable: true, value: noting });
     Object.defineProperty(storage, "transactionSync", { configurable: true, value: beginning });
   });
   return turns;
 }
 
+/** How many bytes a statement has rewritten. */
+const rewrittenBy = ({ query, bindings: [text] }: Statement) =>
+  query.startsWith("UPDATE batches SET messages") && typeof text === "string" ? text.length : 0;
+
 /** How many bytes each turn has rewritten, of those that have. */
 function rewrittenIn(turns: readonly Statement[][]): number[] {
-  const bytesOf = ({ query, bindings: [text] }: Statement) =>
-    query.startsWith("UPDATE batches SET messages") && typeof text === "string" ? text.length : 0;
-  return turns.map((turn) => turn.reduce((sum, one) => sum + bytesOf(one), 0)).filter((bytes) => bytes > 0);
+  return turns.map((turn) => turn.reduce((sum, one) => sum + rewrittenBy(one), 0)).filter((bytes) => bytes > 0);
 }
 
 /** How many pages of the log each turn has read, of those that have. */
 function pagesIn(turns: readonly Statement[][]): number[] {
-  const isPage = ({ query }: Statement) => readsPage(query);
-  return turns.map((turn) => turn.filter(isPage).length).filter((pages) => pages > 0);
+  return turns.map((turn) => turn.filter(({ query }) => readsPage(query)).length).filter((pages) => pages > 0);
 }
 
 /** How many rows each turn has read, as the runtime counts them. */
