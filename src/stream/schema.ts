@@ -252,4 +252,11 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE producers_with_digests RENAME TO producers;`);
     }
   },
+
+  (sql) => {
+    // How many bytes the message freed, or those that were deleted with it from the same row; null for one of a version before.
+    if (!hasColumn(sql, "holes", "bytes")) {
+      sql.exec("ALTER TABLE holes ADD COLUMN bytes INTEGER");
+    }
+  },
 ];

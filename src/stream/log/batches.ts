@@ -20,9 +20,6 @@ type ProducersOfBatch = Pick<BatchRow, "first_sequence" | "published_at" | "prod
 
 const HEAD = "first_sequence, last_sequence, published_at, count, bytes, end_bytes, hole_bytes";
 
-/** Rows with holes that are looked for one by one: 20 to 50 ms, by whether SQLite has their pages. */
-const HOLED_ROWS = 8_192;
-
 /** Every statement on the table `batches`. Each reads or writes as few rows as it returns, but for sums. */
 export class Batches {
   readonly #sql: SqlStorage;
@@ -164,48 +161,20 @@ export class Batches {
     );
   }
 
-  /**
-   * Bytes that were deleted one by one from the rows from the one that begins with `first` on that end at `floor` or before.
-   *
-   * Reads the first row, whose holes may be garbage and gone, and of the others those that have a hole; where these are many
-   * it passes all that are left, as to find one takes as long as to pass four to eight.
-   */
-  holeBytesBetween(first: number, floor: number): number {
-    const { rows, bytes, last } = this.#sql
-      .exec<{ rows: number; bytes: number; last: number }>(
-        `WITH RECURSIVE holed (last_sequence, hole_bytes) AS (
-           SELECT last_sequence, hole_bytes FROM batches WHERE first_sequence = ?1 AND last_sequence <= ?2
-           UNION ALL
-           SELECT batches.last_sequence, batches.hole_bytes FROM holed JOIN batches ON first_sequence = (
-             SELECT first_sequence FROM batches
-             WHERE first_sequence <= (SELECT MIN(sequence) FROM holes WHERE sequence > holed.last_sequence)
-             ORDER BY first_sequence DESC LIMIT 1
-           )
-           WHERE batches.last_sequence <= ?2
-           LIMIT ?3
-         )
-         SELECT COUNT(*) AS rows, COALESCE(SUM(hole_bytes), 0) AS bytes, COALESCE(MAX(last_sequence), 0) AS last FROM holed`,
+  /** Bytes that were deleted one by one from the rows that begin from one sequence to another. Looks at each of them. */
+  holeBytesBetween(first: number, last: number): number {
+    return this.#sql
+      .exec<{ bytes: number }>(
+        "SELECT COALESCE(SUM(hole_bytes), 0) AS bytes FROM batches WHERE first_sequence BETWEEN ? AND ?",
         first,
-        floor,
-        HOLED_ROWS,
+        last,
       )
-      .one();
-    return rows < HOLED_ROWS ? bytes : bytes + this.#allHoleBytes(last + 1, floor);
+      .one().bytes;
   }
 
   /** Deletes the rows that begin at a sequence or before. */
   deleteThrough(firstSequence: number): void {
     this.#sql.exec("DELETE FROM batches WHERE first_sequence <= ?", firstSequence);
-  }
-
-  #allHoleBytes(first: number, floor: number): number {
-    return this.#sql
-      .exec<{ bytes: number }>(
-        "SELECT COALESCE(SUM(hole_bytes), 0) AS bytes FROM batches WHERE first_sequence BETWEEN ?1 AND ?2 AND last_sequence <= ?2",
-        first,
-        floor,
-      )
-      .one().bytes;
   }
 
   #producers(condition: string, ...bindings: (number | string)[]): ProducersOfBatch[] {
@@ -222,10 +191,15 @@ export class Batches {
   }
 }
 
+/** A range without messages. */
+export function emptyRange(first: number, publishedAt: number): MessageRange {
+  return { first, last: first - 1, publishedAt, count: 0, bytes: 0, text: "" };
+}
+
 /** Cuts the rows' messages to the sequences from `first` to `end`. */
 export function cut(rows: readonly BatchText[], first: number, end: number): MessageRange {
   const last = Math.min(end, rows.at(-1)?.last_sequence ?? first - 1);
-  const range = { first, last, publishedAt: rows.at(-1)?.published_at ?? 0, count: 0, bytes: 0, text: "" };
+  const range = { ...emptyRange(first, rows.at(-1)?.published_at ?? 0), last };
   for (const row of rows) {
     const { count, bytes, text } = within(row, first, last);
     if (count > 0) {

@@ -3,11 +3,11 @@ import { MESSAGE_SEPARATOR, messageHead } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 import type { StreamRow } from "../schema.ts";
 
-import { Batches, cut } from "./batches.ts";
+import { Batches, cut, emptyRange } from "./batches.ts";
 import type { BatchHead, PartSize } from "./batches.ts";
 import { Garbage } from "./garbage.ts";
 import { Holes } from "./holes.ts";
-import { without } from "./row-text.ts";
+import { holesOf, without } from "./row-text.ts";
 import { runsText, StoredRuns } from "./stored-runs.ts";
 import type { StoredRun } from "./stored-runs.ts";
 import { Subjects } from "./subjects.ts";
@@ -129,9 +129,16 @@ export class Log {
     this.subjects.sweep(this.#floor);
   }
 
-  /** Bytes that were deleted one by one from the rows from one that begins with a sequence to one that ends with another. */
-  holeBytes(first: number, last: number): number {
-    return this.#holeBytes === 0 ? 0 : this.#batches.holeBytesBetween(first, last);
+  /** Bytes that were deleted one by one from the rows from the one that holds a sequence on that end at another or before. */
+  holeBytes(first: number, through: number): number {
+    const row = this.#holeBytes === 0 ? undefined : this.#batches.at(first);
+    if (row === undefined || row.last_sequence > through) {
+      return 0;
+    }
+    const end = through < this.#last ? this.rowAt(through + 1).first_sequence - 1 : this.#last;
+    // The first one may begin below the floor, where its holes are garbage and may be gone.
+    const further = this.#holes.bytesBetween(row.last_sequence, end);
+    return row.hole_bytes + (further ?? this.#batches.holeBytesBetween(row.last_sequence + 1, end));
   }
 
   /** UTF-8 bytes of the rows from the one that holds a sequence to the end, with what was deleted of them one by one. */
@@ -347,7 +354,7 @@ export class Log {
         this.#batches.replaceMessages(row, { text, removed: removed.length, freedBytes });
         this.#holeBytes += freedBytes;
       }
-      this.#holes.add(deleted.map(({ sequence }) => sequence));
+      this.#holes.add(changes.flatMap(holesOf));
       this.keepFloor();
       this.deleteThrough(this.firstSequence() - 1);
     }
@@ -399,7 +406,7 @@ export class Log {
       return;
     }
     if (this.#holeBytes > 0) {
-      this.#holeBytes -= this.#batches.holeBytesBetween(this.#oldest.first_sequence, this.#floor);
+      this.#holeBytes -= this.holeBytes(this.#oldest.first_sequence, this.#floor);
       this.#sql.exec("UPDATE stream SET hole_bytes = ?", this.#holeBytes);
     }
     this.#garbage.add(this.#oldest);
@@ -410,10 +417,6 @@ export class Log {
   #firstRow(): BatchHead | undefined {
     return this.#floor < this.#last ? this.rowAt(this.#floor + 1) : undefined;
   }
-}
-
-function emptyRange(first: number, publishedAt: number): MessageRange {
-  return { first, last: first - 1, publishedAt, count: 0, bytes: 0, text: "" };
 }
 
 /** Bytes written before a row; all of them when there is no row. */

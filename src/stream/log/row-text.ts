@@ -1,6 +1,8 @@
 import { MESSAGE_SEPARATOR, splitMessages, utf8Bytes } from "../../internal/message-text.ts";
 import type { MessageText } from "../../internal/message-text.ts";
 
+import type { Hole } from "./holes.ts";
+
 /** The text of a row without some of its messages, those messages, and by how many UTF-8 bytes it is shorter. */
 type Without = { readonly text: string; readonly removed: readonly MessageText[]; readonly freedBytes: number };
 
@@ -29,6 +31,11 @@ export function without(text: string, sequences: readonly number[]): Without {
   const removedText = removed.join(MESSAGE_SEPARATOR);
   const freedBytes = text.length - left.length - removedText.length + utf8Bytes(removedText);
   return { text: left, removed: splitMessages(removedText), freedBytes };
+}
+
+/** Messages that were taken from a row, as holes. What that freed is told of the first of them: rows are dropped as a whole. */
+export function holesOf({ removed, freedBytes }: Without): Hole[] {
+  return removed.map(({ sequence }, index) => ({ sequence, bytes: index === 0 ? freedBytes : 0 }));
 }
 
 /** Where a message begins, from a place on where one does; -1 for none. */
