@@ -28,7 +28,7 @@ export type Lengths = {
 
 /** Of `npm test`: each run is there, and short. */
 export const SHORT: Lengths = {
-  modelRuns: 2_000,
+  modelRuns: 1_000,
   producerRuns: 300,
   raceRounds: 10,
   killRounds: 4,
@@ -44,7 +44,7 @@ export const SHORT: Lengths = {
 
 /** Of `npm run test:long`. */
 export const LONG: Lengths = {
-  modelRuns: 20_000,
+  modelRuns: 10_000,
   producerRuns: 20_000,
   raceRounds: 100,
   killRounds: 20,
