@@ -28,7 +28,6 @@ export class Deadlines {
   }
 
   #setTimer(): void {
-    clearTimeout(this.#timer ?? null);
     if (this.#timer !== undefined) {
       clearTimeout(this.#timer);
     }
