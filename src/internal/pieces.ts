@@ -25,11 +25,6 @@ export function inPieces<Reply extends LargeText>(reply: Reply, takesPieces: boo
   return { ...reply, text: "", pieces };
 }
 
-/** How long the text of a reply is, whole or in pieces. */
-export function charactersOf({ text, pieces = [] }: LargeText): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, text.length);
-}
-
 /** A reply that has crossed, with its text whole. */
 export function whole<Reply extends LargeText>(reply: Reply): Reply {
   if (reply.pieces === undefined) {

@@ -34,7 +34,9 @@ import { admit, Admitted, publishReplies } from "./admission/admission.ts";
 import { admissionState } from "./admission/admission-state.ts";
 import { StorageGauge } from "./admission/storage-gauge.ts";
 import { storeAdmitted } from "./admission/store.ts";
-import { deletePart, Deletions } from "./scheduling/delete-in-turns.ts";
+import { answerInTime } from "./scheduling/answer-in-time.ts";
+import { CallTurns } from "./scheduling/call-turns.ts";
+import { deleteInTurns, deletePart } from "./scheduling/delete-in-turns.ts";
 import { GroupCommit } from "./scheduling/group-commit.ts";
 import { applyAcksInTurns } from "./consumers/acks/turns.ts";
 import type { ConsumerChanges } from "./consumers/config.ts";
@@ -47,7 +49,6 @@ import { expectEpoch, expectState, expectThrough, orRefused, RefusedError } from
 import { floorForAge, retentionFloor } from "./log/retention.ts";
 import { expectSeen, expectStart, followFrom, readFrom, startOf } from "./start.ts";
 import { PacedCalls } from "./scheduling/paced-calls.ts";
-import { sizeOfFetch, Scans } from "./scheduling/scans.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Transactor } from "./transactor.ts";
 
@@ -71,9 +72,8 @@ export class Stream extends DurableObject<Env> {
   readonly #sweeper = new Sweeper(this.ctx, this.#alarm, this.#transactor);
   readonly #gauge = new StorageGauge(this.ctx.storage.sql, streamBytesOf(this.env), this.#transactor.deleted);
   readonly #paced = new PacedCalls();
-  readonly #deletions = new Deletions();
-  readonly #scans = new Scans();
-  readonly #deadLetters = new DeadLetterCalls((ask, epoch) => this.#atConsumers(ask, epoch));
+  readonly #turns = new CallTurns();
+  readonly #deadLetters = new DeadLetterCalls(this.#turns, (ask, epoch) => this.#atConsumers(ask, epoch));
   readonly #publishes = new GroupCommit((calls) => this.#commit(calls));
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -142,9 +142,9 @@ export class Stream extends DurableObject<Env> {
     return loaded.log.last;
   }
 
-  /** Deletes all messages through a sequence, or single ones, as {@link Deletions}. Undefined when the stream was never used. */
+  /** Deletes all messages through a sequence, or single ones, in turns. Undefined when the stream was never used. */
   async deleteMessages({ epoch, ...what }: DeleteMessagesParams): Promise<DeleteMessagesResult | Refused | undefined> {
-    return this.#deletions.run(what, (part) =>
+    return deleteInTurns(this.#turns, what, (part) =>
       this.#ifUsed(epoch, ({ record }) =>
         this.#changeLog(record.name, Date.now(), (loaded) => deletePart(loaded, part)),
       ),
@@ -264,7 +264,7 @@ export class Stream extends DurableObject<Env> {
    *   changed; the next call continues the scan.
    */
   async updateConsumer(consumer: string, changes: ConsumerChanges): Promise<ConsumerInfo | Refused> {
-    return this.#scans.run(() => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
+    return answerInTime(this.#turns, () => this.#atConsumers((consumers) => consumers.update(consumer, changes)));
   }
 
   /** The info of every consumer, sorted by name. */
@@ -324,7 +324,7 @@ export class Stream extends DurableObject<Env> {
    */
   async fetchMessages(consumer: string, limit: number, takesPieces = false): Promise<FetchReply | Refused> {
     const fetch = () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit, takesPieces));
-    return this.#scans.run(fetch, sizeOfFetch);
+    return answerInTime(this.#turns, fetch);
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */

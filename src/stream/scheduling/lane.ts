@@ -6,43 +6,29 @@ import { requestDeadlineMs } from "../../platform/settings.ts";
 import { refuse } from "../refuse.ts";
 
 /** What is done before there is a pause: text that is read, or what takes as long; some 4 ms. */
-export const PACED_BYTES = 65_536;
-/** Of changes, as many as one socket may have on the way. */
-export const MOST_WAITING = 4_096;
+const PACED_BYTES = 65_536;
 
 /**
  * Calls of a stream one after the other, in their order: after some of them whatever else has come runs before the next. So
- * they have one timer together, of the 10,000 that an object may have, and what comes first is done first.
+ * they have one timer together, of the 10,000 that an object may have. Other calls overtake them, so they are of those that may
+ * begin after what was sent behind them.
  *
  * A call that has waited for half the time of a request is refused (Unavailable), and nothing of it is done: its caller may
  * wait no longer, and would not learn what was done. What has begun is never refused.
  */
 export class Lane {
-  readonly #most: number;
   #last: Promise<unknown> = Promise.resolve();
   #bytes = 0;
   /** Calls that wait, and the one that goes on or has a pause behind it. */
   #calls = 0;
 
-  /** @param most How many may wait; further ones are refused at once, as each has a timer of its own in its gateway. */
-  constructor(most = Infinity) {
-    this.#most = most;
-  }
-
   /**
    * Makes a call in its turn, and at once when there is no other.
    *
    * @param bytesOf What it took, as text that is read.
-   * @param untilMs When its caller has waited for too long, by `monotonicMs`.
    */
-  run<Reply>(
-    call: () => Reply | Promise<Reply>,
-    bytesOf: (reply: Reply) => number,
-    untilMs = monotonicMs() + requestDeadlineMs() / 2,
-  ): Promise<Reply | Refused> {
-    if (this.#calls > this.#most) {
-      return Promise.resolve(tooMuch());
-    }
+  run<Reply>(call: () => Reply | Promise<Reply>, bytesOf: (reply: Reply) => number): Promise<Reply | Refused> {
+    const untilMs = monotonicMs() + requestDeadlineMs() / 2;
     const isAlone = this.#calls === 0;
     const make = async () => {
       const reply = await call();
