@@ -26,7 +26,7 @@ export class ProducerNumbers {
   /** Where the epoch before ended; undefined in the first one. */
   #after: ProducerState | undefined;
   #isBroken = false;
-  /** How often in a row all was numbered anew because the server said so, and nothing was stored. */
+  /** How often in a row all was numbered anew because the server said so, and nothing was stored or refused. */
   #conflicts = 0;
   /** What the server says of the first that was not stored. */
   #conflict: { readonly order: number; readonly at: ProducerState } | undefined;
@@ -127,8 +127,9 @@ export class ProducerNumbers {
     this.#epoch += 1;
     this.#given = 0;
     this.#stored = 0;
+    // A refusal is one publish fewer: the others are in conflict because of it.
+    this.#conflicts = at === undefined || this.#isBroken ? 0 : this.#conflicts + 1;
     this.#isBroken = false;
-    this.#conflicts = at === undefined ? 0 : this.#conflicts + 1;
     // What nobody waits for any more is not stored, and need not be.
     const wanted = again.filter(({ call }) => !call.isSettled);
     for (const publish of wanted) {

@@ -26,6 +26,23 @@ test("calls every kind of method by its name and by call()", async ({ client }) 
   await expect(client.getStreamInfo({ stream: "nothing" })).rejects.toMatchObject({ code: -32003, name: "NotFound" });
 });
 
+test("says of each publish to a stream that is full that it is, and stores what there is room for", async ({
+  client,
+}) => {
+  const stream = "full";
+  await client.configureStream({ stream, maxMessages: 100, discard: "new" });
+
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 400 }, (_, data) => client.publish({ stream, data }).then(({ sequence }) => sequence)),
+  );
+
+  const reason = expect.objectContaining({ name: "LimitReached" });
+  expect(outcomes.slice(0, 100).map((one) => one.status === "fulfilled" && one.value)).toEqual(
+    Array.from({ length: 100 }, (_, index) => index + 1),
+  );
+  expect(outcomes.slice(100)).toEqual(outcomes.slice(100).map(() => ({ status: "rejected", reason })));
+});
+
 test("follows a stream by for await and by a handler", async ({ client }) => {
   const publishes = Array.from({ length: 500 }, (_, data) => client.publish({ stream: "follow", data }));
   const handled: StreamEvent[] = [];
