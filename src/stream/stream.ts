@@ -223,8 +223,9 @@ export class Stream extends DurableObject<Env> {
    */
   checkpoint({ stream, state, through, ...expected }: CheckpointCall): CheckpointResult | Refused {
     return orRefused(() => {
-      expectState(this.#current()?.record, expected);
-      expectThrough(this.#loaded, through);
+      const loaded = this.#current();
+      expectState(loaded?.record, expected);
+      expectThrough(loaded, through);
       return this.#changeLog(stream, Date.now(), ({ record, log }) => ({
         ...record.putState(state),
         deleted: log.deleteThrough(through),
@@ -323,8 +324,7 @@ export class Stream extends DurableObject<Env> {
    *   next call continues the scan.
    */
   async fetchMessages(consumer: string, limit: number, takesPieces = false): Promise<FetchReply | Refused> {
-    const fetch = () => this.#atConsumers((consumers) => consumers.fetch(consumer, limit, takesPieces));
-    return answerInTime(this.#turns, fetch);
+    return answerInTime(this.#turns, () => this.#atConsumers((one) => one.fetch(consumer, limit, takesPieces)));
   }
 
   /** Acknowledges messages of a lease, or gives them back. Idempotent. */

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 
 import { connect } from "../harness/client.ts";
 import { evict, range } from "../harness/objects.ts";
-import { countPauses } from "../harness/waits.ts";
+import { countPauses, overrideWait } from "../harness/waits.ts";
 
 const LETTERS = 5_000;
 const MESSAGES = 500;
@@ -90,6 +90,20 @@ it("retries those of many whose message is there, and keeps the others", async (
 
   expect(count).toBe(MESSAGES - 1);
   expect(await lettersOf(stream)).toBe(LETTERS - MESSAGES);
+});
+
+it("moves a consumer also when nobody waits for it any more", async () => {
+  const stream = "letters-seek-late";
+  const { client } = await withDeadLetters(stream);
+  // Shorter than the pause between two turns.
+  overrideWait("REQUEST_DEADLINE_MS", 1);
+
+  const info = await stub(stream).seekConsumer({ stream, consumer: "c", from: "first" });
+
+  overrideWait("REQUEST_DEADLINE_MS", 15_000);
+  expect(info).toMatchObject({ deadLetters: 0, pending: MESSAGES });
+  expect(await lettersOf(stream)).toBe(0);
+  expect(await client.call("getConsumer", { stream, consumer: "c" })).toMatchObject({ pending: MESSAGES });
 });
 
 it("deletes a consumer of many with all of them, and tells how many there were", async () => {

@@ -4,6 +4,9 @@ import { requestDeadlineMs } from "../../platform/settings.ts";
 import { refuse } from "../refuse.ts";
 import type { CallTurns } from "./call-turns.ts";
 
+/** What it comes to when its time is over. */
+const late = () => refuse("Unavailable", "the log is still being looked through; try again", {});
+
 /**
  * Tries until there is an answer or half the time of a request is up: nothing must be delivered to, or changed for, a caller
  * that no longer waits.
@@ -11,7 +14,7 @@ import type { CallTurns } from "./call-turns.ts";
  * @param attempt Returns undefined when its scan of the log stopped at its bounds; the next turn goes on from there.
  * @returns Unavailable when the time is up.
  */
-export async function answerInTime<Reply>(
+export function answerInTime<Reply>(
   turns: CallTurns,
   attempt: () => Reply | Refused | undefined,
 ): Promise<Reply | Refused> {
@@ -19,6 +22,5 @@ export async function answerInTime<Reply>(
     const reply = attempt();
     return reply === undefined ? undefined : { reply };
   };
-  const done = await turns.run(turn, { forMs: requestDeadlineMs() / 2 });
-  return done?.reply ?? refuse("Unavailable", "the log is still being looked through; try again", {});
+  return turns.run<Reply | Refused>(turn, { late: { afterMs: requestDeadlineMs() / 2, reply: late } });
 }

@@ -1,16 +1,13 @@
 import { monotonicMs } from "../../platform/clock.ts";
-import type { Refused } from "../../platform/refused.ts";
 import { pauseBetweenTurns } from "../../platform/scheduling/pace.ts";
-
-import { refuse } from "../refuse.ts";
 
 /** What a turn has come to; undefined when there is more to do. */
 export type Turn<Reply> = { readonly reply: Reply } | undefined;
 
 /** How a call goes on. */
-type Course = {
-  /** How long its caller waits, in ms: after that it has no further turn. */
-  readonly forMs: number;
+type Course<Reply> = {
+  /** When it has no further turn, and what it comes to then; it goes on to its end unless this is given. */
+  readonly late?: { readonly afterMs: number; readonly reply: () => Reply };
   /** The next pause, if not the usual one, in ms. */
   readonly pauseMs?: () => number | undefined;
 };
@@ -28,32 +25,26 @@ export class CallTurns {
    * Takes turns until one has a reply.
    *
    * @param turn Does some of the work. What it has done is done, whatever becomes of the call.
-   * @returns Undefined when its caller waits no longer.
    */
-  async run<Reply>(turn: () => Turn<Reply>, course: Course): Promise<Turn<Reply>> {
-    const untilMs = monotonicMs() + course.forMs;
+  async run<Reply>(turn: () => Turn<Reply>, { late, pauseMs }: Course<Reply> = {}): Promise<Reply> {
+    const untilMs = monotonicMs() + (late?.afterMs ?? Infinity);
     let done = turn();
-    while (done === undefined && monotonicMs() <= untilMs) {
-      done = await this.#next(turn, course, untilMs);
+    while (done === undefined) {
+      done = await this.#next(async () => {
+        if (late !== undefined && monotonicMs() > untilMs) {
+          return { reply: late.reply() };
+        }
+        await pauseBetweenTurns(pauseMs?.());
+        return turn();
+      });
     }
-    return done;
+    return done.reply;
   }
 
-  #next<Reply>(turn: () => Turn<Reply>, { pauseMs }: Course, untilMs: number): Promise<Turn<Reply>> {
-    const isLate = () => monotonicMs() > untilMs;
-    const next = this.#last.then(async () => {
-      if (!isLate()) {
-        await pauseBetweenTurns(pauseMs?.());
-      }
-      return isLate() ? undefined : turn();
-    });
+  #next<Reply>(turn: () => Promise<Turn<Reply>>): Promise<Turn<Reply>> {
+    const next = this.#last.then(turn);
     // What a turn throws is its caller's.
     this.#last = next.catch(() => undefined);
     return next;
   }
-}
-
-/** The answer to a call of which some was done when its caller waits no longer. */
-export function tookTooLong(): Refused {
-  return refuse("OutcomeUnknown", "the call took longer than a request may; some of it was done", {});
 }

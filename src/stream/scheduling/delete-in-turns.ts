@@ -3,7 +3,7 @@ import type { Refused } from "../../platform/refused.ts";
 import { requestDeadlineMs } from "../../platform/settings.ts";
 
 import type { Log } from "../log/log.ts";
-import { tookTooLong } from "./call-turns.ts";
+import { refuse } from "../refuse.ts";
 import type { CallTurns, Turn } from "./call-turns.ts";
 
 /** What is to be deleted: all through a sequence, or single messages. */
@@ -21,13 +21,16 @@ export function deletePart({ record, log }: { record: { epoch: string }; log: Lo
   return { left, result: { epoch: record.epoch, deleted, firstSequence: log.firstSequence(), lastSequence } };
 }
 
+/** What it comes to when its time is over. */
+const late = () => refuse("OutcomeUnknown", "the call took longer than a request may; some of it was done", {});
+
 /**
  * Deletes in turns.
  *
  * @param turn Deletes as {@link deletePart}.
  * @returns Undefined when `turn` says so; OutcomeUnknown when the time of a request is over before all is deleted.
  */
-export async function deleteInTurns(
+export function deleteInTurns(
   turns: CallTurns,
   what: What,
   turn: (part: What) => Deleted | Refused | undefined,
@@ -46,6 +49,5 @@ export async function deleteInTurns(
   };
   // What is written has to be brought to its place at times, by whoever writes next: that should not be most publishes.
   const pauseMs = () => (last > before ? BESIDE_PUBLISHES_MS : undefined);
-  const done = await turns.run(next, { forMs: requestDeadlineMs(), pauseMs });
-  return done === undefined ? tookTooLong() : done.reply;
+  return turns.run(next, { late: { afterMs: requestDeadlineMs(), reply: late }, pauseMs });
 }

@@ -1,10 +1,8 @@
 import type { ChangeDeadLettersParams, ConsumerInfo, SeekConsumerParams } from "../../../../rpc/index.ts";
 import type { Refused } from "../../../platform/refused.ts";
 import type { LoadedStream } from "../../loaded-stream.ts";
-import { tookTooLong } from "../../scheduling/call-turns.ts";
 import type { CallTurns, Turn } from "../../scheduling/call-turns.ts";
 import { expectStart, startOf } from "../../start.ts";
-import { requestDeadlineMs } from "../../../platform/settings.ts";
 
 import { deleteLetters, retryLetters } from "./change-dead-letters.ts";
 import type { ChangeLetters } from "./change-dead-letters.ts";
@@ -14,9 +12,8 @@ type Ask = <T>(ask: (consumers: LoadedStream["consumers"], loaded: LoadedStream)
 
 /**
  * Calls that may change many dead letters. They do so in turns that do not hold up the stream. What a turn has done is done, also
- * when the stream fails before the next one.
- *
- * Each returns OutcomeUnknown when the time of a request is over before all is done.
+ * when the stream fails before the next one. They go on to their end though their caller waits no longer: a seek that stopped would
+ * have deleted letters of messages that it does not deliver again.
  */
 export class DeadLetterCalls {
   readonly #turns: CallTurns;
@@ -64,7 +61,7 @@ export class DeadLetterCalls {
   }
 
   /** @param then What is to be done in the last turn, when so many letters were changed. */
-  async #change<Reply>(
+  #change<Reply>(
     { consumer, epoch, first = 0 }: { consumer: string; epoch?: string | undefined; first?: number },
     change: ChangeLetters,
     then: (letters: number) => Reply | Refused,
@@ -79,8 +76,7 @@ export class DeadLetterCalls {
       from = done.next ?? from;
       return done.next === undefined ? { reply: then(letters) } : undefined;
     };
-    const done = await this.#turns.run(turn, { forMs: requestDeadlineMs() });
-    return done === undefined ? tookTooLong() : done.reply;
+    return this.#turns.run(turn);
   }
 }
 
